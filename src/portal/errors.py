@@ -1,0 +1,220 @@
+"""Portal's exception tree. Callers catch these, never a library's.
+
+PortalError
+├── BadRequest                 400  the request cannot be understood or is not allowed
+├── Unauthenticated            401  no key, or one that is not known
+├── Forbidden                  403  known, but not entitled
+├── NotFound                   404  no such object for this owner
+│   └── ModelNotFound          404  carries the nearest names
+├── Conflict                   409  the object changed or is in use
+├── TooLarge                   413  a body or file over the limit
+├── RateLimited                429  carries retry_after
+├── BackendError               502  a model server failed
+│   ├── BackendRejected        4xx  it refused the request; carries its status
+│   ├── BackendKeyRefused      502  it does not accept the key that Portal has for it
+│   ├── BackendProtocolError   502  it answered something that is not its protocol
+│   ├── BackendInterrupted     502  the stream ended before it was finished
+│   ├── BackendUnavailable     503  it cannot be reached
+│   └── BackendTimeout         504  it did not answer in time
+├── ToolError                  502  a tool could not do it; a model is told
+├── NoModel                    503  nothing is installed that can answer
+├── StorageError               500  the database failed
+│   ├── StorageFull            507  the disk is full
+│   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
+│   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
+│   └── DataFolderBusy         500  another server owns the data folder or the database
+└── SettingsError              500  a setting is wrong; names it
+"""
+
+from collections.abc import Sequence
+
+
+class PortalError(Exception):
+    """Root of the tree: what went wrong, as data an interface can render in its own error format."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """`retry_after` is in seconds; `param` names the request field at fault."""
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+        if code is not None:
+            self.code = code
+
+
+class BadRequest(PortalError):
+    """The request cannot be understood, or asks for something that is not allowed."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthenticated(PortalError):
+    """No credential, or one that is not known, expired or revoked."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(PortalError):
+    """The caller is known but not entitled."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class NotFound(PortalError):
+    """No such object, or none that this owner may see."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No backend reports this model; `nearest` are the closest names that exist."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str, nearest: Sequence[str] = ()) -> None:
+        hint = f" Did you mean {', '.join(repr(name) for name in nearest)}?" if nearest else ""
+        super().__init__(f"The model {model!r} does not exist.{hint}", param="model")
+        self.model = model
+        self.nearest = tuple(nearest)
+
+
+class Conflict(PortalError):
+    """The object changed meanwhile, exists already, or is in use."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
+class TooLarge(PortalError):
+    """A body or file is over the limit."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class RateLimited(PortalError):
+    """Too many requests; try again after `retry_after` seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class BackendError(PortalError):
+    """A model server failed."""
+
+    status = 502
+    type = "server_error"
+    code = "backend_error"
+
+
+class BackendRejected(BackendError):
+    """A model server refused the request with a 4xx; that status is passed on."""
+
+    type = "invalid_request_error"
+    code = "backend_rejected"
+
+    def __init__(self, message: str, *, status: int, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, code=code, param=param)
+        self.status = status
+
+
+class BackendKeyRefused(BackendError):
+    """A model server does not accept the key that Portal has for it: neither the client's fault nor a passing one."""
+
+
+class BackendProtocolError(BackendError):
+    """A model server answered something that is not its protocol."""
+
+    code = "backend_protocol_error"
+
+
+class BackendInterrupted(BackendError):
+    """A model server's stream ended before it said that it was finished."""
+
+    code = "backend_interrupted"
+
+
+class BackendUnavailable(BackendError):
+    """A model server cannot be reached, or answered 5xx or 429."""
+
+    status = 503
+    code = "backend_unavailable"
+
+
+class BackendTimeout(BackendError):
+    """A model server did not answer in time."""
+
+    status = 504
+    code = "backend_timeout"
+
+
+class ToolError(PortalError):
+    """A tool could not do what it was asked; the message is for the model, and says what to do instead."""
+
+    status = 502
+    code = "tool_error"
+
+
+class NoModel(PortalError):
+    """Nothing is installed that can answer this request."""
+
+    status = 503
+    code = "no_model"
+
+
+class StorageError(PortalError):
+    """The database failed; nothing of the batch was stored."""
+
+    code = "storage_error"
+
+
+class StorageFull(StorageError):
+    """The disk that holds the data folder is full."""
+
+    status = 507
+    code = "storage_full"
+
+
+class DatabaseTooNew(StorageError):
+    """The database was written by a newer Portal; it was not touched."""
+
+    code = "database_too_new"
+
+
+class DatabaseUnreadable(StorageError):
+    """The database is damaged, not ours, or not readable; it was not touched."""
+
+    code = "database_unreadable"
+
+
+class DataFolderBusy(StorageError):
+    """Another server owns the data folder, or the database; the message names it."""
+
+    code = "data_folder_busy"
+
+
+class SettingsError(PortalError):
+    """A setting is missing or wrong; the message names it."""
+
+    code = "settings_error"
