@@ -1,0 +1,289 @@
+"""All settings, one frozen tree. This module alone reads the environment.
+
+Sources, strongest first: arguments (command line), `PORTAL_A__B` environment variables, a `.env` file (the one that
+`PORTAL_ENV_FILE` names, else in the working directory), the TOML file (`--config`, else `portal.toml` in the data
+folder), the defaults here.
+The manual's configuration page is generated from the descriptions below.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.exceptions import SettingsError as SettingsParseError
+
+from portal.errors import SettingsError
+from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
+from portal.settings.mcp import McpSettings
+from portal.settings.section import Seconds, Section, explain
+from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
+from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
+
+ENV_FILE = "PORTAL_ENV_FILE"
+_OTHER_NAME = "ROUTER_TOKEN"
+"""Of `ollama.token`, in the environment."""
+
+
+def default_data_dir() -> Path:
+    """The platform's folder for user data."""
+    return Path(platformdirs.user_data_dir("portal", appauthor=False))
+
+
+class ServerSettings(Section):
+    """Where Portal listens and whom it answers."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on. The default is reachable from this machine only.")
+    port: int = Field(8081, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names under which Portal may be reached, beside localhost and plain IP addresses "
+        "(a guard against DNS rebinding).",
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Other web origins whose pages may call the API with a key (CORS), such as https://app.example."
+    )
+    max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
+    max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
+    keep_alive: float = Field(
+        15,
+        gt=0,
+        description="Seconds of silence in a streamed answer after which a sign of life goes out, so that proxies keep "
+        "the connection; where the API has one.",
+    )
+    session_days: int = Field(90, gt=0, description="Days until a sign-in of the page ends.")
+
+
+class BackendSettings(Section):
+    """One model server."""
+
+    kind: str = Field(description="The kind of server: ollama, openai_compatible, embedded or an installed plug-in.")
+    url: str = Field("", description="Its address, with or without /v1.")
+    name: str = Field("", description="A name of your choice; the kind, numbered when needed, by default.")
+    api_key: SecretStr | None = Field(None, description="Key sent to this server, where it wants one.")
+    max_concurrency: int = Field(
+        0, ge=0, description="Calls that run on it at once, the others wait in order; 0 for any number."
+    )
+
+
+class DiscoverySettings(Section):
+    """How model servers are found."""
+
+    enabled: bool = Field(True, description="Look for model servers at their usual ports on this machine.")
+    interval: Seconds = Field(30, description="Seconds between two looks at every model server.")
+    timeout: Seconds = Field(2, description="Seconds a model server may take to list its models.")
+
+
+class TurnSettings(Section):
+    """How an answer is run and kept."""
+
+    flush_interval: Seconds = Field(0.5, le=1, description="Seconds of unfinished text that a power cut may cost.")
+    connect_timeout: Seconds = Field(5, description="Seconds to reach a model server.")
+    first_token_timeout: Seconds = Field(
+        300, description="Seconds until a model's first sign of an answer (loading included)."
+    )
+    idle_timeout: Seconds = Field(120, description="Seconds a model may pause in the middle of an answer.")
+    context_fallback: int = Field(8192, gt=0, description="Tokens of context assumed where a server does not say.")
+    titles: bool = Field(True, description="Let the model title conversations, in the background.")
+    keep_deleted_days: int = Field(7, ge=0, description="Days until a deleted conversation is really gone.")
+
+
+class FaultSettings(Section):
+    """What Portal does when a model server fails or is busy, before the first sign of an answer."""
+
+    retries: int = Field(2, ge=0, description="Times the same server is asked again after a passing failure.")
+    retry_pause: Seconds = Field(0.25, description="Seconds before the first retry, about; doubled for each further.")
+    retry_deadline: Seconds = Field(20, description="Seconds from a call's beginning after which no retry begins.")
+    fallbacks: int = Field(3, ge=0, description="Other models a workspace asks when its first choice fails.")
+    breaker_failures: int = Field(
+        5, ge=0, description="Failures of a model in a row after which it rests for a while; 0 lets it never rest."
+    )
+    breaker_window: Seconds = Field(60, description="Seconds within which those failures count.")
+    breaker_rest: Seconds = Field(
+        15, description="Seconds a model rests at first, doubled up to eight times that while it goes on failing."
+    )
+    queue_length: int = Field(
+        100, ge=0, description="Calls that wait for a server with `max_concurrency`; more are refused."
+    )
+    queue_deadline: Seconds = Field(120, description="Seconds a call waits for its turn.")
+
+
+class ClassifierSettings(Section):
+    """How `auto` finds out what a request is about."""
+
+    enabled: bool = Field(True, description="Look at each request; without it `auto` is the best chat model there is.")
+    model: str = Field(
+        "", description="A small model to ask where the built-in classifier is unsure; empty asks nobody."
+    )
+    deadline: Seconds = Field(1.5, description="Seconds that model may take; later the built-in judgement stands.")
+
+
+class OllamaSettings(Section):
+    """Ollama: its API as Portal serves it, and transport options where the client left them open."""
+
+    token: SecretStr | None = Field(
+        None,
+        description="Token that every call of Ollama's API (/api) must bring; its holder acts as the owner there. "
+        "Also read from the environment variable ROUTER_TOKEN.",
+    )
+    fill_options: bool = Field(True, description="Fit num_ctx to the conversation where the client does not set it.")
+    max_context: int = Field(32768, gt=0, description="Largest num_ctx Portal asks for by itself, in tokens.")
+    keep_alive: str = Field(
+        "", description="How long a model stays loaded, such as 30m; empty leaves it to the server."
+    )
+
+
+class AnthropicSettings(Section):
+    """Anthropic's API, `/v1/messages`."""
+
+    aliases: dict[str, str] = Field(
+        {},
+        description="Names or patterns that its clients ask for, and the model or workspace that answers, such as "
+        '`{"claude-*" = "auto-coding"}`.',
+    )
+
+
+class EmbeddedSettings(Section):
+    """The engine inside Portal (extra `embedded`)."""
+
+    models_dir: Path | None = Field(None, description="Folder of GGUF files; `models` in the data folder by default.")
+    context: int = Field(8192, gt=0, description="Context window in tokens.")
+    threads: int = Field(0, ge=0, description="Threads for inference; 0 means one per core.")
+    catalog: str = Field(
+        "https://huggingface.co", description="Where `portal models pull owner/repo/file.gguf` fetches from."
+    )
+
+
+class LogSettings(Section):
+    """What is written to the log."""
+
+    level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    json_lines: bool = Field(False, description="Write the log as JSON, one object a line.")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_prefix="PORTAL_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder for everything Portal keeps.",
+    )
+    config: Path | None = Field(None, description="The TOML settings file; portal.toml in the data folder by default.")
+    database: str = Field(
+        "", description="postgresql://... to keep data in PostgreSQL; empty for SQLite in the data folder."
+    )
+    default_model: str = Field(
+        "", description="The model that `auto` means; empty lets Portal choose the best there is."
+    )
+    server: ServerSettings = ServerSettings()
+    backends: tuple[BackendSettings, ...] = Field((), description="Model servers beside those found by themselves.")
+    discovery: DiscoverySettings = DiscoverySettings()
+    workspaces: dict[WorkspaceName, WorkspaceSettings] = Field({}, description="Workspaces of your own, by name.")
+    rules: dict[str, RuleSettings] = Field({}, description="Your routing rules, by name.")
+    classifier: ClassifierSettings = ClassifierSettings()
+    turns: TurnSettings = TurnSettings()
+    tools: ToolSettings = ToolSettings()
+    search: SearchSettings = SearchSettings()
+    browser: BrowserSettings = BrowserSettings()
+    sql: SqlSettings = SqlSettings()
+    skills: SkillSettings = SkillSettings()
+    policies: tuple[PolicySettings, ...] = Field(
+        (), description="Which tools run at once, ask first or never run; the first that fits decides."
+    )
+    mcp: McpSettings = McpSettings()
+    faults: FaultSettings = FaultSettings()
+    ollama: OllamaSettings = OllamaSettings()
+    anthropic: AnthropicSettings = AnthropicSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, `.env`, and behind them the TOML file that those (or the data folder) name."""
+        stronger = (init_settings, env_settings, dotenv_settings)
+        return (
+            *stronger,
+            InitSettingsSource(settings_cls, init_kwargs=_alias(env_settings, dotenv_settings)),
+            InitSettingsSource(
+                settings_cls, init_kwargs=_toml(_first(stronger, "config"), _first(stronger, "data_dir"))
+            ),
+        )
+
+
+def _first(sources: tuple[PydanticBaseSettingsSource, ...], name: str) -> Path | None:
+    """The strongest of the sources' values for one top-level path."""
+    for source in sources:
+        value = source().get(name)
+        if value:
+            return Path(value).expanduser()
+    return None
+
+
+def _alias(*sources: PydanticBaseSettingsSource) -> dict[str, Any]:
+    """`ollama.token` under its other name in the environment or `.env`."""
+    for source in sources:
+        token = getattr(source, "env_vars", {}).get(_OTHER_NAME.lower())
+        if token:
+            return {"ollama": {"token": token}}
+    return {}
+
+
+def _toml(config: Path | None, data_dir: Path | None) -> dict[str, Any]:
+    path = config or (data_dir or default_data_dir()) / "portal.toml"
+    if config is None and not path.exists():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}") from error
+    unknown = content.keys() - Settings.model_fields.keys()
+    if unknown:
+        raise SettingsError(
+            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}"
+        )
+    return content
+
+
+def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
+    """Read all sources; `arguments` is a nested mapping of what the command line set.
+
+    Raises:
+        SettingsError: a setting is unknown or has a wrong value; the message names it.
+    """
+    try:
+        return Settings(_env_file=os.environ.get(ENV_FILE) or ".env", **(arguments or {}))  # noqa: TID251
+    except ValidationError as error:
+        raise SettingsError("; ".join(explain(detail) for detail in error.errors())) from error
+    except SettingsParseError as error:
+        raise SettingsError(str(error)) from error
+
+
+def unknown_environment() -> list[str]:
+    """`PORTAL_` variables that no setting reads: worth a warning, but not an end (Kubernetes sets some by itself)."""
+    known = {name.upper() for name in Settings.model_fields}
+    ours = (name for name in os.environ if name.startswith("PORTAL_") and name != ENV_FILE)  # noqa: TID251
+    return sorted(name for name in ours if name.removeprefix("PORTAL_").split("__")[0].upper() not in known)
