@@ -1,0 +1,1 @@
+"""Numbered SQL, only ever added; see `portal.storage.migrate`."""

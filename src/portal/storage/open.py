@@ -1,0 +1,143 @@
+"""Open the storage that the settings name: the stores, on one database."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from portal.core import ports, tool_ports
+from portal.errors import SettingsError
+from portal.settings import Settings
+from portal.storage.approvals import StoredApprovals
+from portal.storage.audit import StoredAudit
+from portal.storage.calls import StoredCallLog
+from portal.storage.conversations import StoredConversations
+from portal.storage.database import Database
+from portal.storage.files import StoredFiles
+from portal.storage.folders import StoredFolders
+from portal.storage.grants import StoredGrants
+from portal.storage.key_values import StoredKeyValues
+from portal.storage.migrate import migrate, packaged
+from portal.storage.responses import StoredResponses
+from portal.storage.search import Search
+from portal.storage.turn_log import StoredTurnLog
+from portal.storage.usage import StoredUsageLog
+from portal.storage.users import StoredUsers
+from portal.storage.workspaces import StoredWorkspaces
+
+DATABASE_NAME = "portal.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """All stores; usable while the context of `open_storage` lasts."""
+
+    database: Database
+    turn_log: ports.TurnLog
+    responses: ports.Responses
+    conversations: ports.Conversations
+    folders: ports.Folders
+    files: StoredFiles
+    users: StoredUsers
+    usage: ports.UsageLog
+    workspaces: ports.SavedWorkspaces
+    key_values: ports.KeyValues
+    call_log: tool_ports.CallLog
+    approvals: tool_ports.Approvals
+    grants: tool_ports.Grants
+    audit: tool_ports.Audit
+
+    async def sweep(self) -> None:
+        """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
+        left, what has expired)."""
+        await self.users.sweep()
+        await self.files.sweep()
+
+
+def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
+    """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+
+    Entering raises:
+        DatabaseTooNew, DatabaseUnreadable: nothing was touched.
+        SettingsError: `database` is not usable.
+        StorageError: the database does not answer, or could not be upgraded and is as it was.
+    """
+    return _Opening(settings)
+
+
+class _Opening(AbstractAsyncContextManager[Storage]):
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Storage:
+        async with AsyncExitStack() as stack:
+            storage = await _build(self._settings, stack)
+            self._stack = stack.pop_all()
+        return storage
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        return bool(await self._stack.__aexit__(kind, error, traceback))
+
+
+async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
+    tasks = await asyncio.TaskGroup().__aenter__()
+    # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
+    stack.push_async_callback(tasks.__aexit__, None, None, None)
+    database, search = await _open(settings, stack, tasks)
+    usage = StoredUsageLog(database=database)
+    stack.push_async_callback(usage.aclose)
+    tasks.create_task(usage.run(), name="usage")
+    return Storage(
+        database=database,
+        turn_log=StoredTurnLog(database=database, search=search),
+        responses=StoredResponses(database=database, search=search),
+        conversations=StoredConversations(database=database, search=search),
+        folders=StoredFolders(database=database),
+        files=StoredFiles(database=database),
+        users=StoredUsers(database=database),
+        usage=usage,
+        workspaces=StoredWorkspaces(database=database),
+        key_values=StoredKeyValues(database=database),
+        call_log=StoredCallLog(database=database, search=search),
+        approvals=StoredApprovals(database=database),
+        grants=StoredGrants(database=database),
+        audit=StoredAudit(database=database),
+    )
+
+
+async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
+    if not settings.database:
+        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
+    return await _open_postgres(settings.database, stack, tasks)
+
+
+async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
+    from portal.storage.search_sqlite import SqliteSearch
+    from portal.storage.sqlite import SqliteDatabase, prepare
+
+    migrations = packaged("sqlite")
+    prepare(path, newest=migrations[-1].version)
+    database = SqliteDatabase(path=path)
+    stack.push_async_callback(database.aclose)
+
+    async def snapshot(version: int) -> None:
+        await database.copy_to(path.with_name(f"{path.name}.schema-{version}"))
+
+    await migrate(database, migrations, snapshot)
+    return database, SqliteSearch()
+
+
+async def _open_postgres(url: str, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
+    from portal.storage.postgres import PostgresDatabase
+    from portal.storage.search_postgres import PostgresSearch
+
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
+    database = await PostgresDatabase.open(url, tasks)
+    stack.push_async_callback(database.aclose)
+    await migrate(database, packaged("postgres"))
+    return database, PostgresSearch()

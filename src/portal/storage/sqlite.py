@@ -1,0 +1,389 @@
+"""SQLite through apsw: WAL, one writer thread with group commit, a few readers.
+
+Several queued batches share one commit; each is atomic by a savepoint of its own, and its caller wakes only after
+that commit is on disk.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import apsw
+
+from portal.errors import DatabaseTooNew, DatabaseUnreadable, PortalError, StorageError, StorageFull
+from portal.storage.data_folder import make_private_file, make_private_folder
+from portal.storage.database import Row, Statement, storable
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x506F7274
+"""`Port` in the file's header: how Portal knows its own databases."""
+
+READERS = 3
+GROUP = 128
+"""Most batches that share one commit."""
+BUSY_MILLISECONDS = 10_000
+"""How long to wait for another process (a command beside the server) to finish its write."""
+
+_MAGIC = b"SQLite format 3\0"
+
+_Rows: TypeAlias = list[list[Row]]
+_Outcome: TypeAlias = "_Rows | PortalError"
+
+_WRONG_ARGUMENTS = (TypeError, ValueError, KeyError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    statements: Sequence[Statement]
+    done: "asyncio.Future[_Rows]"
+
+
+class SqliteDatabase:
+    """The database port on one SQLite file. `open` makes one; `aclose` must be awaited."""
+
+    dialect: Literal["sqlite", "postgres"] = "sqlite"
+
+    def __init__(self, *, path: Path, vfs: str | None = None, busy_milliseconds: int = BUSY_MILLISECONDS) -> None:
+        """Opens the file and starts the threads; `vfs` names an apsw VFS."""
+        self._path, self._vfs = path, vfs
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._group: list[_Job] = []
+        self._closed = False
+        self._stopped = self._loop.create_future()
+        self._writer = _connect(path, vfs)
+        self._writer.set_busy_timeout(busy_milliseconds)
+        self._idle: list[apsw.Connection] = []
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="portal-read")
+        self._thread = threading.Thread(target=self._write_forever, name="portal-write", daemon=True)
+        self._thread.start()
+
+    async def own(self) -> None:
+        """See Database; nothing to do: whoever owns the data folder owns the file in it."""
+
+    async def fetch(self, sql: str, **args: object) -> list[Row]:
+        """See Database."""
+        return (await self.snapshot([Statement(sql, args)]))[0]
+
+    async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
+        """See Database."""
+        self._check_open()
+        outcome = await self._loop.run_in_executor(self._readers, self._read, queries)
+        if isinstance(outcome, PortalError):
+            raise outcome
+        return outcome
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See Database."""
+        self._check_open()
+        job = _Job(statements, self._loop.create_future())
+        self._jobs.put(job)
+        return await job.done
+
+    async def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the whole database to a file, durable when awaited. Raises StorageError."""
+        error = await self._loop.run_in_executor(self._readers, _copy, self._path, target, self._vfs)
+        if error is not None:
+            raise error
+
+    async def aclose(self) -> None:
+        """Finish what is queued, then close the file."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+        await asyncio.shield(self._stopped)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("The database is closed.")
+
+    # In a reader's thread.
+
+    def _read(self, queries: Sequence[Statement]) -> _Outcome:
+        try:
+            connection = self._connection()
+            try:
+                return _run_reading(connection, queries)
+            finally:
+                self._idle.append(connection)
+        except PortalError as error:
+            return error
+
+    def _connection(self) -> apsw.Connection:
+        try:
+            return self._idle.pop()  # asked for, not looked at first: another thread may take it in between
+        except IndexError:
+            return _connect(self._path, self._vfs, reader=True)
+
+    # In the writer's thread.
+
+    def _write_forever(self) -> None:
+        try:
+            while jobs := self._next_group():
+                self._group = jobs
+                self._loop.call_soon_threadsafe(_wake, list(zip(jobs, self._write(jobs), strict=True)))
+        except Exception:  # the boundary of this thread: nobody above would hear of it
+            logger.exception("the database's writer ended by a fault of its own")
+        finally:
+            self._closed = True
+            self._shut_down()
+
+    def _next_group(self) -> list[_Job]:
+        """The next job and those queued behind it; nothing once the end was queued."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)
+                break
+            group.append(job)
+        return group
+
+    def _write(self, jobs: Sequence[_Job]) -> "list[_Outcome]":
+        try:
+            return self._write_together(jobs)
+        except apsw.Error as error:
+            _roll_back(self._writer)
+            if len(jobs) == 1 or isinstance(error, apsw.BusyError):
+                return [_translated(error) for _ in jobs]
+        return [outcome for job in jobs for outcome in self._write([job])]
+
+    def _write_together(self, jobs: Sequence[_Job]) -> "list[_Outcome]":
+        """One transaction, a savepoint for each. An apsw.Error means that none of them was stored."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        outcomes = [self._write_one(job.statements) for job in jobs]
+        self._writer.execute("COMMIT")
+        return outcomes
+
+    def _write_one(self, statements: Sequence[Statement]) -> _Outcome:
+        connection = self._writer
+        connection.execute("SAVEPOINT batch")
+        outcome = _run_all(connection, statements)
+        if isinstance(outcome, PortalError):
+            connection.execute("ROLLBACK TO batch")
+        connection.execute("RELEASE batch")
+        return outcome
+
+    def _shut_down(self) -> None:
+        """Close everything and tell whoever still waits; the writer goes last, so that it tidies the WAL away."""
+        self._readers.shutdown(wait=True)
+        for connection in self._idle:
+            connection.close()
+        self._writer.close()
+        waiting: list[_Job | None] = [*self._group]
+        while not self._jobs.empty():
+            waiting.append(self._jobs.get_nowait())
+        ended = [(job, StorageError("The database is closed.")) for job in waiting if job is not None]
+        self._loop.call_soon_threadsafe(_wake, ended)
+        self._loop.call_soon_threadsafe(self._stopped.set_result, None)
+
+
+def _wake(outcomes: "Sequence[tuple[_Job, _Outcome]]") -> None:
+    for job, outcome in outcomes:
+        if job.done.done():
+            continue
+        if isinstance(outcome, PortalError):
+            job.done.set_exception(outcome)
+        else:
+            job.done.set_result(outcome)
+
+
+def _run_all(connection: apsw.Connection, statements: Sequence[Statement]) -> _Outcome:
+    """The rows of each statement, or why not; raises apsw.Error when SQLite gave up the whole transaction."""
+    try:
+        return [_run(connection, statement) for statement in statements]
+    except PortalError as error:
+        return error
+    except apsw.Error as error:
+        if not connection.in_transaction:
+            raise
+        return _translated(error)
+    except _WRONG_ARGUMENTS as error:
+        return _translated(error)
+
+
+def _run(connection: apsw.Connection, statement: Statement) -> list[Row]:
+    before = connection.total_changes()
+    try:
+        rows = _rows(connection, statement.sql, storable(statement.args))
+    except apsw.ConstraintError as error:
+        raise statement.violated() from error
+    if statement.expect is not None:
+        changed = connection.changes() if connection.total_changes() != before else 0
+        statement.check(len(rows) or changed)
+    return rows
+
+
+def _rows(connection: apsw.Connection, sql: str, args: Mapping[str, object]) -> list[Row]:
+    cursor = connection.execute(sql, args)
+    first = cursor.fetchone()
+    if first is None:
+        return []
+    names = [column[0] for column in cursor.get_description()]
+    return [dict(zip(names, first, strict=True)), *(dict(zip(names, row, strict=True)) for row in cursor)]
+
+
+def _run_reading(connection: apsw.Connection, queries: Sequence[Statement]) -> _Outcome:
+    try:
+        if len(queries) == 1:
+            return _run_all_reading(connection, queries)
+        connection.execute("BEGIN")
+        try:
+            return _run_all_reading(connection, queries)
+        finally:
+            _roll_back(connection)
+    except apsw.Error as error:
+        return _translated(error)
+
+
+def _run_all_reading(connection: apsw.Connection, queries: Sequence[Statement]) -> _Outcome:
+    try:
+        return [_run(connection, query) for query in queries]
+    except PortalError as error:
+        return error
+    except _WRONG_ARGUMENTS as error:
+        return _translated(error)
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _connect(path: Path, vfs: str | None, *, reader: bool = False) -> apsw.Connection:
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=256)
+    except apsw.Error as error:
+        raise _translated(error) from error
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        for pragma in _READER if reader else _WRITER:
+            connection.execute(pragma)
+    except apsw.Error as error:
+        connection.close()
+        raise _translated(error) from error
+    return connection
+
+
+_READER = ("PRAGMA query_only = ON", "PRAGMA cache_size = -4000", "PRAGMA temp_store = MEMORY")
+_WRITER = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = FAST",
+    "PRAGMA cache_size = -8000",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+def _copy(source: Path, target: Path, vfs: str | None) -> PortalError | None:
+    """Into a file beside the target first, which then takes its place: never half a copy, nor none where one was."""
+    unfinished = target.with_name(target.name + ".unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        make_private_file(unfinished)
+        copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+        original = _connect(source, vfs, reader=True)
+        try:
+            with copy.backup("main", original, "main") as backup:
+                backup.step(-1)
+        finally:
+            original.close()
+            copy.close()
+        unfinished.replace(target)
+    except (apsw.Error, OSError) as error:
+        return _translated(error)
+    return None
+
+
+def prepare(path: Path, *, newest: int) -> None:
+    """Make sure that a database of ours is at `path`; a missing or empty one is made. Nothing else is touched.
+
+    Raises:
+        DatabaseTooNew: its schema is above `newest`.
+        DatabaseUnreadable: it is something else, damaged or not readable.
+    """
+    try:
+        if not path.exists():
+            make_private_folder(path.parent)
+            make_private_file(path)
+        if path.stat().st_size == 0:
+            return _make(path)
+        if not path.with_name(path.name + "-journal").exists():
+            _check_header(path, _head(path), newest)
+        path.chmod(0o600)
+    except (OSError, apsw.Error) as error:
+        raise _translated(error) from error
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(100)
+
+
+def _check_header(path: Path, head: bytes, newest: int) -> None:
+    version, application = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
+    if len(head) < 100 or not head.startswith(_MAGIC):
+        raise DatabaseUnreadable(f"{path} is not a database, or it is damaged. Move it away, or restore a copy.")
+    if application != APPLICATION_ID:
+        raise DatabaseUnreadable(f"{path} is a database of another program. Choose another data folder.")
+    if version > newest:
+        raise DatabaseTooNew(
+            f"{path} was written by a newer Portal (schema {version}, this one knows {newest}). "
+            "Update Portal, or choose another data folder."
+        )
+
+
+def _make(path: Path) -> None:
+    """Mark a new file as ours while it still has a rollback journal, so that the mark is in the file itself."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    finally:
+        connection.close()
+
+
+_KINDS: Sequence[tuple[tuple[type[Exception], ...], Callable[[str], StorageError], str]] = (
+    ((apsw.FullError,), StorageFull, "The disk is full, nothing was stored: {}"),
+    (
+        (apsw.NotADBError, apsw.CorruptError, apsw.FormatError, apsw.CantOpenError, apsw.PermissionsError),
+        DatabaseUnreadable,
+        "The database cannot be read: {}",
+    ),
+    ((apsw.ReadOnlyError, PermissionError, IsADirectoryError), DatabaseUnreadable, "The database is not writable: {}"),
+    ((apsw.BusyError, apsw.LockedError), StorageError, "Another program keeps the database busy: {}"),
+)
+
+
+def _translated(error: Exception) -> StorageError:
+    """Our exception for one of apsw's or the operating system's."""
+    if isinstance(error, OSError) and error.errno == 28:
+        return StorageFull(f"The disk is full, nothing was stored: {error}")
+    if getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_SHMSIZE:
+        return StorageFull(f"The disk is full, nothing was stored: {error}")
+    for kinds, ours, words in _KINDS:
+        if isinstance(error, kinds):
+            return _because(ours(words.format(error)), error)
+    return _because(StorageError(f"The database failed: {error}"), error)
+
+
+def _because(ours: StorageError, error: Exception) -> StorageError:
+    ours.__cause__ = error
+    return ours

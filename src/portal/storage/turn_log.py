@@ -1,0 +1,202 @@
+"""The TurnLog port: what a running turn writes, each call one batch."""
+
+from collections.abc import Sequence
+
+from portal.core.clock import micros
+from portal.core.events import RECOVERY_GAP
+from portal.core.ids import uuid7
+from portal.core.items import Item
+from portal.core.records import ResponseRecord, StoredItem
+from portal.errors import Conflict, NotFound
+from portal.storage.approvals import LEAVE_ROUND
+from portal.storage.database import Database, Row, Statement
+from portal.storage.partials import interrupted, merged, newest_seq, not_begun
+from portal.storage.rows import APPROVAL, RESPONSE, approval_of, columns, inputs_of, item_args, response_args, to_json
+from portal.storage.search import Search
+
+# Touched first: turns of one conversation that begin at once wait for each other here.
+MOVE_HEAD = """
+UPDATE conversations SET head = :id, updated_at = :created_at
+WHERE id = :conversation_id AND owner = :owner AND deleted_at IS NULL"""
+FROM_PREVIOUS = " AND COALESCE(head, '') = COALESCE(:previous_id, '')"
+
+SELECT_CONVERSATION = """
+SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = :owner AND deleted_at IS NULL"""
+
+SELECT_PREVIOUS = "SELECT 1 FROM responses WHERE id = :previous_id AND owner = :owner"
+
+INSERT_RESPONSE = f"""
+INSERT INTO responses ({RESPONSE}) VALUES ({", ".join(f":{name}" for name in RESPONSE.split(", "))})"""
+
+INSERT_ITEM = """
+INSERT INTO items (response_id, side, position, id, owner, item, first_seq, last_seq, cuts)
+SELECT id, :side, :position, :item_id, owner, :item, :first_seq, :last_seq, :cuts
+FROM responses WHERE id = :response_id
+ON CONFLICT (response_id, side, position) DO UPDATE SET
+    id = excluded.id, item = excluded.item,
+    first_seq = excluded.first_seq, last_seq = excluded.last_seq, cuts = excluded.cuts"""
+
+INSERT_PARTIAL = """
+INSERT INTO partials (response_id, position, number, owner, item, first_seq, last_seq, cuts)
+SELECT id, :position, :number, owner, :item, :first_seq, :last_seq, :cuts
+FROM responses WHERE id = :response_id AND status IN ('queued', 'in_progress')"""
+
+DELETE_PARTIAL = "DELETE FROM partials WHERE response_id = :response_id AND position = :position"
+DELETE_PARTIALS = "DELETE FROM partials WHERE response_id = :response_id"
+
+# Items that are open at once may be stored in another order than they end.
+MOVE_LAST_SEQ = """
+UPDATE responses SET last_seq = CASE WHEN last_seq < :last_seq THEN :last_seq ELSE last_seq END
+WHERE id = :response_id"""
+
+FINISH = """
+UPDATE responses SET
+    status = :status, completed_at = CAST(:completed_at AS BIGINT), usage = :usage, error = :error,
+    incomplete_details = :incomplete_details, decision = :decision, last_seq = :last_seq
+WHERE id = :id AND owner = :owner"""
+
+SELECT_RUNNING = "SELECT id, last_seq FROM responses WHERE status IN ('queued', 'in_progress') ORDER BY id"
+
+SELECT_RUNNING_PARTIALS = """
+SELECT p.response_id, p.position, p.item, p.first_seq, p.last_seq, p.cuts
+FROM responses r JOIN partials p ON p.response_id = r.id
+WHERE r.status IN ('queued', 'in_progress') ORDER BY p.response_id, p.position, p.number"""
+
+# A turn whose questions are stored was over, but for its end.
+INTERRUPT = """
+UPDATE responses SET status = 'incomplete', completed_at = :now, last_seq = :last_seq, incomplete_details =
+    CASE WHEN EXISTS (SELECT 1 FROM approval_rounds a WHERE a.response_id = responses.id) THEN :asked ELSE :details END
+WHERE id = :response_id"""
+
+INTERRUPTED = {"reason": "interrupted"}
+ASKED = {"reason": "approval_required"}
+
+# Calls that people allowed, which the turn that goes on with them had not come to. A used one has begun.
+SELECT_NOT_BEGUN = f"""
+SELECT {columns(APPROVAL, "a")} FROM responses r JOIN approvals a ON a.response_id = r.previous_id
+WHERE r.id = :response_id AND a.status = 'approved' AND a.question = 0
+    AND EXISTS (
+        SELECT 1 FROM items i WHERE i.response_id = r.id AND i.side = 'input' AND i.item LIKE '%' || a.id || '%')
+    AND NOT EXISTS (
+        SELECT 1 FROM items i WHERE i.response_id = r.id AND i.side = 'output' AND i.item LIKE '%' || a.id || '%')
+ORDER BY a.position"""
+
+NEXT_POSITION = """
+SELECT COALESCE(MAX(position), -1) + 1 AS next FROM items WHERE response_id = :response_id AND side = 'output'"""
+
+
+class StoredTurnLog:
+    """The TurnLog port on a Database."""
+
+    def __init__(self, *, database: Database, search: Search) -> None:
+        self._database, self._search = database, search
+
+    async def begin(self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False) -> None:
+        """See TurnLog."""
+        args = response_args(response)
+        statements = []
+        if response.conversation_id is not None:
+            missing = _no_conversation(response.conversation_id)
+            if expect_head:
+                statements.append(Statement(SELECT_CONVERSATION, args, 1, missing))
+                statements.append(Statement(MOVE_HEAD + FROM_PREVIOUS, args, 1, _overtaken()))
+            else:
+                statements.append(Statement(MOVE_HEAD, args, 1, missing))
+        if response.previous_id is not None:
+            statements.append(Statement(SELECT_PREVIOUS, args, 1, no_response(response.previous_id)))
+            decides = any(item.get("type") == "mcp_approval_response" for item in inputs)
+            statements.append(Statement(LEAVE_ROUND, args, 1 if decides else None, _continued()))
+        statements.append(Statement(INSERT_RESPONSE, args))
+        for stored in inputs_of(response.id, inputs):
+            statements += [*keep_item(response.id, stored), *self._search.add(stored)]
+        await self._database.batch(statements)
+
+    async def flush(self, response_id: str, partial: StoredItem) -> None:
+        """See TurnLog."""
+        args = {**item_args(response_id, partial), "number": uuid7()}
+        await self._database.batch([Statement(INSERT_PARTIAL, args, 1, no_response(response_id))])
+
+    async def append(self, response_id: str, done: StoredItem) -> None:
+        """See TurnLog."""
+        await self._database.batch(keep_output(self._search, response_id, done))
+
+    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
+        """See TurnLog."""
+        statements = [
+            Statement(FINISH, response_args(response), 1, no_response(response.id)),
+            Statement(DELETE_PARTIALS, {"response_id": response.id}),
+        ]
+        for stored in outputs:
+            statements += _keep_indexed(self._search, response.id, stored)
+        await self._database.batch(statements)
+
+    async def recover(self) -> Sequence[str]:
+        """See TurnLog."""
+        running, pieces = await self._database.snapshot([Statement(SELECT_RUNNING), Statement(SELECT_RUNNING_PARTIALS)])
+        for row in running:
+            await self._interrupt(row, [piece for piece in pieces if piece["response_id"] == row["id"]])
+        return [row["id"] for row in running]
+
+    async def _interrupt(self, row: Row, pieces: Sequence[Row]) -> None:
+        end = max(row["last_seq"], newest_seq(pieces)) + RECOVERY_GAP
+        partials = list(merged(pieces))
+        left = [*interrupted(partials, end), *await self._not_begun(row["id"], partials, end)]
+        args = {
+            "response_id": row["id"],
+            "details": to_json(INTERRUPTED),
+            "asked": to_json(ASKED),
+            "now": micros(),
+            "last_seq": max([end, *(stored.last_seq + 1 for stored in left)]),
+        }
+        statements = [Statement(INTERRUPT, args), Statement(DELETE_PARTIALS, args)]
+        for stored in left:
+            statements += _keep_indexed(self._search, row["id"], stored)
+        await self._database.batch(statements)
+
+    async def _not_begun(self, response_id: str, partials: Sequence[StoredItem], end: int) -> list[StoredItem]:
+        """Items for calls that were allowed and will not run any more."""
+        rows = await self._database.fetch(SELECT_NOT_BEGUN, response_id=response_id)
+        if not rows:
+            return []
+        (free,) = await self._database.fetch(NEXT_POSITION, response_id=response_id)
+        position = max([free["next"], *(partial.position + 1 for partial in partials)])
+        return not_begun(response_id, [approval_of(row) for row in rows], position, end)
+
+
+def keep_output(search: Search, response_id: str, done: StoredItem) -> list[Statement]:
+    """Store a finished output item in the place of what was there of it."""
+    place = {"response_id": response_id, "position": done.position, "last_seq": done.last_seq}
+    return [
+        Statement(MOVE_LAST_SEQ, place, 1, no_response(response_id)),
+        Statement(DELETE_PARTIAL, place),
+        *_keep_indexed(search, response_id, done),
+    ]
+
+
+def _keep_indexed(search: Search, response_id: str, stored: StoredItem) -> list[Statement]:
+    """Store and index an output item; doing it again changes nothing."""
+    place = {"response_id": response_id, "side": stored.side, "position": stored.position}
+    where = "response_id = :response_id AND side = :side AND position = :position"
+    return [*keep_item(response_id, stored), *search.remove(where, **place), *search.add(stored)]
+
+
+def keep_item(response_id: str, stored: StoredItem) -> list[Statement]:
+    """Store an item in its place."""
+    return [Statement(INSERT_ITEM, item_args(response_id, stored), 1, no_response(response_id))]
+
+
+def no_response(response_id: str) -> NotFound:
+    """The error for a response this owner does not have."""
+    return NotFound(f"There is no response {response_id!r}.", param="response_id")
+
+
+def _overtaken() -> Conflict:
+    return Conflict("Another turn of this conversation began first: follow that one.", code="conversation_locked")
+
+
+def _continued() -> Conflict:
+    return Conflict("Another turn has gone on with these decisions.", code="approval_decided")
+
+
+def _no_conversation(conversation_id: str) -> NotFound:
+    return NotFound(f"There is no conversation {conversation_id!r}.", param="conversation")

@@ -1,0 +1,132 @@
+"""The UsageLog port: rows wait in memory and are written in batches, so that no request waits for them."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from portal.core.items import JsonObject
+from portal.core.records import UsageRecord
+from portal.errors import StorageError
+from portal.storage.database import Database, Statement
+from portal.storage.rows import maybe_json, to_json
+
+logger = logging.getLogger(__name__)
+
+LONGEST_QUEUE = 10_000
+"""Rows that may wait; beyond that the oldest are lost, and the log says so."""
+
+GATHER_SECONDS = 0.25
+"""Between two batches: a commit costs far more than a row."""
+
+DAY = 86_400_000_000
+
+_COLUMNS = {
+    "id": "TEXT",
+    "owner": "TEXT",
+    "door": "TEXT",
+    "model": "TEXT",
+    "backend": "TEXT",
+    "created_at": "BIGINT",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "estimated": "BIGINT",
+    "milliseconds": "BIGINT",
+    "status": "TEXT",
+    "decision": "TEXT",
+}
+_ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
+INSERT = f"""
+INSERT INTO usage_log ({", ".join(_COLUMNS)})
+SELECT {", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumerate(_COLUMNS.values()))}
+FROM {{elements}} WHERE TRUE ON CONFLICT (id) DO NOTHING"""
+"""All rows of a batch in one statement and one argument, an array of arrays: the database takes them apart, and
+meanwhile this process goes on answering."""
+
+SUMMARY = f"""
+SELECT created_at / {DAY} AS day, model, COUNT(*) AS calls,
+    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens
+FROM usage_log WHERE owner = :owner AND created_at >= :since
+GROUP BY created_at / {DAY}, model ORDER BY day, model"""
+
+
+class StoredUsageLog:
+    """The UsageLog port on a Database. `run` must run in a task of the opener's; `aclose` writes what is left."""
+
+    def __init__(self, *, database: Database, longest: int = LONGEST_QUEUE) -> None:
+        self._database = database
+        self._insert = INSERT.format(elements=_ELEMENTS[database.dialect])
+        self._queue: deque[UsageRecord] = deque(maxlen=longest)
+        self._lost = 0
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._closing = asyncio.Event()
+
+    def begun(self) -> None:
+        """See UsageLog: only what has ended is stored."""
+
+    def record(self, usage: UsageRecord) -> None:
+        """See UsageLog."""
+        self._lost += len(self._queue) == self._queue.maxlen
+        self._queue.append(usage)
+        if len(self._queue) == 1:
+            self._wake.set()
+
+    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
+        """See UsageLog; what waits is written first."""
+        await self._write()
+        rows = await self._database.fetch(SUMMARY, owner=owner, since=since)
+        return [{**row, "day": datetime.fromtimestamp(row["day"] * DAY / 1e6, UTC).date().isoformat()} for row in rows]
+
+    async def run(self) -> None:
+        """Write what comes, as much at once as came in a moment; ends after `aclose`."""
+        while not self._closing.is_set():
+            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._closing.wait()
+            self._wake.clear()
+            await self._write()
+
+    async def aclose(self) -> None:
+        """Write what is left and let `run` end."""
+        self._closing.set()
+        self._wake.set()
+        await self._write()
+
+    async def _write(self) -> None:
+        async with self._writing:
+            waiting, self._lost, lost = list(self._queue), 0, self._lost
+            self._queue.clear()
+            if lost:
+                logger.warning("%d usage rows were lost: they came faster than the database wrote", lost)
+            if not waiting:
+                return
+            try:
+                await self._database.batch([Statement(self._insert, {"rows": _rows(waiting)})])
+            except StorageError as error:
+                logger.warning("%d usage rows were lost: %s", len(waiting), error)
+
+
+def _rows(waiting: Sequence[UsageRecord]) -> str:
+    """The records as JSON, in the order of the columns, without the one character that no database keeps."""
+    return to_json([_row(usage) for usage in waiting]).replace("\\u0000", "\\ufffd")
+
+
+def _row(usage: UsageRecord) -> list[object]:
+    return [
+        usage.id,
+        usage.owner,
+        usage.door,
+        usage.model,
+        usage.backend,
+        usage.created_at,
+        usage.input_tokens,
+        usage.output_tokens,
+        int(usage.estimated),
+        usage.milliseconds,
+        usage.status,
+        maybe_json(usage.decision),
+    ]
