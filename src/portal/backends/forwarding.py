@@ -1,0 +1,29 @@
+"""A server's answer as the port Forwarding hands it on."""
+
+from collections.abc import AsyncIterator
+
+from portal.backends.failures import retry_after
+from portal.backends.http import HttpClient, Reply
+from portal.core.model import RawRequest, RawResponse
+
+
+async def forwarded(client: HttpClient, request: RawRequest) -> RawResponse:
+    """Relay a request, with the client's own headers for its server and none of the caller's."""
+    headers = {"Content-Type": request.content_type} if request.body else {}
+    reply = await client.open(request.method, request.path, request.body or None, headers=headers)
+
+    async def aclose() -> None:
+        reply.close()
+
+    return RawResponse(
+        status=reply.status,
+        content_type=reply.content_type,
+        body=_body(reply),
+        aclose=aclose,
+        retry_after=retry_after(reply.headers) if reply.status >= 400 else None,
+    )
+
+
+async def _body(reply: Reply) -> AsyncIterator[bytes]:
+    while piece := await reply.chunk():
+        yield piece

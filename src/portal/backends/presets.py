@@ -1,0 +1,37 @@
+"""Known servers and services that speak OpenAI's API, by name: data, so that nobody has to look up an address."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from portal.core.items import JsonObject
+
+KIND = "openai_compatible"
+"""What every preset is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """`url` is empty for a program that people run themselves, wherever they run it."""
+
+    name: str
+    label: str
+    url: str = ""
+
+    @property
+    def cloud(self) -> bool:
+        """Whether it is somebody else's computer."""
+        return bool(self.url)
+
+    def view(self) -> JsonObject:
+        """{name, label, url, cloud}."""
+        return {"name": self.name, "label": self.label, "url": self.url, "cloud": self.cloud}
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """All of them, in order."""
+    text = (files("portal.backends") / "presets.toml").read_text(encoding="utf-8")
+    return {name: Preset(name=name, **fields) for name, fields in tomllib.loads(text).items()}

@@ -1,0 +1,203 @@
+"""Records for tests of whatever keeps or shows them: complete, with fresh ids, and any field overridden."""
+
+from typing import Any
+
+import orjson
+
+from portal.core.approvals import ApprovalRecord, AuditRecord, Decision, arguments_hash
+from portal.core.clock import micros
+from portal.core.ids import new_id
+from portal.core.items import Item
+from portal.core.records import (
+    ConversationRecord,
+    CredentialRecord,
+    FileRecord,
+    FolderRecord,
+    ResponseRecord,
+    StoredItem,
+    UsageRecord,
+    WorkspaceRecord,
+)
+
+OWNER = "user_alice"
+STRANGER = "user_mallory"
+
+
+def said(text: str, *, item_id: str | None = None) -> Item:
+    """A user's message."""
+    part = {"type": "input_text", "text": text}
+    identity = item_id or new_id("msg")
+    return {"type": "message", "id": identity, "status": "completed", "role": "user", "content": [part]}
+
+
+def answered(text: str, *, item_id: str | None = None, status: str = "completed") -> Item:
+    """A model's message."""
+    part: Item = {"type": "output_text", "text": text, "annotations": []}
+    return {
+        "type": "message",
+        "id": item_id or new_id("msg"),
+        "status": status,
+        "role": "assistant",
+        "content": [part],
+    }
+
+
+def output(response_id: str, item: Item, **fields: Any) -> StoredItem:
+    """An output item in its place."""
+    known: dict[str, Any] = {"side": "output", "position": 0, "first_seq": 2, "last_seq": 9, "cuts": (1,)}
+    return StoredItem(**{**known, "item": item, "response_id": response_id, **fields})
+
+
+def conversation(**fields: Any) -> ConversationRecord:
+    """A conversation of OWNER."""
+    now = micros()
+    known: dict[str, Any] = {"id": new_id("conv"), "owner": OWNER, "created_at": now, "updated_at": now}
+    return ConversationRecord(**{**known, **fields})
+
+
+def response(**fields: Any) -> ResponseRecord:
+    """A running response of OWNER."""
+    known: dict[str, Any] = {
+        "id": new_id("resp"),
+        "owner": OWNER,
+        "model": "tiny",
+        "status": "in_progress",
+        "created_at": micros(),
+    }
+    return ResponseRecord(**{**known, **fields})
+
+
+def folder(**fields: Any) -> FolderRecord:
+    """A folder of OWNER."""
+    known: dict[str, Any] = {"id": new_id("folder"), "owner": OWNER, "name": "Work", "created_at": micros()}
+    return FolderRecord(**{**known, **fields})
+
+
+def file(**fields: Any) -> FileRecord:
+    """A file of OWNER, before it is stored."""
+    known: dict[str, Any] = {
+        "id": new_id("file"),
+        "owner": OWNER,
+        "filename": "notes.txt",
+        "purpose": "user_data",
+        "size": 0,
+        "sha256": "",
+        "content_type": "text/plain",
+        "created_at": micros(),
+    }
+    return FileRecord(**{**known, **fields})
+
+
+def credential(**fields: Any) -> CredentialRecord:
+    """A key of OWNER."""
+    identity = new_id("cred")
+    known: dict[str, Any] = {
+        "id": identity,
+        "owner": OWNER,
+        "kind": "key",
+        "name": identity,
+        "created_at": micros(),
+    }
+    return CredentialRecord(**{**known, **fields})
+
+
+def workspace(**fields: Any) -> WorkspaceRecord:
+    """A workspace of OWNER."""
+    known: dict[str, Any] = {"owner": OWNER, "name": "mine", "fields": {"title": "Mine"}, "created_at": micros()}
+    return WorkspaceRecord(**{**known, **fields})
+
+
+def usage(**fields: Any) -> UsageRecord:
+    """One call of OWNER."""
+    known: dict[str, Any] = {
+        "id": new_id("use"),
+        "owner": OWNER,
+        "door": "chat",
+        "model": "tiny",
+        "backend": "ollama",
+        "created_at": micros(),
+        "input_tokens": 3,
+        "output_tokens": 5,
+        "estimated": False,
+        "milliseconds": 7,
+        "status": "completed",
+    }
+    return UsageRecord(**{**known, **fields})
+
+
+HOUR = 3_600_000_000
+
+
+def approval(**fields: Any) -> ApprovalRecord:
+    """An open question of OWNER."""
+    now, arguments = micros(), fields.get("arguments", {"path": "notes/a.txt", "text": "hello"})
+    tool = fields.get("tool", "write_file")
+    known: dict[str, Any] = {
+        "id": new_id("mcpr"),
+        "owner": OWNER,
+        "response_id": "resp_1",
+        "conversation_id": None,
+        "workspace": "auto",
+        "tool": tool,
+        "toolset": "files",
+        "risk": "write",
+        "arguments": arguments,
+        "arguments_hash": arguments_hash(tool, arguments),
+        "why": "It changes files.",
+        "created_at": now,
+        "expires_at": now + HOUR,
+    }
+    return ApprovalRecord(**{**known, **fields})
+
+
+def request_item(record: ApprovalRecord) -> Item:
+    """The item that asks an approval's question."""
+    return {
+        "type": "mcp_approval_request",
+        "id": record.id,
+        "server_label": record.toolset,
+        "name": record.tool,
+        "arguments": orjson.dumps(record.arguments).decode("utf-8"),
+        "portal:why": record.why,
+        "portal:risk": record.risk,
+        "portal:question": record.question,
+        "portal:extents": list(record.extents),
+        "portal:expires_at": record.expires_at // 1_000_000,
+    }
+
+
+def call_item(**fields: Any) -> Item:
+    """A tool call that Portal is running."""
+    return {
+        "type": "mcp_call",
+        "id": new_id("mcp"),
+        "server_label": "files",
+        "name": "write_file",
+        "arguments": '{"path":"notes/a.txt","text":"hello"}',
+        "output": None,
+        "error": None,
+        "status": "in_progress",
+        "approval_request_id": None,
+        "portal:round": 1,
+        "portal:risk": "write",
+        **fields,
+    }
+
+
+def decision(*, approve: bool = True, **fields: Any) -> Decision:
+    """What OWNER said on the page."""
+    known: dict[str, Any] = {"approve": approve, "by": OWNER, "door": "web"}
+    return Decision(**{**known, **fields})
+
+
+def audit(**fields: Any) -> AuditRecord:
+    """One line of OWNER's audit."""
+    known: dict[str, Any] = {
+        "id": new_id("audit"),
+        "owner": OWNER,
+        "at": micros(),
+        "action": "approval.decided",
+        "subject": "mcpr_1",
+        "detail": {"approve": True},
+    }
+    return AuditRecord(**{**known, **fields})
