@@ -1,0 +1,1 @@
+"""What Portal says of itself: logging."""

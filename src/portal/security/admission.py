@@ -1,0 +1,330 @@
+"""Admission: the one gate before every door.
+
+Host, Origin, key or session, and body size are checked here, on plain ASGI, so that FastAPI's routes and the hot path
+pass the same gate. Identity comes from a key or a session, never from a header that a client can choose.
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
+from functools import lru_cache, partial
+from ipaddress import ip_address
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
+
+from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
+from portal.security.credentials import Caller, Credentials
+from portal.security.ollama_door import OllamaDoor
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+Values: TypeAlias = dict[bytes, bytes]
+"""Headers by name; of several with one name the last."""
+Render: TypeAlias = Callable[[str, PortalError], tuple[int, Headers, bytes]]
+"""(path, error) -> status, headers and body in the error format of the API at that path."""
+
+COOKIE = "portal_session"
+METRICS = "/metrics"
+"""Open to this machine, closed to others."""
+_OLLAMA = "/api/"
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json")
+_BLOBS = "/api/blobs/"
+"""Model files: streamed on, and sent by administrators only, so that no size is too large."""
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
+_FAULT = "Portal failed to answer this request; its log has the details."
+_REVOKED = 1008
+"""The WebSocket's close code for it: policy violation (RFC 6455, section 7.4.1)."""
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_STARTED = os.urandom(8).hex().encode()
+"""Tells the requests of this process from those of others."""
+_requests = itertools.count(1)
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Admission:
+    """ASGI middleware. What it lets in to a closed path carries its Caller in `scope["state"]["caller"]`."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        credentials: Credentials,
+        ollama: OllamaDoor,
+        render: Render,
+        allowed_hosts: Iterable[str],
+        allowed_origins: Iterable[str],
+        max_body: int,
+        max_upload: int,
+    ) -> None:
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
+        self._app = app
+        self._credentials = credentials
+        self._ollama = ollama
+        self._render = render
+        self._hosts = _LOCAL | {host.lower() for host in allowed_hosts}
+        self._check_host = lru_cache(maxsize=64)(self._known_host)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._max_body = max_body
+        self._max_upload = max_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(scope, headers)
+        extra = [*_HEADERS, *self._cors(headers), request_id]
+        if scope["path"].startswith("/v1/"):
+            extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
+        try:
+            if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
+                await self._preflight(headers, reply)
+                return
+            await self._admit(scope, headers)
+            await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+        except (CutOff, ClientDisconnect):
+            if not reply.cut_off:
+                raise
+        except PortalError as error:
+            if reply.started:
+                raise
+            await reply.refuse(*self._render(scope["path"], error))
+        except Exception:
+            if not reply.started:
+                await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
+            raise
+
+    async def _admit(self, scope: Scope, headers: Values) -> None:
+        if len(headers) != len(scope["headers"]) and sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            raise BadRequest("A request has one Host header.")
+        self._check_host(headers.get(b"host", b""))
+        unsafe = scope["type"] == "websocket" or scope["method"] not in _SAFE
+        if unsafe and b"origin" in headers:
+            self._check_origin(headers)
+        path = scope["path"]
+        if path.startswith(_OLLAMA):
+            sent, by_key = headers.get(b"authorization", b""), partial(self._identify, headers, unsafe=unsafe)
+            scope["state"]["caller"] = await self._ollama.identify(
+                scope.get("method", "GET"), path, sent.decode("latin-1"), is_here=_is_here(headers), by_key=by_key
+            )
+        elif path.startswith(_CLOSED) or (path == METRICS and not (_comes_from_here(scope) and _is_here(headers))):
+            scope["state"]["caller"] = await self._identify(headers, unsafe=unsafe)
+
+    def _known_host(self, header: bytes) -> None:
+        host = _host_name(header.decode("latin-1"))
+        if host in self._hosts or _is_address(host):
+            return
+        raise Forbidden(
+            f"Portal does not answer under the name {host!r}. Add it to server.allowed_hosts.", code="host_not_allowed"
+        )
+
+    def _check_origin(self, headers: Values) -> None:
+        origin = headers[b"origin"].decode("latin-1")
+        if origin.lower() in self._origins or _same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
+            return
+        raise Forbidden(
+            f"Requests from pages of {origin} are not allowed. Add it to server.allowed_origins.",
+            code="origin_not_allowed",
+        )
+
+    async def _identify(self, headers: Values, *, unsafe: bool) -> Caller:
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if token and scheme.lower() == "bearer":
+            return await self._credentials.by_token(token.strip())
+        if b"x-api-key" in headers:
+            return await self._credentials.by_token(headers[b"x-api-key"].decode("latin-1"))
+        session = _cookie(headers.get(b"cookie", b"").decode("latin-1"))
+        caller = await self._credentials.by_session(session) if session else None
+        if caller is None:
+            raise Unauthenticated("No API key was sent. Use `Authorization: Bearer KEY`, or sign in to the page.")
+        if unsafe and b"origin" not in headers:
+            raise Forbidden("A request with a session must come from the page.", code="origin_missing")
+        return caller
+
+    def _cors(self, headers: Values) -> Headers:
+        origin = headers.get(b"origin")
+        if origin is None or origin.decode("latin-1").lower() not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", b"x-request-id, x-portal-model, x-portal-reason"),
+            (b"vary", b"origin"),
+        ]
+
+    async def _preflight(self, headers: Values, reply: "_Reply") -> None:
+        if headers.get(b"origin", b"").decode("latin-1").lower() not in self._origins:
+            raise Forbidden("This origin is not in server.allowed_origins.", code="origin_not_allowed")
+        allowed: Headers = [
+            (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
+            (
+                b"access-control-allow-headers",
+                headers.get(b"access-control-request-headers", b"authorization, content-type"),
+            ),
+            (b"access-control-max-age", b"600"),
+        ]
+        await reply.refuse(204, allowed, b"")
+
+    def _limited(self, scope: Scope, headers: Values, receive: Receive, reply: "_Reply") -> Receive:
+        """`receive` that raises TooLarge once the body passes the limit; a WebSocket's ends with its credential."""
+        if scope["type"] != "http":
+            return reply.guarded(receive)
+        if scope["path"].startswith(_BLOBS):
+            return receive
+        limit = self._max_upload if scope["path"] == "/v1/files" else self._max_body
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit():
+            raise BadRequest("Content-Length is not a number.")
+        if int(declared) > limit:
+            raise _too_large(limit)
+        if b"transfer-encoding" not in headers:
+            return receive  # the server lets no more through than was declared
+        total = 0
+
+        async def limited() -> Message:
+            nonlocal total
+            message = await receive()
+            total += len(message.get("body", b""))
+            if total > limit:
+                raise _too_large(limit)
+            return message
+
+        return limited
+
+
+class CutOff(OSError):
+    """The credential of an open connection was revoked; to the application it is a client that has gone."""
+
+
+class _Reply:
+    """`send` that adds headers to the response, knows whether it has begun, and ends it with its credential."""
+
+    def __init__(self, scope: Scope, send: Send, *, extra: Headers, is_revoked: Callable[[Caller], bool]) -> None:
+        self._scope = scope
+        self._send = send
+        self._extra = extra
+        self._is_revoked = is_revoked
+        self.started = False
+        self.cut_off = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "http.response.start" or kind == "websocket.accept":
+            self.started = True
+            message["headers"] = [*message.get("headers", ()), *self._extra]
+        elif (message.get("more_body") or kind == "websocket.send") and self._revoked():
+            return self._cut()
+        return self._send(message)
+
+    def guarded(self, receive: Receive) -> Receive:
+        """`receive` of a WebSocket that is over once its credential is revoked."""
+
+        async def checked() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and self._revoked():
+                with suppress(CutOff):
+                    await self._cut()
+                return {"type": "websocket.disconnect", "code": _REVOKED}
+            return message
+
+        return checked
+
+    def _revoked(self) -> bool:
+        caller = self._scope["state"].get("caller")
+        return caller is not None and self._is_revoked(caller)
+
+    async def _cut(self) -> None:
+        if not self.cut_off:
+            self.cut_off = True
+            socket = self._scope["type"] == "websocket"
+            await self._send(
+                {"type": "websocket.close", "code": _REVOKED} if socket else {"type": "http.response.body", "body": b""}
+            )
+        raise CutOff
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer instead of the application; a WebSocket is refused with the same status and body."""
+        socket = self._scope["type"] == "websocket"
+        if socket and "websocket.http.response" not in self._scope.get("extensions", {}):
+            await self._send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response" if socket else "http.response"
+        length = (b"content-length", str(len(body)).encode("ascii"))
+        await self._send({"type": f"{kind}.start", "status": status, "headers": [*headers, length, *self._extra]})
+        await self._send({"type": f"{kind}.body", "body": body})
+
+
+def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
+    """The client's X-Request-Id if it is harmless, else a fresh one; also in `scope["state"]["request_id"]`."""
+    sent = headers.get(b"x-request-id")
+    request_id = sent if sent and _REQUEST_ID.fullmatch(sent) else b"req_%b%08x" % (_STARTED, next(_requests))
+    scope.setdefault("state", {})["request_id"] = request_id.decode("ascii")
+    return (b"x-request-id", request_id)
+
+
+def _host_name(header: str) -> str:
+    """The host of a Host header, without port; IPv6 in brackets."""
+    return re.sub(r":\d*$", "", header.strip().lower())
+
+
+def _is_here(headers: Values) -> bool:
+    """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
+    nothing that came through a proxy."""
+    host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
+    ours = origin is None or _same_origin(origin.decode("latin-1"), host)
+    typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
+    return is_loopback(_host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address, IPv6 in brackets or not, is this machine's alone."""
+    return host == "localhost" or (_is_address(host) and ip_address(host.strip("[]")).is_loopback)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _comes_from_here(scope: Scope) -> bool:
+    return is_loopback((scope.get("client") or ("",))[0])
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and parts.netloc.lower() == host.strip().lower()
+
+
+def _cookie(header: str) -> str | None:
+    """The session's secret. Read by hand: other servers of this host may have left cookies that no parser takes."""
+    for pair in header.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")

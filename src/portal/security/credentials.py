@@ -1,0 +1,171 @@
+"""Keys, sessions and one-time links: made here, shown once, known afterwards by their SHA-256 alone.
+
+Secrets are 256 random bits, so a plain hash is enough: there is nothing to guess.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Literal
+
+from portal.core.clock import micros
+from portal.core.ids import new_id
+from portal.core.ports import Users
+from portal.core.records import CredentialRecord
+from portal.errors import BadRequest, Unauthenticated
+
+KEY_PREFIX = "portal-"
+LINK_MINUTES = 60
+_MICROS = 1_000_000
+_CACHE_SECONDS = 5.0
+_CACHE_SIZE = 1024
+_TOUCH_MICROS = 60 * _MICROS
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a request comes from, as every door sees it."""
+
+    owner: str
+    """The user's id."""
+    kind: Literal["key", "session", "local", "ollama", "open"]
+    """`ollama`: the token of Ollama's API; `open`: a program of this machine without a credential. Both act as the
+    owner, and on that API alone."""
+    credential_id: str
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Credentials:
+    """Makes and checks what stands for a person. `local_token` is this server process's own, for the command line."""
+
+    def __init__(self, *, users: Users, session_days: int, local_token: str) -> None:
+        self._users = users
+        self._session_micros = session_days * 86_400 * _MICROS
+        self._local_hash = _hash(local_token)
+        self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
+        self._owner = ""
+        self._revocations = 0
+        self._revoked: set[str] = set()
+
+    async def create_key(self, owner: str, name: str) -> tuple[CredentialRecord, str]:
+        """A new API key and its secret, shown this once.
+
+        Raises:
+            BadRequest: the name is empty or too long.
+            Conflict: this owner has a key of that name.
+        """
+        if not 0 < len(name.strip()) <= 100:
+            raise BadRequest("A key needs a name of 1 to 100 characters.", param="name")
+        secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        record = self._record(owner, "key", name.strip(), hint=secret[-4:])
+        await self._users.add_credential(record, _hash(secret))
+        return record, secret
+
+    async def create_link(self, owner: str) -> tuple[CredentialRecord, str]:
+        """A one-time sign-in token, good for an hour."""
+        secret = secrets.token_urlsafe(32)
+        expires = micros() + LINK_MINUTES * 60 * _MICROS
+        record = self._record(owner, "link", "sign-in link", expires_at=expires)
+        await self._users.add_credential(record, _hash(secret))
+        return record, secret
+
+    async def sign_in(self, link: str, *, device: str) -> tuple[CredentialRecord, str]:
+        """Use up a one-time token for a session; `device` is what the list of sessions calls it.
+
+        Raises:
+            Unauthenticated: the link is unknown, used or expired.
+        """
+        taken = await self._users.take_link(_hash(link))
+        if taken is None:
+            raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
+        secret = secrets.token_urlsafe(32)
+        expires = micros() + self._session_micros
+        record = self._record(taken.owner, "session", device[:200] or "browser", expires_at=expires)
+        await self._users.add_credential(record, _hash(secret))
+        return record, secret
+
+    @staticmethod
+    def _record(
+        owner: str, kind: Literal["key", "session", "link"], name: str, *, hint: str = "", expires_at: int | None = None
+    ) -> CredentialRecord:
+        prefix = {"key": "key", "session": "sess", "link": "link"}[kind]
+        return CredentialRecord(
+            id=new_id(prefix),
+            owner=owner,
+            kind=kind,
+            name=name,
+            created_at=micros(),
+            hint=hint,
+            expires_at=expires_at,
+        )
+
+    async def by_token(self, token: str) -> Caller:
+        """The caller behind a bearer token: an API key, or this server's local token.
+
+        Raises:
+            Unauthenticated: it is neither.
+        """
+        hashed = _hash(token)
+        if hmac.compare_digest(hashed, self._local_hash):
+            return Caller((await self._users.owner()).id, "local", "local")
+        caller = await self._known_caller("key", hashed)
+        if caller is None:
+            raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
+        return caller
+
+    async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
+        """Who acts as the owner without a credential of the owner's."""
+        self._owner = self._owner or (await self._users.owner()).id
+        return Caller(self._owner, kind, kind)
+
+    async def is_admin(self, caller: Caller) -> bool:
+        """Whether the person behind it runs this Portal."""
+        return (await self._users.get(caller.owner)).role in ("owner", "admin")
+
+    async def by_session(self, secret: str) -> Caller | None:
+        """The caller behind a session cookie; None when it is unknown or over."""
+        return await self._known_caller("session", _hash(secret))
+
+    async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
+        cached = self._known.get((kind, hashed))
+        if cached is not None and cached[0] > monotonic():
+            return cached[1]
+        before = self._revocations
+        found = await self._users.find_credential(kind, hashed)
+        self._known.pop((kind, hashed), None)
+        if found is None:
+            return None
+        found = await self._touched(found)
+        caller = Caller(found.owner, kind, found.id)
+        if before == self._revocations:
+            self._remember((kind, hashed), caller)
+        return caller
+
+    def _remember(self, key: tuple[str, str], caller: Caller) -> None:
+        if len(self._known) >= _CACHE_SIZE:
+            self._known.clear()
+        self._known[key] = (monotonic() + _CACHE_SECONDS, caller)
+
+    async def _touched(self, record: CredentialRecord) -> CredentialRecord:
+        when = micros()
+        if record.last_used_at is not None and when - record.last_used_at < _TOUCH_MICROS:
+            return record
+        expires = when + self._session_micros if record.kind == "session" else record.expires_at
+        await self._users.touch(record.id, when, expires_at=expires)
+        return replace(record, last_used_at=when, expires_at=expires)
+
+    async def revoke(self, owner: str, credential_id: str) -> None:
+        """End a key or session at once. Raises NotFound."""
+        await self._users.revoke(owner, credential_id)
+        self._revocations += 1
+        self._revoked.add(credential_id)
+        self._known.clear()
+
+    def is_revoked(self, caller: Caller) -> bool:
+        """Whether what this caller came in with was revoked since: asked again wherever a connection stays open."""
+        return caller.credential_id in self._revoked
