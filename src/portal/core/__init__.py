@@ -1,0 +1,1 @@
+"""The middle: items, events, ports, the agent. No I/O."""

@@ -1,0 +1,353 @@
+"""The agent: runs turns. Every interface's way to an answer, and the only writer of the turn log.
+
+A turn belongs to the server: `start` stores the user's items and hands back a Run whose work goes on in the agent's own
+task group, whoever watches it. What was stored is what is announced: a completed item is committed before its `done`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from types import TracebackType
+
+from portal.core.approvals import Decision
+from portal.core.bus import Bus
+from portal.core.call import Call
+from portal.core.clock import micros
+from portal.core.compaction import Compactor
+from portal.core.deciding import Deciding
+from portal.core.events import Event
+from portal.core.items import Item, JsonObject
+from portal.core.loop import Loop
+from portal.core.ports import Responses, TurnLog, UsageLog
+from portal.core.preparation import Preparation, Prepared, Turn
+from portal.core.recorder import Recorder
+from portal.core.records import ResponseRecord, StoredItem, UsageRecord
+from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
+from portal.core.run import Run
+from portal.core.titles import Titles
+from portal.errors import Conflict, NotFound, PortalError, StorageError
+
+__all__ = ["Agent", "Turn"]
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """Runs turns inside `async with`; leaving it ends the running ones as incomplete, their text kept."""
+
+    def __init__(
+        self,
+        *,
+        preparation: Preparation,
+        loop: Loop,
+        recorder: Recorder,
+        deciding: Deciding,
+        compactor: Compactor,
+        turn_log: TurnLog,
+        responses: Responses,
+        usage: UsageLog,
+        titles: Titles,
+        bus: Bus,
+        flush_interval: float,
+    ) -> None:
+        """`flush_interval` is the most seconds of unfinished text that a crash may cost."""
+        self._preparation = preparation
+        self._loop = loop
+        self._recorder = recorder
+        self._deciding = deciding
+        self._compactor = compactor
+        self._turn_log = turn_log
+        self._responses = responses
+        self._usage = usage
+        self._titles = titles
+        self._bus = bus
+        self._flush_interval = flush_interval
+        self._beginning: dict[str, Run] = {}
+        self._runs: dict[str, Run] = {}
+        self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem]]] = {}
+        self._stopping = False
+        self._tasks = asyncio.TaskGroup()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Agent":
+        """Mends what a crash left behind, then is ready."""
+        recovered = await self._turn_log.recover()
+        if recovered:
+            log.warning("%d interrupted answers were kept as incomplete", len(recovered))
+        await self._tasks.__aenter__()
+        self._flusher = self._tasks.create_task(self._flush_forever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops running turns; each is stored as incomplete."""
+        self.stop()
+        if self._flusher is not None:
+            self._flusher.cancel()
+        # Not told of the caller's error, for which it would cancel what is just being stored.
+        await self._tasks.__aexit__(None, None, None)
+
+    def stop(self) -> None:
+        """End running turns as incomplete, and titles under way; whatever starts from now on ends at once."""
+        self._stopping = True
+        for run in list(self._runs.values()):
+            run.stop()
+        self._titles.cancel()
+
+    # ------------------------------------------------------------------ starting
+
+    async def start(self, turn: Turn) -> Run:
+        """Store the turn's input and begin to answer.
+
+        Raises:
+            ModelNotFound, NoModel: nothing can answer under that name.
+            NotFound: a conversation, previous response or file is not this owner's.
+            BadRequest: the input cannot be sent to a model, or does not answer all that the response before asks.
+            Conflict: the response before this one is still running, or another turn of the conversation began first.
+        """
+        prepared = await self._preparation.prepare(turn)
+        record = prepared.record
+        self._refuse_overtaking(record)
+        await self._deciding.read(turn, prepared)
+        run, begun = Run(record=record, stored=turn.store), asyncio.get_running_loop().create_future()
+        self._beginning[run.id] = run
+        task = self._tasks.create_task(self._work(run, turn, prepared, begun))
+        task.add_done_callback(lambda _: begun.cancel())
+        try:
+            await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            if not turn.background:
+                run.cancel()
+            raise
+        return run
+
+    def _refuse_overtaking(self, record: ResponseRecord) -> None:
+        previous = record.previous_id or ""
+        before = self._runs.get(previous) or self._beginning.get(previous)
+        if before is not None and before.record.owner == record.owner:
+            raise Conflict("The response before this one is still in progress.", code="conversation_locked")
+
+    def _begin(self, run: Run) -> None:
+        self._runs[run.id] = run
+        if self._stopping:
+            run.stop()
+        run.task = asyncio.current_task()
+        view = resource(run.record, (), stored=run.stored)
+        run.announce(run.numbers.event(f"response.{name}", response=view) for name in ("created", "in_progress"))
+        run.announce([run.numbers.event("portal:route", decision=run.record.decision)])
+        self._changed(run)
+
+    # ------------------------------------------------------------------ working
+
+    async def _work(self, run: Run, turn: Turn, prepared: Prepared, begun: asyncio.Future[None]) -> None:
+        """The whole life of a run: stored first, then answered, and always ended with its terminal event."""
+        try:
+            if run.stored:
+                await self._turn_log.begin(run.record, turn.input, expect_head=prepared.follows_head)
+        except Exception as error:  # handed to whoever awaits `start`, not swallowed
+            begun.set_exception(error)
+            return
+        finally:
+            del self._beginning[run.id]
+        self._begin(run)
+        begun.set_result(None)
+        if prepared.conversation is not None:
+            self._titles.begin(self._tasks, prepared.conversation, turn.input)
+        began, call = perf_counter(), prepared.call
+        self._usage.begun()
+        outcome = await self._attempt(run, prepared)
+        await self._finish(run, outcome, call)
+        self._account(run, turn, call, began)
+        conversation = prepared.conversation
+        if conversation is not None and run.record.status == "completed" and not self._stopping:
+            asked = call.route.alone()
+            self._titles.improve(self._tasks, conversation, turn.input, run.assembler.snapshot(), asked)
+
+    async def _attempt(self, run: Run, prepared: Prepared) -> JsonObject:
+        """Answer it; the changes to the record that say how it ended."""
+        try:
+            return await self._loop.answer(run, prepared)
+        except asyncio.CancelledError:
+            self._uncancel()
+            return _stopped("cancelled" if run.cancelled else "incomplete")
+        except PortalError as error:
+            run.failure = error
+        except Exception as error:  # the boundary of a turn: nothing in one may end the server
+            log.exception("a turn failed unexpectedly", extra={"response": run.id})
+            run.failure = _unexpected(error)
+        return _failed(run.failure)
+
+    @staticmethod
+    def _uncancel() -> None:
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._flush_interval)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._settle())
+                for run in self._runs.values():
+                    if run.stored:
+                        group.create_task(self._recorder.flush(run))
+
+    async def _settle(self) -> None:
+        """Store the ends that could not be stored, now that there may be room again."""
+        for record, outputs in list(self._owed.values()):
+            try:
+                await self._turn_log.finish(record, outputs)
+            except StorageError:
+                return
+            except NotFound:
+                log.info("a turn was deleted before its end could be stored", extra={"response": record.id})
+            del self._owed[record.id]
+
+    # ------------------------------------------------------------------ ending
+
+    async def _finish(self, run: Run, outcome: JsonObject, call: Call) -> None:
+        with run.undisturbed():
+            try:
+                await self._recorder.close(run, "completed" if outcome["status"] == "completed" else "incomplete")
+                await self._recorder.abandon(run)
+                terminal = self._closed(run, outcome, call, run.assembler.snapshot())
+                if run.stored:
+                    await self._turn_log.finish(run.record, run.unsaved)
+                run.announce(run.unannounced)
+            except Exception as error:  # the boundary of a turn, as above: whoever watches it must see its end
+                log.exception("a turn could not be stored", extra={"response": run.id})
+                run.failure = error if isinstance(error, PortalError) else _unexpected(error)
+                terminal = self._closed(run, _failed(run.failure), call, run.outputs())
+                self._owed[run.id] = run.record, run.unsaved
+        del self._runs[run.id]
+        run.end(terminal)
+        self._changed(run)
+
+    @staticmethod
+    def _closed(run: Run, outcome: JsonObject, call: Call, outputs: Sequence[Item]) -> Event:
+        """Make the record final and the event that says so."""
+        usage = usage_object(call.tokens(outputs)) if call.usage or outputs else None
+        run.record = replace(run.record, **outcome, completed_at=micros(), usage=usage, last_seq=run.numbers.next_seq)
+        view = resource(run.record, outputs, stored=run.stored)
+        return run.numbers.event(terminal_event(run.record.status), response=view)
+
+    def _account(self, run: Run, turn: Turn, call: Call, began: float) -> None:
+        usage = call.tokens(run.assembler.snapshot())
+        self._usage.record(
+            UsageRecord(
+                id=run.id,
+                owner=turn.owner,
+                door=turn.door,
+                model=call.request.model,
+                backend=call.route.backend.name,
+                created_at=run.record.created_at,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                estimated=usage.estimated,
+                milliseconds=round((perf_counter() - began) * 1000),
+                status=run.record.status,
+                decision=run.record.decision,
+                first_milliseconds=round((call.first - began) * 1000) if call.first else None,
+            )
+        )
+
+    def _changed(self, run: Run) -> None:
+        if run.record.conversation_id is not None and run.stored:
+            self._bus.publish(
+                run.record.owner,
+                "conversation.changed",
+                id=run.record.conversation_id,
+                response_id=run.id,
+                status=run.record.status,
+            )
+
+    # ------------------------------------------------------------------ watching
+
+    def running(self, response_id: str) -> Run | None:
+        """The run of a response that is under way in this process."""
+        return self._runs.get(response_id)
+
+    async def decide(self, owner: str, decisions: Mapping[str, Decision]) -> Run | None:
+        """Decide questions of one response; once all of it are, the run that goes on with it.
+
+        Raises:
+            NotFound, Conflict, BadRequest: as Approvals.decide; nothing was decided.
+        """
+        turn = await self._deciding.decide(owner, decisions)
+        return None if turn is None else await self.start(turn)
+
+    async def go_on(self, owner: str, response_id: str) -> Run:
+        """Begin the turn that follows a response of which every question is decided. Raises what `start` raises."""
+        return await self.start(await self._deciding.following(owner, response_id, door="portal"))
+
+    async def attach(self, owner: str, response_id: str, starting_after: int = -1) -> AsyncGenerator[Event, None]:
+        """Events of a running or finished response with numbers above `starting_after`.
+
+        Raises:
+            NotFound: no such response of this owner; before the first event.
+        """
+        run = self._runs.get(response_id)
+        if run is not None and run.record.owner == owner:
+            async for event in run.events(starting_after):
+                yield event
+            return
+        turn = await self._responses.get(owner, response_id)
+        for event in rebuilt(turn, starting_after):
+            yield event
+
+    async def cancel(self, owner: str, response_id: str) -> JsonObject:
+        """Stop a running response, stored or not; a finished one is left as it is. The response object.
+
+        Raises:
+            NotFound: it is neither running nor stored.
+        """
+        run = self._runs.get(response_id)
+        if run is None or run.record.owner != owner:
+            return stored_resource(await self._responses.get(owner, response_id))
+        run.cancel()
+        return await run.ended()
+
+    async def cancel_in(self, owner: str, conversation_ids: Collection[str]) -> None:
+        """Stop what runs in these conversations, and wait for its end."""
+        concerned = [
+            run
+            for run in [*self._beginning.values(), *self._runs.values()]
+            if run.record.owner == owner and run.record.conversation_id in conversation_ids
+        ]
+        for run in concerned:
+            run.cancel()
+        for run in concerned:
+            if run.id in self._runs:  # one that is just beginning may never begin
+                await self.cancel(owner, run.id)
+
+    async def compact(
+        self, owner: str, model: str, items: Sequence[Item], instructions: str | None = None
+    ) -> JsonObject:
+        """What Compactor.compact makes of these items."""
+        return await self._compactor.compact(owner, model, items, instructions)
+
+    async def delete(self, owner: str, response_id: str) -> None:
+        """Stop a response if it is running, and forget it. Raises NotFound."""
+        run = self._runs.get(response_id)
+        if run is not None and run.record.owner == owner and run.stored:
+            await self.cancel(owner, response_id)
+        await self._responses.delete(owner, response_id)
+
+
+def _unexpected(error: Exception) -> PortalError:
+    failure = PortalError("Portal failed to run this turn; the log has the details.", code="internal_error")
+    failure.__cause__ = error
+    return failure
+
+
+def _stopped(status: str) -> JsonObject:
+    reason = "cancelled" if status == "cancelled" else "interrupted"
+    return {"status": status, "incomplete_details": {"reason": reason}}
+
+
+def _failed(error: PortalError) -> JsonObject:
+    told = {"code": error.code or error.type, "message": error.message}
+    return {"status": "failed", "error": told, "incomplete_details": None}

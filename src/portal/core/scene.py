@@ -1,0 +1,58 @@
+"""The turn that tool calls are made in, and calls as the model wrote them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from portal.core.items import Item
+from portal.core.run import Run
+from portal.core.toolbox import Offer
+from portal.core.tools import ToolContext
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """The turn that calls are made in."""
+
+    run: Run
+    workspace: str
+    offer: Offer
+    asks: bool
+    """Whether a person can be asked."""
+    door: str
+    root: str
+    """Id of the first response of its chain: the name of its folder where it is in no conversation."""
+    tainted_at: int | None = None
+    """When the conversation first read what strangers wrote, in microseconds UTC."""
+    earlier: Sequence[Item] = ()
+    """What the conversation has so far."""
+    parent: ToolContext | None = None
+    """The call of another turn that gave this one its task."""
+    repeats: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    tokens: int = 0
+    """What models read and wrote for its calls."""
+
+    @property
+    def owner(self) -> str:
+        """Whose turn it is."""
+        return self.run.record.owner
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation, where it is in one."""
+        return self.parent.conversation_id if self.parent else self.run.record.conversation_id
+
+
+def tainted_at(items: Sequence[Item]) -> int | None:
+    """When one of these items first brought what strangers wrote; ids begin with their time (RFC 9562)."""
+    read = [item["id"] for item in items if item["type"] == "mcp_call" and item.get("portal:untrusted")]
+    return min((int(one.rpartition("_")[2][:12], 16) * 1000 for one in read), default=None)
