@@ -1,0 +1,1 @@
+"""MCP servers, seen as toolsets."""
