@@ -1,0 +1,1 @@
+"""Anthropic's Messages API: a converter to plain model calls and back."""

@@ -1,0 +1,250 @@
+"""The one ASGI application: every door's routes, behind one admission."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from inspect import isroutine
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from portal import __version__
+from portal.core.agent import Agent
+from portal.core.bus import Bus
+from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.toolbox import Toolbox
+from portal.errors import PortalError
+from portal.interfaces.acting import Acting
+from portal.interfaces.anthropic import errors as anthropic
+from portal.interfaces.dialect import Dialect
+from portal.interfaces.ollama import errors as ollama
+from portal.interfaces.ollama.ports import Backends
+from portal.interfaces.openai import errors as openai
+from portal.interfaces.openai.errors import error_handlers, error_response
+from portal.interfaces.openai.validation import refused
+from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.ports import Engine, Manual, ModelServers, Skills, ToolServers, Workspaces
+from portal.observability.metrics import CONTENT_TYPE, Metrics
+from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
+from portal.security.credentials import Credentials
+from portal.security.ollama_door import OllamaDoor
+from portal.settings import Settings
+
+_DIALECTS: Sequence[tuple[str, Dialect]] = (
+    ("/v1/messages", anthropic.DIALECT),
+    ("/api/dry-run", openai.DIALECT),
+    ("/api/", ollama.DIALECT),
+)
+"""By path: the first that fits says how a request is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the doors open onto."""
+
+    settings: Settings
+    credentials: Credentials
+    agent: Agent
+    toolbox: Toolbox
+    models: Models
+    backends: Backends
+    servers: ModelServers
+    workspaces: Workspaces
+    engine: Engine
+    tool_servers: ToolServers
+    manual: Manual
+    responses: Responses
+    conversations: Conversations
+    folders: Folders
+    files: Files
+    users: Users
+    usage: Metrics
+    bus: Bus
+    approving: Approving
+    skills: Skills
+
+
+def application(parts: Parts) -> App:
+    """Every route behind admission."""
+    app = _Application(
+        title="Portal",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
+        redirect_slashes=False,
+    )
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
+    for route in [*doors, Route("/health", _health), _metrics(parts.usage), *_pages(parts)]:
+        app.router.routes.append(route)
+    return Admission(
+        _straight(app),
+        credentials=parts.credentials,
+        ollama=_ollama_door(parts),
+        render=_render,
+        allowed_hosts=parts.settings.server.allowed_hosts,
+        allowed_origins=parts.settings.server.allowed_origins,
+        max_body=parts.settings.server.max_body,
+        max_upload=parts.settings.server.max_upload,
+    )
+
+
+def _straight(app: FastAPI) -> ASGIApp:
+    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
+    says of the client matters only behind it: for links, and for the cookie."""
+    behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
+    doors: dict[tuple[Any, Any], ASGIApp] = {
+        (method, route.path): route.app
+        for route in app.router.routes
+        if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
+        for method in route.methods or ()
+    }
+
+    def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        door = doors.get((scope.get("method"), scope.get("path")), behind)
+        return door(scope, receive, send)
+
+    return straight
+
+
+class _Application(FastAPI):
+    """Its document tells of the routes that are not FastAPI's, too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made at the first request."""
+        from portal.interfaces.ollama.openapi import described as with_ollama
+        from portal.interfaces.openai.openapi import described
+
+        return self.openapi_schema or with_ollama(described(super().openapi()))
+
+
+def _openai(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.openai.chat import chat_routes
+    from portal.interfaces.openai.completions import completions_routes
+    from portal.interfaces.openai.conversations import conversations_routes
+    from portal.interfaces.openai.embeddings import embeddings_routes
+    from portal.interfaces.openai.files import files_routes
+    from portal.interfaces.openai.models import models_routes
+    from portal.interfaces.openai.responses import responses_routes
+
+    keep_alive = parts.settings.server.keep_alive
+    return [
+        *chat_routes(
+            models=parts.models,
+            acting=_acting(parts),
+            usage=parts.usage,
+            conversations=parts.conversations,
+            responses=parts.responses,
+            keep_alive=keep_alive,
+        ),
+        *completions_routes(models=parts.models, usage=parts.usage, keep_alive=keep_alive),
+        *embeddings_routes(models=parts.models, usage=parts.usage),
+        *responses_routes(agent=parts.agent, responses=parts.responses, keep_alive=keep_alive),
+        *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
+        *files_routes(files=parts.files),
+        *models_routes(models=parts.models),
+    ]
+
+
+def _acting(parts: Parts) -> Acting:
+    return Acting(
+        agent=parts.agent, models=parts.models, toolbox=parts.toolbox, keep_alive=parts.settings.server.keep_alive
+    )
+
+
+def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
+    """Before OpenAI's: those of `/v1/models` let other clients through."""
+    from portal.interfaces.anthropic.messages import messages_routes
+    from portal.interfaces.anthropic.models import models_routes
+
+    return [
+        *messages_routes(
+            models=parts.models,
+            acting=_acting(parts),
+            usage=parts.usage,
+            aliases=parts.settings.anthropic.aliases,
+            keep_alive=parts.settings.server.keep_alive,
+        ),
+        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+    ]
+
+
+def _portal(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web import account, approvals, conversations, mcp, models, routing, skills, tools, workspaces
+
+    asked = parts.approving
+    routers = [
+        conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
+        conversations.conversation_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
+        conversations.response_routes(responses=parts.responses),
+        conversations.folder_routes(folders=parts.folders, bus=parts.bus),
+        models.model_routes(servers=parts.servers),
+        workspaces.workspace_routes(workspaces=parts.workspaces),
+        workspaces.persona_routes(workspaces=parts.workspaces),
+        models.engine_routes(engine=parts.engine),
+        models.manual_routes(manual=parts.manual),
+        mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),
+        mcp.mcp_library_routes(servers=parts.tool_servers),
+        routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
+        account.account_routes(
+            users=parts.users, credentials=parts.credentials, usage=parts.usage, server=parts.settings.server
+        ),
+        account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
+        account.event_routes(bus=parts.bus),
+        approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
+        approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
+        tools.tool_routes(tools=asked.tools),
+        skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _ollama(parts: Parts) -> Sequence[BaseRoute]:
+    """Its last route takes everything below /api: what others put there comes before it."""
+    from portal.interfaces.ollama.routes import ollama_routes
+
+    return ollama_routes(models=parts.models, acting=_acting(parts), usage=parts.usage, backends=parts.backends)
+
+
+def _ollama_door(parts: Parts) -> OllamaDoor:
+    token = parts.settings.ollama.token.get_secret_value().strip() if parts.settings.ollama.token else ""
+    return OllamaDoor(credentials=parts.credentials, token=token, loopback=is_loopback(parts.settings.server.host))
+
+
+def _pages(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.pages import page_routes
+
+    return page_routes(credentials=parts.credentials)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """What the framework refuses, in the form of the other doors."""
+    assert isinstance(error, RequestValidationError)
+    return error_response(refused(error))
+
+
+async def _health(request: Request) -> JSONResponse:
+    """Open to everyone, so it says nothing but that Portal answers."""
+    return JSONResponse({"status": "ok"})
+
+
+def _metrics(metrics: Metrics) -> Route:
+    async def show(request: Request) -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    return Route(METRICS, show)
+
+
+def dialect_at(path: str) -> Dialect:
+    """How the API at this path says things; OpenAI's way where it is nobody's."""
+    return next((dialect for prefix, dialect in _DIALECTS if path.startswith(prefix)), openai.DIALECT)
+
+
+def _render(path: str, error: PortalError) -> tuple[int, Headers, bytes]:
+    """A refusal in the format of the API at this path."""
+    dialect = dialect_at(path)
+    return error.status, list(dialect.error_headers(error)), dialect.error_body(error)

@@ -1,0 +1,81 @@
+"""How the application is served: uvicorn, with the head of an answer and the beginning of its body in one packet.
+
+uvicorn writes the two apart. That is a system call and a wake-up of the client more than there need be, and those are
+most of what a short call costs.
+"""
+
+import asyncio
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from portal.security.admission import App
+
+_MOST = 64 * 2**10
+"""Bytes that are kept."""
+
+
+def server_config(app: App, *, max_message: int, grace: int) -> uvicorn.Config:
+    """For this application: `max_message` bytes to a WebSocket's message, `grace` seconds for connections to end."""
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http=_Protocol,
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=max_message,
+        timeout_graceful_shutdown=grace,
+    )
+
+
+class _Protocol(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(cast(asyncio.Transport, _Joined(transport, self.loop)))
+
+
+class _Joined:
+    """A transport that keeps what is written until the end of this turn of the loop."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """See asyncio.WriteTransport."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > _MOST:
+            self._flush()
+
+    def _flush(self) -> None:
+        waiting = self._waiting
+        if waiting and not self._transport.is_closing():
+            self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        waiting.clear()
+        self._size = 0
+
+    def close(self) -> None:
+        """See asyncio.BaseTransport."""
+        self._flush()
+        self._transport.close()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """See asyncio.BaseTransport."""
+        self._flush()
+        self._transport.set_protocol(protocol)

@@ -1,0 +1,1 @@
+"""OpenAI's API: Responses, Conversations, Chat Completions, Files, Embeddings, Models."""

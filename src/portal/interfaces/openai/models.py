@@ -1,0 +1,82 @@
+"""`/v1/models`: what is really there, and the names that Portal itself answers to."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from portal.core.ask import Ask
+from portal.core.items import JsonObject
+from portal.core.model import ModelInfo
+from portal.core.ports import Models
+from portal.core.workspaces import Workspace
+from portal.errors import NoModel
+from portal.interfaces.wire import json_response
+
+
+def model_object(model: ModelInfo) -> JsonObject:
+    """OpenAI's model object, with what else is known of the model beside it."""
+    more = {
+        "context_window": model.context_window,
+        "parameters": model.parameters,
+        "quantization": model.quantization,
+        "size": model.size,
+        "family": model.family,
+        "loaded": model.loaded,
+        "description": model.description,
+    }
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": model.backend,
+        "capabilities": sorted(model.capabilities),
+        **{name: value for name, value in more.items() if value is not None},
+    }
+
+
+class _Door:
+    """The endpoints."""
+
+    def __init__(self, *, models: Models) -> None:
+        self._models = models
+
+    def _workspace(self, workspace: Workspace, owner: str) -> JsonObject:
+        """A workspace, and what the model that would answer a plain question there can do."""
+        shown = {"id": workspace.name, "object": "model", "created": 0, "owned_by": "portal"}
+        if workspace.description:
+            shown["description"] = workspace.description
+        try:
+            route = self._models.route(Ask(model=workspace.name, owner=owner))
+        except NoModel:
+            return shown
+        return {**model_object(route.model), **shown}
+
+    async def list(self, request: Request) -> Response:
+        """Every workspace, `auto` first, and every model."""
+        owner = request.state.caller.owner
+        virtual = [self._workspace(workspace, owner) for workspace in self._models.workspaces(owner)]
+        names = {row["id"] for row in virtual}
+        known = [model_object(model) for model in self._models.list() if model.id not in names]
+        return json_response({"object": "list", "data": [*virtual, *known]})
+
+    async def get(self, request: Request) -> Response:
+        """One model."""
+        name = request.path_params["model"]
+        owner = request.state.caller.owner
+        for workspace in self._models.workspaces(owner):
+            if workspace.name == name:
+                return json_response(self._workspace(workspace, owner))
+        _, info = self._models.find(name)
+        return json_response(model_object(info))
+
+
+def models_routes(*, models: Models) -> Sequence[BaseRoute]:
+    """The routes of the Models API; ids may hold slashes and colons."""
+    door = _Door(models=models)
+    router = APIRouter(tags=["models"])
+    router.add_api_route("/v1/models", door.list, methods=["GET"], name="list_models")
+    router.add_api_route("/v1/models/{model:path}", door.get, methods=["GET"], name="get_model")
+    return router.routes

@@ -1,0 +1,122 @@
+"""What the router would do, without doing it: the dry run, and past turns judged again by the present rules."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from portal.core.ask import Ask
+from portal.core.chat import to_messages
+from portal.core.decision import Route, decision
+from portal.core.items import Item, JsonObject, text_of
+from portal.core.model import ChatMessage
+from portal.core.ports import Models, Responses
+from portal.core.records import TurnRecord
+from portal.core.toolbox import Toolbox
+from portal.errors import PortalError
+from portal.interfaces.openai.messages import check_messages
+from portal.interfaces.web import views
+from portal.interfaces.web.requests import Limit, Who
+
+_EXCERPT = 200
+_KNOWN = ("input_text", "output_text", "input_image")
+
+
+class DryRun(BaseModel):
+    """A request as Chat Completions has it; what does not matter for the choice is ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Annotated[str, Field(min_length=1, max_length=500)] = "auto"
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
+    tools: list[JsonObject] = []
+
+
+def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) -> APIRouter:
+    """Routes about routing."""
+    router = APIRouter(tags=["routing"], strict_content_type=False)  # so that a plain `curl -d` will do
+
+    @router.post("/api/dry-run")
+    async def dry_run(who: Who, body: DryRun) -> JsonObject:
+        check_messages(body.messages)
+        parameters = {"tools": body.tools} if body.tools else {}
+        began = perf_counter()
+        ask = Ask.overridden(model=body.model, owner=who.owner, messages=body.messages, parameters=parameters)
+        route = await models.decide(ask)
+        await toolbox.ready()
+        return explained(route, ask, _tools(toolbox, route, ask, body.tools), began)
+
+    @router.get("/portal/v1/route/replay")
+    async def replay(who: Who, limit: Limit = 50) -> JsonObject:
+        turns = await responses.recent(who.owner, limit)
+        return views.listing([_replayed(models, turn, who.owner) for turn in turns])
+
+    return router
+
+
+def _tools(toolbox: Toolbox, route: Route, ask: Ask, sent: Sequence[JsonObject]) -> list[str]:
+    """Names of the tools that the model would be shown: the client's, then those of a workspace that fit."""
+    functions = (tool.get("function") or tool for tool in sent)
+    named = (function.get("name") for function in functions if isinstance(function, dict))
+    names = [name for name in named if isinstance(name, str)]
+    offer = toolbox.offer(route.workspace, ask.wanted, taken=names) if route.workspace else None
+    return [*names, *(offer.names() if offer else ())]
+
+
+def explained(route: Route, ask: Ask, tools: Sequence[str], began: float) -> JsonObject:
+    """A decision in full: {requested_model, resolved_model, backend, reason, task, difficulty, needs, tools,
+    candidates [{model, backend, score, why}], ms}."""
+    told = decision(route, perf_counter() - began)
+    return {
+        **told,
+        "task": route.task,
+        "difficulty": told.get("difficulty"),
+        "needs": sorted(ask.needs),
+        "tools": list(tools),
+        "candidates": [
+            {"model": one.model.id, "backend": one.model.backend, "score": round(one.score, 3), "why": one.why}
+            for one in route.candidates
+        ],
+    }
+
+
+def _replayed(models: Models, turn: TurnRecord, owner: str) -> JsonObject:
+    """What was decided then, what would be now, and how the answer was liked: -1, 0 or 1."""
+    record = turn.response
+    asked = [stored.item for stored in turn.items if stored.side == "input"]
+    row: JsonObject = {
+        "id": record.id,
+        "text": _text(asked)[:_EXCERPT],
+        "requested_model": record.model,
+        "feedback": record.feedback,
+        "then": record.decision,
+    }
+    try:
+        ask = Ask.overridden(model=record.model, owner=owner, messages=to_messages(_plain(asked)))
+        route = models.route(ask)
+    except PortalError as error:
+        return {**row, "now": None, "error": error.message}
+    return {
+        **row,
+        "now": decision(route, 0.0),
+        "changed": route.model.id != (record.decision or {}).get("resolved_model"),
+    }
+
+
+def _text(items: Sequence[Item]) -> str:
+    return "\n".join(text_of(item) for item in items if item["type"] == "message" and item["role"] == "user")
+
+
+def _plain(items: Sequence[Item]) -> list[Item]:
+    """The messages alone, and of their parts what has its content with it: text, and that there was a picture."""
+    return [
+        {**item, "content": [_shown(part) for part in item["content"] if part["type"] in _KNOWN]}
+        for item in items
+        if item["type"] == "message"
+    ]
+
+
+def _shown(part: JsonObject) -> JsonObject:
+    return part if part["type"] != "input_image" else {"type": "input_image", "image_url": "data:,"}

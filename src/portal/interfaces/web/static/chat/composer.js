@@ -1,0 +1,105 @@
+// Where a question is written: grows with its text, keeps drafts, takes files, and says which model will answer.
+import { html } from "htm/preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ask, attach, attachments, chat, chooseModel, findModel, nextModel, running, setEditing, stop, takeAttachments, turns } from "../state.js";
+import { Icon } from "../icons.js";
+import { t } from "../strings.js";
+import { questionText } from "../turns.js";
+import { AttachmentStrip } from "./attachments.js";
+import { dropDraft, keepDraft, readDraft } from "./draft.js";
+import { fit } from "./fit.js";
+import { ModelPicker } from "./picker.js";
+
+export function Composer() {
+  const { id } = chat.value;
+  const [text, setText] = useState(() => readDraft(id));
+  const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
+  const place = useRef(id);
+  useLayoutEffect(() => {
+    if (place.current === id) return;
+    place.current = id;
+    setText(draftBeside(id));
+  }, [id]);
+  useLayoutEffect(() => fit(field.current), [text]);
+  useEffect(() => focusWhereWelcome(field.current), [id]);
+
+  const write = (/** @type {string} */ next) => {
+    setText(next);
+    if (!chat.value.temporary) keepDraft(id, next);
+  };
+  const uploading = attachments.value.some((file) => !file.id && !file.error);
+  const blocked = uploading || attachments.value.some((file) => file.error);
+  const ready = !running.value && !blocked && (text.trim() !== "" || attachments.value.length > 0);
+  const send = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (!ready) return;
+    if (chat.value.temporary) dropDraft(id); // else kept until the server has it
+    setText("");
+    ask(text.trim(), takeAttachments());
+    field.current?.focus();
+  };
+  /** @param {KeyboardEvent} event */
+  const keys = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    else if (event.key === "ArrowUp" && !text && !running.value) editLast(event);
+  };
+  /** @param {ClipboardEvent} event */
+  const pasted = (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    attach(files);
+  };
+  return html`<form class="composer" onSubmit=${send}>
+    <div class="composer-box">
+      <${AttachmentStrip} model=${findModel(nextModel())} />
+      <textarea ref=${field} id="composer" rows="1" aria-label=${t("composer.label")} aria-describedby="composer-hint"
+        placeholder=${t(turns.value.length ? "composer.placeholderNext" : "composer.placeholder")} value=${text}
+        onInput=${(/** @type {any} */ event) => write(event.target.value)} onKeyDown=${keys} onPaste=${pasted}></textarea>
+      <div class="composer-foot">
+        <${AttachButton} />
+        <${ModelPicker} class="ghost model-button" label=${t("model.choose")} value=${nextModel()} onPick=${chooseModel} onDone=${() => field.current?.focus()} />
+        <span class="grow"></span>
+        ${uploading && html`<span class="small muted clip" role="status">${t("composer.uploading")}</span>`}
+        ${running.value
+          ? html`<button type="button" class="button primary icon-only round" aria-label=${t("composer.stop")} onClick=${stop}><${Icon} name="stop" /></button>`
+          : html`<button type="submit" class="button primary icon-only round" aria-label=${t("composer.send")} disabled=${!ready}><${Icon} name="send" /></button>`}
+      </div>
+    </div>
+    <p class="sr-only" id="composer-hint">${t("composer.hint")}</p>
+  </form>`;
+}
+
+/** The draft, unless it is the question that is just being sent. @param {string|null} id */
+function draftBeside(id) {
+  const draft = readDraft(id);
+  const last = turns.value.at(-1)?.peek();
+  return last && last.id === null && questionText(last) === draft.trim() ? "" : draft;
+}
+
+/** The field has the focus where that brings up no keyboard and takes it from nothing. @param {HTMLElement|null} field */
+function focusWhereWelcome(field) {
+  const free = !document.activeElement || document.activeElement === document.body || document.activeElement.closest(".rail");
+  if (free && matchMedia("(pointer: fine)").matches && !document.querySelector("dialog[open]")) field?.focus({ preventScroll: true });
+}
+
+/** @param {KeyboardEvent} event */
+function editLast(event) {
+  const last = turns.value.at(-1);
+  if (!last) return;
+  event.preventDefault();
+  setEditing(last.value.key);
+}
+
+function AttachButton() {
+  const input = useRef(/** @type {HTMLInputElement|null} */ (null));
+  const chosen = () => {
+    if (!input.current) return;
+    attach([...(input.current.files ?? [])]);
+    input.current.value = "";
+  };
+  return html`<button type="button" class="ghost icon-only" aria-label=${t("composer.attach")} onClick=${() => input.current?.click()}>
+      <${Icon} name="attach" />
+    </button>
+    <input ref=${input} type="file" multiple hidden aria-label=${t("composer.attach")} onChange=${chosen} />`;
+}

@@ -1,0 +1,26 @@
+// The pane at the side: opens what the page only hints at. Each kind is a small component with a title.
+import { html } from "htm/preact";
+import { closeInspector } from "./state.js";
+import { t } from "./strings.js";
+import { Artefact } from "./inspectors/artefact.js";
+import { PaneHead } from "./dialogs.js";
+import { Raw } from "./inspectors/raw.js";
+import { RouteDetails } from "./inspectors/route.js";
+import { Source } from "./inspectors/source.js";
+
+/** @type {Record<string, {title: () => string, body: any}>} */
+const KINDS = {
+  artefact: { title: () => t("artefact.title"), body: Artefact },
+  raw: { title: () => t("raw.title"), body: Raw },
+  route: { title: () => t("route.title"), body: RouteDetails },
+  source: { title: () => t("source.title"), body: Source },
+};
+
+/** @param {{content: {kind: string} & Record<string, any>}} props */
+export function Inspector({ content }) {
+  const { title, body } = KINDS[content.kind];
+  return html`<aside class="inspector" aria-label=${t("inspector.label")}>
+    <${PaneHead} title=${title()} label=${t("inspector.close")} onClose=${closeInspector} />
+    <div class="pane-body" tabindex="0"><${body} key=${content.kind + (content.id ?? "")} ...${content} /></div>
+  </aside>`;
+}

@@ -1,0 +1,38 @@
+// Dialogs that any view may open: one at a time, by `openOverlay({kind, ...})`. Each loads when first opened.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { closeOverlay, overlay } from "./state.js";
+import { moreWords } from "./strings.js";
+
+/** @type {Record<string, () => Promise<any>>} each module exports `Overlay`, which gets the content and `onClose` */
+const KINDS = {
+  palette: () => import("./overlays/palette.js"),
+  keys: () => import("./overlays/keys.js"),
+  rename: () => import("./overlays/rename.js"),
+  move: () => import("./overlays/move.js"),
+  newFolder: () => import("./overlays/folder.js"),
+};
+
+/** What has been loaded, so that it opens at once and no key typed meanwhile goes astray. @type {Record<string, any>} */
+const loaded = {};
+
+/** @param {string} kind */
+async function load(kind) {
+  const [module] = await Promise.all([KINDS[kind](), moreWords()]);
+  return (loaded[kind] ??= module.Overlay);
+}
+
+/** Fetch the palette before it is asked for. */
+export const preloadPalette = () => void setTimeout(load, 1500, "palette");
+
+export function Overlays() {
+  const content = overlay.value;
+  return content && html`<${Shown} key=${content.kind} content=${content} />`;
+}
+
+/** @param {{content: {kind: string} & Record<string, any>}} props */
+function Shown({ content }) {
+  const [component, setComponent] = useState(() => loaded[content.kind]);
+  useEffect(() => void load(content.kind).then((overlay) => setComponent(() => overlay)), []);
+  return component && html`<${component} ...${content} onClose=${closeOverlay} />`;
+}

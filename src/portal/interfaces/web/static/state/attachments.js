@@ -1,0 +1,88 @@
+// Files waiting in the composer: checked, previewed, uploaded with progress.
+import { signal } from "@preact/signals";
+import * as api from "../api.js";
+import { isText } from "../text.js";
+import { toast } from "./place.js";
+import { uploadLimit } from "./session.js";
+import { t } from "../strings.js";
+import { bytes } from "../format.js";
+
+/** @typedef {import("../types.js").Attachment} Attachment */
+
+/** @type {import("@preact/signals").Signal<Attachment[]>} */
+export const attachments = signal([]);
+/** @type {Map<string, AbortController>} */
+const uploads = new Map();
+let count = 0;
+
+/** Pictures and text wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
+export async function attach(files) {
+  const given = [...files];
+  const readable = await Promise.all(given.map(async (file) => isImage(file) || isText(file)));
+  for (const [index, file] of given.entries()) {
+    if (!readable[index]) {
+      toast(t("attach.refused", { name: file.name || "file" }));
+      continue;
+    }
+    const image = isImage(file);
+    /** @type {Attachment} */
+    const made = {
+      key: `file-${++count}`, name: file.name || "file", size: file.size, kind: image ? "image" : "file", file,
+      preview: image ? URL.createObjectURL(file) : null, sent: 0, id: null, error: null,
+    };
+    if (file.size > uploadLimit.value) made.error = t("attach.tooBig", { limit: bytes(uploadLimit.value) });
+    attachments.value = [...attachments.value, made];
+    if (!made.error) upload(made);
+  }
+}
+
+const isImage = (/** @type {File} */ file) => file.type.startsWith("image/");
+
+/** Try a failed upload again. @param {string} key */
+export function retryUpload(key) {
+  const found = attachments.value.find((entry) => entry.key === key);
+  if (!found) return;
+  change(key, { error: null, sent: 0 });
+  upload(found);
+}
+
+/** @param {Attachment} attachment */
+async function upload({ key, file }) {
+  if (!file) return;
+  const controller = new AbortController();
+  uploads.set(key, controller);
+  try {
+    const stored = await api.upload(file, (sent) => change(key, { sent }), controller.signal);
+    change(key, { id: stored.id, sent: file.size });
+  } catch (error) {
+    if (error instanceof api.ApiError) change(key, { error: error.status ? error.message : t("error.unreachable") });
+    else if (!(error instanceof DOMException)) throw error;
+  } finally {
+    uploads.delete(key);
+  }
+}
+
+/** @param {string} key @param {Partial<Attachment>} changes */
+function change(key, changes) {
+  attachments.value = attachments.value.map((entry) => (entry.key === key ? { ...entry, ...changes } : entry));
+}
+
+/** @param {string} key */
+export function detach(key) {
+  uploads.get(key)?.abort();
+  release(attachments.value.filter((entry) => entry.key === key));
+  attachments.value = attachments.value.filter((entry) => entry.key !== key);
+}
+
+/** Hand the attachments over and empty the composer. @returns {Attachment[]} */
+export function takeAttachments() {
+  const taken = attachments.value;
+  attachments.value = [];
+  release(taken);
+  return taken;
+}
+
+/** @param {Attachment[]} gone */
+function release(gone) {
+  for (const { preview } of gone) if (preview) URL.revokeObjectURL(preview);
+}

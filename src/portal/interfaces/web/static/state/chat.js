@@ -1,0 +1,242 @@
+// The conversation on show: its turns (newest last, older pages on demand), streaming and re-attaching.
+import { batch, computed, signal } from "@preact/signals";
+import * as api from "../api.js";
+import { applyEvent, isRunning, storedTurn } from "../turns.js";
+import { nextFrame, pause } from "../wait.js";
+import { keepConversation } from "./conversations.js";
+
+/** @typedef {import("../types.js").Turn} Turn */
+/** @typedef {import("@preact/signals").Signal<Turn>} TurnSignal */
+/**
+ * @typedef {{
+ *   id: string|null, status: "new"|"loading"|"ready"|"missing"|"broken", title: string, model: string|null,
+ *   folder: string|null, temporary: boolean,
+ * }} Chat
+ */
+
+const PAGE = 30;
+/** @returns {Chat} */
+const blank = () => ({ id: null, status: "new", title: "", model: null, folder: null, temporary: false });
+
+/** @type {import("@preact/signals").Signal<Chat>} */
+export const chat = signal(blank());
+/** @type {import("@preact/signals").Signal<TurnSignal[]>} */
+export const turns = signal([]);
+/** Where the page of older turns begins; null when everything is here. @type {import("@preact/signals").Signal<string|null>} */
+export const olderTurns = signal(null);
+export const lastTurn = computed(() => turns.value.at(-1)?.value ?? null);
+/** Counts the times at which the reader belongs at the newest turn: a conversation opened, a question sent. */
+export const arrivals = signal(0);
+export const arrive = () => void (arrivals.value += 1);
+
+/** The turn under way, if any: only the newest can be. Changes when it begins and ends, not as it grows. */
+export const running = computed(() => {
+  const newest = turns.value.at(-1);
+  return newest && isRunning(newest.value) ? newest : null;
+});
+
+/** Following ends when the person goes elsewhere. @type {Set<AbortController>} */
+const following = new Set();
+
+/** @param {Partial<Chat>} changes */
+export const changeChat = (changes) => void (chat.value = { ...chat.value, ...changes });
+
+function leave() {
+  for (const controller of following) controller.abort();
+  following.clear();
+}
+
+/** Show an empty conversation. @param {Partial<Chat>} [changes] */
+export function newChat(changes = {}) {
+  leave();
+  batch(() => {
+    chat.value = { ...blank(), ...changes };
+    turns.value = [];
+    olderTurns.value = null;
+  });
+}
+
+/** Show a stored conversation. @param {string} id */
+export async function openChat(id) {
+  if (chat.value.id === id && chat.value.status === "ready") return;
+  leave();
+  batch(() => {
+    chat.value = { ...blank(), id, status: "loading" };
+    turns.value = [];
+    olderTurns.value = null;
+  });
+  try {
+    const [about, page] = await Promise.all([api.conversation(id), api.turns(id, { limit: PAGE })]);
+    if (chat.value.id !== id) return;
+    batch(() => {
+      changeChat({ status: "ready", title: about.title, model: about.model, folder: about.folder_id });
+      show(page);
+      arrive();
+    });
+    keepConversation(about);
+  } catch (error) {
+    if (chat.value.id !== id) return;
+    if (!(error instanceof api.ApiError)) throw error;
+    changeChat({ status: error.status === 404 ? "missing" : "broken" });
+  }
+}
+
+/** Read the conversation again from the server, as after a failed load or another branch. */
+export async function reopenChat() {
+  const { id } = chat.value;
+  if (!id) return;
+  changeChat({ status: "loading" });
+  await openChat(id);
+}
+
+/** @param {{data: import("../types.js").TurnView[], next: string|null}} page */
+function show(page) {
+  leave();
+  turns.value = withUnsent(page.data.map((view) => signal(storedTurn(view))));
+  olderTurns.value = page.next;
+  for (const turn of turns.value) if (isRunning(turn.value) && turn.value.id !== null) follow(turn);
+}
+
+let loadingOlder = false;
+/** Load the page before the oldest turn on show; does nothing at the beginning. */
+export async function loadOlder() {
+  const { id } = chat.value;
+  if (loadingOlder || !id || !olderTurns.value) return;
+  loadingOlder = true;
+  try {
+    const page = await api.turns(id, { before: olderTurns.value, limit: PAGE });
+    if (chat.value.id !== id) return;
+    batch(() => {
+      turns.value = [...page.data.map((/** @type {any} */ view) => signal(storedTurn(view))), ...turns.value];
+      olderTurns.value = page.next;
+    });
+  } finally {
+    loadingOlder = false;
+  }
+}
+
+/** The newest turns from the server, merged into what is shown; turns that go on elsewhere are followed. */
+export async function catchUp() {
+  const { id, status } = chat.value;
+  if (!id || status !== "ready" || sendingNow()) return;
+  const page = await api.turns(id, { limit: PAGE });
+  if (chat.value.id !== id || sendingNow()) return;
+  const known = new Map(turns.value.map((turn) => [turn.value.id, turn]));
+  const first = turns.value.findIndex((turn) => turn.value.id === page.data[0]?.response.id);
+  if (first < 0 && turns.value.length) return show(page);
+  batch(() => {
+    const merged = page.data.map((/** @type {any} */ view) => merge(known.get(view.response.id), view));
+    turns.value = withUnsent([...turns.value.slice(0, Math.max(first, 0)), ...merged]);
+    if (first < 0) olderTurns.value = page.next;
+  });
+}
+
+/**
+ * The turns that the server has, and the question it never got: after them, or in the place of the one it is to replace.
+ * @param {TurnSignal[]} stored @returns {TurnSignal[]}
+ */
+function withUnsent(stored) {
+  const unsent = turns.value.filter((turn) => turn.value.id === null);
+  const [first] = unsent;
+  if (!first) return stored;
+  const replaced = stored.findIndex((turn) => first.value.siblings.includes(turn.value.id ?? ""));
+  const before = replaced < 0 ? stored : stored.slice(0, replaced);
+  if (replaced < 0) for (const turn of unsent) turn.value = { ...turn.value, previous: before.at(-1)?.value.id ?? null };
+  return [...before, ...unsent];
+}
+
+/** A turn without an id is on its way to the server: what the server has is older than what we show. */
+const sendingNow = () => running.value !== null && running.value.value.id === null;
+
+/** @param {TurnSignal|undefined} turn @param {import("../types.js").TurnView} view @returns {TurnSignal} */
+function merge(turn, view) {
+  const fresh = storedTurn(view);
+  if (!turn) {
+    const made = signal(fresh);
+    if (isRunning(fresh)) follow(made);
+    return made;
+  }
+  const old = turn.value;
+  if (isRunning(old) && old.connection) turn.value = { ...old, siblings: fresh.siblings };
+  else if (old.status !== fresh.status || old.siblings.length !== fresh.siblings.length || old.feedback !== fresh.feedback) {
+    turn.value = { ...fresh, key: old.key, thinking: old.thinking, tools: old.tools };
+    if (isRunning(fresh)) follow(turn);
+  }
+  return turn;
+}
+
+/**
+ * Feed a turn from its event stream until it ends; after a break, re-attach and go on where it was.
+ * @param {TurnSignal} turn
+ * @param {(signal: AbortSignal) => AsyncGenerator<any, void, void>} [begin]  the first stream; otherwise re-attach
+ */
+export async function follow(turn, begin) {
+  const controller = new AbortController();
+  following.add(controller);
+  try {
+    await pump(turn, controller.signal, begin);
+  } catch (error) {
+    if (!controller.signal.aborted) breakOff(turn, error);
+  } finally {
+    following.delete(controller);
+  }
+}
+
+/** @param {TurnSignal} turn @param {AbortSignal} signal @param {((signal: AbortSignal) => AsyncGenerator<any, void, void>)|undefined} begin */
+async function pump(turn, signal, begin) {
+  let stream = begin;
+  for (let wait = 250; isRunning(turn.value); wait = Math.min(wait * 2, 8000)) {
+    try {
+      const before = turn.value.lastSeq;
+      await drain(turn, stream ? stream(signal) : api.resume(turn.value.id ?? "", turn.value.lastSeq, signal));
+      if (turn.value.lastSeq > before) wait = 250;
+    } catch (error) {
+      const lost = error instanceof api.ApiError && (error.status === 0 || error.status >= 502);
+      if (!lost || turn.value.id === null || !turn.value.stored) throw error;
+    }
+    if (!isRunning(turn.value)) return;
+    if (turn.value.id === null || !turn.value.stored) throw new api.ApiError({ status: 0, message: "connection lost", code: "unreachable" });
+    stream = undefined;
+    turn.value = { ...turn.value, connection: "retrying" };
+    await pause(wait);
+    signal.throwIfAborted();
+  }
+}
+
+/** Apply a stream's events, all that came within a frame at once. @param {TurnSignal} turn @param {AsyncGenerator<any, void, void>} stream */
+async function drain(turn, stream) {
+  /** @type {any[]} */
+  let waiting = [];
+  const flush = () => {
+    const events = waiting;
+    waiting = [];
+    if (events.length) turn.value = events.reduce((old, event) => applyEvent(old, event), /** @type {Turn} */ ({ ...turn.value, connection: "live" }));
+  };
+  try {
+    for await (const event of stream) {
+      if (waiting.push(event) === 1) nextFrame(flush);
+    }
+  } finally {
+    flush();
+  }
+}
+
+/** @param {TurnSignal} turn @param {unknown} error */
+function breakOff(turn, error) {
+  if (!(error instanceof api.ApiError)) throw error;
+  const { status, code, type, message } = error;
+  turn.value = { ...turn.value, status: "failed", progress: null, connection: null, error: { status, code, type, message } };
+}
+
+/** @param {import("../types.js").Conversation} changed */
+export function renameChat(changed) {
+  if (chat.value.id === changed.id) changeChat({ title: changed.title, folder: changed.folder_id });
+}
+
+/** @param {string[]} ids */
+export function forgetChat(ids) {
+  if (chat.value.id && ids.includes(chat.value.id)) {
+    leave();
+    changeChat({ status: "missing" });
+  }
+}

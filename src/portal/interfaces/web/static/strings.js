@@ -1,0 +1,97 @@
+// All words of the page. `t("key", {n})` picks the language, the plural form and fills in {names}.
+import { signal } from "@preact/signals";
+import { en } from "./strings/en.js";
+
+/** @typedef {string | {zero?: string, one?: string, other: string}} Entry */
+/** @typedef {typeof import("./strings/en-late.js").late} Late */
+/** @typedef {keyof typeof en | keyof Late} Key */
+
+/** Every language the page speaks, by its own name. English is always here; the others load when chosen. */
+export const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English", de: "Deutsch" });
+/** @type {Record<string, () => Promise<Record<string, Entry>>>} */
+const LOAD = { en: async () => en, de: async () => (await import("./strings/de.js")).de };
+/** The words of what is not part of the first load. @type {Record<string, () => Promise<Record<string, Entry>>>} */
+const LATE = { en: async () => (await import("./strings/en-late.js")).late, de: async () => (await import("./strings/de-late.js")).late };
+
+/** @type {import("@preact/signals").Signal<{language: string, words: Record<string, Entry>}>} */
+const current = signal({ language: "en", words: en });
+
+/** The language in use. */
+export const language = () => current.value.language;
+/** What Intl formats with: the browser's own variant of the language where it has one. */
+export function locale() {
+  const { language: chosen } = current.value;
+  return navigator.languages?.find((each) => each.split("-")[0] === chosen) ?? chosen;
+}
+
+let chosen = "en";
+let late = false;
+/** The newest loading of words. @type {Promise<void>|null} */
+let speaking = null;
+
+/** Speak a language; null follows the browser. @param {string|null} wanted */
+export async function setLanguage(wanted) {
+  const known = (/** @type {string} */ each) => each in LANGUAGES;
+  const choice = wanted && known(wanted) ? wanted : (navigator.languages ?? []).map((each) => each.split("-")[0]).find(known) ?? "en";
+  if (choice !== chosen) speak(choice);
+  await speaking;
+}
+
+/** All words from now on: awaited before anything is shown that is not part of the first load. */
+export async function moreWords() {
+  if (!late) {
+    late = true;
+    speak(chosen);
+  }
+  await speaking;
+}
+
+/** @param {string} choice */
+function speak(choice) {
+  chosen = choice;
+  /** @type {Promise<void>} */
+  const mine = wordsOf(choice).then((words) => {
+    if (mine !== speaking) return speaking ?? undefined; // another was wanted meanwhile
+    current.value = { language: choice, words };
+    document.documentElement.lang = choice;
+    document.documentElement.dir = ["ar", "fa", "he", "ur"].includes(choice) ? "rtl" : "ltr";
+  });
+  speaking = mine;
+}
+
+/** @param {string} choice */
+async function wordsOf(choice) {
+  const wanted = [...new Set(["en", choice])].flatMap((each) => [LOAD[each](), ...(late ? [LATE[each]()] : [])]);
+  return Object.assign({}, ...(await Promise.all(wanted)));
+}
+
+/**
+ * @param {Key} key
+ * @param {Record<string, string|number>} [values]  `n` chooses the plural form
+ * @returns {string}
+ */
+export function t(key, values) {
+  const { words } = current.value;
+  const entry = words[key] ?? key;
+  return fill(typeof entry === "string" ? entry : plural(entry, Number(values?.n ?? 0)), values);
+}
+
+/** Whether there are words under a key made from data, such as an error code. @param {string} key @returns {key is Key} */
+export const has = (key) => key in current.value.words;
+
+/** @param {Exclude<Entry, string>} forms @param {number} n */
+function plural(forms, n) {
+  if (n === 0 && forms.zero) return forms.zero;
+  const form = /** @type {"one"|"other"} */ (new Intl.PluralRules(current.value.language).select(n));
+  return forms[form] ?? forms.other;
+}
+
+/** @param {string} text @param {Record<string, string|number>} [values] */
+function fill(text, values) {
+  if (!values) return text;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return typeof value === "number" ? new Intl.NumberFormat(locale()).format(value) : value;
+  });
+}

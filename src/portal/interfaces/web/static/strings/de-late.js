@@ -1,0 +1,6 @@
+// German: the words of what is not part of the first load.
+import { approvals } from "./de-approvals.js";
+import { views } from "./de-views.js";
+import { workspaces } from "./de-workspaces.js";
+
+export const late = { ...approvals, ...views, ...workspaces };

@@ -1,0 +1,64 @@
+// The shapes the page handles, as JSDoc types; nothing runs here.
+/**
+ * @typedef {Record<string, any> & {type: string, id?: string}} Item  An Open Responses item.
+ * @typedef {{message: string, type?: string|null, code?: string|null, param?: string|null, status?: number}} Failure
+ * @typedef {Record<string, any> & {id: string, status: string, model: string, output: Item[]}} ResponseResource
+ * @typedef {{
+ *   response: ResponseResource, input: Item[], siblings: string[], route: Record<string, any>|null,
+ *   feedback: number, last_seq: number, ms: number|null, estimated_usage: boolean,
+ * }} TurnView  One turn as /portal/v1 sends it.
+ * @typedef {{state: string, detail?: any, since: number}} Progress
+ * @typedef {{
+ *   key: string, id: string|null, status: string, model: string, input: Item[], output: Item[],
+ *   previous: string|null, siblings: string[], route: Record<string, any>|null, feedback: number, lastSeq: number,
+ *   ms: number|null, usage: Record<string, any>|null, estimated: boolean, error: Failure|null,
+ *   incomplete: string|null, progress: Progress|null, thinking: Record<string, {from: number, to: number|null}>,
+ *   tools: Record<string, {since: number, detail: string}>,
+ *   createdAt: number, stored: boolean, connection: "live"|"retrying"|null,
+ * }} Turn  One turn as the page shows it; immutable, replaced on every change.
+ * @typedef {{
+ *   id: string, title: string, title_source: string, pinned: boolean, folder_id: string|null, model: string|null,
+ *   head: string|null, created_at: number, updated_at: number, running: string|null, snippet?: string,
+ * }} Conversation
+ * @typedef {{id: string, name: string, instructions: string, model: string|null, file_ids: string[], created_at: number}} Folder
+ * @typedef {{
+ *   id: string, backend: string, kind: string, capabilities: string[], context_window: number|null,
+ *   parameters: number|null, quantization: string|null, size: number|null, family: string|null,
+ *   loaded: boolean|null, description: string|null,
+ *   speed_seen: {tokens_per_second: number, first_token_seconds: number|null}|null,
+ * }} Model
+ * @typedef {{name: string, kind: string, url: string, status: "up"|"down"|"waiting", error: string|null, models: number, source: string,
+ *   running: number, queued: number, max_concurrency: number, resting: {model: string, until: number, failures: number}[]}} BackendView
+ * @typedef {{
+ *   key: string, name: string, size: number, kind: "image"|"file", file: File|null, preview: string|null,
+ *   sent: number, id: string|null, error: string|null,
+ * }} Attachment  A file in the composer: uploading until `id` or `error` is set.
+ * @typedef {{
+ *   title: string, description: string, task: string, persona: string, instructions: string, prefer: string[],
+ *   strategy: string, parameters: Record<string, any>, tools: string[], knowledge: boolean, memory: boolean,
+ *   users: string[], max_output_tokens: number|null,
+ * }} WorkspaceFields
+ * @typedef {WorkspaceFields & {
+ *   name: string, source: "built-in"|"settings"|"page", mine: boolean, replaces: string|null, advice: string|null,
+ *   now: {model: string|null, backend: string|null, reason: string},
+ * }} Workspace
+ * @typedef {{name: string, title: string, description: string, prompt: string, task: string|null, temperature: number|null, test: string}} Persona
+ * @typedef {{entry: string, name: string|null, taken: boolean, notes: string[]}} Imported
+ * @typedef {{prompt: string, answer: string, problems: string[]|null, decision: Record<string, any>, ms: number}} Trial
+ * @typedef {{
+ *   id: string, response_id: string, conversation_id: string|null, workspace: string, tool: string, toolset: string, risk: string,
+ *   arguments: Record<string, any>, why: string, question: boolean, status: "pending"|"approved"|"denied"|"expired"|"used",
+ *   created_at: number, expires_at: number, decided_at: number|null, answer: string, extents: string[], scope: string,
+ * }} Approval  A question to a person.
+ * @typedef {{approve: boolean, extent?: string, arguments?: Record<string, any>, answer?: string}} Verdict
+ * @typedef {{id: string, tool: string, extent: string, value: string, created_at: number}} Grant
+ * @typedef {{id: string, at: number, action: string, subject: string, detail: Record<string, any>}} AuditLine
+ * @typedef {{name: string, title: string, description: string, risk: string, parameters: Record<string, any>}} Tool
+ * @typedef {{name: string, title: string, kind: string, status: string, detail: string, tools: Tool[]}} Toolset
+ * @typedef {{
+ *   name: string, kind?: string, title?: string, source: "settings"|"file"|"added", where?: string, detail: string, auth?: string, trusted?: boolean,
+ *   status: "up"|"starting"|"down"|"asleep"|"off"|"wrong", tools: Tool[],
+ * }} ToolServer
+ * @typedef {{name: string, id: string|null, section: string|null, path: string, hash: string, query: URLSearchParams}} Route
+ */
+export {};

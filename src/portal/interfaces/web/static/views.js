@@ -1,0 +1,45 @@
+// Route names to views, each loaded when first shown. The chat is part of the first load.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { Chat } from "./chat/chat.js";
+import { Bar } from "./layout.js";
+import { Icon } from "./icons.js";
+import { moreWords, t } from "./strings.js";
+
+/** @type {Record<string, () => Promise<any>>} each module exports `View` */
+const VIEWS = {
+  signin: () => import("./views/signin.js"),
+  folder: () => import("./views/folder.js"),
+  workspaces: () => import("./views/workspaces.js"),
+  models: () => import("./views/models.js"),
+  approvals: () => import("./views/approvals.js"),
+  tools: () => import("./views/tools.js"),
+  settings: () => import("./views/settings.js"),
+  manual: () => import("./views/manual.js"),
+  welcome: () => import("./views/welcome.js"),
+};
+
+/** @param {{route: import("./types.js").Route}} props */
+export function View({ route }) {
+  if (route.name === "chat") {
+    const { query } = route;
+    return html`<${Chat} id=${route.id} folder=${query.get("folder")} model=${query.get("model")} />`;
+  }
+  return html`<${Lazy} key=${route.name} route=${route} />`;
+}
+
+/** @param {{route: import("./types.js").Route}} props */
+function Lazy({ route }) {
+  const [loaded, setLoaded] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    if (route.name in VIEWS) Promise.all([VIEWS[route.name](), moreWords()]).then(([module]) => setLoaded(() => module.View));
+  }, []);
+  if (!(route.name in VIEWS)) return html`<${Lost} />`;
+  return loaded && html`<${loaded} route=${route} />`;
+}
+
+function Lost() {
+  return html`<${Bar} title=${t("app.name")} />
+    <div class="page"><div class="page-inner"><div class="notice"><${Icon} name="info" /><p class="grow">${t("app.lost")}</p>
+      <a class="button" href="/">${t("app.home")}</a></div></div></div>`;
+}

@@ -1,0 +1,32 @@
+// Settings, one section at a time, each at its own address.
+import { html } from "htm/preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { t } from "../strings.js";
+import { Bar } from "../layout.js";
+import { About } from "../settings/about.js";
+import { Appearance } from "../settings/appearance.js";
+import { Devices } from "../settings/devices.js";
+import { Keys } from "../settings/keys.js";
+import { Usage } from "../settings/usage.js";
+
+/** @type {[string, () => string, any][]} */
+const SECTIONS = [
+  ["appearance", () => t("settings.appearance"), Appearance],
+  ["keys", () => t("settings.keys"), Keys],
+  ["devices", () => t("settings.devices"), Devices],
+  ["usage", () => t("settings.usage"), Usage],
+  ["about", () => t("settings.about"), About],
+];
+
+/** @param {{route: import("../types.js").Route}} props */
+export function View({ route }) {
+  const [id, title, body] = SECTIONS.find(([each]) => each === route.section) ?? SECTIONS[0];
+  const tabs = useRef(/** @type {HTMLElement|null} */ (null));
+  useLayoutEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [id]);
+  return html`<${Bar} title=${t("common.settings")} />
+    <div class="page"><div class="page-inner">
+      <nav ref=${tabs} class="tabs" aria-label=${t("settings.sections")}>${SECTIONS.map(([each, name]) => html`<a key=${each} href=${`/settings/${each}`}
+        aria-current=${each === id ? "page" : undefined}>${name()}</a>`)}</nav>
+      <section class="column settings-section" aria-labelledby="settings-title"><h2 id="settings-title">${title()}</h2><${body} key=${id} /></section>
+    </div></div>`;
+}

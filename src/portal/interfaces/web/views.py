@@ -1,0 +1,125 @@
+"""JSON shapes of /portal/v1: records as the page and the command line read them. Times are Unix seconds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import TypeVar
+
+from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
+from portal.core.items import JsonObject
+from portal.core.records import (
+    ConversationRecord,
+    CredentialRecord,
+    FolderRecord,
+    Page,
+    ResponseRecord,
+    StoredItem,
+    TurnRecord,
+    UserRecord,
+)
+from portal.core.responses import resource
+
+T = TypeVar("T")
+_MICROS = 1_000_000
+
+
+def page(found: Page[T], view: Callable[[T], JsonObject]) -> JsonObject:
+    """A list object with the cursor of its next page."""
+    data = [view(row) for row in found.data]
+    return {"object": "list", "data": data, "has_more": found.next is not None, "next": found.next}
+
+
+def listing(data: Iterable[JsonObject]) -> JsonObject:
+    """A list object that is complete."""
+    return {"object": "list", "data": list(data), "has_more": False, "next": None}
+
+
+def _when(stored: int | None) -> float | None:
+    return None if stored is None else stored / _MICROS
+
+
+def conversation(record: ConversationRecord, *, running: str | None) -> JsonObject:
+    """`running` is the id of the response under way on the branch on show."""
+    return {
+        "id": record.id,
+        "object": "portal.conversation",
+        "title": record.title,
+        "title_source": record.title_source,
+        "pinned": record.pinned,
+        "folder_id": record.folder_id,
+        "model": record.model,
+        "head": record.head,
+        "created_at": _when(record.created_at),
+        "updated_at": _when(record.updated_at),
+        "running": running,
+        "snippet": record.snippet,
+    }
+
+
+def turn(record: TurnRecord, *, live: JsonObject | None = None, last_seq: int | None = None) -> JsonObject:
+    """A turn of a conversation. `live` is the response object of a running one, as far as `last_seq`."""
+    response = record.response
+    return {
+        "response": live or resource(response, (item.item for item in _side(record, "output"))),
+        "input": [item.item for item in _side(record, "input")],
+        "siblings": list(record.siblings),
+        "route": response.decision,
+        "feedback": response.feedback,
+        "last_seq": response.last_seq if last_seq is None else last_seq,
+        "ms": _milliseconds(response),
+        "estimated_usage": bool((response.usage or {}).get("portal:estimated")),
+    }
+
+
+def _side(record: TurnRecord, side: str) -> list[StoredItem]:
+    return [item for item in record.items if item.side == side]
+
+
+def _milliseconds(response: ResponseRecord) -> int | None:
+    return None if response.completed_at is None else (response.completed_at - response.created_at) // 1000
+
+
+def folder(record: FolderRecord) -> JsonObject:
+    """A folder."""
+    return {
+        "id": record.id,
+        "object": "portal.folder",
+        "name": record.name,
+        "instructions": record.instructions,
+        "model": record.model,
+        "file_ids": list(record.file_ids),
+        "created_at": _when(record.created_at),
+    }
+
+
+def credential(record: CredentialRecord) -> JsonObject:
+    """A key or a session, without its secret."""
+    return {
+        "id": record.id,
+        "object": f"portal.{record.kind}",
+        "name": record.name,
+        "hint": record.hint,
+        "created_at": _when(record.created_at),
+        "last_used_at": _when(record.last_used_at),
+        "expires_at": _when(record.expires_at),
+    }
+
+
+def user(record: UserRecord) -> JsonObject:
+    """A person."""
+    return {"id": record.id, "name": record.name, "role": record.role, "preferences": record.preferences}
+
+
+def approval(record: ApprovalRecord) -> JsonObject:
+    """A question to a person."""
+    times = {name: _when(getattr(record, name)) for name in ("created_at", "expires_at", "decided_at")}
+    return {"object": "portal.approval", **asdict(record), **times, "extents": list(record.extents)}
+
+
+def grant(record: GrantRecord) -> JsonObject:
+    """A yes that goes further than one call."""
+    return {"object": "portal.grant", **asdict(record), "created_at": _when(record.created_at)}
+
+
+def audit(record: AuditRecord) -> JsonObject:
+    """One line of the audit."""
+    return {"object": "portal.audit", **asdict(record), "at": _when(record.at)}
