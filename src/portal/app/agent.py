@@ -1,0 +1,132 @@
+"""The agent and its tools, put together."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from portal.app.tools import Toolsets
+from portal.core.agent import Agent
+from portal.core.attachments import Attachments
+from portal.core.bus import Bus
+from portal.core.compaction import Compactor
+from portal.core.completion import Completions
+from portal.core.deciding import Deciding
+from portal.core.diet import Diet
+from portal.core.execution import Executor
+from portal.core.loop import Bounds, Loop
+from portal.core.model import ModelInfo
+from portal.core.outputs import Outputs
+from portal.core.policy import Policy, Rules
+from portal.core.preparation import Preparation
+from portal.core.recorder import Recorder
+from portal.core.subturns import SubTurns
+from portal.core.titles import Titles
+from portal.core.tool_ports import Toolset
+from portal.core.toolbox import Toolbox
+from portal.errors import ModelNotFound
+from portal.routing.router import Router
+from portal.security.seal import SignedSealer, load_key
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brain:
+    """What answers: the agent, and what it is made of that others look at."""
+
+    agent: Agent
+    toolbox: Toolbox
+    sub_agent: SubTurns
+
+
+async def open_agent(
+    settings: Settings,
+    storage: Storage,
+    router: Router,
+    completions: Completions,
+    bus: Bus,
+    toolsets: Callable[[], Sequence[Toolset]],
+    stack: AsyncExitStack,
+) -> Brain:
+    """The agent, at work until the stack is closed."""
+    tools = settings.tools
+    ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
+    toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered)
+    policies = [Policy(**one.model_dump()) for one in settings.policies]
+    rules = Rules(policies=policies, web=tools.web, resolve=_real_path)
+    recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
+    attachments = Attachments(files=storage.files)
+    sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
+    compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
+    agent = Agent(
+        preparation=Preparation(
+            models=router,
+            responses=storage.responses,
+            conversations=storage.conversations,
+            folders=storage.folders,
+            attachments=attachments,
+            compactor=compactor,
+            toolbox=toolbox,
+            window=_window(settings, router),
+            alone=rules.alone,
+        ),
+        loop=Loop(
+            recorder=recorder,
+            executor=_executor(settings, storage, recorder, rules, bus),
+            diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
+            bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
+        ),
+        recorder=recorder,
+        deciding=Deciding(
+            approvals=storage.approvals, audit=storage.audit, responses=storage.responses, toolbox=toolbox, bus=bus
+        ),
+        compactor=compactor,
+        turn_log=storage.turn_log,
+        responses=storage.responses,
+        usage=storage.usage,
+        titles=Titles(
+            conversations=storage.conversations, bus=bus, completions=completions, by_model=settings.turns.titles
+        ),
+        bus=bus,
+        flush_interval=settings.turns.flush_interval,
+    )
+    await stack.enter_async_context(agent)
+    return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+
+
+def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
+    def window(model: ModelInfo) -> int:
+        """What its server says, up to the context that Portal asks Ollama for."""
+        tokens = model.context_window or settings.turns.context_fallback
+        try:
+            backend, _ = router.find(model.id)
+        except ModelNotFound:  # gone since it was chosen, as its call will tell
+            return tokens
+        return min(tokens, settings.ollama.max_context) if backend.kind == "ollama" else tokens
+
+    return window
+
+
+def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: Rules, bus: Bus) -> Executor:
+    tools = settings.tools
+    return Executor(
+        recorder=recorder,
+        outputs=Outputs(files=storage.files, longest=tools.max_output),
+        approvals=storage.approvals,
+        grants=storage.grants,
+        audit=storage.audit,
+        rules=rules,
+        bus=bus,
+        folder=settings.data_dir / "work",
+        timeout=tools.timeout,
+        parallel=tools.parallel,
+        approval_seconds=tools.approval_hours * _HOUR,
+    )
+
+
+def _real_path(path: str) -> str:
+    """Where it leads, links followed; one with a zero byte leads nowhere, as every tool will find."""
+    return path if "\0" in path else os.path.realpath(path)

@@ -1,0 +1,76 @@
+"""The toolsets of an installation: the built-in families, plug-ins, and what comes and goes."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from portal.core.ports import Files
+from portal.core.tool_ports import Sandbox, SubAgent, Toolset
+from portal.security.own_hosts import OwnHosts
+from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Toolsets:
+    """Loads them beside the first requests: importing takes a moment, and so does looking for a sandbox."""
+
+    def __init__(
+        self, *, settings: Settings, files: Files, servers: Callable[[], Sequence[Toolset]], changed: Callable[[], None]
+    ) -> None:
+        """`servers` are those that come and go; `changed` is called when there are more or fewer.
+
+        Raises:
+            SettingsError: an address in the settings is none.
+        """
+        self._settings = settings
+        self._files = files
+        self._servers = servers
+        self._changed = changed
+        self._loaded: Sequence[Toolset] = ()
+        self._ready = asyncio.Event()
+        OwnHosts(settings.tools.private_hosts)
+
+    def __call__(self) -> Sequence[Toolset]:
+        """What there is now."""
+        return [*self._loaded, *self._servers()] if self._settings.tools.enabled else []
+
+    async def ready(self) -> None:
+        """Until they are loaded."""
+        await self._ready.wait()
+
+    async def load(self, agent: SubAgent) -> None:
+        """Find out what there is; whoever waits for `ready` goes on, whatever comes of it. `agent` is whom tools hand
+        tasks to."""
+        if not self._settings.tools.enabled:
+            self._ready.set()
+            return
+        try:
+            sandbox = await (await asyncio.to_thread(_finder))(self._settings)
+            self._loaded = await asyncio.to_thread(_load, self._settings, sandbox, self._files, agent)
+        except Exception:  # a chat without tools is better than no chat
+            log.exception("tools could not be loaded")
+        finally:
+            self._ready.set()
+        self._changed()
+
+    async def aclose(self) -> None:
+        """Release what they hold."""
+        for toolset in self._loaded:
+            await toolset.aclose()
+
+
+def _finder() -> Callable[[Settings], Awaitable[Sandbox]]:
+    """What is imported here and below takes a moment, so it comes beside the first requests."""
+    from portal.security.sandbox.choice import find_sandbox
+
+    return find_sandbox
+
+
+def _load(settings: Settings, sandbox: Sandbox, files: Files, agent: SubAgent) -> list[Toolset]:
+    from portal.security.outbound import Guard
+    from portal.tools import plugins
+    from portal.tools.families import Needs, built_in
+
+    needs = Needs(settings=settings, sandbox=sandbox, fetcher=Guard(settings), files=files, agent=agent)
+    return [*built_in(needs), *plugins.load(needs)]

@@ -1,0 +1,74 @@
+"""The `portal` command. One file is one family of commands; each is imported when its name is used."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from portal import __version__
+from portal.errors import PortalError
+
+COMMANDS = {
+    "up": "up:up",
+    "down": "running:down",
+    "status": "running:status",
+    "logs": "running:logs",
+    "doctor": "doctor:doctor",
+    "link": "keys:link",
+    "chat": "chat:chat",
+    "ask": "ask:ask",
+    "keys": "keys:keys",
+    "models": "models:models",
+    "backends": "backends:backends",
+    "workspaces": "workspaces:workspaces",
+    "tools": "tools:tools",
+    "skills": "skills:skills",
+    "approvals": "approvals:approvals",
+    "mcp": "mcp:mcp",
+    "route": "route:route",
+    "backup": "backup:backup",
+    "config": "config:config",
+    "version": "config:version",
+}
+"""Name -> file:object; the order is that of `portal --help`."""
+
+
+class Family(click.Group):
+    """The group of all commands, which it finds by name; turns Portal's errors into a line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command by its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"portal.cli.{module}"), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; a PortalError ends the program with its message and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except PortalError as error:
+            raise click.ClickException(error.message) from error
+
+
+@click.group(cls=Family, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="Portal", message="%(prog)s %(version)s")
+def portal() -> None:
+    """Portal: the private AI platform for the models you run yourself.
+
+    Start with `up`; then chat on the page, in the terminal, or with any client of OpenAI's API.
+    """
+
+
+def main() -> None:
+    """Run the command line. The launcher says first under which name it was called, so that hints can repeat it."""
+    arguments, name = sys.argv[1:], "portal"
+    if arguments[:1] == ["--called-as"]:
+        name, arguments = arguments[1], arguments[2:]
+    portal.main(args=arguments, prog_name=name)

@@ -1,0 +1,58 @@
+"""What a person is told when Portal has started."""
+
+from collections.abc import Callable
+from typing import Any
+
+from portal.cli.client import Client
+from portal.cli.running import noteworthy
+
+SHOWN_MODELS = 6
+GUIDE_MODEL = "portal-guide"
+FIRST_RUN = """\
+  No model server was found. Three ways to get one; Portal notices it by itself:
+    1. Install Ollama and pull a model with it
+    2. Point at a server you have:  {name} backends add openai_compatible http://HOST:PORT
+    3. Use the embedded engine:     {name} models install-engine
+  Until then, ask the guide:        {name} ask --model portal-guide "How do I add a model?"
+"""
+
+
+def announce(
+    client: Client, *, version: str, data_dir: str, called_as: str, stop: str, say: Callable[[str], None]
+) -> None:
+    """Say where Portal is, with a sign-in link and a key, at once; then what models were found."""
+    say(f"\nPortal {version} is running.\n")
+    say(f"  Page     {client.send('POST', '/portal/v1/links')['url']}")
+    say(f"           (signs one browser in, once; `{called_as} link` makes another)")
+    say(f"  API      {client.url}/v1")
+    say(f"  Key      {_key(client, called_as)}")
+    say(f"  Data     {data_dir}")
+    client.send("POST", "/portal/v1/models/refresh")
+    for line in models_found(client.get("/portal/v1/models"), called_as):
+        say(line)
+    say(f"  Stop     {stop}\n")
+
+
+def _key(client: Client, called_as: str) -> str:
+    """A first key where there is none, else how to make one."""
+    if client.get("/portal/v1/keys")["data"]:
+        return f"one you made before, or a new one: {called_as} keys create NAME"
+    made = client.send("POST", "/portal/v1/keys", {"name": "default"})
+    return f"{made['key']}   (shown only this once)"
+
+
+def models_found(seen: dict[str, Any], called_as: str) -> list[str]:
+    """Lines for what the model servers offer, or for how to get one."""
+    lines = []
+    for backend in noteworthy(seen["backends"]):
+        names = [model["id"] for model in seen["data"] if model["backend"] == backend["name"]]
+        more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
+        found = ", ".join(names[:SHOWN_MODELS]) + more or "no models yet"
+        said = found if backend["status"] == "up" else backend["error"] or backend["status"]
+        lines.append(f"  Models   {backend['name']} {backend['url']}".rstrip() + f": {said}")
+    return lines or FIRST_RUN.format(name=called_as).rstrip("\n").split("\n")
+
+
+def answers_by_itself(seen: dict[str, Any]) -> bool:
+    """Is there a model behind `auto`, beside the guide?"""
+    return bool(seen["auto"]) and seen["auto"]["model"] != GUIDE_MODEL

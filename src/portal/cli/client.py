@@ -1,0 +1,89 @@
+"""A small HTTP client of the running server: JSON in, JSON or a stream of events out."""
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from portal.errors import PortalError
+
+JsonObject = dict[str, Any]
+
+
+class Client:
+    """Speaks to one server with one token; a connection per call."""
+
+    def __init__(self, *, url: str, token: str, timeout: float = 60) -> None:
+        """`timeout` is in seconds, for plain calls; streams wait as long as the model needs."""
+        self.url = url
+        self._address = urlsplit(url)
+        self._token = token
+        self._timeout = timeout
+
+    def get(self, path: str, **query: object) -> JsonObject:
+        """Fetch an object. Raises PortalError with the server's message and status."""
+        return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def send(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
+        """Call, and decode the answer; an empty one is {}. Raises PortalError with the server's message and status."""
+        with self._call(method, path, body, self._timeout) as answer:
+            return self._decode(answer.read())
+
+    def stream(self, path: str, body: JsonObject | None) -> Iterator[JsonObject]:
+        """The events of a streamed answer; without a body, of one that is under way. Closing the iterator closes the
+        connection.
+
+        Raises:
+            PortalError: the server refused, or the stream was cut.
+        """
+        with self._call("GET" if body is None else "POST", path, body, None) as answer:
+            if answer.headers.get_content_type() != "text/event-stream":
+                raise PortalError(f"{self.url} did not answer with a stream")
+            for line in answer:
+                name, _, value = line.decode("utf-8").strip().partition(":")
+                if name == "data" and value.strip() != "[DONE]":
+                    yield self._decode(value.strip().encode("utf-8"))
+
+    @contextmanager
+    def _call(
+        self, method: str, path: str, body: JsonObject | None, timeout: float | None
+    ) -> Generator[HTTPResponse, None, None]:
+        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self._token}"}
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode("utf-8")
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise self._refusal(answer)
+            yield answer
+        except (OSError, HTTPException) as error:
+            raise PortalError(f"Portal at {self.url} does not answer: {error or type(error).__name__}") from error
+        finally:
+            connection.close()
+
+    def _refusal(self, answer: HTTPResponse) -> PortalError:
+        try:
+            said = json.loads(answer.read())["error"]
+            error = PortalError(str(said["message"]), code=said.get("code"), param=said.get("param"))
+        except (ValueError, KeyError, TypeError):
+            error = PortalError(f"{self.url} answered with status {answer.status}")
+        error.status = answer.status
+        return error
+
+    def _decode(self, content: bytes) -> JsonObject:
+        try:
+            decoded = json.loads(content or b"{}")
+        except ValueError as error:
+            raise PortalError(f"{self.url} did not answer with JSON") from error
+        return decoded if isinstance(decoded, dict) else {"data": decoded}
+
+
+def segment(value: str) -> str:
+    """A name or id as one segment of a path."""
+    return quote(value, safe="")

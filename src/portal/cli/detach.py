@@ -1,0 +1,78 @@
+"""Start Portal in the background: a session of its own, its output in the log, this process waiting for its health."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from portal.cli.announcement import announce
+from portal.cli.server_file import LOG, ServerFile, running
+from portal.errors import PortalError
+from portal.storage.data_folder import make_private_folder
+
+HEALTHY_SECONDS = 120
+LOG_BYTES = 10 * 2**20
+
+
+def start_detached(data_dir: Path, arguments: Sequence[str], called_as: str) -> None:
+    """Start `portal up` with these arguments, and announce it when it is healthy.
+
+    Raises:
+        PortalError: it ended before it was healthy, with what it said.
+    """
+    log = data_dir / LOG
+    _make_ready(log)
+    begun = log.stat().st_size if log.exists() else 0
+    process = _spawn(log, [*arguments, "--unannounced"], called_as)
+    server = _healthy(process, data_dir, lambda: _said(log, begun))
+    announce(
+        server.client(),
+        version=server.version,
+        data_dir=str(data_dir),
+        called_as=called_as,
+        stop=f"{called_as} down   (log: {called_as} logs)",
+        say=click.echo,
+    )
+
+
+def _make_ready(log: Path) -> None:
+    """Make its folder; keep one older log once this one is large."""
+    try:
+        make_private_folder(log.parent)
+    except OSError as error:
+        raise PortalError(f"The data folder {log.parent} cannot be made: {error.strerror or error}") from error
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(f"{LOG}.1"))
+
+
+def _spawn(log: Path, arguments: Sequence[str], called_as: str) -> "subprocess.Popen[bytes]":
+    isolation = "-I" if sys.flags.isolated else "-P"
+    command = [sys.executable, isolation, "-m", "portal", "--called-as", called_as, "up", *arguments]
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with open(descriptor, "wb") as output:
+        return subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+
+
+def _healthy(process: "subprocess.Popen[bytes]", data_dir: Path, said: Callable[[], str]) -> ServerFile:
+    """Wait for the server file of this very process: it is written once the server answers."""
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise PortalError(said() or f"Portal ended at once, with exit code {process.returncode}")
+        server = running(data_dir)
+        if server and server.pid == process.pid:
+            return server
+        time.sleep(0.02)
+    raise PortalError(f"Portal (process {process.pid}) is not healthy after {HEALTHY_SECONDS} seconds:\n{said()}")
+
+
+def _said(log: Path, begun: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begun)
+        return file.read().decode("utf-8", "replace").removeprefix("Error: ").strip()

@@ -1,0 +1,188 @@
+"""What is wrong with this installation, in plain words."""
+
+import os
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import click
+
+from portal.cli.announcement import answers_by_itself
+from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.ports import is_free, owner_of
+from portal.cli.running import noteworthy
+from portal.cli.server_file import ServerFile, running
+from portal.errors import DataFolderBusy, PortalError
+
+if TYPE_CHECKING:
+    from portal.settings import Settings
+
+MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
+LOW_DISK = 2**30
+NO_DISK = 100 * 2**20
+KNOCK_SECONDS = 2.0
+EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `bad` makes the exit code 1."""
+
+    state: Literal["good", "note", "bad"]
+    text: str
+
+
+@click.command()
+@data_dir_option
+def doctor(data_dir: Path | None) -> None:
+    """Check the installation: Python, data folder, disk, database, port, model servers, sandbox, settings, extras."""
+    settings = read_settings(data_dir)
+    bad = 0
+    for finding in _findings(settings):
+        click.echo(f"{MARKS[finding.state]} {finding.text}")
+        bad += finding.state == "bad"
+    if bad:
+        raise PortalError(f"{bad} of these need mending.")
+
+
+def _findings(settings: "Settings") -> Iterator[Finding]:
+    server = running(settings.data_dir)
+    yield _python()
+    yield from _folder(settings.data_dir)
+    yield _disk(settings.data_dir)
+    if server is not None:
+        yield from _running(server)
+    else:
+        yield Finding("note", f"Portal is not running with this data folder; start it with: {called_as()} up")
+        yield _database(settings)
+        yield _port(settings.server.host, settings.server.port)
+        yield from _servers(settings)
+    yield _sandbox(settings)
+    yield from _environment()
+    yield from _extras()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("good" if sys.version_info >= (3, 11) else "bad", f"Python {version} at {sys.executable}")
+
+
+def _folder(folder: Path) -> Iterator[Finding]:
+    if not folder.exists():
+        yield Finding("note", f"The data folder {folder} does not exist yet; the first start makes it")
+        return
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding("bad", f"The data folder {folder} cannot be written by you")
+        return
+    yield Finding("good", f"The data folder is {folder}")
+    for path in (folder, *folder.glob("*")):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding("note", f"Others can read {path}; to keep it private: chmod go= '{path}'")
+
+
+def _disk(folder: Path) -> Finding:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    state: Literal["good", "note", "bad"] = "bad" if free < NO_DISK else "note" if free < LOW_DISK else "good"
+    return Finding(state, f"{free / 2**30:.1f} GB are free on the disk of the data folder")
+
+
+def _running(server: ServerFile) -> Iterator[Finding]:
+    try:
+        seen = server.client().send("POST", "/portal/v1/models/refresh")
+    except PortalError as error:
+        yield Finding("bad", error.message)
+        return
+    yield Finding("good", f"Portal {server.version} runs at {server.url} (process {server.pid}); its database answers")
+    for backend in noteworthy(seen["backends"]):
+        where = f"Model server {backend['name']} {backend['url']}".rstrip()
+        if backend["status"] == "up":
+            yield Finding("good", f"{where} answers with {backend['models']} models")
+        else:
+            yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}")
+    if not answers_by_itself(seen):
+        yield Finding("note", "There is no chat model yet; the guide answers questions about Portal")
+
+
+def _database(settings: "Settings") -> Finding:
+    """Open it as a server would, where there is one to open."""
+    if not settings.database and not (settings.data_dir / "portal.db").exists():
+        return Finding("good", "There is no database yet; the first start makes it")
+    import asyncio
+
+    from portal.storage.open import open_storage
+
+    async def look() -> None:
+        async with open_storage(settings) as storage:
+            await storage.users.owner()
+
+    try:
+        asyncio.run(look())
+    except DataFolderBusy as error:
+        return Finding("note", error.message)
+    except PortalError as error:
+        return Finding("bad", error.message)
+    return Finding("good", "The database opens")
+
+
+def _port(host: str, port: int) -> Finding:
+    if port == 0 or is_free(host, port):
+        return Finding("good", f"Port {port} is free")
+    owner = owner_of(port) or "another program"
+    return Finding("bad", f"Port {port} is in use by {owner}; start Portal on another with --port")
+
+
+def _servers(settings: "Settings") -> Iterator[Finding]:
+    """Knock on every model server's door; whether it speaks its protocol is the running Portal's to say."""
+    from portal.routing.discovery import candidates
+
+    for server in settings.backends:
+        if server.url:
+            there = _knock(server.url)
+            said = "can be reached" if there else "cannot be reached"
+            yield Finding("good" if there else "bad", f"Model server {server.kind} {server.url} {said}")
+    found = [place for place in candidates(settings) if _knock(place.url)]
+    for place in found:
+        yield Finding("good", f"Something answers at {place.url}, where {place.label} usually is")
+    if not (found or settings.backends):
+        yield Finding("note", "No model server was found at the usual places of this machine")
+
+
+def _knock(url: str) -> bool:
+    address = urlsplit(url if "//" in url else f"//{url}")
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _sandbox(settings: "Settings") -> Finding:
+    import asyncio
+
+    from portal.security.sandbox.choice import find_sandbox
+
+    found = asyncio.run(find_sandbox(settings))
+    works = f"The sandbox for code of models works ({type(found).__name__})"
+    return Finding("note" if found.refusal() else "good", found.refusal() or works)
+
+
+def _environment() -> Iterator[Finding]:
+    from portal.settings import unknown_environment
+
+    for name in unknown_environment():
+        yield Finding("note", f"The environment variable {name} is no setting of Portal")
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, module in EXTRAS.items():
+        there = find_spec(module) is not None
+        yield Finding("good", f"The extra `{extra}` is {'' if there else 'not '}installed")

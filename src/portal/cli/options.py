@@ -1,0 +1,37 @@
+"""What many commands share: the data folder, the settings behind it, and the name Portal was called by."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from portal.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def data_dir_option(command: Command) -> Command:
+    """`--data-dir D`; its environment variable and all other sources are read by the settings."""
+    return click.option(
+        "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Portal's data folder (PORTAL_DATA_DIR)."
+    )(command)
+
+
+def read_settings(data_dir: Path | None, **arguments: Any) -> "Settings":
+    """The settings with what the command line says on top; None means not said. The data folder is made absolute.
+
+    Raises:
+        SettingsError: names what is wrong.
+    """
+    from portal.settings import load_settings
+
+    said: Mapping[str, Any] = {"data_dir": data_dir, **arguments}
+    settings = load_settings({name: value for name, value in said.items() if value is not None})
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def called_as() -> str:
+    """How the person called us: `portal`, or the launcher's own spelling."""
+    return click.get_current_context().find_root().info_name or "portal"

@@ -1,0 +1,106 @@
+"""The server that is running: stop it, ask how it is, read its log."""
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
+from portal.errors import PortalError
+
+STOP_SECONDS = 20
+GUIDE, EMBEDDED = "guide", "embedded"
+
+
+@click.command()
+@data_dir_option
+def down(data_dir: Path | None) -> None:
+    """Stop the running server and wait until it has ended."""
+    folder = read_settings(data_dir).data_dir
+    server = running(folder)
+    if server is None:
+        click.echo(f"No Portal is running with the data folder {folder}.")
+        return
+    _terminate(server.pid)
+    deadline = time.monotonic() + STOP_SECONDS
+    while owns(server.pid, folder):
+        if time.monotonic() > deadline:
+            raise PortalError(f"Process {server.pid} has not ended after {STOP_SECONDS} seconds: kill {server.pid}")
+        time.sleep(0.02)
+    click.echo("Portal has stopped.")
+
+
+def _terminate(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise PortalError(f"Portal runs as another user; process {pid} cannot be stopped by you") from error
+
+
+@click.command()
+@data_dir_option
+def status(data_dir: Path | None) -> None:
+    """Say whether Portal runs, where, since when, and with which model servers."""
+    folder = read_settings(data_dir).data_dir
+    server = need_running(folder, called_as)
+    seen = server.client().get("/portal/v1/models")
+    click.echo(f"Portal {server.version} is running at {server.url} (process {server.pid})")
+    click.echo(f"Started  {_since(server)}")
+    click.echo(f"Data     {folder}")
+    for line in backend_lines(seen["backends"]):
+        click.echo(line)
+
+
+def _since(server: ServerFile) -> str:
+    started = datetime.fromtimestamp(server.started_at, UTC).astimezone()
+    seconds = max(0, int((datetime.now(UTC) - started).total_seconds()))
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{started:%Y-%m-%d %H:%M:%S} ({hours} h {minutes} min ago)"
+
+
+def backend_lines(backends: list[dict[str, Any]]) -> list[str]:
+    """One line for each model server that a person knows of."""
+    lines = [f"Models   {one['name']} {one['url']}".rstrip() + f": {_health(one)}" for one in noteworthy(backends)]
+    return lines or ["Models   no model server was found"]
+
+
+def noteworthy(backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the guide, usual places where nothing answers, and an embedded engine that has no models."""
+    return [
+        one
+        for one in backends
+        if one["kind"] != GUIDE
+        and not (one["source"] == "found" and one["status"] != "up")
+        and not (one["kind"] == EMBEDDED and not one["models"])
+    ]
+
+
+def _health(backend: dict[str, Any]) -> str:
+    if backend["status"] == "up":
+        return f"{backend['models']} models"
+    return f"{backend['status']} {backend['error'] or ''}".strip()
+
+
+@click.command()
+@data_dir_option
+@click.option("-f", "--follow", is_flag=True, help="Go on showing new lines.")
+@click.option("-n", "--lines", default=200, show_default=True, help="How many lines of the past to show.")
+def logs(data_dir: Path | None, follow: bool, lines: int) -> None:
+    """Show the log of a server in the background."""
+    path = read_settings(data_dir).data_dir / LOG
+    if not path.exists():
+        raise PortalError(
+            f"There is no log at {path}. A server in the background writes one: {called_as()} up --detach"
+        )
+    with path.open(encoding="utf-8", errors="replace") as file:
+        click.echo("".join(file.readlines()[-lines:]), nl=False)
+        while follow:
+            click.echo(file.read(), nl=False)
+            time.sleep(0.2)
