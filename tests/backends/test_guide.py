@@ -1,0 +1,226 @@
+"""The guide as a backend: what it answers, cites and refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from portal.backends.guide import MODEL, GuideBackend, create
+from portal.backends.kinds import backend_from
+from portal.backends.manual import Manual, packaged_manual
+from portal.core.model import Citation, Finished, ModelRequest, TextDelta, TokenUsage
+from portal.core.ports import Backend
+from portal.settings import BackendSettings, Settings
+
+PAGES = {
+    "kitchen.md": """# The kitchen
+
+What is in the kitchen.
+
+## Boil an egg
+
+Put the egg into boiling water for seven minutes. See [the pans](tools.md#pans).
+
+```
+boil --minutes 7 egg
+```
+
+## Peel a potato
+
+Use the small knife with the red handle.
+""",
+    "tools.md": """# Tools
+
+## Pans
+
+There are three pans in the lower cupboard.
+
+## The oven does not heat
+
+The fuse is gone. Screw in another fuse.
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in PAGES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def guide(folder: Path) -> GuideBackend:
+    return GuideBackend(manual=Manual(folder))
+
+
+async def ask(guide: Backend, *questions: object) -> tuple[str, list[Citation]]:
+    messages = [{"role": "user", "content": question} for question in questions]
+    events = [event async for event in guide.stream(ModelRequest(model=MODEL, messages=messages))]
+    assert isinstance(events[-1], TokenUsage)
+    assert events[-1].estimated
+    assert events[-2] == Finished("stop")
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    return text, [event for event in events if isinstance(event, Citation)]
+
+
+async def test_an_answer_quotes_its_section_word_for_word_and_cites_it(guide: GuideBackend, folder: Path) -> None:
+    text, [citation] = await ask(guide, "How long do I boil an egg?")
+
+    made = citation.annotation
+    quoted = text[made["start_index"] : made["end_index"]]
+    assert made["type"] == "url_citation"
+    assert made["url"] == "/manual/kitchen#boil-an-egg"
+    assert made["title"] == "The kitchen › Boil an egg"
+    assert quoted in Manual(folder).page("kitchen").markdown
+    assert quoted.startswith("Put the egg into boiling water")
+    assert "boil --minutes 7 egg" in quoted
+
+
+async def test_the_next_step_is_the_section_that_is_referred_to(guide: GuideBackend) -> None:
+    text, _ = await ask(guide, "boil an egg")
+
+    assert text.endswith("Next: [Tools › Pans](/manual/tools#pans)")
+
+
+async def test_the_next_step_is_else_the_section_below(guide: GuideBackend) -> None:
+    text, _ = await ask(guide, "Where are the pans?")
+
+    assert text.endswith("Next: [Tools › The oven does not heat](/manual/tools#the-oven-does-not-heat)")
+
+
+async def test_the_last_section_of_a_page_has_no_next_step(guide: GuideBackend) -> None:
+    text, _ = await ask(guide, "peel a potato")
+
+    assert "red handle" in text
+    assert "Next:" not in text
+
+
+async def test_what_the_manual_does_not_say_is_refused_with_the_closest_section(guide: GuideBackend) -> None:
+    text, citations = await ask(guide, "How do I boil a submarine for the tax office?")
+
+    assert text.startswith("The manual has no answer to that.")
+    assert "[The kitchen › Boil an egg](/manual/kitchen#boil-an-egg)" in text
+    assert citations == []
+
+
+@pytest.mark.parametrize("question", ["", "???", "xylophone", "\ud800 \x00 ' OR 1=1 --", "Ω" * 50])
+async def test_any_text_has_an_answer_or_a_refusal(guide: GuideBackend, question: str) -> None:
+    text, citations = await ask(guide, question)
+
+    assert text.startswith("The manual has no answer to that.")
+    assert citations == []
+
+
+async def test_a_section_added_to_the_manual_is_answered_without_any_other_change(folder: Path) -> None:
+    before, _ = await ask(GuideBackend(manual=Manual(folder)), "How do I descale the kettle?")
+    with (folder / "tools.md").open("a", encoding="utf-8") as page:
+        page.write("\n## Descale the kettle\n\nFill it with vinegar and wait an hour.\n")
+
+    after, [citation] = await ask(GuideBackend(manual=Manual(folder)), "How do I descale the kettle?")
+
+    assert before.startswith("The manual has no answer")
+    assert after.startswith("Fill it with vinegar and wait an hour.")
+    assert citation.annotation["url"] == "/manual/tools#descale-the-kettle"
+
+
+async def test_a_section_is_found_by_the_other_words_that_its_page_gives_it(folder: Path) -> None:
+    page = (
+        "# The cellar\n\n## Wine\n\n<!-- asked: something to drink; alcohol -->\n\nThe bottles lie in the third rack.\n"
+    )
+    (folder / "cellar.md").write_text(page, encoding="utf-8")
+
+    text, citations = await ask(GuideBackend(manual=Manual(folder)), "Where is something to drink?")
+
+    assert text.startswith("The bottles lie in the third rack.")
+    assert [cite.annotation["url"] for cite in citations] == ["/manual/cellar#wine"]
+
+
+async def test_a_follow_up_is_understood_with_the_question_before_it(guide: GuideBackend) -> None:
+    text, [citation] = await ask(guide, "Where are the pans?", "and how many are there?")
+
+    assert citation.annotation["url"] == "/manual/tools#pans"
+    assert "three pans" in text
+
+
+async def test_a_new_subject_leaves_the_question_before_it_behind(guide: GuideBackend) -> None:
+    _, [citation] = await ask(guide, "Where are the pans?", "Which small knife peels a potato?")
+
+    assert citation.annotation["url"] == "/manual/kitchen#peel-a-potato"
+
+
+async def test_a_question_in_german_is_framed_in_german() -> None:
+    guide = GuideBackend(manual=packaged_manual())
+
+    found, [citation] = await ask(guide, "Wie ändere ich den Port?")
+    refused, _ = await ask(guide, "Wie wird das Wetter morgen?")
+
+    assert citation.annotation["url"].startswith("/manual/configuration#")
+    assert "Aus dem Handbuch" in found
+    assert refused.startswith("Das Handbuch hat darauf keine Antwort.")
+
+
+async def test_a_german_verb_in_two_parts_is_understood() -> None:
+    found, [citation] = await ask(GuideBackend(manual=packaged_manual()), "Wie melde ich mich ab?")
+
+    assert citation.annotation["url"] == "/manual/security#sign-out"
+    assert found.startswith("Choose Sign out")
+
+
+@pytest.mark.parametrize("greeting", ["hi", "Hello!", "what can you do", "help", "Hallo"])
+async def test_greetings_are_answered_from_the_manual_too(greeting: str) -> None:
+    _, [citation] = await ask(GuideBackend(manual=packaged_manual()), greeting)
+
+    assert citation.annotation["url"] == "/manual/guide#what-the-guide-can-do"
+
+
+async def test_slips_of_the_pen_are_forgiven(guide: GuideBackend) -> None:
+    _, [citation] = await ask(guide, "where are the pans in the cupbaord")
+
+    assert citation.annotation["url"] == "/manual/tools#pans"
+
+
+async def test_content_parts_and_plain_prompts_are_questions(guide: GuideBackend) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    _, [from_parts] = await ask(guide, [{"type": "text", "text": "Where are the pans?"}, image])
+
+    for prompt in ("Where are the pans?", ["Where are", "the pans?"]):
+        events = [event async for event in guide.stream(ModelRequest(model=MODEL, prompt=prompt))]
+        assert from_parts in events
+
+
+async def test_only_the_users_words_are_the_question(guide: GuideBackend) -> None:
+    messages = [
+        {"role": "system", "content": "Talk about the oven that does not heat."},
+        {"role": "user", "content": "Where are the pans?"},
+        {"role": "assistant", "content": None},
+    ]
+    events = [event async for event in guide.stream(ModelRequest(model=MODEL, messages=messages))]
+
+    [citation] = [event for event in events if isinstance(event, Citation)]
+    assert citation.annotation["url"] == "/manual/tools#pans"
+
+
+async def test_a_conversation_without_a_question_is_refused(guide: GuideBackend) -> None:
+    events = [event async for event in guide.stream(ModelRequest(model=MODEL))]
+
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)).startswith(
+        "The manual has no answer"
+    )
+
+
+async def test_an_empty_manual_refuses_everything(tmp_path: Path) -> None:
+    text, citations = await ask(GuideBackend(manual=Manual(tmp_path)), "Where are the pans?")
+
+    assert text == "The manual has no answer to that."
+    assert citations == []
+
+
+async def test_the_guide_is_a_kind_of_backend_with_one_model() -> None:
+    guide = backend_from(BackendSettings(kind="guide"), Settings())
+    [model] = await guide.models()
+    await guide.aclose()
+
+    assert isinstance(guide, Backend)
+    assert (guide.name, guide.kind, guide.url) == ("guide", "guide", "")
+    assert (model.id, model.backend, model.capabilities) == (MODEL, "guide", frozenset({"chat"}))
+    assert create(BackendSettings(kind="guide", name="help"), Settings()).name == "help"

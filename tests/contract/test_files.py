@@ -1,0 +1,214 @@
+"""The Files port: streams both ways, all or nothing."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from portal.core.clock import micros
+from portal.errors import BadRequest, Conflict, NotFound
+from portal.settings import Settings
+from portal.storage.database import Statement
+from portal.storage.files import CHUNK
+from portal.storage.open import Storage, open_storage
+from portal.testing.records import OWNER, STRANGER, credential, file
+
+DAY = 86_400_000_000
+
+
+async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+async def broken(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+    raise ConnectionResetError
+
+
+async def read(storage: Storage, file_id: str, owner: str = OWNER) -> list[bytes]:
+    return [chunk async for chunk in storage.files.content(owner, file_id)]
+
+
+async def rows(storage: Storage) -> int:
+    files, chunks = [await storage.database.fetch(f"SELECT COUNT(*) AS n FROM {t}") for t in ("files", "file_chunks")]
+    return int(files[0]["n"] + chunks[0]["n"])
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17])
+async def test_content_comes_back_in_chunks(storage: Storage, size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    sent = file(size=5, sha256="nonsense")
+    kept = await storage.files.create(sent, pieces(content, 700_001))
+    assert kept == replace(sent, size=size, sha256=hashlib.sha256(content).hexdigest())
+    assert await storage.files.get(OWNER, sent.id) == kept
+    chunks = await read(storage, sent.id)
+    assert b"".join(chunks) == content
+    assert all(len(chunk) <= CHUNK for chunk in chunks)
+
+
+async def test_what_breaks_off_leaves_nothing(storage: Storage) -> None:
+    with pytest.raises(ConnectionResetError):
+        await storage.files.create(file(), broken(b"x" * (2 * CHUNK)))
+    assert await rows(storage) == 0
+
+
+async def test_an_upload_that_is_cancelled_leaves_nothing(storage: Storage) -> None:
+    stored = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+        stored.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(storage.files.create(file(), slow()))
+        await stored.wait()
+        task.cancel()
+    assert task.cancelled()
+    assert await rows(storage) == 0
+
+
+async def test_a_file_is_not_visible_before_it_is_whole(storage: Storage) -> None:
+    record = file()
+
+    async def watched() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+        with pytest.raises(NotFound):
+            await storage.files.get(OWNER, record.id)
+        with pytest.raises(NotFound):
+            await read(storage, record.id)
+        with pytest.raises(NotFound):
+            await storage.files.delete(OWNER, record.id)
+        assert (await storage.files.list(OWNER)).data == []
+        yield b"y"
+
+    await storage.files.create(record, watched())
+    assert await storage.files.get(OWNER, record.id)
+
+
+async def test_what_a_crash_left_is_swept_away(settings: Settings) -> None:
+    record = file(created_at=micros() - 2 * DAY)
+    async with open_storage(settings) as storage:
+        kept = await storage.files.create(file(), pieces(b"kept"))
+        await storage.files.create(record, pieces(b"x" * (20 * CHUNK), CHUNK))
+        # As a crash in the middle of its upload leaves it.
+        await storage.database.batch([Statement("UPDATE files SET ready = 0 WHERE id = :id", {"id": record.id})])
+    async with open_storage(settings) as storage:
+        assert [found.id for found in (await storage.files.list(OWNER)).data] == [kept.id]
+        await storage.sweep()
+        assert await rows(storage) == 2
+        assert await read(storage, kept.id) == [b"kept"]
+
+
+async def test_sweeping_spares_an_upload_under_way(storage: Storage) -> None:
+    async def swept() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+        await storage.sweep()
+        yield b"y"
+
+    record = await storage.files.create(file(), swept())
+    await storage.sweep()
+    assert len(b"".join(await read(storage, record.id))) == CHUNK + 1
+
+
+async def test_sweeping_and_uploading_side_by_side(storage: Storage) -> None:
+    async def sweep(uploading: "asyncio.Future[None]") -> None:
+        while not uploading.done():
+            await storage.sweep()
+
+    async def upload() -> None:
+        for _ in range(15):
+            await storage.files.create(file(), pieces(b"x" * 10, 3))
+
+    async with asyncio.TaskGroup() as group:
+        uploading = group.create_task(upload())
+        group.create_task(sweep(uploading))
+    assert len((await storage.files.list(OWNER)).data) == 15
+    assert await rows(storage) == 30
+
+
+async def test_sweeping_forgets_what_expired(storage: Storage) -> None:
+    await storage.files.create(file(created_at=micros() - 2 * DAY, expires_at=micros() - 1), pieces(b"old"))
+    new = await storage.files.create(file(expires_at=micros() + DAY), pieces(b"new"))
+    await storage.users.add_credential(credential(kind="session", expires_at=micros() - 1), "old")
+    await storage.users.add_credential(credential(kind="session", expires_at=micros() + DAY), "new")
+    await storage.sweep()
+    assert await rows(storage) == 2
+    assert await read(storage, new.id) == [b"new"]
+    assert len(await storage.database.fetch("SELECT id FROM credentials")) == 1
+
+
+async def test_expired_files_are_not_there(storage: Storage) -> None:
+    record = file(expires_at=micros() - 1)
+    await storage.files.create(record, pieces(b"old"))
+    with pytest.raises(NotFound):
+        await storage.files.get(OWNER, record.id)
+    with pytest.raises(NotFound):
+        await read(storage, record.id)
+    assert (await storage.files.list(OWNER)).data == []
+
+
+async def test_an_id_is_used_once(storage: Storage) -> None:
+    record = file()
+    await storage.files.create(record, pieces(b"first"))
+    with pytest.raises(Conflict):
+        await storage.files.create(record, pieces(b"second"))
+    assert await read(storage, record.id) == [b"first"]
+
+
+async def test_files_are_listed_in_pages(storage: Storage) -> None:
+    made = [await storage.files.create(file(created_at=at // 2), pieces(b"x")) for at in range(5)]
+    await storage.files.create(file(owner=STRANGER), pieces(b"x"))
+    newest_first = sorted(made, key=lambda record: (record.created_at, record.id), reverse=True)
+    for ascending, expected in ((False, newest_first), (True, newest_first[::-1])):
+        page = await storage.files.list(OWNER, limit=2, ascending=ascending)
+        assert page.data == expected[:2]
+        assert page.next == expected[1].id
+        page = await storage.files.list(OWNER, limit=3, after=page.next, ascending=ascending)
+        assert page.data == expected[2:]
+        assert page.next is None
+
+
+async def test_files_are_listed_by_purpose(storage: Storage) -> None:
+    wanted = await storage.files.create(file(purpose="vision"), pieces(b"x"))
+    await storage.files.create(file(), pieces(b"x"))
+    assert (await storage.files.list(OWNER, purpose="vision")).data == [wanted]
+    assert len((await storage.files.list(OWNER, limit=0)).data) == 1
+
+
+async def test_after_must_be_a_file_of_this_owner(storage: Storage) -> None:
+    theirs = await storage.files.create(file(owner=STRANGER), pieces(b"x"))
+    for wrong in (theirs.id, "file_none"):
+        with pytest.raises(BadRequest) as caught:
+            await storage.files.list(OWNER, after=wrong)
+        assert caught.value.param == "after"
+
+
+async def test_a_deleted_file_is_gone(storage: Storage) -> None:
+    record = await storage.files.create(file(), pieces(b"x" * (20 * CHUNK), CHUNK))
+    await storage.files.delete(OWNER, record.id)
+    assert await rows(storage) == 0
+    with pytest.raises(NotFound):
+        await storage.files.delete(OWNER, record.id)
+
+
+async def test_a_file_deleted_while_it_is_read_ends_with_an_error(storage: Storage) -> None:
+    record = await storage.files.create(file(), pieces(b"x" * (2 * CHUNK)))
+    content = storage.files.content(OWNER, record.id)
+    assert len(await anext(content)) == CHUNK
+    await storage.files.delete(OWNER, record.id)
+    with pytest.raises(NotFound):
+        await anext(content)
+
+
+async def test_several_uploads_at_once(storage: Storage) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(storage.files.create(file(), pieces(bytes([number]) * 1_500_000))) for number in range(8)
+        ]
+    for number, task in enumerate(tasks):
+        assert b"".join(await read(storage, task.result().id)) == bytes([number]) * 1_500_000

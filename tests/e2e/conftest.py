@@ -1,0 +1,25 @@
+"""One Chromium for all tests of the page; each test gets contexts, a Portal and a data folder of its own.
+
+The browser lives in the session's event loop, so every module here says `pytestmark = in_browser_loop`.
+"""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+from tests.e2e.browser import Visiting, open_chromium, open_visit
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visiting(chromium: Browser, tmp_path: Path) -> Visiting:
+    """`async with visiting(backend=...) as visit`: a signed-in page on a Portal of its own."""
+    return partial(open_visit, chromium, tmp_path)

@@ -1,0 +1,272 @@
+"""SIGKILL while tools run and people decide: nothing happens twice, and nothing without a trace."""
+
+import asyncio
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import apsw
+import pytest
+from tests.e2e.test_kill import TERMINAL, client, frames, started
+
+from portal.core.items import Item
+from portal.testing.model_server import Answer, ToolCall
+from portal.testing.openai_server import OpenAIServer
+
+SETTINGS = """
+[discovery]
+enabled = false
+[turns]
+titles = false
+[classifier]
+enabled = false
+[tools]
+parallel = 2
+[workspaces.desk]
+tools = ["desk"]
+"""
+TURNS = 3
+MOMENTS = ("random", "recorded", "effect", "decided")
+PATIENCE = 4.0
+"""Seconds in which a placed moment comes, or the kill is a random one."""
+RUNNING = "SELECT COUNT(*) FROM responses WHERE status IN ('queued', 'in_progress')"
+LEFT = """
+SELECT COUNT(*) FROM approval_rounds r WHERE NOT EXISTS (SELECT 1 FROM responses n WHERE n.previous_id = r.response_id)
+    AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.response_id = r.response_id AND a.status = 'pending')"""
+
+PENDING = "SELECT COUNT(*) FROM approvals WHERE status = 'pending'"
+DECIDED = """
+SELECT id, status FROM approvals a WHERE NOT EXISTS (
+    SELECT 1 FROM approvals o WHERE o.response_id = a.response_id AND o.status = 'pending')"""
+"""Of questions whose whole round is decided."""
+
+
+class DeskServer(OpenAIServer):
+    """A model that calls tools in most of its answers, never the same call twice; none while it is `calm`."""
+
+    def __init__(self, chooser: random.Random) -> None:
+        super().__init__(models=["tiny"], extra=["tools"])
+        self.calm = False
+        self._chooser = chooser
+        self._number = 0
+
+    def next_answer(self, prompt: str) -> Answer:
+        if self.calm or self._chooser.random() < 0.2:
+            return Answer(text=["Done."])
+        calls = [self._call() for _ in range(self._chooser.randint(1, 4))]
+        return Answer(tool_calls=calls, finish="tool_calls", pace=0.002)
+
+    def _call(self) -> ToolCall:
+        self._number += 1
+        times = {name: self._chooser.choice([0, 0.01, 0.1]) for name in ("before", "after")}
+        name = self._chooser.choice(["look", "change"])
+        return ToolCall(name=name, arguments={"number": self._number, **times}, id=f"call_{self._number}")
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """What is outside: the effects, who decides, and the moment at which Portal is killed."""
+
+    chooser: random.Random
+    effects: Path
+    moment: str = "random"
+    come: asyncio.Event = field(default_factory=asyncio.Event)
+    said: dict[str, bool] = field(default_factory=dict)
+    """Decisions that Portal has taken, by the approval's id."""
+
+    def reached(self, moment: str) -> None:
+        if moment == self.moment:
+            self.come.set()
+
+    def done(self, what: str) -> list[tuple[str, str]]:
+        """Number and call id of these effects."""
+        lines = self.effects.read_text(encoding="utf-8").splitlines() if self.effects.exists() else []
+        return [(number, call) for kind, number, call in map(str.split, lines) if kind == what]
+
+    async def watch(self) -> None:
+        """The file grows."""
+        before = len(self.done("begin"))
+        while len(self.done("begin")) == before:
+            await asyncio.sleep(0.002)
+        self.reached("effect")
+
+    async def live(self, api: aiohttp.ClientSession, question: str) -> None:
+        """One conversation: what waits for a person is decided, one way or another, until Portal is gone."""
+        try:
+            response = await self.streamed(api.post("/v1/responses", json=turn(input=question)))
+            while response is not None and waits(response):
+                response = await self.decided(api, response)
+        except aiohttp.ClientError:
+            return
+
+    async def streamed(self, asked: Any) -> dict[str, Any] | None:
+        async with asked as answer:
+            assert answer.status == 200, await answer.text()
+            async for event in frames(answer):
+                if event["type"] == "response.output_item.added" and event["item"]["type"] == "mcp_call":
+                    self.reached("recorded")
+                if event["type"] in TERMINAL:
+                    response: dict[str, Any] = event["response"]
+                    return response
+        return None
+
+    async def decided(self, api: aiohttp.ClientSession, response: dict[str, Any]) -> dict[str, Any] | None:
+        verdicts = {item["id"]: self.chooser.random() < 0.8 for item in waits(response)}
+        if self.chooser.random() < 0.5:
+            answers = [
+                {"type": "mcp_approval_response", "approval_request_id": one, "approve": yes}
+                for one, yes in verdicts.items()
+            ]
+            body = turn(input=answers, previous_response_id=response["id"])
+            return await self.streamed(api.post("/v1/responses", json=body))
+        goes_on = await self.decide(api, verdicts)
+        return await self.streamed(api.get(f"/v1/responses/{goes_on}?stream=true")) if goes_on else None
+
+    async def decide(self, api: aiohttp.ClientSession, verdicts: Mapping[str, bool]) -> str | None:
+        """The id of the response that goes on."""
+        goes_on = None
+        for approval, yes in verdicts.items():
+            async with api.post(f"/portal/v1/approvals/{approval}", json={"approve": yes}) as answer:
+                told = await answer.json()
+                assert answer.status == 200, told
+            self.said[approval] = yes
+            self.reached("decided")
+            goes_on = told["response_id"]
+        return goes_on
+
+
+def turn(**fields: Any) -> dict[str, Any]:
+    return {"model": "desk", "stream": True, **fields}
+
+
+def waits(response: Mapping[str, Any]) -> list[Item]:
+    return [item for item in response["output"] if item["type"] == "mcp_approval_request"]
+
+
+def stored(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
+    connection = apsw.Connection(str(data_dir / "portal.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(5000)
+        return list(connection.execute(sql))
+    finally:
+        connection.close()
+
+
+async def until_quiet(data_dir: Path) -> None:
+    """Whatever was decided has gone on, and nothing runs; asked in this order, since what goes on runs."""
+    async with asyncio.timeout(60):
+        while stored(data_dir, LEFT) != [(0,)] or stored(data_dir, RUNNING) != [(0,)]:
+            await asyncio.sleep(0.02)
+
+
+def check(data_dir: Path, desk: Desk) -> None:
+    """Each call happened once at most and has an outcome; each decision has its call."""
+    outputs = [json.loads(item) for (item,) in stored(data_dir, "SELECT item FROM items WHERE side = 'output'")]
+    calls = {item["id"]: item for item in outputs if item["type"] == "mcp_call"}
+    begun, ended = desk.done("begin"), desk.done("end")
+    for place in (0, 1):  # neither a call of the model's nor a run of Portal's
+        assert [one for one, count in Counter(effect[place] for effect in begun).items() if count > 1] == []
+    for number, call in begun:
+        assert json.loads(calls[call]["arguments"])["number"] == int(number)
+    happened, finished = {call for _, call in begun}, {call for _, call in ended}
+    for item in calls.values():
+        assert item["status"] in ("completed", "failed", "incomplete")
+        if item["status"] == "completed" and item["error"] is None:
+            assert item["id"] in finished
+        elif item["status"] == "incomplete":
+            assert item["error"].startswith("outcome unknown")
+        else:
+            assert item["id"] not in happened
+    answered = {item["approval_request_id"]: item for item in calls.values() if item["approval_request_id"]}
+    decided = dict(stored(data_dir, DECIDED))
+    assert answered.keys() <= decided.keys()
+    lost = [approval for approval in decided if approval not in answered]
+    assert {decided[approval] for approval in lost} <= {"denied"}  # of a no the answer is trace enough
+    for approval, yes in [said for said in desk.said.items() if said[0] in answered]:
+        left = (answered[approval]["error"] or "").startswith("not run")
+        assert decided[approval] == ("denied" if not yes else "approved" if left else "used")
+        assert not (left or not yes) or answered[approval]["id"] not in happened
+
+
+@asynccontextmanager
+async def installed(tmp_path: Path, chooser: random.Random) -> AsyncIterator[tuple[Path, Desk, DeskServer]]:
+    data_dir = tmp_path / "data"
+    (data_dir / "tools").mkdir(mode=0o700, parents=True)
+    data_dir.chmod(0o700)
+    (data_dir / "portal.toml").write_text(SETTINGS, encoding="utf-8")
+    shutil.copy(Path(__file__).parent / "desk_plugin.py", data_dir / "tools" / "desk.py")
+    async with DeskServer(chooser) as model_server:
+        yield data_dir, Desk(chooser=chooser, effects=tmp_path / "effects.txt"), model_server
+
+
+async def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
+    chooser = random.Random(seed)
+    async with installed(tmp_path, chooser) as (data_dir, desk, model_server):
+        start = partial(started, data_dir, model_server.url)
+        process, file = await start()
+        try:
+            for number in range(rounds):
+                model_server.calm, desk.come = False, asyncio.Event()
+                desk.moment = MOMENTS[number % len(MOMENTS)]
+                async with client(file) as api, asyncio.TaskGroup() as group:
+                    watching = group.create_task(desk.watch())
+                    for place in range(TURNS):
+                        group.create_task(desk.live(api, f"round {number}, question {place}"))
+                    await killing_moment(desk)
+                    process.kill()
+                    watching.cancel()
+                await process.wait()
+                await model_server.wait_active(0)
+                model_server.calm = True
+                process, file = await start()
+                await until_quiet(data_dir)
+                check(data_dir, desk)
+                async with client(file) as api:
+                    await decide_the_rest(api, desk)
+                await until_quiet(data_dir)
+                check(data_dir, desk)
+                assert stored(data_dir, PENDING) == [(0,)]
+        finally:
+            process.terminate()
+            await process.wait()
+    assert len(desk.done("end")) >= rounds  # else nothing was tested
+    assert desk.said
+
+
+async def killing_moment(desk: Desk) -> None:
+    if desk.moment == "random":
+        await asyncio.sleep(desk.chooser.uniform(0.05, 2))
+        return
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await desk.come.wait()
+    except TimeoutError:
+        return
+    await asyncio.sleep(desk.chooser.choice([0, 0, 0.002, 0.01]))
+
+
+async def decide_the_rest(api: aiohttp.ClientSession, desk: Desk) -> None:
+    """What was asked before the kill can still be decided."""
+    async with api.get("/portal/v1/approvals?status=pending&limit=100") as answer:
+        open_ones = (await answer.json())["data"]
+    await desk.decide(api, {one["id"]: desk.chooser.random() < 0.8 for one in open_ones})
+
+
+@pytest.mark.timeout(300)
+async def test_kill_while_tools_run(tmp_path: Path) -> None:
+    await kill_rounds(tmp_path, len(MOMENTS), seed=time.time_ns())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+async def test_kill_often_while_tools_run(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    await kill_rounds(tmp_path, request.config.getoption("--kill-rounds"), seed=time.time_ns())

@@ -1,0 +1,170 @@
+"""A workspace with tools, asked through doors that know nothing of turns."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import ollama
+import openai
+import pytest
+
+from portal.backends.scripted import ScriptedBackend
+from portal.core.model import TextDelta, ToolCallDelta
+from portal.testing.portal import TestPortal, open_test_portal
+from portal.tools.function import Functions, tool
+
+ANSWER = "It is sunny in Paris."
+
+
+@tool(risk="read")
+async def get_weather(city: str) -> str:
+    """Tell the weather of a city."""
+    return f"sunny in {city}"
+
+
+@tool(risk="write")
+async def set_weather(city: str) -> str:
+    """Change the weather of a city."""
+    raise AssertionError("nobody was asked")
+
+
+@asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[tuple[TestPortal, ScriptedBackend]]:
+    backend = ScriptedBackend(models=["tiny"])
+    toolsets = [Functions("weather", [get_weather, set_weather])]
+    async with open_test_portal(data_dir, backends=[backend], toolsets=toolsets) as portal:
+        yield portal, backend
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[tuple[TestPortal, ScriptedBackend]]:
+    async with opened(tmp_path) as made:
+        yield made
+
+
+def script(backend: ScriptedBackend, name: str = "get_weather") -> None:
+    backend.script(ToolCallDelta(0, "c1", name, json.dumps({"city": "Paris"})))
+    backend.script(TextDelta("It is sunny "), TextDelta("in Paris."))
+
+
+def said_by_tools(backend: ScriptedBackend) -> list[Any]:
+    return [one["content"] for one in backend.requests[-1].messages if one["role"] == "tool"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("store", [False, True])
+async def test_chat_completions(both: tuple[TestPortal, ScriptedBackend], stream: bool, store: bool) -> None:
+    portal, backend = both
+    script(backend)
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key)
+    asked: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather in Paris?"}]
+
+    if stream:
+        chunks = await client.chat.completions.create(model="auto", messages=asked, stream=True, store=store)
+        seen = [chunk.choices[0] async for chunk in chunks]
+        text, reason = "".join(one.delta.content or "" for one in seen), seen[-1].finish_reason
+        assert not any(one.delta.tool_calls for one in seen)
+    else:
+        whole = await client.chat.completions.create(model="auto", messages=asked, store=store)
+        text, reason = whole.choices[0].message.content or "", whole.choices[0].finish_reason
+        assert (whole.model, whole.choices[0].message.tool_calls) == ("tiny", None)
+
+    assert (text, reason) == (ANSWER, "stop")
+    assert said_by_tools(backend) == ["sunny in Paris"]
+    kept = (await portal.portal.storage.responses.recent(portal.owner, 9)) if store else []
+    assert len(kept) == store
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_ollamas_chat(both: tuple[TestPortal, ScriptedBackend], stream: bool) -> None:
+    portal, backend = both
+    script(backend)
+    client = ollama.AsyncClient(host=portal.url, headers=portal.headers)
+    asked = [{"role": "user", "content": "Weather in Paris?"}]
+
+    if stream:
+        parts = [part async for part in await client.chat(model="auto:latest", messages=asked, stream=True)]
+        assert "".join(part.message.content or "" for part in parts) == ANSWER
+    else:
+        answer = await client.chat(model="auto", messages=asked)
+        assert answer.message.content == ANSWER
+    assert said_by_tools(backend) == ["sunny in Paris"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_anthropics_messages(both: tuple[TestPortal, ScriptedBackend], stream: bool) -> None:
+    portal, backend = both
+    script(backend)
+    client = anthropic.AsyncAnthropic(base_url=portal.url, api_key=portal.key)
+    asked: Any = {"model": "auto", "max_tokens": 99, "messages": [{"role": "user", "content": "Weather in Paris?"}]}
+
+    if stream:
+        async with client.messages.stream(**asked) as events:
+            answer = await events.get_final_message()
+    else:
+        answer = await client.messages.create(**asked)
+
+    assert [block.type for block in answer.content] == ["text"]
+    assert getattr(answer.content[0], "text", "") == ANSWER
+    assert said_by_tools(backend) == ["sunny in Paris"]
+
+
+async def test_nobody_can_be_asked_there(both: tuple[TestPortal, ScriptedBackend]) -> None:
+    portal, backend = both
+    script(backend, "set_weather")
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key)
+
+    await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "Make it rain"}])
+
+    assert [one["function"]["name"] for one in backend.requests[0].parameters["tools"]] == ["get_weather"]  # type: ignore[attr-defined]
+    assert said_by_tools(backend) == ["There is no tool 'set_weather'. There are: get_weather."]
+
+
+async def test_chores_beside_a_conversation_get_no_tools(both: tuple[TestPortal, ScriptedBackend]) -> None:
+    portal, backend = both
+    backend.answer("A title")
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key)
+    task = "### Task:\nGenerate a concise title for the chat history."
+
+    await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": task}])
+
+    assert "tools" not in backend.requests[0].parameters
+
+
+async def test_a_program_without_a_key_gets_a_model_and_no_tools(both: tuple[TestPortal, ScriptedBackend]) -> None:
+    portal, backend = both
+    backend.answer("ok")
+    client = ollama.AsyncClient(host=portal.url)
+
+    await client.chat(model="auto", messages=[{"role": "user", "content": "Weather in Paris?"}])
+
+    assert "tools" not in backend.requests[0].parameters
+
+
+@pytest.mark.parametrize("model", ["tiny", "auto"])
+async def test_a_client_with_tools_of_its_own_and_a_plain_model_get_none_of_portals(
+    both: tuple[TestPortal, ScriptedBackend], model: str
+) -> None:
+    portal, backend = both
+    backend.answer("ok")
+    mine = {"type": "function", "function": {"name": "mine", "parameters": {"type": "object"}}}
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+
+    async with httpx.AsyncClient(headers=portal.headers) as client:
+        more = {"tools": [mine]} if model == "auto" else {}
+        await client.post(f"{portal.url}/v1/chat/completions", json=body | more)
+
+    assert backend.requests[-1].parameters.get("tools") == (more.get("tools") or None)
+
+
+async def test_the_dry_run_names_the_tools(both: tuple[TestPortal, ScriptedBackend]) -> None:
+    portal, _ = both
+    async with httpx.AsyncClient(headers=portal.headers) as client:
+        asked = {"model": "auto", "messages": [{"role": "user", "content": "Weather in Paris?"}]}
+        told = (await client.post(f"{portal.url}/api/dry-run", json=asked)).json()
+
+    assert told["tools"] == ["get_weather", "set_weather"]

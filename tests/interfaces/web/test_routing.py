@@ -1,0 +1,56 @@
+"""The dry run, and past turns judged again."""
+
+import pytest
+from tests.interfaces.web.conftest import Door
+
+from portal.backends.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HELLO = [{"role": "user", "content": "Hello"}]
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+async def test_it_says_which_model_would_answer_and_asks_none(me: Door, backend: ScriptedBackend) -> None:
+    before = len(backend.requests)
+    told = await me("POST", "/api/dry-run", {"model": "auto", "messages": HELLO})
+    wanted = "requested_model resolved_model reason task difficulty needs tools candidates ms"
+    assert set(wanted.split()) <= told.keys()
+    assert (told["requested_model"], told["resolved_model"]) == ("auto", "tiny")
+    assert told["candidates"][0].keys() == {"model", "backend", "score", "why"}
+    assert told["needs"] == ["chat"]
+    assert len(backend.requests) == before
+
+
+async def test_what_is_sent_along_counts(me: Door) -> None:
+    told = await me("POST", "/api/dry-run", {"messages": HELLO, "tools": [TOOL], "temperature": 1})
+    assert (told["needs"], told["tools"]) == (["chat", "tools"], ["look"])
+    named = await me("POST", "/api/dry-run", {"messages": [{"role": "user", "content": "@model:tiny Hello"}]})
+    assert (named["requested_model"], named["reason"]) == ("tiny", "asked for by name")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"model": "auto"}, 400, "messages"),
+        ({"model": "auto", "messages": []}, 400, "messages"),
+        ({"model": "auto", "messages": [{"role": "user", "content": 5}]}, 400, "messages[0].content"),
+        ({"model": 7, "messages": HELLO}, 400, "model"),
+        ({"model": "tinny", "messages": HELLO}, 404, "model"),
+    ],
+)
+async def test_a_bad_request_names_its_fault(me: Door, body: dict[str, object], status: int, param: str) -> None:
+    assert (await me.refused("POST", "/api/dry-run", body, status=status))["param"] == param
+
+
+async def test_past_turns_are_judged_by_the_present_rules(me: Door, stranger: Door) -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    parts = [{"type": "input_text", "text": "What is this?"}, image]
+    liked = await me.respond("What is a monad?", model="auto")
+    await me("PUT", f"/portal/v1/responses/{liked['id']}/feedback", {"rating": 1})
+    await me.respond([{"role": "user", "content": parts}])
+    rows = (await me("GET", "/portal/v1/route/replay?limit=2"))["data"]
+    assert [row["text"] for row in rows] == ["What is this?", "What is a monad?"]
+    assert (rows[1]["feedback"], rows[1]["now"]["resolved_model"], rows[1]["changed"]) == (1, "tiny", False)
+    assert rows[1]["then"]["requested_model"] == "auto"
+    assert (await stranger("GET", "/portal/v1/route/replay"))["data"] == []

@@ -1,0 +1,46 @@
+"""Where a setting comes from, seen by a process of its own with an environment of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_SHOW = """
+from portal.settings import load_settings
+token = load_settings().ollama.token
+print(token.get_secret_value() if token else None, "secret" in repr(load_settings()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "env_file", "toml", "token"),
+    [
+        ({}, "", "", "None"),
+        ({"ROUTER_TOKEN": "secret-a"}, "", "", "secret-a"),
+        ({"ROUTER_TOKEN": ""}, "", "", "None"),
+        ({"router_token": "secret-a"}, "", "", "secret-a"),
+        ({"PORTAL_OLLAMA__TOKEN": "secret-b"}, "", "", "secret-b"),
+        ({"ROUTER_TOKEN": "secret-a", "PORTAL_OLLAMA__TOKEN": "secret-b"}, "", "", "secret-b"),
+        ({}, "ROUTER_TOKEN=secret-c\n", "", "secret-c"),
+        ({"ROUTER_TOKEN": "secret-a"}, "ROUTER_TOKEN=secret-c\n", "", "secret-a"),
+        ({}, "", '[ollama]\ntoken = "secret-d"\n', "secret-d"),
+        ({"ROUTER_TOKEN": "secret-a"}, "", '[ollama]\ntoken = "secret-d"\nmax_context = 9\n', "secret-a"),
+    ],
+)
+def test_the_token_of_ollamas_api(
+    tmp_path: Path, environment: dict[str, str], env_file: str, toml: str, token: str
+) -> None:
+    (tmp_path / ".env").write_text(env_file, encoding="utf-8")
+    (tmp_path / "portal.toml").write_text(toml, encoding="utf-8")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "ROUTER_"))}  # noqa: TID251
+    shown = subprocess.run(
+        [sys.executable, "-c", _SHOW],
+        env={**clean, "PORTAL_DATA_DIR": str(tmp_path), **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.split() == [token, "False"]
