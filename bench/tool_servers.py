@@ -1,0 +1,130 @@
+"""What a call through Portal costs beside the bare SDK, on warm sessions: `python bench/tool_servers.py [--calls 200]`.
+
+Both talk to the same small server, over stdio and over streamable HTTP, in turns: the ratio is of medians in one run.
+"""
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from mcp import Client, StdioServerParameters
+from portal.core.items import JsonObject
+from portal.core.tools import ToolContext
+from portal.mcp.opening import Surroundings
+from portal.mcp.servers import ToolServers
+from portal.security.secret_file import SecretFile
+from portal.settings import load_settings
+
+SERVER = """
+import sys
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("bench")
+@server.tool(structured_output=False)
+def echo(text: str) -> str:
+    "Say it again."
+    return text
+server.run("streamable-http", port=int(sys.argv[1])) if len(sys.argv) > 1 else server.run("stdio")
+"""
+ARGUMENTS = {"text": "hello " * 20}
+Call = Callable[[], Awaitable[object]]
+
+
+class Memory:
+    """KeyValues that forget at the end."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, JsonObject] = {}
+
+    async def get(self, key: str) -> JsonObject | None:
+        return self._values.get(key)
+
+    async def set(self, key: str, value: JsonObject | None) -> None:
+        self._values[key] = value or {}
+
+
+async def timed(call: Call) -> float:
+    began = time.perf_counter()
+    await call()
+    return (time.perf_counter() - began) * 1000
+
+
+async def compare(bare: Call, ours: Call, calls: int) -> dict[str, float]:
+    for call in (bare, ours) * 10:
+        await call()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(calls):
+        times[0].append(await timed(bare))
+        times[1].append(await timed(ours))
+    sdk, portal = (statistics.median(each) for each in times)
+    return {"sdk_ms": round(sdk, 2), "portal_ms": round(portal, 2), "ratio": round(portal / sdk, 2)}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def listening(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
+async def measure(folder: Path, calls: int) -> dict[str, dict[str, float]]:
+    script, port = folder / "server.py", free_port()
+    script.write_text(SERVER, encoding="utf-8")
+    quiet = asyncio.subprocess.DEVNULL
+    remote = await asyncio.create_subprocess_exec(sys.executable, str(script), str(port), stdout=quiet, stderr=quiet)
+    url = f"http://127.0.0.1:{port}/mcp"
+    servers = {"stdio": {"command": sys.executable, "args": [str(script)]}, "http": {"url": url}}
+    settings = load_settings({"data_dir": folder, "mcp": {"servers": servers}})
+    context = ToolContext(owner="u", call_id="c", response_id="r", workspace="auto", folder=folder)
+    bare = {"stdio": StdioServerParameters(command=sys.executable, args=[str(script)]), "http": url}
+    found = {}
+    async with asyncio.timeout(60):
+        await listening(port)
+    async with asyncio.TaskGroup() as tasks:
+        around = Surroundings(
+            settings=settings, key_values=Memory(), secrets=SecretFile(folder / "secrets.json"), tasks=tasks
+        )
+        opened = ToolServers(around)
+        await opened.restore()
+        for name, target in bare.items():
+            server = opened.get(name)
+            await server.refresh()
+            async with Client(target) as client:
+                await client.list_tools()
+                found[name] = await compare(
+                    lambda client=client: client.call_tool("echo", ARGUMENTS),  # type: ignore[misc]
+                    lambda server=server, name=name: server.call(f"{name}__echo", ARGUMENTS, context),  # type: ignore[misc]
+                    calls,
+                )
+        await opened.aclose()
+    remote.terminate()
+    await remote.wait()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=200)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for way, figures in asyncio.run(measure(Path(folder), arguments.calls)).items():
+            print(way, json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
