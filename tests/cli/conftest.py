@@ -56,6 +56,11 @@ class ModelServerThread:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
+    def told(self) -> list[str]:
+        """What the messages of the newest chat say; a Portal beside it also asks for the models now and then."""
+        chats = [request.body["messages"] for request in self.server.requests if request.path == "/api/chat"]
+        return [message["content"] for message in chats[-1]]
+
     def close(self) -> None:
         self.run(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -201,6 +206,15 @@ class Terminal:
             if not self._read():
                 raise AssertionError(f"{text!r} was not shown:\n{self.seen}")
 
+    def interrupt(self, text: str) -> None:
+        """Press Ctrl+C until the text was shown, as people do: Python's `input` may miss one as it begins."""
+        for _ in range(10):
+            self.type("\x03")
+            while self._read(seconds=2):
+                if text in self.seen:
+                    return
+        raise AssertionError(f"{text!r} was not shown:\n{self.seen}")
+
     def prompt(self) -> None:
         """Read until it waits for input: what is typed before that a terminal takes as lines, Ctrl+D as their end."""
         while not self.seen[self._typed :].rstrip(" \r\n\b").endswith(">"):
@@ -213,8 +227,8 @@ class Terminal:
             pass
         return self._process.wait(timeout=30)
 
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._terminal], [], [], 15)
+    def _read(self, seconds: float = 30) -> bool:
+        ready, _, _ = select.select([self._terminal], [], [], seconds)
         try:
             data = os.read(self._terminal, 65536) if ready else b""
         except OSError:  # what Linux says when the last process has left the terminal

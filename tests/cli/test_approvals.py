@@ -20,7 +20,7 @@ from portal.core.model import TextDelta
 from portal.storage.data_folder import lock_data_folder
 from portal.testing.portal import open_test_portal
 
-ENTER, INTERRUPT, END = "\r", "\x03", "\x04"
+ENTER, END = "\r", "\x04"
 QUESTION = {"question": "Which colour?", "choices": ["Red", "Blue"]}
 NOTE = {"path": "a.md", "text": "Milk"}
 
@@ -161,8 +161,7 @@ def test_a_question_in_a_chat(shared: Installation, backend: ScriptedBackend) ->
         terminal.prompt()
         terminal.type("Again" + ENTER)
         terminal.until("Answer (Enter: none)", times=2)
-        terminal.type(INTERRUPT)
-        terminal.until("It waits for you")
+        terminal.interrupt("It waits for you")
         terminal.prompt()
         terminal.type(END)
         assert terminal.wait() == 0

@@ -19,7 +19,7 @@ def test_standard_input_is_added_to_the_question(shared: Installation, ollama: M
     done = shared.run("ask", "summarise", stdin="Line one.\nLine two: ä.\n")
 
     assert done.returncode == 0
-    assert ollama.server.requests[-1].body["messages"][-1]["content"] == "summarise\n\nLine one.\nLine two: ä."
+    assert ollama.told()[-1] == "summarise\n\nLine one.\nLine two: ä."
 
 
 def test_standard_input_alone_is_a_question(shared: Installation) -> None:

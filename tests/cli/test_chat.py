@@ -25,8 +25,7 @@ def test_questions_and_answers_are_one_conversation_on_the_server(
         terminal.type(END)
         assert terminal.wait() == 0
 
-    sent = ollama.server.requests[-1].body["messages"]
-    assert [message["content"] for message in sent] == ["One", "The first **answer**.", "Two\nlines"]
+    assert ollama.told() == ["One", "The first **answer**.", "Two\nlines"]
     client = shared.server_file().client()
     newest = client.get("/portal/v1/conversations")["data"][0]["id"]
     assert len(client.get(f"/portal/v1/conversations/{newest}/turns")["data"]) == 2
@@ -70,7 +69,7 @@ def test_a_chat_longer_than_the_models_window_goes_on_and_says_so(
         terminal.type(END)
         assert terminal.wait() == 0
 
-    assert [message["content"] for message in ollama.server.requests[-1].body["messages"]] == ["Two"]
+    assert ollama.told() == ["Two"]
 
 
 def test_its_own_commands(shared: Installation, ollama: ModelServerThread) -> None:
@@ -96,7 +95,7 @@ def test_its_own_commands(shared: Installation, ollama: ModelServerThread) -> No
         terminal.type(END)
         assert terminal.wait() == 0
 
-    assert [message["content"] for message in ollama.server.requests[-1].body["messages"]] == ["Second"]
+    assert ollama.told() == ["Second"]
 
 
 def test_a_failure_is_told_and_the_chat_goes_on(shared: Installation, ollama: ModelServerThread) -> None:
