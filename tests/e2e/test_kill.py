@@ -61,13 +61,14 @@ class Seen:
 
 async def started(data_dir: Path, url: str) -> tuple[asyncio.subprocess.Process, ServerFile]:
     """A server in a process of its own, once it answers."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", "0", "--data-dir", str(data_dir)),
-        *("--backend", f"openai_compatible={url}"),
-        cwd=data_dir,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    with data_dir.with_name("errors.txt").open("ab") as errors:  # for whoever looks into a failure
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", "0", "--data-dir", str(data_dir)),
+            *("--backend", f"openai_compatible={url}"),
+            cwd=data_dir,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+        )
     while True:
         assert process.returncode is None, "portal up ended"
         file = read(data_dir)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from portal.core.ports import Files
 from portal.core.tool_ports import Sandbox, SubAgent, Toolset
@@ -46,13 +47,22 @@ class Toolsets:
             self._ready.set()
             return
         try:
-            sandbox = await (await asyncio.to_thread(_finder))(self._settings)
-            self._loaded = await asyncio.to_thread(_load, self._settings, sandbox, self._files, agent)
+            self._loaded = await asyncio.to_thread(_load, self._settings, await self._sandbox(), self._files, agent)
         except Exception:  # a chat without tools is better than no chat
             log.exception("tools could not be loaded")
         finally:
             self._ready.set()
         self._changed()
+
+    async def _sandbox(self) -> Sandbox:
+        """One that works, or one that says why it does not: the other tools are there even so."""
+        choice = await asyncio.to_thread(import_module, "portal.security.sandbox.choice")
+        try:
+            found: Sandbox = await choice.find_sandbox(self._settings)
+        except Exception as error:  # whatever a machine answers to being tried out
+            log.exception("no sandbox could be looked for")
+            found = choice.NoSandbox(reason=f"Programs cannot be run safely here: {error or type(error).__name__}.")
+        return found
 
     async def aclose(self) -> None:
         """Release what they hold."""
@@ -60,14 +70,8 @@ class Toolsets:
             await toolset.aclose()
 
 
-def _finder() -> Callable[[Settings], Awaitable[Sandbox]]:
-    """What is imported here and below takes a moment, so it comes beside the first requests."""
-    from portal.security.sandbox.choice import find_sandbox
-
-    return find_sandbox
-
-
 def _load(settings: Settings, sandbox: Sandbox, files: Files, agent: SubAgent) -> list[Toolset]:
+    """What is imported here takes a moment, so it comes beside the first requests."""
     from portal.security.outbound import Guard
     from portal.tools import plugins
     from portal.tools.families import Needs, built_in

@@ -92,8 +92,8 @@ class Program:
         assert pipe is not None
         async with self._in:
             async for message in self._in:
-                pipe.write(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
                 try:
+                    pipe.write(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
                     await pipe.drain()
                 except (ConnectionError, RuntimeError):  # it is gone, which its reader notices
                     return

@@ -1,5 +1,6 @@
 """The families of built-in tools: `portal.tools.NAME` has `create(needs)` that returns its toolset."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -7,6 +8,8 @@ from importlib import import_module
 from portal.core.ports import Files
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FAMILIES: tuple[str, ...] = (
     "person",
@@ -45,4 +48,13 @@ class Needs:
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:
     """Every family. Importing them takes a moment, so this is called when tools are first wanted."""
-    return [import_module(f"portal.tools.{name}").create(needs) for name in names]
+    return [*filter(None, (_created(name, needs) for name in names))]
+
+
+def _created(name: str, needs: Needs) -> Toolset | None:
+    try:
+        made: Toolset = import_module(f"portal.tools.{name}").create(needs)
+    except Exception:  # one family that this machine does not like leaves the others alone
+        log.exception("the tools of the family %s could not be loaded", name)
+        return None
+    return made

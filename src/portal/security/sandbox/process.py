@@ -150,7 +150,7 @@ async def _kill(process: asyncio.subprocess.Process, stop: Stopper | None) -> No
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
-    if process.stdin is not None:
+    if process.stdin is not None and not process.stdin.is_closing():  # a program may have ended before it was fed
         with suppress(ConnectionError):
             process.stdin.write(data)
             await process.stdin.drain()
