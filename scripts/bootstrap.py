@@ -213,7 +213,13 @@ def prepare(hold: int, kind: str) -> None:
     UNFINISHED.touch()
     for stamp in STATE.glob("*.lock"):
         stamp.unlink()
-    install(hold, uv, kind)
+    try:
+        install(hold, uv, kind)
+    except SetupError as error:
+        if kind != "core":
+            raise
+        say(f"{error}\nTrying without the embedded embedder: documents are then found by their words alone.")
+        install(hold, uv, "bare")  # some systems have no onnxruntime: musl, Macs with Intel processors
     link_source()
     for done in ("core", kind):  # the test lock holds everything of the core's, in the same versions
         shutil.copyfile(lock_file(done), STATE / f"{done}.lock")

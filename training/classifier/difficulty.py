@@ -19,10 +19,10 @@ from external import Clone, clone
 from sklearn.linear_model import Ridge
 from sources import levels
 from train import DIFFICULTY
-from vectors import words
 
 from portal.routing.classifier import packaged_classifier
 from portal.routing.pieces import pieces
+from vectors import words
 
 COMMIT = "0b64fdafe049e596a3f5657c219329f24af24198"
 WEAK, STRONG = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"

@@ -14,9 +14,9 @@ import rules
 from external import external
 from sources import Request, requests
 from train import LABELS, model_bytes
-from vectors import words
 
 from portal.routing.classifier import Classifier, packaged_classifier
+from vectors import words
 
 Judged = list[tuple[Request, str]]
 SHORT = dict(zip(LABELS, ["gen", "cod", "mat", "rea", "cre", "doc", "res", "vis", "img", "aud", "vid"], strict=True))

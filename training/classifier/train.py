@@ -11,11 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 from sources import DATA, Request, fillers, requests
-from vectors import Words, words
 
 from portal.routing.classifier import MAGIC
 from portal.routing.judgement import TASKS
 from portal.routing.pieces import pieces
+from vectors import Words, words
 
 LABELS = list(TASKS)
 OUT = Path(__file__).parents[2] / "src/portal/routing/classifier.bin"

@@ -1,0 +1,28 @@
+"""Write `src/portal/backends/guide_gists.bin`: what the sections of the manual say as vectors of the embedded embedder.
+
+Run it before a release, and after much of the manual was changed; sections changed since are embedded by the guide at
+its first question, which takes a tenth of a second each.
+"""
+
+import asyncio
+from pathlib import Path
+
+import numpy
+
+from portal.backends import gist
+from portal.backends.manual import packaged_manual
+from portal.knowledge.minilm import MiniLM
+
+TARGET = Path(gist.__file__).with_name("guide_gists.bin")
+
+
+async def main() -> None:
+    """Embed every section and write the file."""
+    embedder = MiniLM()
+    sections = packaged_manual().sections()
+    vectors = numpy.stack([await gist.gist(embedder, each) for each in sections])
+    TARGET.write_bytes(gist.packed(embedder, [gist.digest(each) for each in sections], vectors))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
