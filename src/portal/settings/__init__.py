@@ -24,7 +24,9 @@ from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from portal.errors import SettingsError
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
+from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
+from portal.settings.memory import MemorySettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -93,6 +95,9 @@ class TurnSettings(Section):
     )
     idle_timeout: Seconds = Field(120, description="Seconds a model may pause in the middle of an answer.")
     context_fallback: int = Field(8192, gt=0, description="Tokens of context assumed where a server does not say.")
+    recall_deadline: Seconds = Field(
+        3, description="Seconds that an answer waits for what is looked up in documents and memories."
+    )
     titles: bool = Field(True, description="Let the model title conversations, in the background.")
     keep_deleted_days: int = Field(7, ge=0, description="Days until a deleted conversation is really gone.")
 
@@ -208,6 +213,8 @@ class Settings(BaseSettings):
         (), description="Which tools run at once, ask first or never run; the first that fits decides."
     )
     mcp: McpSettings = McpSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    memory: MemorySettings = MemorySettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()

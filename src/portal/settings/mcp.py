@@ -49,7 +49,10 @@ class ToolServerSettings(Section):
     trusted: bool = Field(
         False, description="Believe what it says of its tools, such as that one only reads; else every call asks."
     )
-    timeout: Seconds = Field(60, description="Seconds a call may take.")
+    sampling: Literal["ask", "allow", "off"] = Field(
+        "ask", description="Whether it may have a model answer something in the middle of a call: ask, allow or off."
+    )
+    timeout: Seconds = Field(60, description="Seconds a call may take, those apart in which it waits for you.")
     start_timeout: Seconds = Field(30, description="Seconds until it must be ready.")
     enabled: bool = Field(True, description="Whether it is used.")
 
@@ -69,6 +72,8 @@ class McpSettings(Section):
     """Servers of tools that others made, by the Model Context Protocol or OpenAPI."""
 
     servers: dict[ToolServerName, ToolServerSettings] = Field({}, description="Tool servers, by name.")
+    sampling_model: str = Field("auto", description="Workspace or model that answers servers which ask for a model.")
+    sampling_tokens: int = Field(2000, gt=0, description="Tokens that such an answer has at most.")
     max_message: int = Field(
         32 * 2**20, ge=2**16, description="Bytes of the largest message that a tool server may send."
     )

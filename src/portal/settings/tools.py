@@ -43,6 +43,12 @@ class ToolSettings(Section):
         (), description="Names, addresses or networks of your own that tools may reach although they are not public."
     )
     ports: tuple[int, ...] = Field((80, 443), description="Ports of public hosts that tools may reach.")
+    answer_seconds: Seconds = Field(
+        300, description="Seconds that a running call waits for what its tool server asks you; then that counts as no."
+    )
+    resume_hours: Seconds = Field(
+        24, description="Hours for which Portal tries to begin what was decided and could not go on; then it says so."
+    )
     approval_hours: Seconds = Field(24, description="Hours until an unanswered question to a person counts as no.")
 
 

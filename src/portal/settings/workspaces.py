@@ -78,6 +78,9 @@ class WorkspaceSettings(Section):
     max_seconds: Seconds | None = Field(None, description="Seconds of one turn, if fewer than tools.max_seconds.")
     max_tokens: int | None = Field(None, gt=0, description="Tokens of one turn, if fewer than tools.max_tokens.")
     knowledge: bool = Field(True, description="Whether it looks into your knowledge.")
+    collections: Words = Field(
+        (), description="Names or ids of the collections of documents that it looks into; empty for all."
+    )
     memory: bool = Field(True, description="Whether it uses your memory.")
     users: Words = Field((), description="Ids of those who may use it; empty for everyone.")
     max_output_tokens: int | None = Field(None, gt=0, description="Longest answer in tokens; no client can raise it.")
