@@ -18,10 +18,12 @@ from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
 from portal.core.events import Event
+from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.loop import Loop
 from portal.core.ports import Responses, TurnLog, UsageLog
 from portal.core.preparation import Preparation, Prepared, Turn
+from portal.core.recall import Learning
 from portal.core.recorder import Recorder
 from portal.core.records import ResponseRecord, StoredItem, UsageRecord
 from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
@@ -32,6 +34,9 @@ from portal.errors import Conflict, NotFound, PortalError, StorageError
 __all__ = ["Agent", "Turn"]
 
 log = logging.getLogger(__name__)
+
+_NEVER_BEGAN = 2
+"""The number of the last event of a response that says no more than that it began and failed."""
 
 
 class Agent:
@@ -49,6 +54,7 @@ class Agent:
         responses: Responses,
         usage: UsageLog,
         titles: Titles,
+        learning: Learning | None,
         bus: Bus,
         flush_interval: float,
     ) -> None:
@@ -62,6 +68,7 @@ class Agent:
         self._responses = responses
         self._usage = usage
         self._titles = titles
+        self._learning = learning
         self._bus = bus
         self._flush_interval = flush_interval
         self._beginning: dict[str, Run] = {}
@@ -91,11 +98,13 @@ class Agent:
         await self._tasks.__aexit__(None, None, None)
 
     def stop(self) -> None:
-        """End running turns as incomplete, and titles under way; whatever starts from now on ends at once."""
+        """End running turns as incomplete, and what goes on behind them; whatever starts from now on ends at once."""
         self._stopping = True
         for run in list(self._runs.values()):
             run.stop()
         self._titles.cancel()
+        if self._learning is not None:
+            self._learning.cancel()
 
     # ------------------------------------------------------------------ starting
 
@@ -111,7 +120,7 @@ class Agent:
         prepared = await self._preparation.prepare(turn)
         record = prepared.record
         self._refuse_overtaking(record)
-        await self._deciding.read(turn, prepared)
+        prepared = await self._deciding.read(turn, prepared)
         run, begun = Run(record=record, stored=turn.store), asyncio.get_running_loop().create_future()
         self._beginning[run.id] = run
         task = self._tasks.create_task(self._work(run, turn, prepared, begun))
@@ -146,7 +155,8 @@ class Agent:
         """The whole life of a run: stored first, then answered, and always ended with its terminal event."""
         try:
             if run.stored:
-                await self._turn_log.begin(run.record, turn.input, expect_head=prepared.follows_head)
+                head, again = prepared.follows_head, bool(turn.again)
+                await self._turn_log.begin(run.record, turn.input, expect_head=head, again=again)
         except Exception as error:  # handed to whoever awaits `start`, not swallowed
             begun.set_exception(error)
             return
@@ -161,10 +171,16 @@ class Agent:
         outcome = await self._attempt(run, prepared)
         await self._finish(run, outcome, call)
         self._account(run, turn, call, began)
-        conversation = prepared.conversation
-        if conversation is not None and run.record.status == "completed" and not self._stopping:
-            asked = call.route.alone()
-            self._titles.improve(self._tasks, conversation, turn.input, run.assembler.snapshot(), asked)
+        if run.record.status == "completed" and not self._stopping:
+            self._follow_up(run, turn, prepared)
+
+    def _follow_up(self, run: Run, turn: Turn, prepared: Prepared) -> None:
+        """What is better for a turn that has its answer, in the background."""
+        answered_by = prepared.call.route.alone()
+        if prepared.conversation is not None:
+            self._titles.improve(self._tasks, prepared.conversation, turn.input, run.assembler.snapshot(), answered_by)
+        if prepared.seeking is not None and self._learning is not None:
+            self._learning.begin(self._tasks, prepared.seeking, answered_by)
 
     async def _attempt(self, run: Run, prepared: Prepared) -> JsonObject:
         """Answer it; the changes to the record that say how it ended."""
@@ -282,6 +298,27 @@ class Agent:
     async def go_on(self, owner: str, response_id: str) -> Run:
         """Begin the turn that follows a response of which every question is decided. Raises what `start` raises."""
         return await self.start(await self._deciding.following(owner, response_id, door="portal"))
+
+    async def give_up(self, owner: str, response_id: str, why: str) -> None:
+        """Let a response of which every question is decided end in a failed one, which can be tried again: no turn
+        could begin. Raises what TurnLog.begin raises."""
+        turn, now = await self._deciding.following(owner, response_id, door="portal"), micros()
+        record = ResponseRecord(
+            id=new_id("resp"),
+            owner=owner,
+            model=turn.model,
+            status="in_progress",
+            created_at=now,
+            conversation_id=turn.conversation_id,
+            previous_id=response_id,
+            request=turn.request,
+            background=True,
+        )
+        await self._turn_log.begin(record, turn.input)
+        failed: JsonObject = {"status": "failed", "error": {"code": "not_begun", "message": why}}
+        run = Run(record=replace(record, **failed, completed_at=micros(), last_seq=_NEVER_BEGAN), stored=True)
+        await self._turn_log.finish(run.record)
+        self._changed(run)
 
     async def attach(self, owner: str, response_id: str, starting_after: int = -1) -> AsyncGenerator[Event, None]:
         """Events of a running or finished response with numbers above `starting_after`.

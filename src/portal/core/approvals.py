@@ -54,6 +54,8 @@ class ApprovalRecord:
     """What the person can be offered."""
     scope: str = ""
     """The folder or domain that a yes of that extent would be for."""
+    call_id: str | None = None
+    """An aside: the item of the running call that waits for the answer. Else a turn follows once it is decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Portal runs stand beside them: several may be open at once."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from portal.core.citations import Citations
 from portal.core.events import Event, Events
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
@@ -44,6 +45,8 @@ class Assembler:
         self._running: dict[int, StoredItem] = {}
         self._open: _Open | None = None
         self._early: list[JsonObject] = []
+        self.citations = Citations(())
+        """What the model was told that its text may cite."""
 
     @property
     def is_open(self) -> bool:
@@ -88,6 +91,12 @@ class Assembler:
         else:
             self._early.append(annotation)
 
+    def _cited(self, current: _Open) -> bool:
+        """Add what its text cites of what the model was told; whether it cites anything."""
+        found = self.citations.of(current.text)
+        current.citations.extend(found)
+        return bool(found)
+
     def _start(self, event: TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta) -> _Open:
         seq, position = self._events.next_seq, self.length
         if isinstance(event, ToolCallDelta):
@@ -128,7 +137,8 @@ class Assembler:
         current, self._open = self._open, None
         if current is None:
             return None
-        item = _filled(current, current.text, status)
+        uncited = current.kind == "text" and len(self.citations) > 0 and not self._cited(current)
+        item = _filled(current, current.text, status) | ({"portal:uncited": True} if uncited else {})
         announced: list[Event] = []
         for index, annotation in enumerate(current.citations):
             announced.append(self._events.annotation(current.position, item, index, annotation))

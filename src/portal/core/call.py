@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from portal.core.decision import Route
 from portal.core.items import Item, text_of
 from portal.core.model import ChatMessage, Finished, ModelInfo, ModelRequest, TokenUsage
 from portal.core.tokens import estimate, estimate_messages
 
-Fitted: TypeAlias = Callable[[ModelInfo, Sequence[ChatMessage], bool], tuple[ModelRequest, int]]
-"""The request for a model with these messages, with or without tools; and how many messages did not fit into its
-window."""
+Tools: TypeAlias = Literal["free", "strict", "none"]
+"""Whether a model may call tools; `strict` holds one that knows none by itself to a schema."""
+Fitted: TypeAlias = Callable[[ModelInfo, Sequence[ChatMessage], Tools], tuple[ModelRequest, int]]
+"""The request for a model with these messages and tools; and how many messages did not fit into its window."""
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class Call:
     dropped: int = field(init=False)
 
     _followed: list[ChatMessage] = field(default_factory=list)
-    _closed: bool = False
+    _tools: Tools = "free"
     _counted: int = 0
 
     def __post_init__(self) -> None:
@@ -41,10 +42,12 @@ class Call:
     def reroute(self, route: Route) -> None:
         """Another model answers."""
         self.route = route
-        self.request, self.dropped = self.fitted(route.model, [*self.messages, *self._followed], not self._closed)
+        self.request, self.dropped = self.fitted(route.model, [*self.messages, *self._followed], self._tools)
 
-    def follow(self, messages: Sequence[ChatMessage], outputs: Sequence[Item]) -> None:
-        """The next call is told these messages as well; `outputs` are all items so far."""
+    def follow(self, messages: Sequence[ChatMessage], outputs: Sequence[Item], *, strict: bool = False) -> None:
+        """The next call is told these messages as well; `outputs` are all items so far. `strict`: the last one made
+        calls that nobody could read."""
+        self._tools = "strict" if strict else "free"
         if self.finished is not None:
             self.spent = self.tokens(outputs)
         self._counted = len(outputs)
@@ -59,7 +62,7 @@ class Call:
 
     def close(self, last_word: str) -> None:
         """The next call has no tools, and is told why."""
-        self._closed = True
+        self._tools = "none"
         self._followed.append({"role": "user", "content": last_word})
         self.reroute(self.route)
 

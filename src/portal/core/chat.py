@@ -23,6 +23,7 @@ servers know more parameters than any list of ours."""
 
 
 _ANSWERS = ("mcp_call", "mcp_approval_response")
+_UNTOLD = ("mcp_approval_response", "reasoning", "file_search_call")
 _NOT_ALLOWED = "The person has not allowed this call, so it was not run."
 _NOT_ANSWERED = "The person has not answered this."
 
@@ -61,7 +62,7 @@ class _Told:
             if item["id"] not in self._decided:
                 refusal = _NOT_ANSWERED if item.get("portal:question") else _NOT_ALLOWED
                 self._add_result(item, self._round or "asked", refusal)
-        elif kind not in ("mcp_approval_response", "reasoning"):
+        elif kind not in _UNTOLD and not kind.startswith("portal:"):
             self._calling = self._round = None
             self._add_said(kind, item)
 
@@ -166,13 +167,15 @@ def _tools(request: JsonObject) -> dict[str, object]:
     tools = [tool for tool in request.get("tools") or () if tool.get("type") == "function"]
     choice = request.get("tool_choice")
     if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        allowed = {tool["name"] for tool in choice["tools"]}
+        allowed = {tool.get("name") for tool in choice["tools"]}
         tools = [tool for tool in tools if tool["name"] in allowed]
         choice = choice.get("mode", "auto")
     if not tools:
         return {}
     made: dict[str, object] = {"tools": [_tool(tool) for tool in tools]}
     if isinstance(choice, Mapping):
+        if choice.get("type") != "function":  # Portal searches anyway
+            return made
         made["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
     elif choice:
         made["tool_choice"] = choice

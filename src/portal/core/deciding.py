@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
+from portal.core.answering import filled
 from portal.core.approvals import ApprovalRecord, AuditRecord, Decision, Extent
 from portal.core.arguments import read_arguments
 from portal.core.bus import Bus
@@ -13,7 +15,7 @@ from portal.core.ports import Responses
 from portal.core.preparation import Prepared, Turn
 from portal.core.tool_ports import Approvals, Audit
 from portal.core.toolbox import Toolbox
-from portal.errors import BadRequest, ToolError
+from portal.errors import BadRequest, Conflict, ToolError
 
 
 class Deciding:
@@ -33,12 +35,11 @@ class Deciding:
             NotFound, Conflict, BadRequest: as Approvals.decide, or other arguments do not fit the tool.
         """
         records = [await self._approvals.get(owner, approval_id) for approval_id in decisions]
+        checked = {record.id: self._checked(record, decisions[record.id]) for record in records}
+        left = await self._approvals.decide(owner, checked)
         for record in records:
-            self._check(record, decisions[record.id])
-        left = await self._approvals.decide(owner, decisions)
-        for record in records:
-            await self._tell(record, decisions[record.id])
-        if left or not records:
+            await self._tell(record, checked[record.id])
+        if left or all(record.call_id for record in records):  # for an aside its call waits, and no turn follows
             return None
         return await self.following(owner, records[0].response_id, door=next(iter(decisions.values())).door)
 
@@ -58,8 +59,9 @@ class Deciding:
             decided=True,
         )
 
-    async def read(self, turn: Turn, prepared: Prepared) -> None:
-        """Write down the decisions that a client's own turn brings, or that it brings none where some were wanted.
+    async def read(self, turn: Turn, prepared: Prepared) -> Prepared:
+        """Write down the decisions that a client's own turn brings, or that it brings none where some were wanted. Of a
+        turn that is another try it finds out what ran.
 
         Raises:
             BadRequest: it does not answer all that the response before asks; nothing was decided.
@@ -67,14 +69,16 @@ class Deciding:
         """
         before = prepared.before
         if turn.decided or before is None:
-            return
+            return prepared
         if prepared.answers and not turn.store:
             raise BadRequest(
                 "Decisions on tool calls need a turn that is stored: leave out `store: false`.", param="store"
             )
         if not turn.store:
-            return
+            return prepared
         given = {item["approval_request_id"]: item for item in turn.input if item["type"] == "mcp_approval_response"}
+        if turn.again:
+            return replace(prepared, ran=await self._ran(turn, before.id, given))
         if given:
             asked = await self._approvals.of_response(turn.owner, before.id)
             wanted = {record.id for record in asked if record.status == "pending"}
@@ -84,7 +88,7 @@ class Deciding:
             decisions = {name: _decision(item, turn) for name, item in given.items()}
             for record in asked:
                 if record.id in decisions:
-                    self._check(record, decisions[record.id])
+                    self._checked(record, decisions[record.id])
             await self._approvals.decide(turn.owner, decisions)
             for record in asked:
                 if record.id in decisions:
@@ -92,17 +96,45 @@ class Deciding:
         elif (before.incomplete_details or {}).get("reason") == "approval_required":
             await self._approvals.supersede(turn.owner, before.id)
             self._bus.publish(turn.owner, "approvals.changed")
+        return prepared
 
-    def _check(self, record: ApprovalRecord, decision: Decision) -> None:
+    async def _ran(self, turn: Turn, asked_id: str, given: Mapping[str, Item]) -> Mapping[str, Item]:
+        """The calls that ran in the other tries, by approval. The decisions stay what they were."""
+        tried = await self._responses.get(turn.owner, turn.again)
+        if tried.response.previous_id != asked_id:
+            raise BadRequest(f"{turn.again} is no answer to these questions.", param="portal:again")
+        asked = await self._approvals.of_response(turn.owner, asked_id)
+        decided = {record.id: record.status in ("approved", "used") for record in asked if record.status != "pending"}
+        if decided != {name: item["approve"] for name, item in given.items()} or len(decided) < len(asked):
+            raise BadRequest("Another try has the decisions that were made.", param="input")
+        used = {record.id for record in asked if record.status == "used"}
+        ran: dict[str, Item] = {}
+        for response_id in {turn.again, *tried.siblings}:
+            for stored in (await self._responses.get(turn.owner, response_id)).items:
+                approval_id = stored.item.get("approval_request_id") if stored.item["type"] == "mcp_call" else None
+                if approval_id not in used:
+                    continue
+                if stored.item["status"] == "in_progress":
+                    raise Conflict("Another try is still in progress.", code="conversation_locked")
+                ran.setdefault(approval_id, stored.item)
+        return ran
+
+    def _checked(self, record: ApprovalRecord, decision: Decision) -> Decision:
+        """The decision, what fills a form in put right."""
+        if record.call_id:
+            if decision.arguments is not None:
+                raise BadRequest("This can be allowed or refused, not changed.", param="arguments")
+            return replace(decision, answer=filled(record, decision.answer)) if decision.approve else decision
         spec = self._toolbox.spec(record.tool)
         if decision.arguments is None or spec is None:
-            return
+            return decision
         try:
             read = read_arguments(json.dumps(decision.arguments), spec.parameters)
         except ToolError as error:
             raise BadRequest(f"These arguments do not fit {record.tool}: {error.message}", param="arguments") from error
         if read != decision.arguments:
             raise BadRequest(f"These arguments do not fit {record.tool} as they are.", param="arguments")
+        return decision
 
     async def _tell(self, record: ApprovalRecord, decision: Decision) -> None:
         entry = AuditRecord(

@@ -17,7 +17,7 @@ RECOVERY_GAP = 10_000
 """How far the numbers jump after a crash: more than one lost second can have used."""
 
 
-_KNOWN_AT_THE_END = frozenset({"portal:files", "portal:untrusted", "portal:milliseconds"})
+_KNOWN_AT_THE_END = frozenset({"portal:files", "portal:untrusted", "portal:milliseconds", "portal:found"})
 
 
 class Events:
@@ -40,6 +40,9 @@ class Events:
             place = {"item_id": item["id"], "output_index": position}
             yield self.event("response.mcp_call.in_progress", **place)
             yield self.event("response.mcp_call_arguments.done", **place, arguments=item["arguments"])
+        elif item["type"] == "file_search_call":
+            for state in ("in_progress", "searching"):
+                yield self.event(f"response.file_search_call.{state}", item_id=item["id"], output_index=position)
         if part is not None:
             empty = {**part, "text": ""} if "text" in part else {**part, "refusal": ""}
             if "annotations" in empty:
@@ -91,6 +94,8 @@ class Events:
         elif item["type"] == "mcp_call":
             ending = "completed" if item["status"] == "completed" else "failed"
             yield self.event(f"response.mcp_call.{ending}", **place)
+        elif item["type"] == "file_search_call":
+            yield self.event("response.file_search_call.completed", **place)
         yield self.event("response.output_item.done", output_index=position, item=item)
 
 
@@ -103,6 +108,9 @@ def _skeleton(item: Item) -> Item:
         skeleton["arguments"] = ""
     elif item["type"] == "mcp_call":
         skeleton |= {"arguments": "", "output": None, "error": None}
+    elif item["type"] == "file_search_call":
+        skeleton["results"] = None
+    if item["type"] in ("mcp_call", "file_search_call"):
         skeleton = {name: value for name, value in skeleton.items() if name not in _KNOWN_AT_THE_END}
     return skeleton
 

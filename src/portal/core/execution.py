@@ -4,7 +4,7 @@ recorded with its outcome. Calls of one round run beside each other, and one tha
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -12,7 +12,8 @@ from time import monotonic, perf_counter
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
 from portal.core.arguments import read_arguments
 from portal.core.bus import Bus
-from portal.core.clock import micros, seconds
+from portal.core.clock import micros
+from portal.core.deadline import Deadline
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.outputs import Outputs
@@ -20,6 +21,7 @@ from portal.core.policy import Rules, Verdict, Wish
 from portal.core.recorder import OUTCOME_UNKNOWN, Recorder, whole
 from portal.core.run import Run
 from portal.core.scene import Asked, Scene
+from portal.core.tool_items import call_item, request_item
 from portal.core.tool_ports import Approvals, Audit, Grants, Toolset
 from portal.core.toolbox import FIND, Offer
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
@@ -90,8 +92,10 @@ class Executor:
     async def round(self, scene: Scene, asked: Sequence[Asked], number: int) -> bool:
         """Run what may run, ask a person about the rest; whether the turn has to wait for that."""
         grants = await self._grants.list(scene.owner)
+        scene.misread = 0
         plans = [self._planned(scene, call, number, grants) for call in asked[:_ROUND]]
         late = f"At most {_ROUND} calls at once: ask for this one again."
+        scene.misses = scene.misses + 1 if scene.misread == len(plans) else 0
         plans += [_settled(call, number, late) for call in asked[_ROUND:]]
         waiting = [plan for plan in plans if plan.result is None and plan.toolset is None]
         await self._run(scene, [plan for plan in plans if plan not in waiting])
@@ -99,10 +103,15 @@ class Executor:
             await self._ask(scene, waiting)
         return bool(waiting)
 
-    async def resume(self, scene: Scene, response_id: str) -> None:
-        """Go on with the calls that a response ended with, now that people have decided."""
+    async def resume(self, scene: Scene, response_id: str, ran: Mapping[str, Item]) -> None:
+        """Go on with the calls that a response ended with, now that people have decided. `ran` are those that have run
+        in another try, by approval: what they brought is told once more."""
         approvals = await self._approvals.of_response(scene.owner, response_id)
-        await self._run(scene, [self._decided(scene, approval) for approval in approvals])
+        for item in (ran[one.id] for one in approvals if one.id in ran):
+            if item.get("portal:untrusted"):
+                scene.tainted_at = scene.tainted_at or micros()
+            await whole(self._recorder.add(scene.run, {**item, "id": new_id("mcp")}))
+        await self._run(scene, [self._decided(scene, approval) for approval in approvals if approval.id not in ran])
 
     # ------------------------------------------------------------------ judging
 
@@ -112,12 +121,14 @@ class Executor:
             return _settled(call, number, *_found(scene.offer, call.arguments))
         known = scene.offer.get(call.name)
         if known is None:
+            scene.misread += 1
             near = ", ".join(scene.offer.nearest(call.name) or scene.offer.names())
             return _settled(call, number, f"There is no tool {call.name!r}. There are: {near}.")
         toolset, spec = known
         try:
             arguments = read_arguments(call.arguments, spec.parameters)
         except ToolError as error:
+            scene.misread += 1
             return _settled(call, number, error.message, spec=spec)
         wish = self._wish(scene, spec, arguments)
         scene.repeats[wish.hash] += 1
@@ -140,12 +151,14 @@ class Executor:
         arguments = json.dumps(approval.arguments, ensure_ascii=False)
         known = scene.offer.get(approval.tool)
         asked = Asked(approval.tool, arguments)
-        if known is None or known[1].toolset != approval.toolset or known[1].risk != approval.risk:
+        if known is None or _is_another(known[1], approval):
             return _settled(asked, 0, "This tool has changed since it was asked for.", approval=approval)
         toolset, spec = known
         if approval.question and approval.status == "approved":
             answered = ToolResult(text=approval.answer)
             return _Plan(spec=spec, arguments=arguments, round=0, result=answered, approval=approval)
+        if approval.status == "used":
+            return _settled(asked, 0, "This ran before, and its result was deleted.", spec=spec, approval=approval)
         if approval.status != "approved":
             why = f" ({approval.answer})" if approval.answer else ""
             told = "Nobody answered in time." if approval.status == "expired" else f"The person said no{why}."
@@ -181,7 +194,7 @@ class Executor:
     async def _ask(self, scene: Scene, plans: Sequence[_Plan]) -> None:
         now = micros()
         approvals = [self._approval(scene, plan, now) for plan in plans]
-        await self._recorder.ask(scene.run, [_request(one) for one in approvals], approvals)
+        await self._recorder.ask(scene.run, [request_item(one) for one in approvals], approvals)
         for one in approvals:
             await self._note(scene, "approval.asked", one.id, tool=one.tool, arguments_hash=one.arguments_hash)
         self._bus.publish(scene.owner, "approvals.changed")
@@ -228,7 +241,7 @@ class Executor:
             raise faults[0]
 
     async def _one(self, scene: Scene, plan: _Plan) -> None:
-        item = _item(plan)
+        item = call_item(plan.spec, plan.arguments, plan.round, plan.approval)
         if plan.toolset is None:
             assert plan.result is not None
             await whole(self._recorder.add(scene.run, {**item, **await self._ended(scene, plan, plan.result)}))
@@ -260,8 +273,8 @@ class Executor:
         assert plan.wish is not None
         limit = plan.spec.timeout or self._timeout
         try:
-            async with asyncio.timeout(limit):
-                context = self._context(scene, plan.wish, call_id)
+            async with Deadline(limit) as deadline:
+                context = self._context(scene, plan.wish, call_id, deadline)
                 called = await plan.toolset.call(plan.spec.name, plan.wish.arguments, context)
             return sound(called)
         except TimeoutError:
@@ -273,7 +286,10 @@ class Executor:
             log.exception("a tool failed unexpectedly", extra={"tool": plan.spec.name})
             return failure("The tool failed for a reason of its own; Portal's log has it.")
 
-    def _context(self, scene: Scene, wish: Wish, call_id: str) -> ToolContext:
+    def _context(self, scene: Scene, wish: Wish, call_id: str, deadline: Deadline) -> ToolContext:
+        def asking(approval_id: str) -> None:
+            scene.run.remark("portal:tool_asks", item_id=call_id, approval_id=approval_id)
+
         return ToolContext(
             owner=scene.owner,
             call_id=call_id,
@@ -285,6 +301,8 @@ class Executor:
             inside=scene.parent is not None,
             tainted_at=scene.tainted_at,
             report=_reporter(scene.run, call_id),
+            asking=asking if scene.asks else None,
+            held=deadline.held,
             allowed=lambda url: self._rules.reaches(wish, url),
         )
 
@@ -343,6 +361,11 @@ def _settled(
     return _Plan(spec=spec, arguments=call.arguments, round=number, result=result, approval=approval)
 
 
+def _is_another(spec: ToolSpec, approval: ApprovalRecord) -> bool:
+    """Whether the tool is no longer what a person was asked about."""
+    return (spec.toolset, spec.risk) != (approval.toolset, approval.risk) or approval.created_at <= spec.since
+
+
 def _found(offer: Offer, arguments: str) -> tuple[str, bool]:
     """What the model's search for tools brings, and whether it failed."""
     schema: JsonObject = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -350,34 +373,3 @@ def _found(offer: Offer, arguments: str) -> tuple[str, bool]:
         return offer.find(read_arguments(arguments, schema)["query"]), False
     except ToolError as error:
         return error.message, True
-
-
-def _item(plan: _Plan) -> Item:
-    return {
-        "type": "mcp_call",
-        "id": new_id("mcp"),
-        "server_label": plan.spec.toolset,
-        "name": plan.spec.name,
-        "arguments": plan.arguments,
-        "output": None,
-        "error": None,
-        "status": "in_progress",
-        "approval_request_id": plan.approval.id if plan.approval else None,
-        "portal:round": plan.round,
-        "portal:risk": plan.spec.risk,
-    }
-
-
-def _request(approval: ApprovalRecord) -> Item:
-    return {
-        "type": "mcp_approval_request",
-        "id": approval.id,
-        "server_label": approval.toolset,
-        "name": approval.tool,
-        "arguments": json.dumps(approval.arguments, ensure_ascii=False),
-        "portal:why": approval.why,
-        "portal:risk": approval.risk,
-        "portal:question": approval.question,
-        "portal:extents": list(approval.extents),
-        "portal:expires_at": seconds(approval.expires_at),
-    }

@@ -8,6 +8,7 @@ from time import monotonic, perf_counter
 from portal.core.attempts import attempted
 from portal.core.call import Call, offered_names
 from portal.core.chat import to_messages
+from portal.core.clock import micros
 from portal.core.decision import Route, rerouted
 from portal.core.diet import Diet
 from portal.core.execution import Executor
@@ -26,6 +27,8 @@ from portal.core.model import (
     ToolCallDelta,
 )
 from portal.core.preparation import Prepared
+from portal.core.prompted import StrictAnswer, is_strict
+from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
 from portal.core.run import Run
 from portal.core.scene import Asked, Scene
@@ -38,6 +41,8 @@ APPROVAL_REQUIRED: JsonObject = {"status": "incomplete", "incomplete_details": {
 _LAST_WORD = (
     "You have used as many tool calls as this task allows. Answer now with what you have, and say what is missing."
 )
+_MISSES = 3
+"""Rounds in a row whose calls nobody could read."""
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -91,8 +96,11 @@ class _Round:
 class Loop:
     """Answers a run."""
 
-    def __init__(self, *, recorder: Recorder, executor: Executor, diet: Diet, bounds: Bounds) -> None:
+    def __init__(
+        self, *, recorder: Recorder, executor: Executor, diet: Diet, recollection: Recollection, bounds: Bounds
+    ) -> None:
         self._recorder = recorder
+        self._recollection = recollection
         self._diet = diet
         self._executor = executor
         self._bounds = bounds
@@ -106,13 +114,15 @@ class Loop:
         call, scene = prepared.call, self._scene(run, prepared)
         if call.route.workspace is not None and prepared.overflows:
             await self._diet.shorten(run, prepared)
+        if await self._recollection.tell(run, prepared) and scene is not None:
+            scene.tainted_at = scene.tainted_at or micros()
         if scene is None:
             await self._asked(run, call, _Round(0, run.assembler.length), None)
             return outcome(call.finished)
         bounds = self._bounds.within(prepared.workspace, run.record.request)
         began, number = monotonic(), 0
         if prepared.answers:
-            await self._executor.resume(scene, prepared.answers)
+            await self._executor.resume(scene, prepared.answers, prepared.ran)
             done = run.assembler.snapshot()
             call.follow(to_messages(done), done)
         while True:
@@ -146,7 +156,8 @@ class Loop:
     def _spent(bounds: Bounds, call: Call, scene: Scene, began: float) -> bool:
         """Whether a bound is reached."""
         return (
-            monotonic() - began > bounds.seconds
+            scene.misses >= _MISSES
+            or monotonic() - began > bounds.seconds
             or call.spent.input_tokens + call.spent.output_tokens + scene.tokens > bounds.tokens
             or (bounds.calls is not None and scene.calls >= bounds.calls)
         )
@@ -166,7 +177,7 @@ class Loop:
         made = outputs[round_.start :]
         if any(item["type"] == "function_call" for item in made):
             return outcome(call.finished)  # the client runs those
-        call.follow(to_messages(made), outputs)
+        call.follow(to_messages(made), outputs, strict=scene.misses > 0)
         return None
 
     # ------------------------------------------------------------------ one model call
@@ -182,7 +193,7 @@ class Loop:
 
     async def _stream(self, run: Run, call: Call, permit: Permit, round_: _Round, prepared: Prepared | None) -> None:
         offered = prepared.names() if prepared else offered_names(call.request.parameters)
-        written = None if round_.last or not offered else WrittenCalls(offered, bare=_untaught(call.route.model))
+        written = None if round_.last or not offered else _reader(call, offered)
         measure = Measure(kept=True)
         async with aclosing(_read(call.route.backend.stream(call.request), written)) as events:
             async for event in events:
@@ -205,6 +216,13 @@ class Loop:
                     run.announce(run.assembler.feed(event))
         if call.finished is None:
             raise BackendInterrupted("The model server ended its answer without saying that it was finished.")
+
+
+def _reader(call: Call, offered: Sequence[str]) -> WrittenCalls | StrictAnswer:
+    """What finds the calls in the model's text."""
+    if is_strict(call.request.parameters):
+        return StrictAnswer()
+    return WrittenCalls(offered, bare=_untaught(call.route.model))
 
 
 def _untaught(model: ModelInfo) -> bool:
@@ -232,7 +250,7 @@ class _Numbering:
 
 
 async def _read(
-    events: AsyncGenerator[ModelEvent, None], written: WrittenCalls | None
+    events: AsyncGenerator[ModelEvent, None], written: WrittenCalls | StrictAnswer | None
 ) -> AsyncGenerator[ModelEvent, None]:
     """The events of an answer, calls of offered tools that the model wrote as text taken for what they are."""
     numbering = _Numbering()

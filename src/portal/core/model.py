@@ -27,7 +27,7 @@ class ModelInfo:
     backend: str
     """Name of the backend that serves it."""
     capabilities: frozenset[str] = frozenset({"chat"})
-    """Among: chat, completion, embeddings, vision, audio, tools, thinking."""
+    """Among: chat, completion, embeddings, rerank, vision, audio, tools, thinking."""
     context_window: int | None = None
     """Tokens."""
     parameters: int | None = None
@@ -190,5 +190,15 @@ class Embeddings:
     """Vectors in the order of the inputs, and the input tokens counted."""
 
     vectors: Sequence[Sequence[float]]
+    input_tokens: int
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relevances:
+    """How well documents answer a query, in their order, and the input tokens counted. Higher is better; which numbers
+    are high is the model's own affair."""
+
+    scores: Sequence[float]
     input_tokens: int
     estimated: bool = False

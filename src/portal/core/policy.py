@@ -97,7 +97,7 @@ class Rules:
         """Whether calls of a tool may run where nobody can be asked, as far as that can be said beforehand."""
         if any(one.action == "allow" and _names(one, spec) for one in self._policies):
             return True
-        return spec.risk in _RUNS_AT_ONCE or (spec.risk == "fetch" and self._web)
+        return spec.risk in _RUNS_AT_ONCE or spec.harmless or (spec.risk == "fetch" and self._web)
 
     def verdict(self, wish: Wish, grants: Sequence[GrantRecord], *, tainted_at: int | None = None) -> Verdict:
         """`tainted_at` is when the conversation first read what strangers wrote: from there on only what was allowed
@@ -110,6 +110,8 @@ class Rules:
         risk = wish.spec.risk
         if risk in _RUNS_AT_ONCE:
             return Verdict(action="allow", why="It only reads.")
+        if wish.spec.harmless and tainted_at is None:
+            return Verdict(action="allow", why="What it changes is small and easily taken back.")
         if risk == "fetch" and self._web and tainted_at is None:
             return Verdict(action="allow", why="Reading the public web is turned on.")
         return self._asked(wish, grants, tainted_at, _why(risk, tainted=tainted_at is not None))
@@ -129,7 +131,7 @@ class Rules:
     def _asked(self, wish: Wish, grants: Sequence[GrantRecord], tainted_at: int | None, why: str) -> Verdict:
         for grant in grants:
             fresh = tainted_at is None or grant.extent == "arguments" or grant.created_at > tainted_at
-            if fresh and granted(grant, wish, self._resolve):
+            if fresh and grant.created_at > wish.spec.since and granted(grant, wish, self._resolve):
                 return Verdict(action="allow", why=f"You allowed it ({grant.extent}).")
         scope = _scope(wish)
         extents: list[Extent] = ["once", "conversation", "arguments", *([scope[0]] if scope else [])]

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 from portal.core.ask import Ask
 from portal.core.decision import Route
 from portal.core.items import Item, JsonObject
-from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest, RawRequest, RawResponse
+from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest, RawRequest, RawResponse, Relevances
 from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
@@ -73,6 +73,14 @@ class Embedding(Protocol):
 
 
 @runtime_checkable
+class Reranking(Protocol):
+    """A backend that can judge how well documents answer a query."""
+
+    async def rerank(self, model: str, query: str, documents: Sequence[str]) -> Relevances:
+        """One score a document, in order. Raises BackendError."""
+
+
+@runtime_checkable
 class Counting(Protocol):
     """A backend that may tell how many tokens a request has."""
 
@@ -111,9 +119,12 @@ class Models(Protocol):
 class TurnLog(Protocol):
     """What a running turn writes. Awaited means committed."""
 
-    async def begin(self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False) -> None:
+    async def begin(
+        self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False, again: bool = False
+    ) -> None:
         """Store a new response with its input items, and move its conversation's head and time, in one batch.
         With `expect_head` only if its previous response is the conversation's head still; a branch starts anywhere.
+        With `again` another turn has gone on with the decisions of these inputs before.
 
         Raises:
             NotFound: conversation or previous response is not this owner's.
@@ -181,8 +192,13 @@ class Conversations(Protocol):
         cursor: str | None = None,
         folder_id: str | None = None,
         query: str | None = None,
+        model: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        among: Sequence[str] | None = None,
     ) -> Page[ConversationRecord]:
-        """Pinned first, then by last change. `query` searches titles and text; any user text is safe.
+        """Pinned first, then by last change. `query` searches titles and text; any user text is safe. `model` is one
+        that answered there; `since` and `until` bound the last change, the second one not included; `among` are ids.
         Raises BadRequest for a cursor that belongs to another list."""
 
     async def turns(

@@ -1,13 +1,13 @@
 """From a decoded request to a model call: conversation, history, attachments, instructions, model, window."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 
 from portal.core.ask import Ask, override
 from portal.core.attachments import Attachments
-from portal.core.call import Call, offered_names
+from portal.core.call import Call, Tools, offered_names
 from portal.core.chat import to_parameters
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
@@ -17,6 +17,7 @@ from portal.core.items import Item, JsonObject
 from portal.core.model import ChatMessage, ModelInfo, ModelRequest
 from portal.core.ports import Conversations, Folders, Models, Responses
 from portal.core.prompted import prompted
+from portal.core.recall import Seeking, file_search, heard
 from portal.core.records import ConversationRecord, ResponseRecord, TurnRecord
 from portal.core.scene import tainted_at
 from portal.core.story import COVERS, Story
@@ -47,6 +48,8 @@ class Turn:
     branch: bool = False
     """With a conversation and no previous response: begin again at its root instead of following its head."""
     store: bool = True
+    private: bool = False
+    """Memory stays out of it: its client wants nothing kept, or no person says it."""
     background: bool = False
     """Goes on when its client leaves."""
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class Turn:
     """Whether its client can pass a question on to a person."""
     decided: bool = False
     """Its approval responses are written down already."""
+    again: str = ""
+    """Id of a response that went on with these approval responses before: what ran for it is not run again."""
     parent: ToolContext | None = None
     """The tool call of another turn whose task this is."""
 
@@ -86,6 +91,8 @@ class Prepared:
     """The response that it follows."""
     answers: str = ""
     """The id of that response, where this turn brings decisions on the calls it asked for."""
+    ran: Mapping[str, Item] = field(default_factory=dict)
+    """By approval, the calls that ran in a turn of which this is another try."""
     tainted_at: int | None = None
     """When the conversation first read what strangers wrote, in microseconds UTC."""
     root: str
@@ -93,6 +100,8 @@ class Prepared:
     story: Story
     room: int
     """Tokens that the chosen model has for messages."""
+    seeking: Seeking | None = None
+    """What to recall for it; None where nothing may be added."""
 
     @property
     def overflows(self) -> bool:
@@ -201,6 +210,7 @@ class Preparation:
             parent=turn.parent,
             story=story,
             room=room(self._window(route.model), call.request.parameters),
+            seeking=_seeking(turn, record, conversation, route.workspace, items),
         )
 
     def _offer(
@@ -210,9 +220,16 @@ class Preparation:
         beside a conversation, such as its title, none."""
         if parameters.get("response_format") or ask.text.startswith(_CHORE):
             return None
-        may = None if (turn.asks and turn.store) or turn.parent else self._alone
+        alone = not ((turn.asks and turn.store) or turn.parent)
         taken, used = offered_names(parameters), _called(items)
-        return self._toolbox.offer(workspace, ask.wanted, taken=taken, used=used, may=may, anyway=_decides(turn))
+        return self._toolbox.offer(
+            replace(workspace, memory=workspace.memory and not turn.private),
+            ask.wanted,
+            taken=taken,
+            used=used,
+            may=lambda spec: (turn.store or not spec.harmless) and (not alone or self._alone(spec)),
+            anyway=_decides(turn),
+        )
 
     def _fitted(
         self,
@@ -221,16 +238,16 @@ class Preparation:
         offer: Offer | None,
         model: ModelInfo,
         messages: Sequence[ChatMessage],
-        tools: bool,
+        tools: Tools,
     ) -> tuple[ModelRequest, int]:
         dropped, window = 0, self._window(model)
         if offer is not None:
-            parameters = offer.parameters(parameters) if tools else _without_tools(parameters)
+            parameters = offer.parameters(parameters) if tools != "none" else _without_tools(parameters)
             messages = spare(messages, room(window, parameters))
         if truncated:
             messages, dropped = fit(messages, window, parameters)
         if offer is not None and model.told and "tools" not in model.capabilities:
-            messages, parameters = prompted(messages, parameters)
+            messages, parameters = prompted(messages, parameters, strict=tools == "strict")
         return ModelRequest(model=model.id, messages=messages, parameters=parameters), dropped
 
     async def _conversation(self, turn: Turn) -> ConversationRecord | None:
@@ -299,6 +316,31 @@ def _called(items: Sequence[Item]) -> list[str]:
 
 def _decides(turn: Turn) -> bool:
     return any(item["type"] == "mcp_approval_response" for item in turn.input)
+
+
+def _seeking(
+    turn: Turn,
+    record: ResponseRecord,
+    conversation: ConversationRecord | None,
+    workspace: Workspace | None,
+    earlier: Sequence[Item],
+) -> Seeking | None:
+    """A plain model is told of nothing but what its client lets it search; chores are done with what they bring."""
+    text, before = heard([*earlier, *turn.input])
+    if not text.strip() or text.startswith(_CHORE) or (workspace is None and file_search(turn.request) is None):
+        return None
+    return Seeking(
+        owner=turn.owner,
+        text=text,
+        before=before,
+        workspace=workspace or Workspace(name=turn.model, knowledge=False, memory=False),
+        conversation_id=record.conversation_id,
+        folder_id=conversation.folder_id if conversation else None,
+        response_id=record.id,
+        request=turn.request,
+        private=turn.private,
+        kept=turn.store and any(item.get("role") == "user" for item in turn.input),
+    )
 
 
 def _without_tools(parameters: Mapping[str, object]) -> dict[str, object]:

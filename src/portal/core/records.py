@@ -82,6 +82,20 @@ class ConversationRecord:
     deleted_at: int | None = None
     snippet: str = ""
     """Where a search found something, in the results of a search only."""
+    alike: bool = False
+    """Whether a search found it by what it says, not by the words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which conversations are looked at; None is any."""
+
+    folder_id: str | None = None
+    model: str | None = None
+    """One that answered there."""
+    since: int | None = None
+    until: int | None = None
+    """Bounds of the last change, in microseconds UTC, the second one not included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

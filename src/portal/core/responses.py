@@ -31,6 +31,8 @@ _DEFAULTS: JsonObject = {
     "prompt_cache_key": None,
 }
 
+_UNSAID: JsonObject = {"description": None, "parameters": None, "strict": None}
+
 
 def resource(record: ResponseRecord, outputs: Iterable[Item], *, stored: bool = True) -> JsonObject:
     """The response object of a turn with these output items; times in whole Unix seconds."""
@@ -68,7 +70,7 @@ def _echo(name: str, sent: object, default: object) -> object:
     if name == "tool_choice" and isinstance(sent, dict) and sent.get("type") == "allowed_tools":
         return {"mode": "auto", **sent}
     if name == "tools" and isinstance(sent, list):
-        return [{"description": None, "parameters": None, "strict": None, **tool} for tool in sent]
+        return [{**_UNSAID, **tool} if tool["type"] == "function" else tool for tool in sent]
     if name == "reasoning" and isinstance(sent, dict):
         return {"effort": None, "summary": None, **sent}
     return sent

@@ -38,6 +38,10 @@ class Scene:
     """The call of another turn that gave this one its task."""
     repeats: Counter[str] = field(default_factory=Counter)
     calls: int = 0
+    misread: int = 0
+    """Calls of this round that nobody could read: of an unknown tool, or with arguments that do not fit."""
+    misses: int = 0
+    """Rounds in a row of such calls alone."""
     tokens: int = 0
     """What models read and wrote for its calls."""
 
@@ -54,5 +58,5 @@ class Scene:
 
 def tainted_at(items: Sequence[Item]) -> int | None:
     """When one of these items first brought what strangers wrote; ids begin with their time (RFC 9562)."""
-    read = [item["id"] for item in items if item["type"] == "mcp_call" and item.get("portal:untrusted")]
+    read = [item["id"] for item in items if item.get("portal:untrusted")]
     return min((int(one.rpartition("_")[2][:12], 16) * 1000 for one in read), default=None)

@@ -55,6 +55,7 @@ def _turn(context: ToolContext, workspace: str, task: str) -> Turn:
         input=[{**said, "content": [{"type": "input_text", "text": task}]}],
         door=DOOR,
         store=False,
+        private=True,
         asks=False,
         parent=context,
     )

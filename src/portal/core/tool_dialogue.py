@@ -20,8 +20,8 @@ class SamplingRequest:
     max_tokens: int
     temperature: float | None = None
     stop: Sequence[str] = ()
-    hints: Sequence[str] = ()
-    """Names of models, or parts of such names, that it would like; the choice is Portal's."""
+    allowed: bool = False
+    """Whether the settings of the server allow it without asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class SamplingAnswer:
     model: str
     truncated: bool = False
     """Whether it reached `max_tokens`."""
+    tokens: int = 0
+    """What the model read and wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +71,8 @@ class Elicitor(Protocol):
     """Asks the person on whose behalf a tool works."""
 
     async def elicit(self, question: Elicitation, context: ToolContext) -> ElicitationAnswer:
-        """The answer, or `cancel` where nobody can be asked or answers in time."""
+        """The answer, or `cancel` where nobody answers in time.
+
+        Raises:
+            PortalError: nobody can be asked.
+        """

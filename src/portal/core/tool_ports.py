@@ -97,7 +97,7 @@ class CallLog(Protocol):
         """
 
     async def ask(self, items: Sequence[StoredItem], approvals: Sequence[ApprovalRecord]) -> None:
-        """Store questions to a person and their items, in one batch."""
+        """Store questions to a person and their items, in one batch: those that a response ends with, or asides."""
 
 
 class Approvals(Protocol):
@@ -107,7 +107,7 @@ class Approvals(Protocol):
         """Raises NotFound."""
 
     async def of_response(self, owner: str, response_id: str) -> Sequence[ApprovalRecord]:
-        """Those that a response ended with, in their order."""
+        """Those that a response ended with, in their order; no asides."""
 
     async def list(
         self, owner: str, *, status: ApprovalStatus | None = None, limit: int = 50, cursor: str | None = None
@@ -116,12 +116,19 @@ class Approvals(Protocol):
 
     async def decide(self, owner: str, decisions: Mapping[str, Decision]) -> int:
         """Decide questions of one response, all or none, and add the grants that the decisions ask for; how many of
-        that response's questions are still open. Of racing deciders exactly one gets 0.
+        that response's questions are still open, asides apart. Of racing deciders exactly one gets 0.
 
         Raises:
             NotFound: one is not this owner's.
             Conflict: `approval_decided`, one is decided, expired or superseded already; nothing was changed.
             BadRequest: they belong to several responses, or an extent was not offered.
+        """
+
+    async def conclude(self, owner: str, approval_id: str) -> ApprovalRecord:
+        """The call that waited for an aside goes on or is over: an open one has expired, a yes is used. How it ended.
+
+        Raises:
+            NotFound: it is not this owner's, or no aside.
         """
 
     async def supersede(self, owner: str, response_id: str) -> None:
@@ -130,9 +137,9 @@ class Approvals(Protocol):
     async def expire(self, now: int) -> Sequence[ApprovalRecord]:
         """Those whose time is over count as no from here on; which."""
 
-    async def continuable(self, decided_before: int) -> Sequence[tuple[str, str]]:
-        """Owner and response of each round that people have decided, all of it before this moment, and with which no
-        turn ever went on: Portal was stopped in between, or could not begin it."""
+    async def continuable(self, decided_before: int) -> Sequence[tuple[str, str, int]]:
+        """Owner, response and time of the last decision of each round that people have decided, all of it before this
+        moment, and with which no turn ever went on: Portal was stopped in between, or could not begin it."""
 
 
 class Grants(Protocol):

@@ -126,7 +126,7 @@ class Toolbox:
         allowed = {
             spec.name: (toolset, spec)
             for toolset, spec in everything
-            if _matches(spec, workspace.tools) and spec.name not in taken and (may is None or may(spec))
+            if _granted(spec, workspace) and spec.name not in taken and (may is None or may(spec))
         }
         if not allowed and not anyway:
             return None
@@ -152,7 +152,7 @@ class Toolbox:
 
     def serves(self, workspace: Workspace) -> bool:
         """Whether a workspace has tools."""
-        return any(_matches(spec, workspace.tools) for _, spec in self._all())
+        return any(_granted(spec, workspace) for _, spec in self._all())
 
     def spec(self, name: str) -> ToolSpec | None:
         """The tool of that name, if there is one."""
@@ -212,6 +212,11 @@ def _schema_fault(schema: JsonObject) -> str:
 
 def _matches(spec: ToolSpec, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(spec.name, one) or fnmatchcase(spec.toolset, one) for one in patterns)
+
+
+def _granted(spec: ToolSpec, workspace: Workspace) -> bool:
+    """Whether a workspace may use it; where its memory is off, the tools of memory are."""
+    return _matches(spec, workspace.tools) and (workspace.memory or spec.toolset != "memory")
 
 
 def _wanted(spec: ToolSpec, text: str, used: Collection[str]) -> bool:

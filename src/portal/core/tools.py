@@ -1,6 +1,7 @@
 """Tools as the core knows them: what they are, what a call of one is told, and what it brings back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -35,8 +36,13 @@ class ToolSpec:
     """Whether it does no harm to run a call again whose answer was lost."""
     untrusted: bool = False
     """Whether its results hold what strangers wrote."""
+    harmless: bool = False
+    """Whether what it changes is small and easily taken back: nobody is asked, unless the conversation has read what
+    strangers wrote."""
     stoppable: bool = True
     """Whether cancelling a call stops the work; else it may go on unseen, and a model is told so."""
+    since: int = 0
+    """When what it runs became what it is, in microseconds UTC: what people allowed before that does not hold."""
     question: bool = False
     """Whether the call is a question to the person: it never runs, its answer is the result."""
     fits: Callable[[str], bool] | None = None
@@ -97,6 +103,10 @@ class ToolContext:
     """When the conversation first read what strangers wrote, in microseconds UTC."""
     report: Callable[[str], None] = lambda detail: None
     """Says in a few words how far it is."""
+    asking: Callable[[str], None] | None = None
+    """Says that a person is asked something in the middle of the call: an approval's id. None: nobody can be asked."""
+    held: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Within it the clock of the call's deadline stands still."""
     allowed: Callable[[str], bool] = lambda url: True
     """Whether policies let the call go on to an address that it was led to."""
 

@@ -42,6 +42,8 @@ class Workspace:
     max_seconds: float | None = None
     max_tokens: int | None = None
     knowledge: bool = True
+    collections: tuple[str, ...] = ()
+    """Names or ids of the collections that it looks into; empty for all of the user's."""
     memory: bool = True
     users: tuple[str, ...] = ()
     """Ids of those who may use it; empty for everyone."""

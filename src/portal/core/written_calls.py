@@ -59,6 +59,8 @@ _MAYBE = re.compile(r"""\s*(?:\[\s*)?(?:\{\s*["'](?:name|function|tool|tool_name
 _FENCE = re.compile(r"```[\w-]*\n(.*?)\s*```", re.DOTALL)
 _ARGUMENT = re.compile(r"<parameter=([^>]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
 _PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
+_CALLED = re.compile(r"""\s*\{?\s*["']?name["']?\s*[:=]\s*["']([\w.-]+)["']""")
+_PASSED = re.compile(r"""["']?(?:arguments|parameters)["']?\s*:""")
 _NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\][^\[]*)?(?:\[ARGS\])?\s*(?=\{)")
 
 Call = tuple[str, str]
@@ -151,6 +153,8 @@ class WrittenCalls:
     def _take(self, mark: _Mark, text: str, made: list[ModelEvent], *, closed: bool) -> None:
         fenced = _FENCE.fullmatch(text.strip()) if mark is _WHOLE else None
         calls = list(_calls(mark.opening, fenced[1] if fenced else text))
+        if not calls and mark.opening == "<tool_call>":
+            calls = _broken(text, self._names)
         if not calls or (mark is _WHOLE and any(name not in self._names for name, _ in calls)):
             self._say(f"{mark.opening}{text}{mark.closing if closed else ''}", made)
             return
@@ -187,6 +191,14 @@ def _possible(text: str) -> bool:
         if not newline:
             return len(head) < 24
     return len(text) < 24 or _MAYBE.match(text) is not None
+
+
+def _broken(text: str, names: Collection[str]) -> list[Call]:
+    """A call of an offered tool that does not read: as it was written, so that the model is told what is wrong."""
+    named, passed = _CALLED.match(text), _PASSED.search(text)
+    if named is None or named[1] not in names:
+        return []
+    return [(named[1], text[passed.end() :].strip().removesuffix("}") if passed else text.strip())]
 
 
 def _calls(opening: str, text: str) -> Iterator[Call]:
