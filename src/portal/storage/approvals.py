@@ -14,7 +14,8 @@ from portal.storage.rows import APPROVAL, approval_args, approval_of, to_json
 SELECT = f"SELECT {APPROVAL} FROM approvals WHERE id = :approval_id AND owner = :owner"
 
 OF_RESPONSE = f"""
-SELECT {APPROVAL} FROM approvals WHERE response_id = :response_id AND owner = :owner ORDER BY position"""
+SELECT {APPROVAL} FROM approvals
+WHERE response_id = :response_id AND owner = :owner AND call_id IS NULL ORDER BY position"""
 
 # Those of a conversation that is hidden come back with it.
 LIST = f"""
@@ -49,6 +50,10 @@ HOLD_ROUND = "UPDATE approval_rounds SET pending = 0 WHERE response_id = :respon
 SUPERSEDE = """
 UPDATE approvals SET status = 'denied', answer = :answer, decided_at = :now
 WHERE response_id = :response_id AND owner = :owner AND status = 'pending'"""
+CONCLUDE = f"""
+UPDATE approvals SET status = CASE status WHEN 'pending' THEN 'expired' WHEN 'approved' THEN 'used' ELSE status END,
+    decided_at = COALESCE(decided_at, :now)
+WHERE id = :approval_id AND owner = :owner AND call_id IS NOT NULL RETURNING {APPROVAL}"""
 SUPERSEDED = "The conversation went on without an answer."
 
 SELECT_OVERDUE = "SELECT response_id FROM approvals WHERE status = 'pending' AND expires_at <= :now"
@@ -58,17 +63,22 @@ UPDATE approvals SET status = 'expired', decided_at = :now
 WHERE response_id = :response_id AND status = 'pending' AND expires_at <= :now RETURNING {APPROVAL}"""
 RECOUNT = """
 UPDATE approval_rounds SET pending = (
-    SELECT COUNT(*) FROM approvals a WHERE a.response_id = approval_rounds.response_id AND a.status = 'pending')
+    SELECT COUNT(*) FROM approvals a WHERE a.response_id = approval_rounds.response_id AND a.status = 'pending'
+        AND a.call_id IS NULL)
 WHERE response_id = :response_id"""
 
 # A person has decided one at least; those whose time is over count as no. Superseded ones nobody decided.
 SELECT_CONTINUABLE = """
-SELECT r.owner, r.response_id FROM approval_rounds r
+SELECT r.owner, r.response_id, (
+    SELECT MAX(a.decided_at) FROM approvals a WHERE a.response_id = r.response_id AND a.call_id IS NULL) AS decided_at
+FROM approval_rounds r
 WHERE r.pending = 0
     AND NOT EXISTS (SELECT 1 FROM responses n WHERE n.previous_id = r.response_id)
-    AND EXISTS (SELECT 1 FROM approvals a WHERE a.response_id = r.response_id AND a.decided_by IS NOT NULL)
+    AND EXISTS (
+        SELECT 1 FROM approvals a
+        WHERE a.response_id = r.response_id AND a.decided_by IS NOT NULL AND a.call_id IS NULL)
     AND NOT EXISTS (
-        SELECT 1 FROM approvals a WHERE a.response_id = r.response_id
+        SELECT 1 FROM approvals a WHERE a.response_id = r.response_id AND a.call_id IS NULL
             AND (a.status NOT IN ('approved', 'denied', 'expired') OR a.decided_at >= :decided_before
                 OR (a.status = 'denied' AND a.decided_by IS NULL)))
     AND NOT EXISTS (
@@ -78,6 +88,7 @@ ORDER BY r.response_id"""
 
 # A turn that follows has begun: with this round nothing goes on by itself any more, also if that turn is deleted.
 LEAVE_ROUND = "UPDATE approval_rounds SET pending = -1 WHERE response_id = :previous_id AND pending = 0"
+LEFT_ROUND = "UPDATE approval_rounds SET pending = -1 WHERE response_id = :previous_id AND pending = -1"
 
 
 class StoredApprovals:
@@ -120,12 +131,19 @@ class StoredApprovals:
         responses = {record.response_id for record in records}
         if len(responses) != 1:
             raise BadRequest("Decide questions of one response at a time.", param="approval_request_id")
-        now, round_of = micros(), {"response_id": responses.pop(), "owner": owner, "count": len(records)}
-        statements = [Statement(COUNT_DOWN, round_of, 1)]
+        now, waited = micros(), sum(record.call_id is None for record in records)
+        round_of = {"response_id": responses.pop(), "owner": owner, "count": waited}
+        statements = [Statement(COUNT_DOWN, round_of, 1)] if waited else []
         for record in records:
             statements += _decided(record, decisions[record.id], now)
-        (row,), *_ = await self._database.batch(statements)
-        return int(row["pending"])
+        first, *_ = await self._database.batch(statements)
+        return int(first[0]["pending"]) if waited else 0
+
+    async def conclude(self, owner: str, approval_id: str) -> ApprovalRecord:
+        """See Approvals."""
+        args = {"owner": owner, "approval_id": approval_id, "now": micros()}
+        ((row,),) = await self._database.batch([Statement(CONCLUDE, args, 1, _no_approval(approval_id))])
+        return approval_of(row)
 
     async def supersede(self, owner: str, response_id: str) -> None:
         """See Approvals."""
@@ -142,20 +160,20 @@ class StoredApprovals:
             expired += map(approval_of, (await self._database.batch(steps))[1])
         return expired
 
-    async def continuable(self, decided_before: int) -> Sequence[tuple[str, str]]:
+    async def continuable(self, decided_before: int) -> Sequence[tuple[str, str, int]]:
         """See Approvals."""
         rows = await self._database.fetch(SELECT_CONTINUABLE, decided_before=decided_before)
-        return [(row["owner"], row["response_id"]) for row in rows]
+        return [(row["owner"], row["response_id"], row["decided_at"]) for row in rows]
 
 
 def asked(approvals: Sequence[ApprovalRecord]) -> list[Statement]:
-    """Store the questions that one response ends with."""
+    """Store the questions that one response ends with, or asides, with which none ends."""
     first = approvals[0]
     round_of = {"response_id": first.response_id, "owner": first.owner, "count": len(approvals)}
     questions = [
         Statement(INSERT, {**approval_args(record), "position": position}) for position, record in enumerate(approvals)
     ]
-    return [Statement(OPEN_ROUND, round_of), *questions]
+    return questions if first.call_id else [Statement(OPEN_ROUND, round_of), *questions]
 
 
 def used(approval_id: str, response_id: str, hashed: str) -> Statement:

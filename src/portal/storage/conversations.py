@@ -1,6 +1,7 @@
 """The Conversations port: heads in the tree of responses, listed, searched and paged."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from portal.core.clock import micros
@@ -11,9 +12,11 @@ from portal.errors import Conflict, NotFound
 from portal.storage.changes import change_of
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
+from portal.storage.passage_filters import ELEMENTS
 from portal.storage.rows import CONVERSATION, columns, conversation_of, inputs_of, to_json
 from portal.storage.search import TITLE, Search, phrases, snippet
 from portal.storage.turn_log import keep_item
+from portal.storage.turn_passages import TurnPassages
 from portal.storage.turns import path_queries, turns_of
 
 INSERT = f"""
@@ -39,6 +42,13 @@ WHERE c.id = hits.conversation_id AND t.key = hits.key AND c.owner = :owner AND 
 ORDER BY c.pinned DESC, c.updated_at DESC, c.id DESC LIMIT :limit"""
 
 IN_FOLDER = " AND c.folder_id = :folder_id"
+NARROWER = {
+    "folder_id": IN_FOLDER,
+    "model": """ AND (c.model = :model OR EXISTS (
+        SELECT 1 FROM responses r WHERE r.conversation_id = c.id AND r.model = :model))""",
+    "since": " AND c.updated_at >= :since",
+    "until": " AND c.updated_at < :until",
+}
 AFTER = " AND (c.pinned, c.updated_at, c.id) < (:pinned, :updated_at, :last_id)"
 
 HEAD = "SELECT head FROM conversations WHERE id = :conversation_id AND owner = :owner AND deleted_at IS NULL"
@@ -104,23 +114,20 @@ SHOW = """
 UPDATE conversations SET deleted_at = NULL
 WHERE id = :conversation_id AND owner = :owner AND deleted_at IS NOT NULL RETURNING id"""
 
-SELECT_GONE = "SELECT id FROM conversations WHERE deleted_at < :before ORDER BY deleted_at LIMIT :limit"
+SELECT_GONE = "SELECT id, owner FROM conversations WHERE deleted_at < :before ORDER BY deleted_at LIMIT :limit"
 
 DELETE = "DELETE FROM conversations WHERE id = :conversation_id AND deleted_at < :before RETURNING id"
 
-# Only of one that was really deleted: somebody may have restored it meanwhile.
-OF_NONE = """
-conversation_id = :conversation_id AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.id = :conversation_id)"""
+OF_CONVERSATION = "conversation_id = :conversation_id"
 
 PURGED_AT_ONCE = 50
-"""Conversations per batch, so that purging never holds up a running turn for long."""
 
 
 class StoredConversations:
     """The Conversations port on a Database."""
 
-    def __init__(self, *, database: Database, search: Search) -> None:
-        self._database, self._search = database, search
+    def __init__(self, *, database: Database, search: Search, turns: TurnPassages) -> None:
+        self._database, self._search, self._turns = database, search, turns
 
     async def create(self, conversation: ConversationRecord, items: Sequence[Item] = ()) -> None:
         """See Conversations."""
@@ -132,7 +139,7 @@ class StoredConversations:
         if conversation.title:
             statements += self._search.add_title(conversation.owner, conversation.id, conversation.title)
         if items:
-            statements += self._add(conversation.id, new_id("resp"), items, conversation.created_at)
+            statements += await self._add(conversation.owner, conversation.id, items, conversation.created_at)
         await self._database.batch(statements)
 
     async def get(self, owner: str, conversation_id: str) -> ConversationRecord:
@@ -149,13 +156,20 @@ class StoredConversations:
         cursor: str | None = None,
         folder_id: str | None = None,
         query: str | None = None,
+        model: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        among: Sequence[str] | None = None,
     ) -> Page[ConversationRecord]:
         """See Conversations."""
-        this, limit = ("conversations", owner, folder_id, query), max(limit, 1)
-        args: dict[str, object] = {"owner": owner, "limit": limit + 1}
-        narrower = ""
-        if folder_id is not None:
-            narrower, args["folder_id"] = IN_FOLDER, folder_id
+        filters = {"folder_id": folder_id, "model": model, "since": since, "until": until}
+        asked = {name: value for name, value in filters.items() if value is not None}
+        this, limit = ("conversations", owner, query, *asked.items(), among), max(limit, 1)
+        args: dict[str, object] = {"owner": owner, "limit": limit + 1, **asked}
+        narrower = "".join(NARROWER[name] for name in asked)
+        if among is not None:
+            narrower += f" AND c.id IN ({ELEMENTS[self._database.dialect].format('among')})"
+            args["among"] = to_json(list(among))
         if cursor is not None:
             narrower += AFTER
             key = decode_cursor(this, cursor, (int, int, str))
@@ -220,27 +234,32 @@ class StoredConversations:
 
     async def add_items(self, owner: str, conversation_id: str, items: Sequence[Item]) -> str:
         """See Conversations."""
-        response_id, now = new_id("resp"), micros()
+        now = micros()
         args = {"owner": owner, "conversation_id": conversation_id, "now": now}
         free = [
             Statement(TOUCH, args, 1, no_conversation(conversation_id)),
             Statement(RUNS_NOTHING, args, 1, _locked()),
         ]
-        await self._database.batch([*free, *self._add(conversation_id, response_id, items, now)])
-        return response_id
+        added = await self._add(owner, conversation_id, items, now)
+        await self._database.batch([*free, *added])
+        return str(added[0].args["response_id"])
 
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> None:
         """See Conversations."""
         args = {"owner": owner, "conversation_id": conversation_id, "item_id": item_id}
         missing = NotFound(f"There is no item {item_id!r} in this conversation.", param="item_id")
+        having = await self._turns.having(owner, conversation_id, item_id)
+        dropping, concerned = await self._turns.leaving(owner, having)
         await self._database.batch(
             [
                 Statement(SELECT, args, 1, no_conversation(conversation_id)),
                 Statement(SELECT_ITEM, args, 1, missing),
                 *self._search.remove(ITEM_PLACES, **args),
+                *dropping,
                 Statement(DELETE_ITEM, args),
             ]
         )
+        await self._turns.renew(concerned)
 
     async def delete(self, owner: str, conversation_ids: Sequence[str]) -> Sequence[str]:
         """See Conversations."""
@@ -252,22 +271,39 @@ class StoredConversations:
 
     async def purge(self, before: int) -> int:
         """See Conversations."""
-        purged = 0
-        while gone := await self._database.fetch(SELECT_GONE, before=before, limit=PURGED_AT_ONCE):
-            statements: list[Statement] = []
-            for row in gone:
-                args = {"conversation_id": row["id"], "before": before}
-                statements += [Statement(DELETE, args), *self._search.remove(OF_NONE, **args)]
-            purged += sum(map(len, await self._database.batch(statements)))
+        purged, done = 0, 1
+        while done and (gone := await self._database.fetch(SELECT_GONE, before=before, limit=PURGED_AT_ONCE)):
+            done = sum([await self._purge(row["owner"], row["id"], before) for row in gone])
+            purged += done
+        if purged:
+            await self._turns.scrub()
         return purged
 
-    def _add(self, conversation_id: str, response_id: str, items: Sequence[Item], now: int) -> Sequence[Statement]:
+    async def _purge(self, owner: str, conversation_id: str, before: int) -> bool:
+        """Whether it was still there, and deleted: somebody may have restored it meanwhile."""
+        args = {"conversation_id": conversation_id, "before": before}
+        statements = [
+            Statement(DELETE, args, 1),
+            *self._search.remove(OF_CONVERSATION, **args),
+            *self._turns.purging(owner, conversation_id),
+        ]
+        with suppress(Conflict):
+            await self._database.batch(statements)
+            return True
+        return False
+
+    async def _add(self, owner: str, conversation_id: str, items: Sequence[Item], now: int) -> Sequence[Statement]:
         """A completed response of these items at the head."""
+        response_id = new_id("resp")
         args = {"conversation_id": conversation_id, "response_id": response_id, "now": now}
+        stored = inputs_of(response_id, items)
         statements = [Statement(INSERT_ADDED, args), Statement(MOVE_HEAD, args)]
-        for stored in inputs_of(response_id, items):
-            statements += [*keep_item(response_id, stored), *self._search.add(stored)]
-        return statements
+        for one in stored:
+            statements += [*keep_item(response_id, one), *self._search.add(one)]
+        heads = await self._database.fetch(HEAD, conversation_id=conversation_id, owner=owner)
+        turn = {"id": response_id, "owner": owner, "conversation_id": conversation_id, "created_at": now}
+        previous = heads[0]["head"] if heads else None
+        return [*statements, *await self._turns.keeping({**turn, "previous_id": previous}, stored)]
 
     async def _all(self, narrower: str, args: Mapping[str, object]) -> Sequence[ConversationRecord]:
         return [conversation_of(row) for row in await self._database.fetch(LIST.format(narrower=narrower), **args)]

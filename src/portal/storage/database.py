@@ -61,6 +61,9 @@ class Database(Protocol):
             Conflict: an `expect` was not met or a constraint was violated; nothing was stored.
         """
 
+    async def scrub(self) -> None:
+        """After a deletion: leave nothing of it in the files. PostgreSQL sees to that itself, in its own time."""
+
 
 def storable(args: Mapping[str, object]) -> Mapping[str, object]:
     """The arguments, with what no database stores as text (NUL, lone surrogates) replaced."""

@@ -6,27 +6,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from portal.core import ports, tool_ports
+from portal.core import memories, ports, tool_ports
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit
 from portal.storage.calls import StoredCallLog
+from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.documents import StoredDocuments
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
+from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
+from portal.storage.passages import StoredPassages, index_on
+from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.search import Search
+from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
+from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
 
 DATABASE_NAME = "portal.db"
+
+
+EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +57,25 @@ class Storage:
     approvals: tool_ports.Approvals
     grants: tool_ports.Grants
     audit: tool_ports.Audit
+    passages: StoredPassages
+    turns: TurnPassages
+    memories: memories.Memories
+    collections: StoredCollections
+    documents: StoredDocuments
+    batches: StoredBatches
+    sources: StoredSources
+    reading_queue: StoredReadingQueue
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""
         await self.users.sweep()
         await self.files.sweep()
+        await self.documents.sweep()
+
+    async def exists(self, identity: str) -> bool:
+        """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
+        return bool(await self.database.fetch(EXISTS, id=identity))
 
 
 def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
@@ -91,11 +114,15 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
     tasks.create_task(usage.run(), name="usage")
+    passages = StoredPassages(database=database, index=index_on(database))
+    tending = tasks.create_task(passages.run(), name="passages")
+    stack.callback(tending.cancel)
+    turns = TurnPassages(database=database, index=passages)
     return Storage(
         database=database,
-        turn_log=StoredTurnLog(database=database, search=search),
-        responses=StoredResponses(database=database, search=search),
-        conversations=StoredConversations(database=database, search=search),
+        turn_log=StoredTurnLog(database=database, search=search, turns=turns),
+        responses=StoredResponses(database=database, search=search, turns=turns),
+        conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
         files=StoredFiles(database=database),
         users=StoredUsers(database=database),
@@ -106,6 +133,14 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         approvals=StoredApprovals(database=database),
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
+        passages=passages,
+        turns=turns,
+        memories=StoredMemories(database=database, index=passages),
+        collections=StoredCollections(database=database, passages=passages),
+        documents=StoredDocuments(database=database, passages=passages),
+        batches=StoredBatches(database=database),
+        sources=StoredSources(database=database, passages=passages),
+        reading_queue=StoredReadingQueue(database=database, passages=passages),
     )
 
 

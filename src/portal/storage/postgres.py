@@ -130,6 +130,9 @@ class PostgresDatabase:
         self._tasks.create_task(self._carry_out(statements, done))
         return await done
 
+    async def scrub(self) -> None:
+        """See Database."""
+
     async def aclose(self) -> None:
         """Close the pool, and own nothing any more."""
         await self._pool.close()

@@ -8,6 +8,7 @@ from portal.storage.database import Database, Statement
 from portal.storage.rows import item_of
 from portal.storage.search import Search
 from portal.storage.turn_log import no_response
+from portal.storage.turn_passages import TurnPassages
 from portal.storage.turns import path_queries, recent_queries, turns_of
 
 START = ":response_id"
@@ -36,8 +37,8 @@ DELETE = "DELETE FROM responses WHERE id = :response_id AND owner = :owner"
 class StoredResponses:
     """The Responses port on a Database."""
 
-    def __init__(self, *, database: Database, search: Search) -> None:
-        self._database, self._search = database, search
+    def __init__(self, *, database: Database, search: Search, turns: TurnPassages) -> None:
+        self._database, self._search, self._turns = database, search, turns
 
     async def get(self, owner: str, response_id: str) -> TurnRecord:
         """See Responses."""
@@ -67,6 +68,7 @@ class StoredResponses:
     async def delete(self, owner: str, response_id: str) -> None:
         """See Responses."""
         args = {"owner": owner, "response_id": response_id}
+        dropping, concerned = await self._turns.leaving(owner, [response_id])
         await self._database.batch(
             [
                 Statement(TOUCH, args, 1, no_response(response_id)),
@@ -74,8 +76,10 @@ class StoredResponses:
                 Statement(SKIP, args),
                 *self._search.remove("response_id = :response_id", **args),
                 Statement(DELETE, args),
+                *dropping,
             ]
         )
+        await self._turns.renew(concerned)
 
     async def _path(self, owner: str, response_id: str, limit: int, *, siblings: bool) -> list[TurnRecord]:
         args = {"owner": owner, "response_id": response_id, "limit": limit}

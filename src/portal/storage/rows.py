@@ -52,7 +52,8 @@ USER = "id, name, role, created_at, preferences"
 WORKSPACE = "owner, name, fields, created_at"
 APPROVAL = (
     "id, owner, response_id, conversation_id, workspace, tool, toolset, risk, arguments, arguments_hash, why, "
-    "question, status, created_at, expires_at, decided_at, decided_by, answer, extents, scope"
+    "question, status, created_at, expires_at, decided_at, decided_by, answer, extents, scope, "
+    "call_id"
 )
 GRANT = "id, owner, tool, toolset, extent, value, created_at"
 AUDIT = "id, owner, at, action, subject, detail"

@@ -27,11 +27,11 @@ _BEFORE = 40
 _SHORTEST_PREFIX = 2
 
 # Scripts written without spaces: Thai to Tibetan, Myanmar, Khmer, kana, Han, Hangul, and Han beyond the basic plane.
-_SPACELESS = (
+SPACELESS = (
     "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+")
+_WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
 
 TITLE = "conversation_id = :conversation_id AND side = 'title'"
 """Condition on search_texts: a conversation's title."""
@@ -88,7 +88,7 @@ def phrases(query: str) -> list[Phrase]:
 
 def is_prefix(word: str) -> bool:
     """Whether an unfinished last word is worth completing: one letter alone fits too much to be of use."""
-    return len(word) >= _SHORTEST_PREFIX or _WORD.fullmatch(word) is None or bool(re.match(rf"[{_SPACELESS}]", word))
+    return len(word) >= _SHORTEST_PREFIX or _WORD.fullmatch(word) is None or bool(re.match(rf"[{SPACELESS}]", word))
 
 
 def snippet(body: str, query: str) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,12 @@ from typing import Literal, TypeAlias
 
 import apsw
 
-from portal.errors import DatabaseTooNew, DatabaseUnreadable, PortalError, StorageError, StorageFull
+from portal.errors import DatabaseTooNew, DatabaseUnreadable, PortalError, StorageError
 from portal.storage.data_folder import make_private_file, make_private_folder
 from portal.storage.database import Row, Statement, storable
+from portal.storage.distances import add_distances, extension
+from portal.storage.sqlite_errors import translated
+from portal.storage.sqlite_scrub import scrub
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +96,12 @@ class SqliteDatabase:
         if error is not None:
             raise error
 
+    async def scrub(self) -> None:
+        """See Database."""
+        error = await self._loop.run_in_executor(self._readers, _scrub, self._path, self._vfs)
+        if error is not None:
+            raise error
+
     async def aclose(self) -> None:
         """Finish what is queued, then close the file."""
         if not self._closed:
@@ -158,7 +167,7 @@ class SqliteDatabase:
         except apsw.Error as error:
             _roll_back(self._writer)
             if len(jobs) == 1 or isinstance(error, apsw.BusyError):
-                return [_translated(error) for _ in jobs]
+                return [translated(error) for _ in jobs]
         return [outcome for job in jobs for outcome in self._write([job])]
 
     def _write_together(self, jobs: Sequence[_Job]) -> "list[_Outcome]":
@@ -210,9 +219,9 @@ def _run_all(connection: apsw.Connection, statements: Sequence[Statement]) -> _O
     except apsw.Error as error:
         if not connection.in_transaction:
             raise
-        return _translated(error)
+        return translated(error)
     except _WRONG_ARGUMENTS as error:
-        return _translated(error)
+        return translated(error)
 
 
 def _run(connection: apsw.Connection, statement: Statement) -> list[Row]:
@@ -246,7 +255,7 @@ def _run_reading(connection: apsw.Connection, queries: Sequence[Statement]) -> _
         finally:
             _roll_back(connection)
     except apsw.Error as error:
-        return _translated(error)
+        return translated(error)
 
 
 def _run_all_reading(connection: apsw.Connection, queries: Sequence[Statement]) -> _Outcome:
@@ -255,7 +264,7 @@ def _run_all_reading(connection: apsw.Connection, queries: Sequence[Statement]) 
     except PortalError as error:
         return error
     except _WRONG_ARGUMENTS as error:
-        return _translated(error)
+        return translated(error)
 
 
 def _roll_back(connection: apsw.Connection) -> None:
@@ -267,14 +276,16 @@ def _connect(path: Path, vfs: str | None, *, reader: bool = False) -> apsw.Conne
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=256)
     except apsw.Error as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         for pragma in _READER if reader else _WRITER:
             connection.execute(pragma)
+        if reader:
+            add_distances(connection, extension())
     except apsw.Error as error:
         connection.close()
-        raise _translated(error) from error
+        raise translated(error) from error
     return connection
 
 
@@ -285,11 +296,25 @@ _WRITER = (
     "PRAGMA fullfsync = ON",
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = FAST",
+    "PRAGMA secure_delete = ON",
     "PRAGMA cache_size = -8000",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+
+def _scrub(path: Path, vfs: str | None) -> PortalError | None:
+    try:
+        connection = _connect(path, vfs)
+        try:
+            scrub(connection, path, vfs, BUSY_MILLISECONDS)
+        finally:
+            connection.close()
+    except (apsw.Error, OSError) as error:
+        return translated(error)
+    except PortalError as error:
+        return error
+    return None
 
 
 def _copy(source: Path, target: Path, vfs: str | None) -> PortalError | None:
@@ -308,7 +333,7 @@ def _copy(source: Path, target: Path, vfs: str | None) -> PortalError | None:
             copy.close()
         unfinished.replace(target)
     except (apsw.Error, OSError) as error:
-        return _translated(error)
+        return translated(error)
     return None
 
 
@@ -329,7 +354,7 @@ def prepare(path: Path, *, newest: int) -> None:
             _check_header(path, _head(path), newest)
         path.chmod(0o600)
     except (OSError, apsw.Error) as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def _head(path: Path) -> bytes:
@@ -358,32 +383,3 @@ def _make(path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     finally:
         connection.close()
-
-
-_KINDS: Sequence[tuple[tuple[type[Exception], ...], Callable[[str], StorageError], str]] = (
-    ((apsw.FullError,), StorageFull, "The disk is full, nothing was stored: {}"),
-    (
-        (apsw.NotADBError, apsw.CorruptError, apsw.FormatError, apsw.CantOpenError, apsw.PermissionsError),
-        DatabaseUnreadable,
-        "The database cannot be read: {}",
-    ),
-    ((apsw.ReadOnlyError, PermissionError, IsADirectoryError), DatabaseUnreadable, "The database is not writable: {}"),
-    ((apsw.BusyError, apsw.LockedError), StorageError, "Another program keeps the database busy: {}"),
-)
-
-
-def _translated(error: Exception) -> StorageError:
-    """Our exception for one of apsw's or the operating system's."""
-    if isinstance(error, OSError) and error.errno == 28:
-        return StorageFull(f"The disk is full, nothing was stored: {error}")
-    if getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_SHMSIZE:
-        return StorageFull(f"The disk is full, nothing was stored: {error}")
-    for kinds, ours, words in _KINDS:
-        if isinstance(error, kinds):
-            return _because(ours(words.format(error)), error)
-    return _because(StorageError(f"The database failed: {error}"), error)
-
-
-def _because(ours: StorageError, error: Exception) -> StorageError:
-    ours.__cause__ = error
-    return ours

@@ -8,11 +8,12 @@ from portal.core.ids import uuid7
 from portal.core.items import Item
 from portal.core.records import ResponseRecord, StoredItem
 from portal.errors import Conflict, NotFound
-from portal.storage.approvals import LEAVE_ROUND
+from portal.storage.approvals import LEAVE_ROUND, LEFT_ROUND
 from portal.storage.database import Database, Row, Statement
 from portal.storage.partials import interrupted, merged, newest_seq, not_begun
 from portal.storage.rows import APPROVAL, RESPONSE, approval_of, columns, inputs_of, item_args, response_args, to_json
 from portal.storage.search import Search
+from portal.storage.turn_passages import TurnPassages
 
 # Touched first: turns of one conversation that begin at once wait for each other here.
 MOVE_HEAD = """
@@ -55,7 +56,9 @@ UPDATE responses SET
     incomplete_details = :incomplete_details, decision = :decision, last_seq = :last_seq
 WHERE id = :id AND owner = :owner"""
 
-SELECT_RUNNING = "SELECT id, last_seq FROM responses WHERE status IN ('queued', 'in_progress') ORDER BY id"
+SELECT_RUNNING = """
+SELECT id, owner, conversation_id, previous_id, created_at, last_seq FROM responses
+WHERE status IN ('queued', 'in_progress') ORDER BY id"""
 
 SELECT_RUNNING_PARTIALS = """
 SELECT p.response_id, p.position, p.item, p.first_seq, p.last_seq, p.cuts
@@ -74,7 +77,7 @@ ASKED = {"reason": "approval_required"}
 # Calls that people allowed, which the turn that goes on with them had not come to. A used one has begun.
 SELECT_NOT_BEGUN = f"""
 SELECT {columns(APPROVAL, "a")} FROM responses r JOIN approvals a ON a.response_id = r.previous_id
-WHERE r.id = :response_id AND a.status = 'approved' AND a.question = 0
+WHERE r.id = :response_id AND a.status = 'approved' AND a.question = 0 AND a.call_id IS NULL
     AND EXISTS (
         SELECT 1 FROM items i WHERE i.response_id = r.id AND i.side = 'input' AND i.item LIKE '%' || a.id || '%')
     AND NOT EXISTS (
@@ -88,10 +91,12 @@ SELECT COALESCE(MAX(position), -1) + 1 AS next FROM items WHERE response_id = :r
 class StoredTurnLog:
     """The TurnLog port on a Database."""
 
-    def __init__(self, *, database: Database, search: Search) -> None:
-        self._database, self._search = database, search
+    def __init__(self, *, database: Database, search: Search, turns: TurnPassages) -> None:
+        self._database, self._search, self._turns = database, search, turns
 
-    async def begin(self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False) -> None:
+    async def begin(
+        self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False, again: bool = False
+    ) -> None:
         """See TurnLog."""
         args = response_args(response)
         statements = []
@@ -105,7 +110,8 @@ class StoredTurnLog:
         if response.previous_id is not None:
             statements.append(Statement(SELECT_PREVIOUS, args, 1, no_response(response.previous_id)))
             decides = any(item.get("type") == "mcp_approval_response" for item in inputs)
-            statements.append(Statement(LEAVE_ROUND, args, 1 if decides else None, _continued()))
+            leaving = LEFT_ROUND if again else LEAVE_ROUND
+            statements.append(Statement(leaving, args, 1 if decides else None, _continued()))
         statements.append(Statement(INSERT_RESPONSE, args))
         for stored in inputs_of(response.id, inputs):
             statements += [*keep_item(response.id, stored), *self._search.add(stored)]
@@ -128,6 +134,7 @@ class StoredTurnLog:
         ]
         for stored in outputs:
             statements += _keep_indexed(self._search, response.id, stored)
+        statements += await self._turns.keeping(response_args(response), outputs)
         await self._database.batch(statements)
 
     async def recover(self) -> Sequence[str]:
@@ -151,6 +158,7 @@ class StoredTurnLog:
         statements = [Statement(INTERRUPT, args), Statement(DELETE_PARTIALS, args)]
         for stored in left:
             statements += _keep_indexed(self._search, row["id"], stored)
+        statements += await self._turns.keeping(row, left)
         await self._database.batch(statements)
 
     async def _not_begun(self, response_id: str, partials: Sequence[StoredItem], end: int) -> list[StoredItem]:

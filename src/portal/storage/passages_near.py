@@ -1,0 +1,173 @@
+"""The nearest vectors on SQLite: those that wait, by sqlite-vec one by one; those in cells, in the cells that are
+closest. What does not fit the conditions is left out inside the search: where much does not, more cells are looked at,
+and where hardly any does, just those are."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from portal.core.passages import Hit, Within
+from portal.storage.cells import CellKeeper, Cells
+from portal.storage.database import Database, Row, Statement
+from portal.storage.passage_filters import ELEMENTS, condition
+from portal.storage.rows import to_json
+
+if TYPE_CHECKING:
+    from portal.core.passages import Vectors
+
+PROBES, MOST_PROBES = 28, 128
+"""Cells that are looked at where all fits, and where little does."""
+FEW = 1_000
+"""So many that fit are all compared."""
+CHECKED = 100
+MOST_CHECKED = 6_000
+
+STATE = "SELECT number, generation FROM embedders WHERE name = :embedder"
+SEGMENTS = "SELECT data FROM vector_segments WHERE cell IN (SELECT value FROM json_each(:cells))"
+FITTING = """
+SELECT p.key, p.id FROM json_each(:keys) AS wanted CROSS JOIN passages p ON p.key = wanted.value WHERE {within}"""
+COUNT = "SELECT COUNT(*) AS fitting FROM (SELECT 1 FROM passages p WHERE {within} LIMIT :most)"
+
+# Of vectors of length 1 the cosine is 1 less half the square of their distance.
+WAITING = """
+SELECT p.id, 1 - vec_distance_l2(v.vector, :vector) * vec_distance_l2(v.vector, :vector) / 2 AS score
+FROM passage_vectors v CROSS JOIN passages p ON p.key = v.key
+WHERE v.embedder = :number AND {within} ORDER BY score DESC, p.key LIMIT :limit"""
+_NUMBER = "(SELECT number FROM embedders WHERE name = :embedder)"
+_ROW = "substr(s.data, l.place % 64 * (length(s.data) / s.rows) + 1, length(s.data) / s.rows) AS row"
+IN_CELLS = f"""
+SELECT p.id, {_ROW} FROM passages p JOIN passage_places l ON l.key = p.key AND l.embedder = {_NUMBER}
+CROSS JOIN vector_segments s ON s.segment = l.place / 64 WHERE {{within}}"""
+VECTORS = f"""
+SELECT p.id, v.vector FROM passages p JOIN passage_vectors v ON v.key = p.key AND v.embedder = {_NUMBER}
+WHERE p.owner = :owner AND p.id IN ({ELEMENTS["sqlite"].format("ids")})"""
+
+
+@dataclass(slots=True)
+class _Query:
+    """One search as it goes on."""
+
+    embedder: str
+    number: int
+    vector: "Vectors"
+    within: Within
+    limit: int
+    scores: dict[str, float] = field(default_factory=dict)
+    """Of those that fit."""
+
+    def hits(self) -> Sequence[Hit]:
+        ranked = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))
+        return [Hit(one, score) for one, score in ranked[: self.limit]]
+
+
+class Near:
+    """Finds vectors; the centroids of cells stay in memory."""
+
+    def __init__(self, *, database: Database, keeper: CellKeeper) -> None:
+        self._database, self._keeper = database, keeper
+        self._cells: dict[int, Cells] = {}
+
+    async def nearest(self, within: Within, embedder: str, vector: "Vectors", limit: int) -> Sequence[Hit]:
+        """See Index."""
+        states = await self._database.fetch(STATE, embedder=embedder)
+        if not states:
+            return []
+        state = states[0]
+        query = _Query(embedder, state["number"], vector.astype("<f4"), within, limit)
+        order, waiting, segments = await self._first(query, state)
+        query.scores = {row["id"]: row["score"] for row in waiting}
+        if order:
+            await self._in_cells(query, order, segments)
+        return query.hits()
+
+    async def _first(self, query: _Query, state: Row) -> tuple[Sequence[int], list[Row], list[Row]]:
+        """All cells, closest first; the best of those that wait; what is in the closest cells, of the same moment."""
+        where, args = condition(query.within, "sqlite")
+        sought = {"number": query.number, "vector": query.vector.tobytes(), "limit": query.limit}
+        waiting = Statement(WAITING.format(within=where), {**args, **sought})
+        while True:
+            cells = await self._known(state)
+            order = await asyncio.to_thread(cells.closest, query.vector)
+            segments = Statement(SEGMENTS, {"cells": to_json(order[:PROBES])})
+            now, near, read = await self._database.snapshot(
+                [Statement(STATE, {"embedder": query.embedder}), waiting, segments]
+            )
+            if now == [state] or not now:
+                return order, near, read
+            state = now[0]
+
+    async def _known(self, state: Row) -> Cells:
+        known = self._cells.get(state["number"])
+        if known is None or known.generation != state["generation"]:
+            known = await self._keeper.load(state["number"], state["generation"])
+            self._cells[state["number"]] = known
+        return known
+
+    async def _in_cells(self, query: _Query, order: Sequence[int], first: Sequence[Row]) -> None:
+        from portal.storage.vectors import scored
+
+        keys, scores = await asyncio.to_thread(scored, [row["data"] for row in first], query.vector)
+        checked = max(CHECKED, 4 * query.limit)
+        fitting = await self._fitting(query, keys[:checked].tolist(), scores[:checked].tolist())
+        share = max(fitting, 1) / max(len(keys[:checked]), 1)
+        if fitting * 2 >= checked or (len(order) <= PROBES and fitting == len(keys)):
+            return
+        if await self._few(query):
+            return await self._all_that_fit(query)
+        probes = min(int(PROBES / share), MOST_PROBES)
+        more = await self._database.fetch(SEGMENTS, cells=to_json(list(order[:probes])))
+        keys, scores = await asyncio.to_thread(scored, [row["data"] for row in more], query.vector)
+        found = 0
+        step = max(checked, int(2 * query.limit / share))
+        for at in range(0, min(len(keys), MOST_CHECKED), step):
+            found += await self._fitting(query, keys[at : at + step].tolist(), scores[at : at + step].tolist())
+            if found >= query.limit:
+                return
+        if probes < len(order) or len(keys) > MOST_CHECKED:
+            await self._all_that_fit(query)
+
+    async def _fitting(self, query: _Query, keys: Sequence[int], scores: Sequence[float]) -> int:
+        """Add those of these passages that fit; how many they are."""
+        where, args = condition(query.within, "sqlite")
+        rows = await self._database.fetch(FITTING.format(within=where), **args, keys=to_json(keys))
+        known = dict(zip(keys, scores, strict=True))
+        query.scores |= {row["id"]: known[row["key"]] for row in rows}
+        return len(rows)
+
+    async def _few(self, query: _Query) -> bool:
+        """Whether hardly any passages fit, as far as an index of the database can tell."""
+        if query.within.filters is not None:
+            return False
+        where, args = condition(query.within, "sqlite")
+        counted = await self._database.fetch(COUNT.format(within=where), **args, most=FEW + 1)
+        return bool(counted[0]["fitting"] <= FEW)
+
+    async def _all_that_fit(self, query: _Query) -> None:
+        where, args = condition(query.within, "sqlite")
+        rows = await self._database.fetch(IN_CELLS.format(within=where), **args, embedder=query.embedder)
+        query.scores |= await asyncio.to_thread(_cosines, rows, query.vector)
+
+    async def vectors(self, owner: str, embedder: str, ids: Sequence[str]) -> "Mapping[str, Vectors]":
+        """See Index."""
+        from portal.storage.vectors import decoded, rows_of, vector_of
+
+        wanted = {"owner": owner, "ids": to_json(list(ids)), "embedder": embedder}
+        where = f"p.owner = :owner AND p.id IN ({ELEMENTS['sqlite'].format('ids')})"
+        waiting, settled = await self._database.snapshot(
+            [
+                Statement(VECTORS, wanted),
+                Statement(IN_CELLS.format(within=where), wanted),
+            ]
+        )
+        found = {row["id"]: vector_of(row["vector"]) for row in waiting}
+        return found | {row["id"]: decoded(rows_of(row["row"], len(row["row"]) - 12))[0] for row in settled}
+
+
+def _cosines(rows: Sequence[Row], vector: "Vectors") -> dict[str, float]:
+    from portal.storage.vectors import decoded, rows_of
+
+    if not rows:
+        return {}
+    cosines = decoded(rows_of(b"".join(row["row"] for row in rows), len(vector))) @ vector
+    return dict(zip([row["id"] for row in rows], cosines.tolist(), strict=True))
