@@ -1,0 +1,118 @@
+"""Finds passages by words and meaning together."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from portal.core.passages import Embedder, Found, Hit, Passages, Reranker, Within
+from portal.errors import BackendError, BadRequest
+from portal.knowledge.ranking import cosines, distinct, joined, weighed
+from portal.knowledge.relevance import Relevance, bears, lifted
+
+if TYPE_CHECKING:
+    from portal.core.passages import Vectors
+
+log = logging.getLogger(__name__)
+
+_CANDIDATES = 100
+"""Of each way of finding; more where more is asked for."""
+_RERANKED = 30
+_RERANK_SECONDS = 10.0
+_LONGEST = 8000
+"""Characters of a query that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """What either way found, best first, and how like the query each is, where that is known."""
+
+    hits: Sequence[Hit]
+    likeness: Mapping[str, float] = field(default_factory=dict)
+
+
+class HybridSearch:
+    """Implements Search over an index."""
+
+    def __init__(
+        self,
+        *,
+        passages: Passages,
+        embedder: Callable[[], Embedder | None],
+        reranker: Callable[[], Reranker | None] = lambda: None,
+    ) -> None:
+        """`embedder` is the one whose vectors are searched now, and `reranker` the one in use, if there is one."""
+        self._passages = passages
+        self._embedder = embedder
+        self._reranker = reranker
+        self._relevance = Relevance()
+
+    async def search(self, within: Within, text: str, *, limit: int = 10, rerank: bool = True) -> Sequence[Found]:
+        """See Search."""
+        return await self._search(within, text, limit, rerank=rerank, relevant=False)
+
+    async def relevant(self, within: Within, text: str, *, limit: int = 10) -> Sequence[Found]:
+        """The same without those that do not bear on the text at all: nothing, for most of what people say."""
+        return await self._search(within, text, limit, rerank=True, relevant=True)
+
+    async def _search(self, within: Within, text: str, limit: int, *, rerank: bool, relevant: bool) -> Sequence[Found]:
+        text = text[:_LONGEST].strip()
+        if not text or limit < 1 or (within.groups is not None and not within.groups):
+            return []
+        hits = await self._hits(within, text, max(_CANDIDATES, 3 * limit))
+        found = await self._read(within.owner, hits.hits, max(2 * limit, _RERANKED))
+        if relevant:
+            found = [one for one in found if bears(text, one.passage.told, hits.likeness.get(one.passage.id))]
+        reranker = self._reranker() if rerank else None
+        if reranker is not None and found:
+            found = await _reranked(reranker, text, found)
+        return joined(found[: 2 * limit])[:limit]
+
+    async def _hits(self, within: Within, text: str, count: int) -> _Hits:
+        words = await self._passages.words(within, text, count)
+        embedder = self._embedder()
+        if embedder is None:
+            return _Hits(weighed(words, {}, None))
+        try:
+            (vector,) = await embedder.embed([text])
+            floor = await self._relevance.floor(embedder)
+        except BackendError as error:
+            log.warning("searched by words alone: %s", error.message)
+            return _Hits(weighed(words, {}, None))
+        try:
+            vectors = await self._vectors(within, embedder.name, vector, words, count)
+        except BadRequest:  # not for its filter, which found words; the model has changed under its name
+            log.warning("%s has changed: what is kept gets its vectors again", embedder.name)
+            await self._passages.forget_embedder(embedder.name)
+            return _Hits(weighed(words, {}, None))
+        again = within.space == "documents"  # what people say to each other is too short to tell a question anything
+        return _Hits(weighed(words, vectors, vector, again=again), lifted(cosines(vectors, vector), floor))
+
+    async def _vectors(
+        self, within: Within, embedder: str, vector: "Vectors", words: Sequence[Hit], count: int
+    ) -> Mapping[str, "Vectors"]:
+        """Of all that either way found."""
+        near = await self._passages.nearest(within, embedder, vector, count)
+        union = dict.fromkeys(hit.id for hit in (*near, *words))
+        return await self._passages.vectors(within.owner, embedder, list(union))
+
+    async def _read(self, owner: str, hits: Sequence[Hit], count: int) -> list[Found]:
+        """The best that say different things."""
+        scores = {hit.id: hit.score for hit in hits[: 2 * count]}
+        passages = distinct(await self._passages.get(owner, list(scores)))
+        return [Found(passage=one, score=scores[one.id]) for one in passages[:count]]
+
+
+async def _reranked(reranker: Reranker, text: str, found: Sequence[Found]) -> list[Found]:
+    """The first ones in the reranker's order, with its scores; as they are where it fails."""
+    first, rest = found[:_RERANKED], found[_RERANKED:]
+    try:
+        async with asyncio.timeout(_RERANK_SECONDS):
+            scores = await reranker.judge(text, [one.passage.told for one in first])
+    except (BackendError, TimeoutError) as error:
+        log.warning("found without the reranker %s: %s", reranker.name, error)
+        return list(found)
+    judged = [Found(passage=one.passage, score=score) for one, score in zip(first, scores, strict=True)]
+    judged.sort(key=lambda one: -one.score)
+    return [*judged, *(Found(passage=one.passage, score=min(one.score, judged[-1].score)) for one in rest)]
