@@ -1,0 +1,1 @@
+"""What Portal knows about its user: remembered, recalled, corrected and forgotten."""
