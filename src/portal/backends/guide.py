@@ -6,11 +6,12 @@ It writes nothing of its own but the words around a quotation (`guide_strings.to
 
 import re
 import tomllib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 
+from portal.backends.gist import Gists
 from portal.backends.manual import Manual, Section, packaged_manual
 from portal.backends.passages import Asked, Hit, Passages
 from portal.backends.quotation import quotation
@@ -25,6 +26,7 @@ from portal.core.model import (
     TextDelta,
     TokenUsage,
 )
+from portal.core.passages import Embedder
 from portal.core.tokens import estimate, estimate_messages
 from portal.settings import BackendSettings, Settings
 
@@ -45,10 +47,11 @@ class Answer:
 
 
 class Guide:
-    """Answers a question from a manual; no I/O after the first."""
+    """Answers a question from a manual; no I/O after the first. An embedder, where there is one, helps."""
 
-    def __init__(self, *, manual: Manual, lexicon: Lexicon | None = None) -> None:
+    def __init__(self, *, manual: Manual, lexicon: Lexicon | None = None, embedder: Embedder | None = None) -> None:
         self._manual = manual
+        self._embedder = embedder
         self._given = lexicon
 
     @cached_property
@@ -63,19 +66,23 @@ class Guide:
     def _strings(self) -> Mapping[str, Mapping[str, str]]:
         return tomllib.loads((files("portal.backends") / "guide_strings.toml").read_text(encoding="utf-8"))
 
-    def search(self, questions: Sequence[str]) -> tuple[list[Asked], list[Hit]]:
+    @cached_property
+    def _gists(self) -> Gists | None:
+        return Gists(embedder=self._embedder, sections=self._manual.sections()) if self._embedder else None
+
+    async def search(self, questions: Sequence[str]) -> tuple[list[Asked], list[Hit]]:
         """What the last question asks, understood after those before it, and the sections for it, best first."""
         *earlier, question = questions
-        asked = self._ask(question)
         if earlier and self._follows(question):
             question = f"{earlier[-1]} {question}"
-            asked = self._ask(question)
-        return asked, self._passages.search(asked, question)
+        asked = self._ask(question)
+        felt = await self._gists.felt(question) if self._gists else ()
+        return asked, self._passages.search(asked, question, felt)
 
-    def answer(self, questions: Sequence[str]) -> Answer:
+    async def answer(self, questions: Sequence[str]) -> Answer:
         """The quotation that answers the last question, or an honest refusal, with a next step."""
         strings = self._strings[self._language(questions[-1])]
-        asked, hits = self.search(questions)
+        asked, hits = await self.search(questions)
         if not hits or not hits[0].answers:
             closest = strings["closest"].format(links=_links([hit.section for hit in hits[:1]]))
             return Answer("\n\n".join([strings["refusal"], *([closest] if hits else [])]))
@@ -117,18 +124,18 @@ class GuideBackend:
     kind = "guide"
     url = ""
 
-    def __init__(self, *, manual: Manual, name: str = "guide") -> None:
+    def __init__(self, *, manual: Manual, name: str = "guide", embedder: Embedder | None = None) -> None:
         self.name = name
-        self._guide = Guide(manual=manual)
+        self._guide = Guide(manual=manual, embedder=embedder)
 
     async def models(self) -> Sequence[ModelInfo]:
         """One, always there."""
         about = "Answers questions about Portal from its manual, without a language model"
         return [ModelInfo(id=MODEL, backend=self.name, family="manual", loaded=True, description=about)]
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """The answer to the last user message in a few pieces, then its citations. Never fails."""
-        answer = self._guide.answer(_questions(request))
+        answer = await self._guide.answer(_questions(request))
         for piece in _DELTA.findall(answer.text):
             yield TextDelta(piece)
         for citation in answer.citations:

@@ -31,6 +31,8 @@ def _count(found: re.Match[str]) -> int | None:
 
 def capabilities_in_name(name: str, families: Iterable[str] = ()) -> frozenset[str]:
     """What a model of this name can most likely do."""
+    if "rerank" in name.lower():
+        return frozenset({"rerank"})
     if _EMBEDDING.search(name) or any("bert" in family for family in families):
         return frozenset({"embeddings"})
     sees = _VISION.search(name) or any(family in ("clip", "mllama") for family in families)

@@ -1,5 +1,6 @@
 """Any server that speaks OpenAI's API: LM Studio, llama.cpp, vLLM, MLX, LocalAI, or a service in the cloud."""
 
+import math
 import re
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from portal.backends.openai_chunks import Chunks
 from portal.backends.openai_models import entries, model_info, with_props
 from portal.backends.wire import mapping, text, vectors, whole
 from portal.core.items import JsonObject
-from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest, RawRequest, RawResponse
+from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest, RawRequest, RawResponse, Relevances
 from portal.core.tokens import estimate, estimate_messages
 from portal.errors import BackendError, BackendProtocolError
 from portal.settings import BackendSettings, Settings
@@ -70,7 +71,7 @@ class Config:
 
 
 class OpenAICompatible:
-    """Implements Backend, Embedding and Forwarding over OpenAI's API."""
+    """Implements Backend, Embedding, Reranking and Forwarding over OpenAI's API."""
 
     kind = "openai_compatible"
     api = "openai"
@@ -209,6 +210,18 @@ class OpenAICompatible:
         tokens = whole(mapping(answer.get("usage")).get("prompt_tokens"))
         return Embeddings(made, tokens or sum(map(estimate, texts)), estimated=not tokens)
 
+    async def rerank(self, model: str, query: str, documents: Sequence[str]) -> Relevances:
+        """One score a document through `/v1/rerank`, as llama.cpp, vLLM, LocalAI and Infinity have it."""
+        body: JsonObject = {"model": model, "query": query, "documents": list(documents), "top_n": len(documents)}
+        answer = mapping(await self._http.json("POST", "/rerank", body, within=self._http.deadlines.first_byte))
+        scores = _scores(answer.get("results"), len(documents))
+        if scores is None:
+            raise BackendProtocolError(f"{self.name} did not answer with one score for each document.")
+        usage = mapping(answer.get("usage"))
+        tokens = whole(usage.get("prompt_tokens")) or whole(usage.get("total_tokens"))
+        guess = sum(map(estimate, documents)) + len(documents) * estimate(query)
+        return Relevances(scores, tokens or guess, estimated=not tokens)
+
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """As vLLM counts a conversation, or llama.cpp the text that its template makes of one."""
         body: JsonObject = {"messages": list(request.messages)}
@@ -240,6 +253,17 @@ def _in_order(data: object) -> list[object] | None:
     if len(set(indices)) > 1 and sorted(indices) != list(range(len(data))):
         return None  # one is missing, and which text it is of cannot be known
     return [row.get("embedding") for row in sorted(data, key=lambda row: int(row.get("index", 0)))]
+
+
+def _scores(results: object, count: int) -> list[float] | None:
+    """The scores of `/v1/rerank` by the documents they are of; None for no such list."""
+    found: dict[int, float] = {}
+    for row in results if isinstance(results, list) else ():
+        index, score = mapping(row).get("index"), mapping(row).get("relevance_score")
+        if type(index) is not int or type(score) not in (int, float) or not math.isfinite(float(score or 0)):
+            return None
+        found[index] = float(score or 0)
+    return [found[index] for index in range(count)] if found.keys() == set(range(count)) else None
 
 
 def _encoded(body: JsonObject) -> bytes:

@@ -21,7 +21,11 @@ _NAMED = {
     "thinking": ("thinking",),
     "embedding": ("embeddings",),
     "embeddings": ("embeddings",),
+    "rerank": ("rerank",),
 }
+
+_KINDS = frozenset({"chat", "embeddings", "rerank"})
+"""One of them says what a model is made for."""
 
 
 def entries(answer: object) -> list[JsonObject] | None:
@@ -62,8 +66,8 @@ def _capabilities(entry: JsonObject) -> tuple[frozenset[str], bool]:
     if kind in ("embeddings", "embedding"):
         return frozenset({"embeddings"}), True
     named = {ours for theirs in _names(entry.get("capabilities")) for ours in _NAMED.get(theirs, ())}
-    told = bool(named & {"chat", "embeddings"}) or (kind in ("llm", "vlm") and "capabilities" in entry)
-    base = named if named & {"chat", "embeddings"} else named | capabilities_in_name(entry["id"])
+    told = bool(named & _KINDS) or (kind in ("llm", "vlm") and "capabilities" in entry)
+    base = named if named & _KINDS else named | capabilities_in_name(entry["id"])
     return frozenset(base | {"vision"} if kind == "vlm" else base), told
 
 

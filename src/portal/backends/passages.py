@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import nlargest
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from operator import mul
 
+from portal.backends.gist import Felt
 from portal.backends.manual import Section
 from portal.backends.meaning import FINE, Bundle, Meanings, Vector
 from portal.backends.phrases import Phrases
@@ -41,10 +42,17 @@ NEIGHBOURS = 10
 """How many of all wordings, those most about what is asked, have a vote."""
 PHRASED, ABOUT, VOTED = 3.84, 6.17, 3.5
 """How much the score grows with the closest wording, with how much it is about the same, and with the votes."""
+FELT_WORDS, FELT_LEAST = 1.17, 0.02
+"""Where gists are there too: the power of what the words say, and what stands for their silence."""
+FELT_PHRASED, FELT_ABOUT, FELT_WORDINGS, FELT_TEXT = 3.05, 8.4, 10.4, 7.8
+"""How much the score grows then with the closest wording, with how much it is about the same, and with both gists."""
 SURE = (7.66, 4.14, 0.83, 0.82, -6.08, -6.82)
 """How sure an answer is: a logistic regression over the questions of tests/guide, see `_signs`."""
 ENOUGH = 0.643
 """The least confidence of an answer. `scripts/guide_confidence.py` finds this and the weights above."""
+FELT_SURE: Sequence[float] = (6.11, 2.77, 0.61, 1.94, -5.23, 2.61, 0.7, -6.87)
+FELT_ENOUGH = 0.584
+"""The same where gists are there too."""
 
 _PART = re.compile(r"[^_.]+")
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
@@ -70,12 +78,16 @@ class Hit:
     @property
     def confidence(self) -> float:
         """How likely it is that this answers the question at all."""
-        return 1 / (1 + math.exp(-sum(map(mul, SURE, self.signs)))) if self.signs else 0.0
+        return 1 / (1 + math.exp(-sum(map(mul, self._weights, self.signs)))) if self.signs else 0.0
+
+    @property
+    def _weights(self) -> Sequence[float]:
+        return FELT_SURE if len(self.signs) == len(FELT_SURE) else SURE
 
     @property
     def answers(self) -> bool:
         """Whether that is likely enough to quote it."""
-        return self.confidence >= ENOUGH
+        return self.confidence >= (FELT_ENOUGH if self._weights is FELT_SURE else ENOUGH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +104,15 @@ class _Found:
     """How much its closest wording is about the same."""
     votes: float
     """Its share of the closest wordings of all sections."""
+    felt: Felt | None
+    """How alike the two are as a whole, where that is known."""
 
     @property
     def score(self) -> float:
+        if self.felt:
+            alike = FELT_WORDINGS * self.felt[0] + FELT_TEXT * self.felt[1]
+            told = FELT_PHRASED * self.near**2 + FELT_ABOUT * self.about
+            return float((self.words + FELT_LEAST) ** FELT_WORDS * math.exp(told + alike))
         return self.words * math.exp(PHRASED * self.near**2 + ABOUT * self.about + VOTED * self.votes)
 
 
@@ -253,17 +271,20 @@ class Passages:
         kept = [*there, *(self._foreign & terms.keys() - self._lexicon.quiet)]
         return Asked({other: terms[other] for other in kept}, weight * (SOFT if quiet else 1))
 
-    def search(self, asked: Sequence[Asked], question: str = "") -> list[Hit]:
-        """All sections that share something with what is asked, best first; `question` is its wording."""
+    def search(self, asked: Sequence[Asked], question: str = "", felt: Sequence[Felt] = ()) -> list[Hit]:
+        """All sections that share something with what is asked, best first; `question` is its wording, and `felt` how
+        alike each section is to it as a whole, where that is known."""
         terms = {term for subject in asked for term in subject.terms}
         weight = sum(subject.weight for subject in asked)
         *near, elsewhere = self._phrases.closest([(subject.terms, subject.weight) for subject in asked])
         whole = _Question(asked, set(words(question)), weight, elsewhere)
         alike = self._alike(self._about(asked, question))
         found = [
-            self._find(entry, whole, (close, *about))
-            for entry, close, about in zip(self._entries, near, alike, strict=True)
-            if not terms.isdisjoint(entry.text.counts)
+            self._find(entry, whole, (close, *about, gist))
+            for entry, close, about, gist in zip(
+                self._entries, near, alike, felt or repeat(None, len(self._entries)), strict=True
+            )
+            if felt or not terms.isdisjoint(entry.text.counts)
         ]
         found = sorted((each for each in found if each.score > 0), key=lambda each: -each.score)
         behind = [*(each.score for each in found[1:]), 0.0][: len(found)]
@@ -280,7 +301,7 @@ class Passages:
         """How much any text speaks of the question."""
         return _weighed(_Text(self._body(text), 1), asked).coverage
 
-    def _find(self, entry: _Entry, question: _Question, alike: tuple[float, float, float]) -> _Found:
+    def _find(self, entry: _Entry, question: _Question, alike: tuple[float, float, float, Felt | None]) -> _Found:
         found = _weighed(entry.text, question.asked)
         score = found.strength * found.coverage**COVERED
         score *= 1 + NAMED * self._named(entry, question.asked, question.wording)
@@ -322,11 +343,19 @@ def _apart(asked: Sequence[Asked]) -> list[Asked]:
 
 def _signs(found: _Found, behind: float, question: _Question) -> Sequence[float]:
     """How much of the question is covered, how closely its wording, how far ahead of the next section this one is, its
-    votes, and how closely what no manual answers meets the question."""
-    if not found.words or not question.weight:
+    votes, how closely what no manual answers meets the question, and the gists where they are known."""
+    if not question.weight or not (found.words or found.felt):
         return ()
     ahead = min(math.log(found.score / behind), 4.0) if behind else 3.0
-    return (found.coverage, max(found.near, found.about), ahead, found.votes, question.elsewhere, 1.0)
+    return (
+        found.coverage,
+        max(found.near, found.about),
+        ahead,
+        found.votes,
+        question.elsewhere,
+        *(found.felt or ()),
+        1.0,
+    )
 
 
 def _text(body: Mapping[str, float], titles: Mapping[str, float], mean: float) -> _Text:

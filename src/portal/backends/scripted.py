@@ -57,8 +57,9 @@ def echo(request: ModelRequest) -> Sequence[Step]:
 class ScriptedBackend:
     """Implements Backend and Embedding.
 
-    `requests` holds every call in order, `embedded` every list of texts; `running` counts the open streams, and
-    `cancelled` those that were closed before their end. Set `failure` to make `models` and `embed` raise it.
+    `requests` holds every call in order, `embedded` every list of texts; `listed` counts the looks at its models,
+    `running` the open streams, and `cancelled` those that were closed before their end. Set `failure` to make `models`
+    and `embed` raise it.
     """
 
     kind = "scripted"
@@ -76,6 +77,7 @@ class ScriptedBackend:
         self.requests: list[ModelRequest] = []
         self.embedded: list[tuple[str, ...]] = []
         self.failure: BackendError | None = None
+        self.listed = 0
         self.running = 0
         self.cancelled = 0
         self.closed = False
@@ -109,6 +111,7 @@ class ScriptedBackend:
 
     async def models(self) -> Sequence[ModelInfo]:
         """The models it was given, or `failure`."""
+        self.listed += 1
         if self.failure is not None:
             raise self.failure
         return list(self._models)

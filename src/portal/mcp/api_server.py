@@ -21,6 +21,8 @@ _TEXT = ("text/", "application/json", "application/xml", "application/yaml", "ap
 class ApiServer:
     """One API. Its document is read when it is first wanted, and kept."""
 
+    kind = "openapi"
+
     def __init__(self, *, name: str, settings: ToolServerSettings, source: str, around: Surroundings) -> None:
         self.name = name
         self.settings = settings

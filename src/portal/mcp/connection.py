@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx2
@@ -14,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from portal import __version__
+from portal.core.deadline import Deadline
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
@@ -45,8 +47,9 @@ class Connection:
         self._dialogue = Dialogue(
             server=opening.name,
             folders=around.settings.tools.folders,
-            sampler=around.sampler,
+            sampler=None if opening.settings.sampling == "off" else around.sampler,
             elicitor=around.elicitor,
+            allowed=opening.settings.sampling == "allow",
         )
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Event()
@@ -140,14 +143,14 @@ class Connection:
                 self._background.append(tasks.create_task(work))
             way: Any = _Streams(program)
         else:
-            way = transport(opening.settings, auth=await self._auth(), largest=largest)
+            quiet = opening.around.settings.tools.answer_seconds + opening.settings.timeout
+            way = transport(opening.settings, auth=await self._auth(), largest=largest, quiet=quiet)
         return Client(
             way,
             client_info=types.Implementation(name="Portal", version=__version__),
             logging_callback=self._log,
             log_level="warning",
             message_handler=self._notice,
-            read_timeout_seconds=opening.settings.timeout,
             **self._dialogue.callbacks(),
         )
 
@@ -202,8 +205,8 @@ class Connection:
         """Look at the tools now. Raises ToolError."""
         await self.ask(self._tell)
 
-    async def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
-        """Ask the session something.
+    async def ask(self, question: Callable[[Client], Awaitable[T]], deadline: Deadline | None = None) -> T:
+        """Ask the session something, within the time of a call.
 
         Raises:
             Lost: nobody knows whether it was done.
@@ -211,21 +214,25 @@ class Connection:
         """
         client = await self.ready()
         with self._telling():
-            async with asyncio.timeout(self._opening.settings.timeout + 1):
+            async with deadline or Deadline(self._opening.settings.timeout):
                 return await question(client)
 
     async def call(self, tool: str, arguments: JsonObject, context: ToolContext) -> ToolResult:
         """Run a tool. Raises as `ask`."""
-        running = self._dialogue.running
-        running[context.call_id] = context
-        token = current.set(context)
+        await self.ready()
+        dialogue, deadline = self._dialogue, Deadline(self._opening.settings.timeout)
+        known = replace(context, held=_both(context, deadline))
+        dialogue.running[context.call_id] = known
+        token = current.set(known)
         report = _Reporter(context)
         try:
-            answer = await self.ask(lambda client: client.call_tool(tool, arguments, progress_callback=report))
+            answer = await self.ask(
+                lambda client: client.call_tool(tool, arguments, progress_callback=report), deadline
+            )
         finally:
             current.reset(token)
-            running.pop(context.call_id, None)
-        return to_result(answer, tool, untrusted=not self._opening.settings.trusted)
+            tokens = dialogue.end(context.call_id)
+        return replace(to_result(answer, tool, untrusted=not self._opening.settings.trusted), tokens=tokens)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -239,8 +246,6 @@ class Connection:
                 if self._needs_person.is_set():
                     raise ToolError(f"The tool server {name!r} wants a person to sign in there again.") from error
                 raise Lost(f"The tool server {name!r} ended the connection before it answered.") from error
-            if error.code == types.REQUEST_TIMEOUT:
-                raise _slow(name, self._opening.settings.timeout) from error
             if error.message == "Session terminated":
                 self.end()
             raise ToolError(f"The tool server {name!r} refused: {error.message[:2000]}") from error
@@ -251,6 +256,17 @@ class Connection:
             raise Lost(f"The tool server {name!r} cannot be reached: {explained(error)}.") from error
         except (ValidationError, RuntimeError) as error:
             raise ToolError(f"The tool server {name!r} answered what it must not: {str(error)[:500]}") from error
+
+
+def _both(context: ToolContext, deadline: Deadline) -> Callable[[], AbstractContextManager[None]]:
+    """Neither clock runs: that of the call, nor that of the connection."""
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        with context.held(), deadline.held():
+            yield
+
+    return held
 
 
 _LEGACY = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})

@@ -15,14 +15,15 @@ _CONNECT = 15.0
 
 
 def transport(
-    settings: ToolServerSettings, *, auth: httpx2.Auth | None, largest: int
+    settings: ToolServerSettings, *, auth: httpx2.Auth | None, largest: int, quiet: float
 ) -> AbstractAsyncContextManager[Any]:
-    """A transport as the SDK's Client takes it; redirects lead nowhere else."""
+    """A transport as the SDK's Client takes it; redirects lead nowhere else. `quiet` is how many seconds
+    an answer may pause, as it does while a person is asked."""
     headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
     client = httpx2.AsyncClient(
         headers=headers,
         auth=auth,
-        timeout=httpx2.Timeout(_CONNECT, read=max(settings.timeout, 300)),
+        timeout=httpx2.Timeout(_CONNECT, read=max(quiet, 300)),
         transport=Bounded(httpx2.AsyncHTTPTransport(), largest),
     )
     if settings.transport == "sse":

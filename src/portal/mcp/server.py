@@ -31,6 +31,8 @@ _SIGN_IN_SECONDS = 600.0
 class McpServer:
     """One server. Its session is shared by all who call it."""
 
+    kind = "mcp"
+
     def __init__(self, *, name: str, settings: ToolServerSettings, source: str, around: Surroundings) -> None:
         self.name = name
         self.settings = settings

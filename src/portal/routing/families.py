@@ -52,7 +52,7 @@ def _weights(value: object) -> object:
 
 Weights: TypeAlias = Annotated[int, BeforeValidator(_weights)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Ability: TypeAlias = Literal["vision", "audio", "tools", "thinking", "embeddings"]
+Ability: TypeAlias = Literal["vision", "audio", "tools", "thinking", "embeddings", "rerank"]
 _TASK = Literal[TASKS]  # type: ignore[valid-type]
 
 
@@ -81,7 +81,7 @@ class Family(BaseModel):
     def capabilities(self) -> frozenset[str]:
         """Those that models of it have."""
         writes = {"chat", "completion"} if self.chat else {"completion"}
-        return frozenset(self.can) | (set() if "embeddings" in self.can else writes)
+        return frozenset(self.can) | (set() if {"embeddings", "rerank"} & {*self.can} else writes)
 
 
 def _pattern(words: str) -> str:
@@ -119,6 +119,8 @@ class Families:
         """What the server said, completed by what is known of its family and what the name tells."""
         family = self.find(info.id, info.family)
         able = info.capabilities if info.told else _guessed(info, family)
+        if family and "rerank" in family.can:
+            able = family.capabilities
         if (family and not family.chat) or _BASE.search(info.id):
             able -= {"chat"}  # no server knows what a model was trained to do
         total = info.parameters or _named(_EFFECTIVE, info.id) or (family.parameters if family else None)

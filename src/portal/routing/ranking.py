@@ -18,6 +18,8 @@ from portal.routing.judgement import TASKS
 
 GUIDE = "portal-guide"
 """Portal's own guide: it answers about Portal only, so it is the last choice."""
+LAST = frozenset({GUIDE, "all-minilm-l6-v2"})
+"""What Portal brings with it, the embedded embedder too: any other is chosen first."""
 ENGINE_TASKS = frozenset({"image_generation", "audio", "video_generation"})
 """Tasks whose product a chat model cannot make by itself, only with a tool."""
 _ANSWER_ROOM = 512
@@ -90,7 +92,9 @@ def rank(models: Iterable[ModelInfo], wanted: Wanted) -> list[Ranked]:
     a preference names them: nothing leaves the machine by a choice of Portal's."""
     able = [model for model in models if wanted.needs <= model.capabilities]
     named = [_named(wish, able) for wish in wanted.prefer if not wish.startswith("@")]
-    others = [model for model in able if model.id != GUIDE and (not model.paid or any(wish(model) for wish in named))]
+    others = [
+        model for model in able if model.id not in LAST and (not model.paid or any(wish(model) for wish in named))
+    ]
     if not others and any(model.paid for model in able):
         return []
     if not others:

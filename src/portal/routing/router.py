@@ -16,7 +16,7 @@ from portal.core.workspaces import Workspace
 from portal.errors import Forbidden, NoModel
 from portal.routing.consultant import Consultant
 from portal.routing.judgement import Judge, Judgement
-from portal.routing.ranking import ENGINE_TASKS, GUIDE, Ranked, Wanted, absent, rank
+from portal.routing.ranking import ENGINE_TASKS, LAST, Ranked, Wanted, absent, rank
 from portal.routing.registry import AWAY, Registry
 from portal.routing.rules import Rule, first_match
 from portal.routing.workspaces import Workspaces
@@ -129,7 +129,7 @@ class Router:
             whose=[whose for _, whose in wishes],
         )
         ranked = rank(self._registry.list(), wanted)
-        if (not ranked or ranked[0].model.id == GUIDE) and (away := self._registry.away()):
+        if (not ranked or ranked[0].model.id in LAST) and (away := self._registry.away()):
             self._registry.missed()
             raise NoModel(away, retry_after=AWAY)
         if not ranked:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
@@ -30,6 +31,7 @@ FAMILIES: tuple[str, ...] = (
     "qr",
     "documents",
     "skills",
+    "memory",
 )
 """In the order people see them."""
 
@@ -44,6 +46,7 @@ class Needs:
     files: Files
     agent: SubAgent | None = None
     """Who hands tasks to other workspaces."""
+    memory: Memory | None = None
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:

@@ -42,6 +42,7 @@ class _Marks:
     idempotent: bool
     untrusted: bool
     question: bool
+    harmless: bool
 
 
 def tool(
@@ -53,6 +54,7 @@ def tool(
     idempotent: bool | None = None,
     untrusted: bool = False,
     question: bool = False,
+    harmless: bool = False,
 ) -> Callable[[F], F]:
     """Mark a function as a tool; the fields are ToolSpec's. A tool that only reads is idempotent unless it says no."""
     safe = risk in ("read", "fetch") if idempotent is None else idempotent
@@ -64,6 +66,7 @@ def tool(
         idempotent=safe,
         untrusted=untrusted,
         question=question,
+        harmless=harmless,
     )
 
     def mark(function: F) -> F:
@@ -166,6 +169,7 @@ class _Tool:
             untrusted=marks.untrusted,
             stoppable=self._threads is None,
             question=marks.question,
+            harmless=marks.harmless,
         )
 
     async def call(self, arguments: JsonObject, context: ToolContext) -> ToolResult:

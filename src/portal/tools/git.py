@@ -15,13 +15,14 @@ from typing import Annotated, TypeAlias
 from portal.core.sandbox import SandboxJob
 from portal.core.tool_ports import Fetcher, Sandbox
 from portal.core.tools import ToolContext, ToolSpec
-from portal.core.urls import git_url, is_folder, read_url
+from portal.core.urls import git_url, is_folder
 from portal.errors import ToolError
 from portal.settings.environment import program_environment
 from portal.tools.code import DISK
 from portal.tools.families import Needs
 from portal.tools.folders import Folders, Place, granted
 from portal.tools.function import Functions, tool
+from portal.tools.git_reach import SSH, pinned
 from portal.tools.program import run
 
 _Ended: TypeAlias = tuple[int | None, bytes, bytes]
@@ -39,6 +40,7 @@ _SAFE = (
     *("protocol.ext.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false", "gc.auto=0"),
     *("maintenance.auto=false", "color.ui=false", "advice.detachedHead=false", "core.quotePath=false"),
     *("log.showSignature=false", "diff.submodule=short", "http.followRedirects=false"),
+    f"core.sshCommand={SSH}",
 )
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -46,7 +48,6 @@ _ENVIRONMENT = {
     "SSH_ASKPASS": "true",
     "GIT_PAGER": "cat",
     "GIT_EDITOR": "true",
-    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=20",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_LITERAL_PATHSPECS": "1",
@@ -293,21 +294,17 @@ class GitTools(Functions):
             elif not place.own:
                 top = (await self._git(place, ["rev-parse", "--show-toplevel"])).removesuffix("\n")
                 self._folders.at(os.path.join(top, url.removeprefix("file://")), context)
+        if len({one for one in pinned if one.startswith("core.sshCommand")}) > 1:
+            raise ToolError("This remote goes to several servers by ssh: name one for each.")
         return pinned
 
     async def _checked(self, url: str, context: ToolContext) -> list[str]:
-        """Settings by which git reaches a web server only at the addresses that were checked: looking its name up
-        again could bring others."""
+        """How git reaches it, as `pinned` has it. Raises ToolError where it may not."""
         if not _REMOTE_URL.fullmatch(url):
             raise ToolError("This is neither an address that git may reach nor a folder.")
         if not context.allowed(git_url(url)):
             raise ToolError("Policies do not allow this repository's server here.")
-        addresses = await self._fetcher.check(git_url(url))
-        read = read_url(git_url(url))
-        if read.scheme not in ("http", "https") or read.raw_host in addresses:
-            return []
-        written = ",".join(f"[{each}]" if ":" in each else each for each in addresses)
-        return [f"http.curloptResolve={read.raw_host}:{read.port}:{written}"]
+        return pinned(url, await self._fetcher.check(git_url(url)))
 
     async def _git(
         self,
@@ -347,11 +344,11 @@ class GitTools(Functions):
         return result.code, result.stdout, result.stderr
 
 
-async def clone(url: str, into: Path) -> None:
+async def clone(url: str, into: Path, *, settings: Sequence[str] = ()) -> None:
     """The last commit of another server's repository, or of one at a file:// address, in a new folder; nothing that it
     holds runs. Raises ToolError."""
     words = ["clone", "--quiet", "--no-recurse-submodules", "--template=", "--depth=1", "--", url, into.name]
-    ended = await _own_git(which("git"), into.parent, _safely(words), seconds=_REMOTE, ceiling=into.parent)
+    ended = await _own_git(which("git"), into.parent, _safely(words, settings), seconds=_REMOTE, ceiling=into.parent)
     _printed("clone", ended, _REMOTE)
 
 

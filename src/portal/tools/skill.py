@@ -163,6 +163,10 @@ class Shelf:
         """Whether there is anything to run."""
         return self._look().scripted
 
+    def changed(self) -> int:
+        """When skills last came or went, in microseconds UTC."""
+        return max(self._look().state) // 1000
+
     def trusts(self, skill: Skill) -> bool:
         """Whether the settings name it."""
         return skill.name in self._trusted

@@ -59,7 +59,14 @@ class SkillTools(Functions):
         unfit = {"find_skill"} if len(listed) == len(skills) else set()
         if self._sandbox.refusal() or not self._shelf.scripted():
             unfit.add("run_skill_script")
-        return [_listing(spec, listed) for spec in super().tools() if spec.name not in unfit]
+        return [self._listing(spec, listed) for spec in super().tools() if spec.name not in unfit]
+
+    def _listing(self, spec: ToolSpec, lines: Sequence[str]) -> ToolSpec:
+        if spec.name == "run_skill_script":  # a yes was to the scripts that there were
+            return replace(spec, since=self._shelf.changed())
+        if spec.name == "use_skill":
+            return replace(spec, description="\n".join([spec.description, "Skills:", *lines]))
+        return spec
 
     @tool(risk="read")
     def use_skill(self, name: Which) -> ToolResult:
@@ -149,12 +156,6 @@ def _listed(skills: Iterable[Skill]) -> list[str]:
             break
         lines.append(line)
     return lines
-
-
-def _listing(spec: ToolSpec, lines: Sequence[str]) -> ToolSpec:
-    if spec.name != "use_skill":
-        return spec
-    return replace(spec, description="\n".join([spec.description, "Skills:", *lines]))
 
 
 def _files(skill: Skill) -> str:
