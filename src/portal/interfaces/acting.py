@@ -3,6 +3,7 @@ kept, and the answer comes out in the door's own format. Nobody can be asked for
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol
 
 import orjson
@@ -73,8 +74,10 @@ class Acting:
         named: Callable[[str], str],
         stream: Callable[[str], Stream] | None,
         whole: Whole,
+        ping: Callable[[str], bytes] | None = None,
     ) -> None:
-        """Run the turn and send its answer; a client that leaves ends it. `named` is what the answer calls a model.
+        """Run the turn and send its answer; a client that leaves ends it. `named` is what the answer calls a model,
+        `ping` a frame of such a model that says nothing, where the dialect has none.
 
         Raises:
             PortalError: it failed before there was anything to send.
@@ -86,7 +89,8 @@ class Acting:
                 model = named(_model(run))
                 if stream is not None:
                     frames = stream(model).frames(_behind(first, events))
-                    await send_frames(send, frames, _headers(run), dialect, keep_alive=self._keep_alive)
+                    words = replace(dialect, ping=ping(model)) if ping else dialect
+                    await send_frames(send, frames, _headers(run), words, keep_alive=self._keep_alive)
                 else:
                     made = await whole(_behind(first, events), model)
                     await send_json(send, 200, orjson.dumps(made), _headers(run))

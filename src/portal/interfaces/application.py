@@ -1,6 +1,6 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any, cast
@@ -15,19 +15,29 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from portal import __version__
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
+from portal.interfaces.library import Library
 from portal.interfaces.ollama import errors as ollama
 from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.web.approvals import Approving
-from portal.interfaces.web.ports import Engine, Manual, ModelServers, Skills, ToolServers, Workspaces
+from portal.interfaces.web.ports import (
+    Engine,
+    Manual,
+    Mind,
+    ModelServers,
+    Skills,
+    ToolServers,
+    Workspaces,
+)
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
@@ -61,11 +71,15 @@ class Parts:
     conversations: Conversations
     folders: Folders
     files: Files
+    library: Library
     users: Users
     usage: Metrics
     bus: Bus
     approving: Approving
     skills: Skills
+    mind: Mind
+    compares: Callable[[], Reranker | None] = lambda: None
+    """What ranks documents where no reranker is served."""
 
 
 def application(parts: Parts) -> App:
@@ -129,7 +143,10 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.openai.embeddings import embeddings_routes
     from portal.interfaces.openai.files import files_routes
     from portal.interfaces.openai.models import models_routes
+    from portal.interfaces.openai.rerank import rerank_routes
     from portal.interfaces.openai.responses import responses_routes
+    from portal.interfaces.openai.vector_store_files import vector_store_file_routes
+    from portal.interfaces.openai.vector_stores import vector_store_routes
 
     keep_alive = parts.settings.server.keep_alive
     return [
@@ -143,9 +160,17 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         ),
         *completions_routes(models=parts.models, usage=parts.usage, keep_alive=keep_alive),
         *embeddings_routes(models=parts.models, usage=parts.usage),
-        *responses_routes(agent=parts.agent, responses=parts.responses, keep_alive=keep_alive),
+        *rerank_routes(models=parts.models, usage=parts.usage, otherwise=parts.compares),
+        *responses_routes(
+            agent=parts.agent,
+            responses=parts.responses,
+            collections=parts.library.collections,
+            keep_alive=keep_alive,
+        ),
         *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
         *files_routes(files=parts.files),
+        *vector_store_routes(library=parts.library),
+        *vector_store_file_routes(library=parts.library),
         *models_routes(models=parts.models),
     ]
 
@@ -174,17 +199,36 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, approvals, conversations, mcp, models, routing, skills, tools, workspaces
+    from portal.interfaces.web import (
+        account,
+        approvals,
+        conversations,
+        embedder,
+        knowledge,
+        mcp,
+        memories,
+        models,
+        routing,
+        skills,
+        tools,
+        workspaces,
+    )
 
     asked = parts.approving
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
-        conversations.conversation_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
+        conversations.conversation_routes(
+            conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
+        ),
         conversations.response_routes(responses=parts.responses),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
+        knowledge.knowledge_routes(library=parts.library),
+        embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
+        knowledge.citation_routes(library=parts.library),
+        knowledge.collection_routes(library=parts.library),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),
@@ -198,6 +242,9 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
         approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
         tools.tool_routes(tools=asked.tools),
+        memories.memory_routes(memories=parts.mind.keeper),
+        memories.memory_settings_routes(memories=parts.mind.keeper),
+        memories.single_memory_routes(memories=parts.mind.keeper),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]

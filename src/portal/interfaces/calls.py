@@ -72,6 +72,8 @@ class Kind:
     """The body for a server that knows the model by this name."""
     shown: Callable[[JsonObject, str], str] = lambda payload, model: model
     """What the answer calls the model."""
+    ping: Callable[[str], bytes] | None = None
+    """A frame of such a model that says nothing, where the dialect has none."""
 
 
 class Calls:
@@ -114,6 +116,7 @@ class Calls:
             named=lambda model: kind.shown(payload, model),
             stream=(lambda name: kind.stream(name, payload)) if kind.streams(payload) else None,
             whole=kind.whole,
+            ping=kind.ping,
         )
 
     async def _once(self, payload: JsonObject, body: bytes, account: Account, send: Send, permit: Permit) -> None:

@@ -19,7 +19,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 KEEP_ALIVE = 15.0
 COMMENT = b": keep-alive\n\n"
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-"""Of an event: nothing may come between its pieces."""
+"""Of an event: nothing may come between its pieces. Where a ping is a line, lines are whole."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UNWATCHED = 0.05
 """Seconds until a call is watched for its client's leaving."""
@@ -141,6 +141,7 @@ class Alive:
         """Without `ping` nothing is added."""
         self._send = send
         self._ping = ping
+        self._ends = _ENDS if ping.endswith(_ENDS) else (b"\n",)
         self._interval = interval
         self._last: bytes | None = COMMENT
         """What was sent last; None while something is."""
@@ -158,7 +159,7 @@ class Alive:
     def _tick(self) -> None:
         last, quiet = self._last, self._last is self._seen
         self._seen = last
-        if quiet and last is not None and last.endswith(_ENDS) and (self._task is None or self._task.done()):
+        if quiet and last is not None and last.endswith(self._ends) and (self._task is None or self._task.done()):
             self._task = self._loop.create_task(self._say())
         self._timer = self._loop.call_later(self._interval, self._tick)
 

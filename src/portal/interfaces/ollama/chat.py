@@ -18,7 +18,7 @@ from portal.errors import ModelNotFound, PortalError
 from portal.interfaces.account import Account, Accounts
 from portal.interfaces.acting import Acting
 from portal.interfaces.calls import Calls, Kind
-from portal.interfaces.ollama.chunks import Answer, idle
+from portal.interfaces.ollama.chunks import Answer, idle, silence
 from portal.interfaces.ollama.errors import DIALECT
 from portal.interfaces.ollama.relay import MOST_WHOLE, parsed, read, refusal, relay
 from portal.interfaces.ollama.requests import (
@@ -59,6 +59,7 @@ CHAT = Kind(
     relay=relay,
     rename=renamed,
     shown=lambda payload, model: str(payload["model"]),
+    ping=silence,
 )
 TEXT = replace(
     CHAT,

@@ -130,6 +130,12 @@ def _call(index: int, call: _Call) -> JsonObject:
     return {"id": call.id, "function": {"index": index, "name": call.name, "arguments": arguments}}
 
 
+def silence(model: str) -> bytes:
+    """A line of a chat that says nothing."""
+    said = {"model": model, "created_at": created_at(), "message": {"role": "assistant", "content": ""}, "done": False}
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def idle(model: str, *, chat: bool, unload: bool) -> JsonObject:
     """The answer to a request without words, by which Ollama's clients load a model, or let it go."""
     said: JsonObject = {"message": {"role": "assistant", "content": ""}} if chat else {"response": ""}

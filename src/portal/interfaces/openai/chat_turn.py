@@ -151,15 +151,21 @@ def _part(part: JsonObject, role: str, at: str) -> JsonObject:
 
 
 async def model_events(run: Run) -> AsyncGenerator[ModelEvent, None]:
-    """A turn's events as those of the one model call it was.
+    """A turn's events as those of the one model call it was. Where tools run before anything is said, an empty text
+    says that there is an answer.
 
     Raises:
         PortalError: the turn failed or was stopped.
     """
     calls: dict[str, int] = {}
+    silent = True
     async with aclosing(run.events()) as events:
         async for event in events:
-            for made in _converted(event, calls):
+            converted = _converted(event, calls)
+            if silent and event["type"] == "response.mcp_call.in_progress":
+                converted = [TextDelta("")]
+            silent = silent and not converted
+            for made in converted:
                 yield made
             if event["type"] == "response.failed":
                 raise run.failure or BackendError(event["response"]["error"]["message"])

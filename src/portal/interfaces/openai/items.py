@@ -123,6 +123,14 @@ class _RunCall(_Call):
     milliseconds: int | None = Field(None, alias="portal:milliseconds")
 
 
+class _FileSearch(Checked):
+    queries: list[Text]
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | None = None
+    results: list[dict[str, Any]] | None = None
+    found: list[dict[str, Any]] | None = Field(None, alias="portal:found")
+    untrusted: bool | None = Field(None, alias="portal:untrusted")
+
+
 class _Answer(Checked):
     approval_request_id: CallId
     approve: bool
@@ -323,6 +331,12 @@ def _read_run_call(raw: JsonObject, at: str) -> Item:
     return {"type": "mcp_call", "id": new_id("mcp"), "approval_request_id": None, **_sent(sent), **known}
 
 
+def _read_file_search(raw: JsonObject, at: str) -> Item:
+    sent = check(_FileSearch, raw, at)
+    status = {"status": sent.status or "completed", "results": sent.results}
+    return {"type": "file_search_call", "id": new_id("fs"), **_sent(sent), **status}
+
+
 def _read_answer(raw: JsonObject, at: str) -> Item:
     return {"type": "mcp_approval_response", "id": new_id("mcpa"), **_sent(check(_Answer, raw, at))}
 
@@ -354,6 +368,7 @@ _READERS: Mapping[str, Callable[[JsonObject, str], Item]] = {
     "mcp_call": _read_run_call,
     "mcp_approval_request": _read_question,
     "mcp_approval_response": _read_answer,
+    "file_search_call": _read_file_search,
     "item_reference": _read_reference,
 }
 _PREFIXES = {
@@ -363,6 +378,7 @@ _PREFIXES = {
     "reasoning": "rs",
     "mcp_call": "mcp",
     "mcp_approval_response": "mcpa",
+    "file_search_call": "fs",
 }
 _NAMED_BY_ITS_ID = "mcp_approval_request"
 

@@ -7,6 +7,14 @@ from pydantic import BaseModel
 
 from portal.core.items import JsonObject
 from portal.interfaces.anthropic.schema import CountTokens, CreateMessage
+from portal.interfaces.openai.knowledge_schema import (
+    AddBatch,
+    AddFile,
+    CreateVectorStore,
+    DescribeFile,
+    SearchVectorStore,
+    UpdateVectorStore,
+)
 from portal.interfaces.openai.schema import (
     CompactResponse,
     CreateChat,
@@ -14,11 +22,13 @@ from portal.interfaces.openai.schema import (
     CreateConversation,
     CreateEmbeddings,
     CreateItems,
+    CreateRerank,
     CreateResponse,
     UpdateConversation,
 )
 
 _Place = tuple[str, str]
+_STORE = "/v1/vector_stores/{vector_store_id}"
 
 _BODIES: Mapping[_Place, type[BaseModel]] = {
     ("post", "/v1/responses"): CreateResponse,
@@ -29,6 +39,13 @@ _BODIES: Mapping[_Place, type[BaseModel]] = {
     ("post", "/v1/chat/completions"): CreateChat,
     ("post", "/v1/completions"): CreateCompletion,
     ("post", "/v1/embeddings"): CreateEmbeddings,
+    ("post", "/v1/rerank"): CreateRerank,
+    ("post", "/v1/vector_stores"): CreateVectorStore,
+    ("post", _STORE): UpdateVectorStore,
+    ("post", f"{_STORE}/search"): SearchVectorStore,
+    ("post", f"{_STORE}/files"): AddFile,
+    ("post", f"{_STORE}/files/{{file_id}}"): DescribeFile,
+    ("post", f"{_STORE}/file_batches"): AddBatch,
     ("post", "/v1/messages"): CreateMessage,
     ("post", "/v1/messages/count_tokens"): CountTokens,
 }
@@ -39,11 +56,18 @@ _QUERIES: Mapping[_Place, Sequence[str]] = {
     ("get", "/v1/responses/{response_id}/input_items"): _PAGE,
     ("get", "/v1/conversations/{conversation_id}/items"): _PAGE,
     ("get", "/v1/files"): (*_PAGE, "purpose"),
+    ("get", "/v1/vector_stores"): (*_PAGE, "before"),
+    ("get", f"{_STORE}/files"): (*_PAGE, "before", "filter"),
+    ("get", f"{_STORE}/files/{{file_id}}/content"): ("page",),
+    ("get", f"{_STORE}/file_batches/{{batch_id}}/files"): (*_PAGE, "before", "filter"),
 }
 _PARAMETERS: Mapping[str, tuple[JsonObject, str]] = {
     "limit": ({"type": "integer", "minimum": 1}, "How many at most."),
     "after": ({"type": "string"}, "The id after which the page begins."),
     "order": ({"enum": ["asc", "desc"]}, "Oldest or newest first; newest by default."),
+    "before": ({"type": "string"}, "The id before which the page ends."),
+    "filter": ({"enum": ["in_progress", "completed", "failed", "cancelled"]}, "Only files that are so far."),
+    "page": ({"type": "string"}, "The `next_page` of the page before."),
     "purpose": ({"type": "string"}, "Only files of this purpose."),
     "stream": ({"type": "boolean"}, "The response's events instead of the response."),
     "starting_after": ({"type": "integer"}, "Only events with a higher sequence number."),

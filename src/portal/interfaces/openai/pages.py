@@ -20,6 +20,8 @@ class PageQuery:
     limit: int
     after: str | None
     ascending: bool
+    before: str | None = None
+    """Read where `after` is not given, by the lists that can go backwards."""
 
 
 def whole_number(text: str, param: str) -> int:
@@ -48,7 +50,7 @@ def page_query(query: QueryParams, *, default: int = _DEFAULT, most: int = _MOST
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise one_of(("asc", "desc"), order, "order")
-    return PageQuery(limit, query.get("after"), order == "asc")
+    return PageQuery(limit, query.get("after"), order == "asc", query.get("before"))
 
 
 def page_of(objects: Sequence[JsonObject], query: PageQuery) -> JsonObject:

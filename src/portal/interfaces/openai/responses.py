@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from portal.core.agent import Agent
+from portal.core.collections import Collections
 from portal.core.events import Event
 from portal.core.ports import Responses
 from portal.core.responses import stored_resource
@@ -129,10 +130,15 @@ def _nothing() -> None:
 
 
 def responses_routes(
-    *, agent: Agent, responses: Responses, keep_alive: float = KEEP_ALIVE, socket_lifetime: float = LIFETIME
+    *,
+    agent: Agent,
+    responses: Responses,
+    collections: Collections,
+    keep_alive: float = KEEP_ALIVE,
+    socket_lifetime: float = LIFETIME,
 ) -> Sequence[BaseRoute]:
     """The routes of the Responses API, WebSocket included; times in seconds."""
-    turns = Turns(agent=agent, responses=responses)
+    turns = Turns(agent=agent, responses=responses, collections=collections)
     door = _Door(agent=agent, responses=responses, turns=turns, keep_alive=keep_alive)
     router = APIRouter(tags=["responses"])
     add, one = router.add_api_route, "/v1/responses/{response_id}"

@@ -1,5 +1,6 @@
 """Request bodies of the Responses API, conversations and embeddings, with the limits OpenAI sets."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -40,6 +41,24 @@ class FunctionTool(Checked):
     strict: bool | None = None
 
 
+class _Ranking(Checked):
+    ranker: str | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class FileSearchTool(Checked):
+    """The search of collections, which Portal runs before the model answers."""
+
+    type: Literal["file_search"]
+    vector_store_ids: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=32)]
+    max_num_results: Annotated[int, Field(ge=1, le=50)] | None = None
+    filters: dict[str, Any] | None = None
+    ranking_options: _Ranking | None = None
+
+
+_TOOLS: Mapping[str, type[Checked]] = {"function": FunctionTool, "file_search": FileSearchTool}
+
+
 class Reasoning(Checked):
     """How hard the model thinks, and what it shows of that."""
 
@@ -76,7 +95,7 @@ class _AllowedTool(Checked):
 
 
 class _AllowedTools(Checked):
-    tools: Annotated[list[_AllowedTool], Field(min_length=1, max_length=128)]
+    tools: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=128)]
     mode: Literal["none", "auto", "required"] | None = None
 
 
@@ -116,7 +135,7 @@ class CreateResponse(Passed):
     previous_response_id: str | None = None
     conversation: Any = None
     include: list[Include] | None = None
-    tools: list[FunctionTool] | None = None
+    tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None
@@ -197,6 +216,16 @@ class CreateEmbeddings(Checked):
     user: str | None = None
 
 
+class CreateRerank(Checked):
+    """The body of `POST /v1/rerank`."""
+
+    model: ModelId
+    query: str
+    documents: list[Any]
+    top_n: Annotated[int, Field(ge=1)] | None = None
+    return_documents: bool | None = None
+
+
 class CreateCompletion(Checked):
     """The body of `POST /v1/completions`."""
 
@@ -274,6 +303,8 @@ def read_response_body(payload: JsonObject) -> CreateResponse:
     """
     body = check(CreateResponse, payload)
     check_stop(body.stop)
+    for index, tool in enumerate(body.tools or ()):
+        _check_tool(tool, f"tools[{index}]")
     _check_choice(body.tool_choice)
     if body.text is not None and body.text.format is not None:
         wanted = check(_Format, body.text.format, "text.format")
@@ -284,6 +315,15 @@ def read_response_body(payload: JsonObject) -> CreateResponse:
     return body
 
 
+def _check_tool(tool: JsonObject, at: str) -> None:
+    kind = tool.get("type")
+    if kind is None:
+        raise missing(f"{at}.type")
+    if kind not in _TOOLS:
+        raise one_of([*_TOOLS], kind, f"{at}.type")
+    check(_TOOLS[kind], tool, at)
+
+
 def _check_choice(choice: object) -> None:
     if choice is None or choice in _CHOICES:
         return
@@ -292,8 +332,14 @@ def _check_choice(choice: object) -> None:
     if not isinstance(choice, dict):
         raise wrong_type("tool_choice", "one of a string or object", choice)
     if choice.get("type") == "allowed_tools":
-        check(_AllowedTools, choice, "tool_choice")
-    elif choice.get("type") == "function":
-        check(_AllowedTool, choice, "tool_choice")
+        for index, tool in enumerate(check(_AllowedTools, choice, "tool_choice").tools):
+            _check_allowed(tool, f"tool_choice.tools[{index}]")
+    elif choice.get("type") in _TOOLS:
+        _check_allowed(choice, "tool_choice")
     else:
-        raise one_of(("function", "allowed_tools"), choice.get("type"), "tool_choice.type")
+        raise one_of((*_TOOLS, "allowed_tools"), choice.get("type"), "tool_choice.type")
+
+
+def _check_allowed(tool: JsonObject, at: str) -> None:
+    if tool.get("type") != "file_search":
+        check(_AllowedTool, tool, at)

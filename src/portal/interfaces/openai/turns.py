@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from portal.core.agent import Agent, Turn
+from portal.core.collections import Collections
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Responses
+from portal.core.recall import file_search
 from portal.core.run import Run
 from portal.errors import BadRequest, NotFound
 from portal.interfaces.openai.items import copied, read_input
@@ -25,6 +27,7 @@ _NOT_ECHOED = frozenset(
         "previous_response_id",
         "conversation",
         "portal:branch",
+        "portal:again",
     }
 )
 DOORS: Mapping[str, str] = {"key": "responses", "session": "web", "local": "cli"}
@@ -33,18 +36,21 @@ DOORS: Mapping[str, str] = {"key": "responses", "session": "web", "local": "cli"
 class Turns:
     """Reads turns out of request bodies and starts them."""
 
-    def __init__(self, *, agent: Agent, responses: Responses) -> None:
+    def __init__(self, *, agent: Agent, responses: Responses, collections: Collections | None = None) -> None:
         self._agent = agent
         self._responses = responses
+        self._collections = collections
 
     async def read(self, payload: JsonObject, *, owner: str, door: str) -> tuple[CreateResponse, Turn]:
         """The checked body and its turn.
 
         Raises:
             BadRequest: naming the field at fault.
-            NotFound: a referenced item is not this owner's.
+            NotFound: a referenced item or vector store is not this owner's.
         """
         body = read_response_body(payload)
+        if door == "responses":  # a chat of ours goes on when a collection that it was asked of is deleted
+            await self._check_stores(payload, owner)
         turn = Turn(
             owner=owner,
             model=body.model,
@@ -54,10 +60,22 @@ class Turns:
             previous_response_id=body.previous_response_id,
             conversation_id=body.conversation_id,
             branch=payload.get("portal:branch") is True,
+            again=str(payload.get("portal:again") or ""),
             store=body.stored,
+            private=not body.stored,
             background=body.background is True,
         )
         return body, turn
+
+    async def _check_stores(self, payload: JsonObject, owner: str) -> None:
+        tool, collections = file_search(payload), self._collections
+        if tool is None or collections is None:
+            return
+        for store in tool["vector_store_ids"]:
+            try:
+                await collections.get(owner, store)
+            except NotFound as error:
+                raise NotFound(error.message, param="tools") from error
 
     async def _input(self, body: CreateResponse | CompactResponse, owner: str) -> list[Item]:
         if body.input is not None:

@@ -1,5 +1,6 @@
 """/portal/v1/approvals, /portal/v1/grants and /portal/v1/audit: what people are asked, allowed for longer, and did."""
 
+import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,12 +21,13 @@ from portal.interfaces.web.requests import Body, Limit, Who
 
 class Verdict(Body):
     """Yes or no. `extent` is how far a yes goes, `arguments` are run instead of those asked for, `answer` is the answer
-    to a question, or why not."""
+    to a question, or why not; `content` fills in the form of a tool server."""
 
     approve: bool
     extent: Extent = "once"
     arguments: JsonObject | None = None
     answer: Annotated[str, Field(max_length=100_000)] = ""
+    content: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,10 @@ def approval_routes(*, approvals: Approvals, deciding: Deciding) -> APIRouter:
 
     @router.post("/{approval_id}")
     async def decide_approval(who: Who, approval_id: str, body: Verdict) -> JsonObject:
-        decision = Decision(**body.model_dump(), by=who.owner, door=DOORS[who.kind])
+        said = body.model_dump(exclude={"content"})
+        if body.content is not None:
+            said["answer"] = json.dumps(body.content, ensure_ascii=False)
+        decision = Decision(**said, by=who.owner, door=DOORS[who.kind])
         response_id = await deciding.decide(who.owner, {approval_id: decision})
         decided = await approvals.get(who.owner, approval_id)
         return {"approval": views.approval(decided), "response_id": response_id}

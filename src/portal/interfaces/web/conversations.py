@@ -11,11 +11,12 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.ports import Conversations, Folders, Responses
-from portal.core.records import ConversationRecord, FolderRecord, TurnRecord
+from portal.core.records import ConversationRecord, Filters, FolderRecord, TurnRecord
 from portal.core.responses import resource
 from portal.errors import BadRequest
 from portal.interfaces.web import views
-from portal.interfaces.web.requests import Body, Limit, Who
+from portal.interfaces.web.ports import ConversationSearch
+from portal.interfaces.web.requests import Body, Limit, Moment, Who, stored
 
 Title = Annotated[str, Field(max_length=300)]
 Ids = Annotated[list[str], Field(min_length=1, max_length=1000)]
@@ -84,16 +85,26 @@ class _Views:
         return views.turn(record, live=live, last_seq=run.last_seq)
 
 
-def conversation_routes(*, conversations: Conversations, agent: Agent, bus: Bus) -> APIRouter:
+def conversation_routes(
+    *, conversations: Conversations, search: ConversationSearch, agent: Agent, bus: Bus
+) -> APIRouter:
     """Routes of single conversations and their list."""
     router = APIRouter(prefix="/portal/v1/conversations", tags=["conversations"])
     view = _Views(agent=agent)
 
     @router.get("")
     async def list_conversations(
-        who: Who, limit: Limit = 50, cursor: str | None = None, folder: str | None = None, q: str | None = None
+        who: Who,
+        limit: Limit = 50,
+        cursor: str | None = None,
+        folder: str | None = None,
+        q: str | None = None,
+        model: str | None = None,
+        since: Moment = None,
+        until: Moment = None,
     ) -> JsonObject:
-        found = await conversations.list(who.owner, limit=limit, cursor=cursor, folder_id=folder, query=q or None)
+        filters = Filters(folder_id=folder, model=model, since=stored(since), until=stored(until))
+        found = await search.find(who.owner, q or "", filters, limit=limit, cursor=cursor)
         return views.page(found, view.conversation)
 
     @router.post("", status_code=201)

@@ -101,22 +101,32 @@ def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
 
 def mcp_library_routes(*, servers: ToolServers) -> APIRouter:
     """Routes of what tool servers hold: resources and prompts."""
-    router = APIRouter(prefix="/portal/v1/mcp/servers/{name}", tags=["tool servers"])
+    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
 
-    @router.get("/resources")
+    @router.get("/library")
+    async def list_library(who: Who) -> JsonObject:
+        known = (one for one in servers.list() if one["status"] not in ("off", "wrong"))
+        held = [{"name": one["name"], "title": one["title"], **_held(one["about"])} for one in known]
+        return views.listing(one for one in held if one["resources"] or one["prompts"])
+
+    @router.get("/servers/{name}/resources")
     async def list_resources(who: Who, name: str) -> JsonObject:
         return views.listing(await servers.resources(name))
 
-    @router.get("/resource")
+    @router.get("/servers/{name}/resource")
     async def read_resource(who: Who, name: str, uri: Annotated[str, Field(max_length=4000)]) -> JsonObject:
         return views.listing(await servers.read(name, uri))
 
-    @router.get("/prompts")
+    @router.get("/servers/{name}/prompts")
     async def list_prompts(who: Who, name: str) -> JsonObject:
         return views.listing(await servers.prompts(name))
 
-    @router.post("/prompts/{prompt}")
+    @router.post("/servers/{name}/prompts/{prompt}")
     async def get_prompt(who: Who, name: str, prompt: str, body: PromptArguments) -> JsonObject:
         return await servers.prompt(name, prompt, body.arguments)
 
     return router
+
+
+def _held(about: JsonObject) -> JsonObject:
+    return {name: about.get(name) is True for name in ("resources", "prompts")}

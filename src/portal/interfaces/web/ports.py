@@ -1,11 +1,14 @@
 """What the page's routes need beside the core's ports; app.py hands them in."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from portal.core.approvals import Decision
 from portal.core.items import JsonObject
+from portal.core.memories import Kept, Memory, MemoryRecord, Switches, Wanted
 from portal.core.model import ModelInfo
+from portal.core.records import ConversationRecord, Filters, Page
 from portal.settings.mcp import ToolServerSettings
 from portal.settings.workspaces import WorkspaceSettings
 
@@ -96,6 +99,14 @@ class Tools(Protocol):
         memory and without waiting. Kinds are builtin, mcp, openapi and plugin."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillSource:
+    """Where skills come from: an uploaded archive, or a git repository."""
+
+    file_id: str = ""
+    url: str = ""
+
+
 class Skills(Protocol):
     """The skills of this installation."""
 
@@ -105,16 +116,72 @@ class Skills(Protocol):
     def get(self, name: str) -> JsonObject:
         """One, with its instructions and files. Raises NotFound."""
 
-    async def install(self, owner: str, file_id: str) -> Sequence[JsonObject]:
-        """Those in an uploaded zip or tar file, in place of installed ones of their names.
+    async def look(self, owner: str, source: SkillSource) -> Sequence[JsonObject]:
+        """Those in a source, as `get` shows one, and whether each `replaces` one; nothing is installed.
 
         Raises:
             NotFound: there is no such file of this owner.
-            BadRequest: it is no archive, holds no skill, or too much.
+            BadRequest: it cannot be reached or read, holds no skill, or too much.
         """
+
+    async def install(self, owner: str, source: SkillSource, names: Sequence[str]) -> Sequence[JsonObject]:
+        """Those of these names, or all, in place of installed ones of their names. Raises as `look`."""
 
     async def delete(self, name: str) -> None:
         """Remove an installed one. Raises NotFound, or Conflict for one in a folder of the settings."""
+
+
+class ConversationSearch(Protocol):
+    """Finds conversations by what was said in them."""
+
+    async def find(
+        self, owner: str, query: str, filters: Filters, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[ConversationRecord]:
+        """Those that have the words of the query, newest first, and behind the last of them those that say something
+        like it, best first; with an empty query all. Raises BadRequest for a cursor of another list."""
+
+
+class MemoryKeeper(Memory, Protocol):
+    """Memories as a person manages them. What names one raises NotFound; what changes one raises BadRequest for a text
+    that is empty or too long, and Conflict where the memory is another one by now."""
+
+    async def switch(self, owner: str, changes: Mapping[str, bool]) -> Switches:
+        """Turn parts of memory on or off; how they stand then."""
+
+    async def list(
+        self, owner: str, wanted: Wanted, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[MemoryRecord]:
+        """Newest first. Raises BadRequest for a cursor of another list."""
+
+    async def get(self, owner: str, ids: Sequence[str]) -> Sequence[MemoryRecord]:
+        """Those that are there, in the order asked for."""
+
+    async def history(self, owner: str, memory_id: str) -> Sequence[MemoryRecord]:
+        """It, then all that it superseded, newest first."""
+
+    async def edit(self, owner: str, memory_id: str, changes: Mapping[str, object]) -> MemoryRecord:
+        """Change text, kind, scope or happened_at; another wording makes the earlier one history."""
+
+    async def accept(self, owner: str, memory_id: str) -> Kept:
+        """Use a proposal from now on."""
+
+    async def merge(self, owner: str, ids: Sequence[str], text: str = "") -> MemoryRecord:
+        """Make one of several, which become its history; without a text of theirs, one after the other."""
+
+    async def take_over(self, owner: str, content: str, *, dry_run: bool) -> Sequence[JsonObject]:
+        """Keep what an export of memories holds; per entry {text, new}. Raises BadRequest for one that is none."""
+
+
+class Mind(Protocol):
+    """What remembers."""
+
+    @property
+    def keeper(self) -> MemoryKeeper:
+        """What is remembered."""
+
+    @property
+    def past(self) -> ConversationSearch:
+        """What was said."""
 
 
 class ManualSection(Protocol):

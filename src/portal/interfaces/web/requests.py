@@ -19,6 +19,13 @@ def caller(request: Request) -> Caller:
 
 Who = Annotated[Caller, Depends(caller)]
 Limit = Annotated[int, Field(ge=1, le=200)]
+Moment = Annotated[float | None, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+"""Unix seconds."""
+
+
+def stored(moment: float | None) -> int | None:
+    """As times are kept."""
+    return None if moment is None else round(moment * 1_000_000)
 
 
 class Body(BaseModel):

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
 from portal.core.items import JsonObject
+from portal.core.memories import MemoryRecord, Switches
 from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
@@ -33,7 +34,8 @@ def listing(data: Iterable[JsonObject]) -> JsonObject:
     return {"object": "list", "data": list(data), "has_more": False, "next": None}
 
 
-def _when(stored: int | None) -> float | None:
+def when(stored: int | None) -> float | None:
+    """Unix seconds."""
     return None if stored is None else stored / _MICROS
 
 
@@ -48,10 +50,11 @@ def conversation(record: ConversationRecord, *, running: str | None) -> JsonObje
         "folder_id": record.folder_id,
         "model": record.model,
         "head": record.head,
-        "created_at": _when(record.created_at),
-        "updated_at": _when(record.updated_at),
+        "created_at": when(record.created_at),
+        "updated_at": when(record.updated_at),
         "running": running,
         "snippet": record.snippet,
+        "alike": record.alike,
     }
 
 
@@ -87,7 +90,7 @@ def folder(record: FolderRecord) -> JsonObject:
         "instructions": record.instructions,
         "model": record.model,
         "file_ids": list(record.file_ids),
-        "created_at": _when(record.created_at),
+        "created_at": when(record.created_at),
     }
 
 
@@ -98,9 +101,9 @@ def credential(record: CredentialRecord) -> JsonObject:
         "object": f"portal.{record.kind}",
         "name": record.name,
         "hint": record.hint,
-        "created_at": _when(record.created_at),
-        "last_used_at": _when(record.last_used_at),
-        "expires_at": _when(record.expires_at),
+        "created_at": when(record.created_at),
+        "last_used_at": when(record.last_used_at),
+        "expires_at": when(record.expires_at),
     }
 
 
@@ -111,15 +114,26 @@ def user(record: UserRecord) -> JsonObject:
 
 def approval(record: ApprovalRecord) -> JsonObject:
     """A question to a person."""
-    times = {name: _when(getattr(record, name)) for name in ("created_at", "expires_at", "decided_at")}
+    times = {name: when(getattr(record, name)) for name in ("created_at", "expires_at", "decided_at")}
     return {"object": "portal.approval", **asdict(record), **times, "extents": list(record.extents)}
 
 
 def grant(record: GrantRecord) -> JsonObject:
     """A yes that goes further than one call."""
-    return {"object": "portal.grant", **asdict(record), "created_at": _when(record.created_at)}
+    return {"object": "portal.grant", **asdict(record), "created_at": when(record.created_at)}
 
 
 def audit(record: AuditRecord) -> JsonObject:
     """One line of the audit."""
-    return {"object": "portal.audit", **asdict(record), "at": _when(record.at)}
+    return {"object": "portal.audit", **asdict(record), "at": when(record.at)}
+
+
+def memory(record: MemoryRecord) -> JsonObject:
+    """A memory, or an earlier wording of one."""
+    times = {name: when(getattr(record, name)) for name in ("created_at", "changed_at", "happened_at")}
+    return {"object": "portal.memory", **asdict(record), **times}
+
+
+def switches(chosen: Switches) -> JsonObject:
+    """What memory may do."""
+    return {"object": "portal.memory.settings", **asdict(chosen)}
