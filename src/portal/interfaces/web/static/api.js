@@ -15,8 +15,8 @@ export class ApiError extends Error {
   }
 }
 
-const P = "/portal/v1";
-const path = encodeURIComponent;
+export const P = "/portal/v1";
+export const path = encodeURIComponent;
 
 /**
  * @param {string} url
@@ -51,7 +51,7 @@ async function refusal(response) {
  * @param {AbortSignal} [signal]
  * @returns {Promise<any>}
  */
-async function json(method, url, body, signal) {
+export async function json(method, url, body, signal) {
   const sent = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await call(url, { method, signal, ...sent });
   return response.status === 204 ? null : response.json();
@@ -61,7 +61,7 @@ async function json(method, url, body, signal) {
  * @param {string} url
  * @param {Record<string, string|number|null|undefined>} query  null and undefined are left out
  */
-function withQuery(url, query) {
+export function withQuery(url, query) {
   const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const text = new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
   return text ? `${url}?${text}` : url;
@@ -142,6 +142,8 @@ export const rate = (id, rating) => json("PUT", `${P}/responses/${path(id)}/feed
 // ---- Files ---------------------------------------------------------------------------------------------------
 /** @param {string} id */
 export const fileContent = (id) => `/v1/files/${path(id)}/content`;
+/** @param {string} id */
+export const removeFile = (id) => json("DELETE", `/v1/files/${path(id)}`);
 /** @param {string} id */
 export const fileInfo = (id) => json("GET", `/v1/files/${path(id)}`);
 

@@ -35,3 +35,6 @@ export function moment(seconds) {
   const today = date.toDateString() === new Date().toDateString();
   return new Intl.DateTimeFormat(locale(), today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
+
+/** @param {number} seconds  Unix time: its day */
+export const day = (seconds) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }).format(new Date(seconds * 1000));

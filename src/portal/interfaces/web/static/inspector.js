@@ -4,13 +4,17 @@ import { closeInspector } from "./state.js";
 import { t } from "./strings.js";
 import { Artefact } from "./inspectors/artefact.js";
 import { PaneHead } from "./dialogs.js";
+import { lazy } from "./lazy.js";
 import { Raw } from "./inspectors/raw.js";
 import { RouteDetails } from "./inspectors/route.js";
 import { Source } from "./inspectors/source.js";
 
+const Passage = lazy(async () => (await import("./inspectors/passage.js")).PassagePane);
+
 /** @type {Record<string, {title: () => string, body: any}>} */
 const KINDS = {
   artefact: { title: () => t("artefact.title"), body: Artefact },
+  passage: { title: () => t("source.title"), body: Passage },
   raw: { title: () => t("raw.title"), body: Raw },
   route: { title: () => t("route.title"), body: RouteDetails },
   source: { title: () => t("source.title"), body: Source },
@@ -19,7 +23,13 @@ const KINDS = {
 /** @param {{content: {kind: string} & Record<string, any>}} props */
 export function Inspector({ content }) {
   const { title, body } = KINDS[content.kind];
-  return html`<aside class="inspector" aria-label=${t("inspector.label")}>
+  /** @param {KeyboardEvent} event */
+  const escape = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], [role=menu]")) return;
+    event.preventDefault();
+    closeInspector();
+  };
+  return html`<aside class="inspector" aria-label=${t("inspector.label")} onKeyDown=${escape}>
     <${PaneHead} title=${title()} label=${t("inspector.close")} onClose=${closeInspector} />
     <div class="pane-body" tabindex="0"><${body} key=${content.kind + (content.id ?? "")} ...${content} /></div>
   </aside>`;

@@ -1,6 +1,7 @@
 // The only module that makes HTML from text: parsed, sanitised, then given its code blocks, math and safe links.
 import DOMPurify from "dompurify";
 import { hasDefinitions, htmlOf, lex, openFence, split } from "./markdown/blocks.js";
+import { linkMarks } from "./markdown/citations.js";
 import { codeFigure, growingCode } from "./markdown/code.js";
 import { typeset } from "./markdown/math.js";
 import { t } from "./strings.js";
@@ -12,13 +13,16 @@ const CLEAN = {
   RETURN_DOM_FRAGMENT: true,
 };
 
-/** @param {import("marked").Token[]} tokens @returns {DocumentFragment} */
-function fragment(tokens) {
+/** @typedef {(number: number) => {href: string, label: string}} LinkOf  where the number of a source leads */
+
+/** @param {import("marked").Token[]} tokens @param {LinkOf|null} [linkOf] @returns {DocumentFragment} */
+function fragment(tokens, linkOf = null) {
   const made = /** @type {DocumentFragment} */ (/** @type {unknown} */ (DOMPurify.sanitize(htmlOf(tokens), CLEAN)));
   for (const pre of made.querySelectorAll("pre")) pre.replaceWith(codeFigure(pre.textContent ?? "", pre.dataset.lang ?? ""));
   for (const table of made.querySelectorAll("table")) table.replaceWith(scrollable(table));
   for (const link of made.querySelectorAll("a")) tameLink(link);
   for (const image of made.querySelectorAll("img")) tameImage(image);
+  if (linkOf) linkMarks(made, linkOf);
   typeset(made);
   return made;
 }
@@ -40,7 +44,7 @@ const emptyCell = () => document.createElement("td");
 /** @param {HTMLAnchorElement} link */
 function tameLink(link) {
   const href = link.getAttribute("href") ?? "";
-  if (/^\/(?:manual|c|settings|models)(?:\/|$)/.test(href) || href.startsWith("#")) return;
+  if (/^\/(?:manual|c|documents|knowledge|memory|settings|models)(?:\/|$)/.test(href) || href.startsWith("#")) return;
   if (!/^(?:https?:|mailto:)/i.test(href)) return link.replaceWith(...link.childNodes);
   link.target = "_blank";
   link.rel = "noopener noreferrer";
@@ -77,6 +81,8 @@ export class MarkdownView {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
+    /** @type {LinkOf|null} */
+    this.linkOf = null;
     this.text = "";
     /** How much of the text is drawn for good. */
     this.settled = 0;
@@ -138,7 +144,7 @@ export class MarkdownView {
 
   finish() {
     this.fence = null;
-    this.replaceTail([...fragment(lex(this.text.slice(this.settled))).childNodes]);
+    this.replaceTail([...fragment(lex(this.text.slice(this.settled)), this.linkOf).childNodes]);
     this.settled = this.text.length;
     this.tail = [];
   }

@@ -18,7 +18,7 @@ const loaded = {};
 
 /** @param {string} kind */
 async function load(kind) {
-  const [module] = await Promise.all([KINDS[kind](), moreWords()]);
+  const [module] = await Promise.all([KINDS[kind](), moreWords(2)]);
   return (loaded[kind] ??= module.Overlay);
 }
 

@@ -6,10 +6,14 @@ const ROUTES = [
   [/^\/$/, "chat", []],
   [/^\/c\/([^/]+)$/, "chat", ["id"]],
   [/^\/folders\/([^/]+)$/, "folder", ["id"]],
+  [/^\/knowledge(?:\/([^/]+))?$/, "knowledge", ["id"]],
+  [/^\/documents\/([^/]+)$/, "document", ["id"]],
+  [/^\/memory$/, "memory", []],
   [/^\/models$/, "models", []],
   [/^\/workspaces(?:\/([^/]+))?$/, "workspaces", ["id"]],
   [/^\/approvals$/, "approvals", []],
   [/^\/tools$/, "tools", []],
+  [/^\/skills$/, "skills", []],
   [/^\/settings(?:\/([^/]+))?$/, "settings", ["section"]],
   [/^\/welcome$/, "welcome", []],
   [/^\/manual(?:\/([^/]+))?$/, "manual", ["id"]],
@@ -53,7 +57,8 @@ export const conversationPath = (id) => `/c/${encodeURIComponent(id)}`;
  */
 export function navigate(address, { replace = false } = {}) {
   const url = new URL(address, location.origin);
-  if (url.href !== location.href) history[replace ? "replaceState" : "pushState"](null, "", url);
+  if (url.href !== location.href && replace) history.replaceState(history.state, "", url);
+  else if (url.href !== location.href) history.pushState({ within: true }, "", url);
   arrive();
 }
 

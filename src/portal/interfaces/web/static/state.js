@@ -10,6 +10,7 @@ export * from "./state/attachments.js";
 export * from "./state/search.js";
 export * from "./state/organise.js";
 export * from "./state/approvals.js";
+export * from "./state/news.js";
 export * from "./state/rows.js";
 export * from "./state/changes.js";
 export * from "./state/engine.js";

@@ -4,7 +4,8 @@ import { en } from "./strings/en.js";
 
 /** @typedef {string | {zero?: string, one?: string, other: string}} Entry */
 /** @typedef {typeof import("./strings/en-late.js").late} Late */
-/** @typedef {keyof typeof en | keyof Late} Key */
+/** @typedef {typeof import("./strings/en-knowledge.js").knowledge} Knowledge */
+/** @typedef {keyof typeof en | keyof Late | keyof Knowledge} Key */
 
 /** Every language the page speaks, by its own name. English is always here; the others load when chosen. */
 export const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English", de: "Deutsch" });
@@ -12,6 +13,8 @@ export const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English",
 const LOAD = { en: async () => en, de: async () => (await import("./strings/de.js")).de };
 /** The words of what is not part of the first load. @type {Record<string, () => Promise<Record<string, Entry>>>} */
 const LATE = { en: async () => (await import("./strings/en-late.js")).late, de: async () => (await import("./strings/de-late.js")).late };
+/** The words of knowledge and memory. @type {Record<string, () => Promise<Record<string, Entry>>>} */
+const LAST = { en: async () => (await import("./strings/en-knowledge.js")).knowledge, de: async () => (await import("./strings/de-knowledge.js")).knowledge };
 
 /** @type {import("@preact/signals").Signal<{language: string, words: Record<string, Entry>}>} */
 const current = signal({ language: "en", words: en });
@@ -25,7 +28,8 @@ export function locale() {
 }
 
 let chosen = "en";
-let late = false;
+/** How many of these are there: the first load's own, those that are late, all. @type {1|2|3} */
+let stages = 1;
 /** The newest loading of words. @type {Promise<void>|null} */
 let speaking = null;
 
@@ -37,10 +41,10 @@ export async function setLanguage(wanted) {
   await speaking;
 }
 
-/** All words from now on: awaited before anything is shown that is not part of the first load. */
-export async function moreWords() {
-  if (!late) {
-    late = true;
+/** More words from now on: awaited before anything is shown that is not part of the first load. @param {2|3} [wanted]  2 is enough for what is fetched ahead */
+export async function moreWords(wanted = 3) {
+  if (stages < wanted) {
+    stages = wanted;
     speak(chosen);
   }
   await speaking;
@@ -61,7 +65,7 @@ function speak(choice) {
 
 /** @param {string} choice */
 async function wordsOf(choice) {
-  const wanted = [...new Set(["en", choice])].flatMap((each) => [LOAD[each](), ...(late ? [LATE[each]()] : [])]);
+  const wanted = [...new Set(["en", choice])].flatMap((each) => [LOAD, LATE, LAST].slice(0, stages).map((load) => load[each]()));
   return Object.assign({}, ...(await Promise.all(wanted)));
 }
 

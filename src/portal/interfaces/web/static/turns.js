@@ -12,15 +12,15 @@ export const newKey = () => `turn-${++made}`;
 
 /**
  * A turn that is being sent.
- * @param {{input: Item[], model: string, previous: string|null, siblings?: string[], stored?: boolean}} start
+ * @param {{input: Item[], model: string, previous: string|null, siblings?: string[], stored?: boolean, collections?: string[]}} start
  * @returns {Turn}
  */
-export function newTurn({ input, model, previous, siblings = [], stored = true }) {
+export function newTurn({ input, model, previous, siblings = [], stored = true, collections = [] }) {
   const now = Date.now();
   return {
     key: newKey(), id: null, status: "sending", model, input, output: [], previous, siblings, route: null, feedback: 0,
     lastSeq: -1, ms: null, usage: null, estimated: false, error: null, incomplete: null,
-    progress: { state: "sending", since: now }, thinking: {}, tools: {}, createdAt: now / 1000, stored, connection: "live",
+    progress: { state: "sending", since: now }, thinking: {}, tools: {}, createdAt: now / 1000, stored, connection: "live", collections,
   };
 }
 
@@ -38,7 +38,7 @@ export function storedTurn(view) {
     route: view.route, feedback: view.feedback, lastSeq: view.last_seq, ms: view.ms, usage: response.usage ?? null,
     estimated: view.estimated_usage, error: response.error ?? null, incomplete: response.incomplete_details?.reason ?? null,
     progress: running ? { state: response.status === "queued" ? "queued" : "working", since: response.created_at * 1000 } : null,
-    thinking: {}, tools: {}, createdAt: response.created_at, stored: true, connection: null,
+    thinking: {}, tools: {}, createdAt: response.created_at, stored: true, connection: null, collections: collectionsOf(response),
   };
 }
 
@@ -119,6 +119,7 @@ function adopt(turn, response, now) {
   turn.usage = response.usage ?? turn.usage;
   turn.estimated = Boolean(turn.usage?.["portal:estimated"]);
   turn.createdAt = response.created_at ?? turn.createdAt;
+  if (response.tools) turn.collections = collectionsOf(response);
   if (!turn.siblings.includes(response.id)) turn.siblings = [...turn.siblings, response.id];
   if (isRunning(turn)) {
     if (turn.progress?.state === "sending") turn.progress = { ...turn.progress, state: "working" };
@@ -127,6 +128,9 @@ function adopt(turn, response, now) {
   turn.output = response.output ?? turn.output;
   settle(turn, now);
 }
+
+/** The collections of documents that a request named. @param {any} response @returns {string[]} */
+const collectionsOf = (response) => (response.tools ?? []).find((/** @type {any} */ tool) => tool.type === "file_search")?.vector_store_ids ?? [];
 
 /** @param {Turn} turn @param {number} now */
 function settle(turn, now) {
@@ -197,6 +201,16 @@ export function gist(text) {
 export function textOf(item) {
   if (typeof item.content === "string") return item.content;
   return (item.content ?? []).map((/** @type {any} */ each) => each.text ?? each.refusal ?? "").join("");
+}
+
+/** What an item's text rests on; places count from the beginning of the whole text. @param {Item} item @returns {Record<string, any>[]} */
+export function annotationsOf(item) {
+  let before = 0;
+  return (Array.isArray(item.content) ? item.content : []).flatMap((part) => {
+    const from = before;
+    before += [...(part.text ?? part.refusal ?? "")].length;
+    return (part.annotations ?? []).map((/** @type {any} */ note) => (note.type === "file_citation" ? { ...note, index: note.index + from } : note));
+  });
 }
 
 /** What the model answered, as plain Markdown. @param {Turn} turn */

@@ -15,6 +15,7 @@
  *   incomplete: string|null, progress: Progress|null, thinking: Record<string, {from: number, to: number|null}>,
  *   tools: Record<string, {since: number, detail: string}>,
  *   createdAt: number, stored: boolean, connection: "live"|"retrying"|null,
+ *   collections: string[],
  * }} Turn  One turn as the page shows it; immutable, replaced on every change.
  * @typedef {{
  *   id: string, title: string, title_source: string, pinned: boolean, folder_id: string|null, model: string|null,
@@ -35,7 +36,7 @@
  * }} Attachment  A file in the composer: uploading until `id` or `error` is set.
  * @typedef {{
  *   title: string, description: string, task: string, persona: string, instructions: string, prefer: string[],
- *   strategy: string, parameters: Record<string, any>, tools: string[], knowledge: boolean, memory: boolean,
+ *   strategy: string, parameters: Record<string, any>, tools: string[], knowledge: boolean, collections: string[], memory: boolean,
  *   users: string[], max_output_tokens: number|null,
  * }} WorkspaceFields
  * @typedef {WorkspaceFields & {
@@ -49,16 +50,47 @@
  *   id: string, response_id: string, conversation_id: string|null, workspace: string, tool: string, toolset: string, risk: string,
  *   arguments: Record<string, any>, why: string, question: boolean, status: "pending"|"approved"|"denied"|"expired"|"used",
  *   created_at: number, expires_at: number, decided_at: number|null, answer: string, extents: string[], scope: string,
- * }} Approval  A question to a person.
- * @typedef {{approve: boolean, extent?: string, arguments?: Record<string, any>, answer?: string}} Verdict
+ *   call_id: string|null,
+ * }} Approval  A question to a person; with `call_id` that call waits for the answer.
+ * @typedef {{approve: boolean, extent?: string, arguments?: Record<string, any>, answer?: string, content?: Record<string, any>}} Verdict
  * @typedef {{id: string, tool: string, extent: string, value: string, created_at: number}} Grant
  * @typedef {{id: string, at: number, action: string, subject: string, detail: Record<string, any>}} AuditLine
  * @typedef {{name: string, title: string, description: string, risk: string, parameters: Record<string, any>}} Tool
  * @typedef {{name: string, title: string, kind: string, status: string, detail: string, tools: Tool[]}} Toolset
  * @typedef {{
+ *   name: string, description: string, licence: string, compatibility: string, allowed_tools: string, metadata: Record<string, string>,
+ *   folder: string, installed: boolean, trusted: boolean, instructions?: string, replaces?: boolean,
+ *   files?: {path: string, size: number, script: boolean}[],
+ * }} Skill
+ * @typedef {{
  *   name: string, kind?: string, title?: string, source: "settings"|"file"|"added", where?: string, detail: string, auth?: string, trusted?: boolean,
  *   status: "up"|"starting"|"down"|"asleep"|"off"|"wrong", tools: Tool[],
  * }} ToolServer
+ * @typedef {{in_progress: number, completed: number, failed: number, cancelled: number, total: number}} FileCounts
+ * @typedef {{id: string, name: string, description?: string, created_at: number, last_active_at: number, usage_bytes: number, file_counts: FileCounts}} Collection
+ * @typedef {{
+ *   file_id: string, collection: string, filename: string, status: "in_progress"|"completed"|"failed"|"cancelled", progress: number,
+ *   error: {code: string, message: string}|null, size: number, sha256: string, passages_count: number, attributes: Record<string, any>, place: string,
+ *   modified: number|null, created_at: number,
+ * }} KnowledgeDocument
+ * @typedef {{id: string, position: number, text: string, heading: string[], page: number|null, start: number, end: number}} Passage
+ * @typedef {Passage & {score: number, document: KnowledgeDocument}} PassageFound
+ * @typedef {{
+ *   id: string, collection: string, kind: "folder"|"url", place: string, error: string, files: number|null, left_out: number|null,
+ *   created_at: number, checked_at: number|null,
+ * }} PlaceFollowed
+ * @typedef {{
+ *   key: string, collection: string, file: File, name: string, path: string, state: "waiting"|"sending"|"adding"|"added"|"failed",
+ *   sent: number, id: string|null, error: string|null,
+ * }} Sending  A file on its way into a collection.
+ * @typedef {{
+ *   name: string, wanted: string, embedded: number, waiting: number, detail: string, choices: string[], suggested: string, available: boolean,
+ * }} Embedder  The one in use, the one that is being changed to, how many passages have its vectors and how many wait, and those there are.
+ * @typedef {{
+ *   id: string, kind: "fact"|"preference"|"episode", text: string, scope: string, source: string, created_at: number, changed_at: number,
+ *   happened_at: number|null, confidence: number, status: "active"|"proposed"|"superseded", superseded_by: string|null,
+ * }} Memory
+ * @typedef {{enabled: boolean, conversations: boolean, propose: boolean}} MemorySwitches
  * @typedef {{name: string, id: string|null, section: string|null, path: string, hash: string, query: URLSearchParams}} Route
  */
 export {};

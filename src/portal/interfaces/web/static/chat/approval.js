@@ -10,6 +10,7 @@ import { has, t } from "../strings.js";
 import { argumentsOf } from "../turns.js";
 import { ArgumentFields, Arguments, draftOf, readDraft } from "./arguments.js";
 import { Answering } from "./answering.js";
+import { Elicited } from "./elicited.js";
 
 /** @typedef {import("../types.js").Approval} Approval */
 /** @typedef {import("../types.js").Verdict} Verdict */
@@ -47,7 +48,9 @@ export function ApprovalCard({ approval }) {
     if (!(await decide(approval.id, verdict))) setBusy(false);
   };
   return html`<section class="approval" aria-labelledby=${id} aria-busy=${busy ? "true" : "false"}>
-    ${approval.question
+    ${approval.call_id && approval.question
+      ? html`<${Elicited} id=${id} approval=${approval} busy=${busy} say=${say} />`
+      : approval.question
       ? html`<${Answering} id=${id} approval=${approval} busy=${busy} say=${say} />`
       : html`<${Permission} id=${id} approval=${approval} busy=${busy} say=${say} />`}
     <p class="small muted">${t("approval.until", { time: moment(approval.expires_at) })}</p>
@@ -56,12 +59,13 @@ export function ApprovalCard({ approval }) {
 
 /** @param {{id: string, approval: Approval, busy: boolean, say: (verdict: Verdict) => void}} props */
 function Permission({ id, approval, busy, say }) {
-  const values = approval.arguments;
+  const aside = approval.call_id !== null;
+  const values = aside ? spoken(approval.arguments) : approval.arguments;
   const [draft, setDraft] = useState(/** @type {Record<string, string|boolean>|null} */ (null));
   const [reason, setReason] = useState(/** @type {string|null} */ (null));
   const { made, wrong } = draft ? readDraft(values, draft) : { made: null, wrong: null };
   const yes = (/** @type {string} */ extent) => say({ approve: true, extent, ...(made ? { arguments: made } : {}) });
-  return html`<h2 id=${id} class="row approval-head"><${Icon} name="shield" /><span class="grow">${t("approval.allow", { tool: approval.tool })}</span><${Risk} risk=${approval.risk} /></h2>
+  return html`<h2 id=${id} class="row approval-head"><${Icon} name="shield" /><span class="grow">${aside ? t("approval.sampling", { server: approval.toolset }) : t("approval.allow", { tool: approval.tool })}</span><${Risk} risk=${approval.risk} /></h2>
     <p class="small">${approval.why}</p>
     ${draft ? html`<${ArgumentFields} values=${values} draft=${draft} onChange=${setDraft} />` : html`<${Arguments} values=${values} />`}
     ${wrong && html`<p class="bad small" role="alert">${t("approval.wrong", { name: wrong })}</p>`}
@@ -71,8 +75,8 @@ function Permission({ id, approval, busy, say }) {
           <${Longer} approval=${approval} edited=${made !== null} disabled=${busy || wrong !== null} onPick=${yes} />
           <button type="button" class="button" disabled=${busy} onClick=${() => say({ approve: false })}>${t("approval.deny")}</button>
           <span class="grow"></span>
-          ${Object.keys(values).length > 0 && html`<button type="button" class="ghost" disabled=${busy} onClick=${() => setDraft(draft ? null : draftOf(values))}>${draft ? t("approval.asAsked") : t("approval.edit")}</button>`}
-          <button type="button" class="ghost" disabled=${busy} onClick=${() => setReason("")}>${t("approval.denyWhy")}</button>
+          ${!aside && Object.keys(values).length > 0 && html`<button type="button" class="ghost" disabled=${busy} onClick=${() => setDraft(draft ? null : draftOf(values))}>${draft ? t("approval.asAsked") : t("approval.edit")}</button>`}
+          ${!aside && html`<button type="button" class="ghost" disabled=${busy} onClick=${() => setReason("")}>${t("approval.denyWhy")}</button>`}
         </div>`
       : html`<form class="row wrap" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); say({ approve: false, answer: reason.trim() }); }}>
           <input class="input approval-reason" aria-label=${t("approval.reason")} placeholder=${t("approval.reason")} dir="auto" value=${reason}
@@ -81,6 +85,9 @@ function Permission({ id, approval, busy, say }) {
           <button type="button" class="ghost" onClick=${() => setReason(null)}>${t("common.cancel")}</button>
         </form>`}`;
 }
+
+/** What a server would have a model told, as lines to read. @param {Record<string, any>} asked */
+const spoken = ({ messages = [], ...rest }) => ({ ...rest, messages: messages.map((/** @type {any} */ each) => `${each.role}: ${each.text}`).join("\n") });
 
 /** How much further a yes can go. @param {{approval: Approval, edited: boolean, disabled: boolean, onPick: (extent: string) => void}} props */
 function Longer({ approval, edited, disabled, onPick }) {

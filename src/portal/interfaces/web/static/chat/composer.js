@@ -1,14 +1,19 @@
 // Where a question is written: grows with its text, keeps drafts, takes files, and says which model will answer.
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ask, attach, attachments, chat, chooseModel, findModel, nextModel, running, setEditing, stop, takeAttachments, turns } from "../state.js";
+import { ask, attach, attachments, chat, chooseModel, findModel, nextCollections, nextModel, running, setEditing, stop, takeAttachments, turns } from "../state.js";
 import { Icon } from "../icons.js";
 import { t } from "../strings.js";
 import { questionText } from "../turns.js";
 import { AttachmentStrip } from "./attachments.js";
 import { dropDraft, keepDraft, readDraft } from "./draft.js";
 import { fit } from "./fit.js";
+import { lazy } from "../lazy.js";
+import { mentionAt, replaced } from "./mention.js";
 import { ModelPicker } from "./picker.js";
+
+const Mentions = lazy(async () => (await import("./mentions.js")).Mentions);
+const CollectionPicker = lazy(async () => (await import("./collections.js")).CollectionPicker);
 
 export function Composer() {
   const { id } = chat.value;
@@ -23,8 +28,12 @@ export function Composer() {
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => focusWhereWelcome(field.current), [id]);
 
+  const [mention, setMention] = useState(/** @type {string|null} */ (null));
+  const steer = useRef(/** @type {((event: KeyboardEvent) => boolean)|null} */ (null));
+  const caret = () => field.current?.selectionStart ?? text.length;
   const write = (/** @type {string} */ next) => {
     setText(next);
+    setMention(mentionAt(next, caret()));
     if (!chat.value.temporary) keepDraft(id, next);
   };
   const uploading = attachments.value.some((file) => !file.id && !file.error);
@@ -35,13 +44,25 @@ export function Composer() {
     if (!ready) return;
     if (chat.value.temporary) dropDraft(id); // else kept until the server has it
     setText("");
+    setMention(null);
     ask(text.trim(), takeAttachments());
     field.current?.focus();
   };
   /** @param {KeyboardEvent} event */
   const keys = (event) => {
+    if (mention && !event.isComposing && steer.current?.(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
     else if (event.key === "ArrowUp" && !text && !running.value) editLast(event);
+  };
+  /** What was chosen takes the place of the mention. @param {string} chosen */
+  const put = (chosen) => {
+    const made = replaced(text, caret(), mention ?? "", chosen);
+    write(made.text);
+    requestAnimationFrame(() => {
+      field.current?.focus();
+      field.current?.setSelectionRange(made.caret, made.caret);
+      setMention(mentionAt(made.text, made.caret));
+    });
   };
   /** @param {ClipboardEvent} event */
   const pasted = (event) => {
@@ -51,6 +72,7 @@ export function Composer() {
     attach(files);
   };
   return html`<form class="composer" onSubmit=${send}>
+    ${mention && html`<${Mentions} mention=${mention} steer=${steer} put=${put} leave=${() => setMention(null)} />`}
     <div class="composer-box">
       <${AttachmentStrip} model=${findModel(nextModel())} />
       <textarea ref=${field} id="composer" rows="1" aria-label=${t("composer.label")} aria-describedby="composer-hint"
@@ -59,6 +81,7 @@ export function Composer() {
       <div class="composer-foot">
         <${AttachButton} />
         <${ModelPicker} class="ghost model-button" label=${t("model.choose")} value=${nextModel()} onPick=${chooseModel} onDone=${() => field.current?.focus()} />
+        <${DocumentsButton} />
         <span class="grow"></span>
         ${uploading && html`<span class="small muted clip" role="status">${t("composer.uploading")}</span>`}
         ${running.value
@@ -89,6 +112,21 @@ function editLast(event) {
   if (!last) return;
   event.preventDefault();
   setEditing(last.value.key);
+}
+
+/** Which collections of documents the next question is asked of. */
+function DocumentsButton() {
+  const anchor = useRef(/** @type {HTMLButtonElement|null} */ (null));
+  const [open, setOpen] = useState(false);
+  const n = nextCollections().length;
+  const label = t("composer.documents", { n });
+  const close = () => {
+    setOpen(false);
+    anchor.current?.focus();
+  };
+  return html`<button ref=${anchor} type="button" class=${n ? "ghost documents-button" : "ghost icon-only quiet"} aria-haspopup="dialog" aria-expanded=${open ? "true" : "false"} aria-pressed=${n ? "true" : undefined}
+      aria-label=${label} title=${label} onClick=${() => setOpen(!open)}><${Icon} name="library" />${n > 0 && html`<span>${n}</span>`}</button>
+    ${open && html`<${CollectionPicker} anchor=${anchor} close=${close} leave=${() => setOpen(false)} />`}`;
 }
 
 function AttachButton() {

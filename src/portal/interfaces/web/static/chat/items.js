@@ -1,14 +1,18 @@
 // The items of an answer: text, reasoning, and calls of tools that the client runs.
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { clock, watchClock } from "../state.js";
 import { Icon } from "../icons.js";
 import { t } from "../strings.js";
 import { isPlan } from "../plans.js";
-import { textOf } from "../turns.js";
+import { annotationsOf, textOf } from "../turns.js";
+import { isFile } from "../markdown/citations.js";
 import { CodeBlock } from "./code.js";
 import { Markdown } from "./markdown.js";
 import { Asked } from "./approval.js";
+import { CitedText } from "./cited.js";
+import { FileSearch } from "./found.js";
+import { Recalled } from "./recalled.js";
 import { Plan } from "./plan.js";
 import { RunCall } from "./tool.js";
 
@@ -17,17 +21,24 @@ import { RunCall } from "./tool.js";
 
 /** @param {{item: Item, going: boolean, span?: Span, turn: import("../types.js").Turn}} props */
 export function OutputItem({ item, going, span, turn }) {
-  if (item.type === "message") {
-    const text = textOf(item);
-    return text && html`<${Markdown} text=${text} done=${!going || item.status === "completed"} />`;
-  }
+  if (item.type === "message") return html`<${Said} item=${item} done=${!going || item.status === "completed"} />`;
   if (item.type === "reasoning") return html`<${Reasoning} item=${item} going=${going} span=${span} />`;
   if (isPlan(item)) return html`<${Plan} item=${item} turn=${turn} />`;
   if (item.type === "mcp_call") return html`<${RunCall} item=${item} turn=${turn} />`;
   if (item.type === "mcp_approval_request") return html`<${Asked} item=${item} />`;
+  if (item.type === "file_search_call") return html`<${FileSearch} item=${item} />`;
+  if (item.type === "portal:memory") return html`<${Recalled} item=${item} />`;
   if (item.type === "function_call") return html`<${ToolCall} item=${item} />`;
   if (item.type === "compaction") return html`<p class="muted small">${t("turn.compacted")}</p>`;
   return html`<p class="muted small">${t("turn.unsupported", { type: item.type })}</p>`;
+}
+
+/** @param {{item: Item, done: boolean}} props */
+function Said({ item, done }) {
+  const text = textOf(item);
+  const annotations = useMemo(() => annotationsOf(item), [item]);
+  if (done && annotations.some(isFile)) return html`<${CitedText} text=${text} annotations=${annotations} />`;
+  return text && html`<${Markdown} text=${text} done=${done} />`;
 }
 
 /** @param {{item: Item, going: boolean, span?: Span}} props */

@@ -3,14 +3,15 @@ import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { MarkdownView } from "../markdown.js";
 
-/** @param {{text: string, done: boolean}} props */
-export function Markdown({ text, done }) {
+/** @param {{text: string, done: boolean, linkOf?: import("../markdown.js").LinkOf|null}} props  `linkOf` once the text is done */
+export function Markdown({ text, done, linkOf = null }) {
   const element = useRef(/** @type {HTMLDivElement|null} */ (null));
   const view = useRef(/** @type {MarkdownView|null} */ (null));
   const pace = useRef({ next: 0, timer: 0 });
   useLayoutEffect(() => {
     if (!element.current) return;
     view.current ??= new MarkdownView(element.current);
+    view.current.linkOf = linkOf;
     clearTimeout(pace.current.timer);
     const now = performance.now();
     if (done || now >= pace.current.next) draw(view.current, text, done, pace.current);

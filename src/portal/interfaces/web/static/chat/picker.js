@@ -46,13 +46,15 @@ export function ModelPicker({ label, value, onPick, class: className = "button",
 
 /** @param {{anchor: {current: HTMLElement|null}, value: string|null, pick: (id: string) => void, close: () => void, leave: () => void}} props */
 function List({ anchor, value, pick, close, leave }) {
-  const [filter, setFilter] = useState("");
   const box = useRef(/** @type {HTMLDivElement|null} */ (null));
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = choices().filter((choice) => words.every((word) => describe(choice).includes(word)));
-  const [at, setAt] = useState(/** @type {number|null} */ (null)); // null until the person moves: the nearest by name
-  const near = (/** @type {Choice} */ { id }) => (words.length ? words.every((word) => id.toLowerCase().includes(word)) : id === value);
-  const current = Math.min(at ?? Math.max(0, found.findIndex(near)), found.length - 1);
+  const now = useRef({ filter: "", at: /** @type {number|null} */ (null) }); // keys come faster than what they change is drawn
+  const [, draw] = useState(0);
+  const change = (/** @type {Partial<{filter: string, at: number|null}>} */ made) => {
+    Object.assign(now.current, made);
+    draw((times) => times + 1);
+  };
+  const look = () => looked(now.current.filter, now.current.at, value);
+  const { found, current } = look();
   useLayoutEffect(() => {
     if (!box.current || !anchor.current) return;
     box.current.showPopover();
@@ -63,6 +65,8 @@ function List({ anchor, value, pick, close, leave }) {
   useEffect(() => closeOutside([box, anchor], leave), []);
   /** @param {KeyboardEvent} event */
   const keys = (event) => {
+    const { found, current } = look();
+    const setAt = (/** @type {number} */ at) => change({ at });
     if (event.key === "Escape") close();
     else if (event.key === "Enter" && found[current]) pick(found[current].id);
     else if (event.key === "ArrowDown") setAt((current + 1) % found.length);
@@ -74,16 +78,27 @@ function List({ anchor, value, pick, close, leave }) {
   return html`<div ref=${box} class="menu picker" popover="manual" role="dialog" aria-label=${t("model.choose")} onKeyDown=${keys}>
     <input class="input" type="text" role="combobox" aria-expanded="true" aria-controls="model-list" aria-autocomplete="list"
       aria-activedescendant=${found[current] ? `model-${current}` : undefined} aria-label=${t("model.find")} placeholder=${t("model.find")}
-      autocomplete="off" value=${filter} onInput=${(/** @type {any} */ event) => { setFilter(event.target.value); setAt(null); }} />
+      autocomplete="off" value=${now.current.filter} onInput=${(/** @type {any} */ event) => change({ filter: event.target.value, at: null })} />
     ${found.length === 0 && html`<p class="menu-note small muted">${t("model.none")}</p>`}
     <div id="model-list" role="listbox" aria-label=${t("model.label")} class="picker-list">
       ${/** @type {const} */ (["workspaces", "models"]).map((group) => found.some((choice) => choice.group === group) && html`<div key=${group} role="group" aria-labelledby=${`picker-${group}`}>
         <div id=${`picker-${group}`} class="picker-group small muted">${t(group === "models" ? "models.title" : "workspaces.title")}</div>
         ${found.map((choice, index) => choice.group === group && html`<${Option} key=${choice.id} id=${`model-${index}`} choice=${choice} active=${index === current}
-          chosen=${choice.id === value} pick=${pick} hover=${() => setAt(index)} />`)}</div>`)}
+          chosen=${choice.id === value} pick=${pick} hover=${() => change({ at: index })} />`)}</div>`)}
     </div>
     <hr /><a class="ghost picker-more" href="/models" onClick=${leave}><${Icon} name="model" />${t("model.manage")}</a>
   </div>`;
+}
+
+/**
+ * What fits a text, and which of it is chosen: where the person went, else the nearest by name.
+ * @param {string} filter @param {number|null} at @param {string|null} value
+ */
+function looked(filter, at, value) {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = choices().filter((choice) => words.every((word) => describe(choice).includes(word)));
+  const near = (/** @type {Choice} */ { id }) => (words.length ? words.every((word) => id.toLowerCase().includes(word)) : id === value);
+  return { found, current: Math.min(at ?? Math.max(0, found.findIndex(near)), found.length - 1) };
 }
 
 /** @param {{id: string, choice: Choice, active: boolean, chosen: boolean, pick: (id: string) => void, hover: () => void}} props */

@@ -2,11 +2,12 @@
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import * as api from "../api.js";
-import { approvalOf, clock, watchClock } from "../state.js";
+import { approvalOf, clock, pendingApprovals, watchClock } from "../state.js";
 import { bytes, duration } from "../format.js";
 import { Icon } from "../icons.js";
 import { t } from "../strings.js";
 import { argumentsOf, callState, gist } from "../turns.js";
+import { ApprovalCard } from "./approval.js";
 import { Arguments } from "./arguments.js";
 
 /** @typedef {import("../types.js").Item} Item */
@@ -27,6 +28,7 @@ export function RunCall({ item, turn }) {
         ${told && html`<span class="call-state">${told}</span>`}<${Icon} name="chevron" /></summary>
       <div class="fold-body column"><${Inside} item=${item} /></div>
     </details>
+    ${state === "running" && pendingApprovals.value.filter((each) => each.call_id === item.id).map((each) => html`<${ApprovalCard} key=${each.id} approval=${each} />`)}
     <${Files} files=${item["portal:files"] ?? []} />
   </div>`;
 }

@@ -23,7 +23,7 @@ const silent = ({ source, status, models: count }) => source === "found" && stat
 const refuses = ({ status, error }) => status !== "up" && /\banswered 40[13]\b/.test(error ?? "");
 
 /** What is part of Portal is only worth a line once it has models. @param {BackendView} backend */
-const visible = (backend) => backend.kind !== "guide" && (backend.kind !== "embedded" || backend.models > 0);
+const visible = (backend) => !["guide", "embedder"].includes(backend.kind) && (backend.kind !== "embedded" || backend.models > 0);
 
 /** @param {{backend: BackendView}} props */
 export function Backend({ backend }) {

@@ -38,7 +38,8 @@ export function Overlay({ onClose }) {
     const count = Math.max(options.length, 1);
     /** @type {Record<string, number>} */
     const moves = { ArrowDown: (current + 1) % count, ArrowUp: (current - 1 + count) % count, PageDown: Math.min(current + 8, count - 1), PageUp: Math.max(current - 8, 0) };
-    if (event.key === "Enter" && !event.isComposing) run(options[current]);
+    const typed = field.current?.value ?? text; // may be newer than what is drawn
+    if (event.key === "Enter" && !event.isComposing) run(typed === text ? options[current] : matching(all, typed)[0]);
     else if (event.key in moves) setAt(moves[event.key]);
     else return;
     event.preventDefault();

@@ -5,6 +5,7 @@ import { chat, catchUp, forgetChat, renameChat } from "./chat.js";
 import { dropConversations, keepConversation, loadConversations, loadFolders } from "./conversations.js";
 import { approvalChanged, loadApprovals, toolsChanged } from "./approvals.js";
 import { loadModels } from "./models.js";
+import { knowledgeChanged, memoryChanged } from "./news.js";
 import { loadWorkspaces } from "./workspaces.js";
 import { loadSession, session, signedOut } from "./session.js";
 import { pause } from "../wait.js";
@@ -28,6 +29,9 @@ const HANDLERS = {
   "approvals.changed": approvalChanged,
   "grants.changed": toolsChanged,
   "tools.changed": toolsChanged,
+  "knowledge.changed": knowledgeChanged,
+  "embedder.changed": knowledgeChanged,
+  "memory.changed": memoryChanged,
   "pull.progress": (event) => (progressById.value = { ...progressById.value, [event.id]: event }),
   "embedded.progress": (event) => (progressById.value = { ...progressById.value, embedded: event }),
 };
@@ -113,6 +117,8 @@ async function reload() {
   try {
     await Promise.all([loadConversations(), loadFolders(), loadModels(), loadWorkspaces(), loadApprovals(), session.value === "away" ? loadSession() : null, catchUp()]);
     online.value = true;
+    knowledgeChanged({});
+    memoryChanged({});
   } catch (error) {
     if (!(error instanceof api.ApiError)) throw error;
     lost(error);

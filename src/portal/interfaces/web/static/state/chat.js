@@ -10,13 +10,13 @@ import { keepConversation } from "./conversations.js";
 /**
  * @typedef {{
  *   id: string|null, status: "new"|"loading"|"ready"|"missing"|"broken", title: string, model: string|null,
- *   folder: string|null, temporary: boolean,
+ *   folder: string|null, temporary: boolean, collections: string[]|null,
  * }} Chat
  */
 
 const PAGE = 30;
 /** @returns {Chat} */
-const blank = () => ({ id: null, status: "new", title: "", model: null, folder: null, temporary: false });
+const blank = () => ({ id: null, status: "new", title: "", model: null, folder: null, temporary: false, collections: null });
 
 /** @type {import("@preact/signals").Signal<Chat>} */
 export const chat = signal(blank());

@@ -24,6 +24,11 @@ export function nextModel() {
   return wanted && (!modelsLoaded.value || findModel(wanted)) ? wanted : defaultModel.value;
 }
 
+/** The collections that the next question is asked of; none leaves it to the workspace. @returns {string[]} */
+export const nextCollections = () => chat.value.collections ?? turns.value.at(-1)?.peek().collections ?? [];
+/** @param {string[]} collections */
+export const chooseCollections = (collections) => changeChat({ collections });
+
 /** The same, waiting for the models if need be. */
 async function settledModel() {
   if (nextModel() === null) await loadModels();
@@ -66,7 +71,7 @@ export async function editQuestion(turn, text) {
   await branch(turn, input, nextModel());
 }
 
-/** Answer again, as a new branch beside the old one. @param {import("./chat.js").TurnSignal} turn @param {string} [model] */
+/** Answer again, as a new branch beside the old one; what ran after a person's decision is not run again. @param {import("./chat.js").TurnSignal} turn @param {string} [model] */
 export async function regenerate(turn, model) {
   await branch(turn, turn.value.input.map(resendable), model ?? nextModel());
 }
@@ -75,14 +80,17 @@ export async function regenerate(turn, model) {
 async function branch(turn, input, model) {
   const { previous, siblings, id } = turn.value;
   const index = turns.value.indexOf(turn);
+  const again = goesOn(turn.value) ? id : null;
   if (id === null) return send({ input, model, previous, index, siblings, branching: siblings.length > 0 });
-  await send({ input, model, previous, index, siblings: siblings.length ? siblings : [id], branching: true });
+  await send({ input, model, previous, index, siblings: siblings.length ? siblings : [id], branching: true, again });
 }
 
-/** @param {{input: Item[], model: string|null, previous: string|null, index: number, siblings?: string[], branching?: boolean}} what */
-async function send({ input, model: wanted, previous, index, siblings, branching = false }) {
+/** @param {{input: Item[], model: string|null, previous: string|null, index: number, siblings?: string[], branching?: boolean, again?: string|null}} what */
+async function send({ input, model: wanted, previous, index, siblings, branching = false, again = null }) {
   const { temporary } = chat.value;
-  const turn = signal(newTurn({ input, model: wanted ?? "", previous, siblings: temporary ? [] : siblings, stored: !temporary }));
+  const collections = nextCollections();
+  const tools = collections.length ? { tools: [{ type: "file_search", vector_store_ids: collections }] } : {};
+  const turn = signal(newTurn({ input, model: wanted ?? "", previous, siblings: temporary ? [] : siblings, stored: !temporary, collections }));
   const before = turns.value.slice(0, index);
   batch(() => {
     turns.value = [...before, turn];
@@ -90,10 +98,10 @@ async function send({ input, model: wanted, previous, index, siblings, branching
   });
   await follow(turn, async function* (signal) {
     const model = wanted ?? (await settledModel());
-    if (temporary) return yield* api.respond({ model, truncation: "auto", store: false, input: [...before.flatMap(flat), ...input] }, signal);
+    if (temporary) return yield* api.respond({ model, truncation: "auto", store: false, ...tools, input: [...before.flatMap(flat), ...input] }, signal);
     const conversation = await ensureConversation(model);
-    const place = previous ? { previous_response_id: previous } : branching ? { previous_response_id: null, "portal:branch": true } : {};
-    for await (const event of api.respond({ model, truncation: "auto", input, conversation, background: true, store: true, ...place }, signal)) {
+    const place = previous ? { previous_response_id: previous, ...(again ? { "portal:again": again } : {}) } : branching ? { previous_response_id: null, "portal:branch": true } : {};
+    for await (const event of api.respond({ model, truncation: "auto", input, conversation, background: true, store: true, ...tools, ...place }, signal)) {
       if (event.response) settleDraft(conversation, questionText(turn.value));
       yield event;
     }
@@ -155,4 +163,4 @@ export async function rateTurn(turn, rating) {
 }
 
 /** A question can be edited and an answer made again once nothing runs. @param {import("../types.js").Turn} turn */
-export const canBranch = (turn) => !isRunning(turn) && !running.value && !goesOn(turn);
+export const canBranch = (turn) => !isRunning(turn) && !running.value;

@@ -32,6 +32,11 @@ export const approvals = {
   "approval.allowed": "Sie haben {tool} erlaubt.",
   "approval.denied": "Sie haben {tool} abgelehnt.",
   "approval.expired": "{tool} wurde nicht rechtzeitig beantwortet, das zählt als Nein.",
+  "approval.sampling": "Darf ein Modell {server} antworten?",
+  "approval.serverAsks": "Der Werkzeugserver {server} fragt Sie",
+  "approval.address": "Sie sollen {host} öffnen. Kein Modell erfährt diese Adresse.",
+  "approval.opened": "Ich war dort",
+  "approval.choose": "Bitte wählen",
 
   "extent.once": "Einmal",
   "extent.conversation": "In diesem Gespräch",

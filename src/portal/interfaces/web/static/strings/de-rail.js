@@ -105,6 +105,8 @@ export const rail = {
   "approvals.title": "Freigaben",
   "approvals.waiting": { one: "{n} Frage wartet", other: "{n} Fragen warten" },
   "tools.short": "Werkzeuge",
+  "knowledge.title": "Wissen",
+  "memory.title": "Gedächtnis",
   "models.title": "Modelle",
   "manual.title": "Handbuch",
   "workspaces.title": "Arbeitsbereiche",

@@ -32,6 +32,11 @@ export const approvals = {
   "approval.allowed": "You allowed {tool}.",
   "approval.denied": "You said no to {tool}.",
   "approval.expired": "{tool} was not answered in time, which counts as no.",
+  "approval.sampling": "May a model answer {server}?",
+  "approval.serverAsks": "The tool server {server} asks you",
+  "approval.address": "It wants you to go to {host}. Portal tells no model of this address.",
+  "approval.opened": "I have been there",
+  "approval.choose": "Choose",
 
   "extent.once": "Once",
   "extent.conversation": "In this conversation",

@@ -104,6 +104,8 @@ export const rail = {
   "approvals.title": "Approvals",
   "approvals.waiting": { one: "{n} question waits", other: "{n} questions wait" },
   "tools.short": "Tools",
+  "knowledge.title": "Knowledge",
+  "memory.title": "Memory",
   "models.title": "Models",
   "manual.title": "Manual",
   "workspaces.title": "Workspaces",

@@ -51,6 +51,8 @@ function Folders({ icons = false }) {
   /** @type {[string, string, string, string][]} */
   const places = [
     ["/workspaces", "workspaces", "workspace", t("workspaces.short")],
+    ["/knowledge", "knowledge", "library", t("knowledge.title")],
+    ["/memory", "memory", "memory", t("memory.title")],
     ["/models", "models", "model", t("models.title")],
     ["/approvals", "approvals", "shield", t("approvals.title")],
     ["/tools", "tools", "tool", t("tools.short")],

@@ -27,6 +27,7 @@ export function View() {
       ${data && !data.toolsets.length && html`<p class="notice"><${Icon} name="info" /><span class="grow">${t("tools.none")}</span></p>`}
       ${data?.toolsets.map((each) => html`<${Family} key=${each.name} toolset=${each} />`)}
       <${ToolServers} />
+      <p class="notice"><${Icon} name="bulb" /><span class="grow">${t("skills.about")}</span><a class="button" href="/skills">${t("skills.title")}</a></p>
       <${Grants} />
       <${Audit} />
     </div></div>`;
@@ -35,7 +36,7 @@ export function View() {
 /** @param {{toolset: Toolset}} props */
 function Family({ toolset }) {
   const { name, title, kind, status, detail, tools } = toolset;
-  const down = status !== "ready" && status !== "up";
+  const down = status === "down";
   return html`<section class="column" aria-labelledby=${`toolset-${name}`}>
     <div><h2 id=${`toolset-${name}`} class="row wrap"><span dir="auto">${title || name}</span>
         ${kind !== "builtin" && html`<span class="tag">${kindWords(kind)}</span>`}${down && html`<span class="status is-down">${status}</span>`}</h2>

@@ -9,6 +9,7 @@ import { Bar } from "../layout.js";
 import { Icon } from "../icons.js";
 import { Menu } from "../menu.js";
 import { Behaviour, Limits, Names, Who } from "./fields.js";
+import { Recalls } from "./recalls.js";
 import { Preferred } from "./preferred.js";
 import { TryOut } from "./trial.js";
 import { wrong } from "./wrong.js";
@@ -19,7 +20,7 @@ const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 /** @type {Omit<Fields, "users">} */
 const EMPTY = {
   title: "", description: "", task: "", persona: "", instructions: "", prefer: [], strategy: "auto", parameters: {}, tools: [],
-  knowledge: true, memory: true, max_output_tokens: null,
+  knowledge: true, collections: [], memory: true, max_output_tokens: null,
 };
 
 /** @param {string} title */
@@ -73,6 +74,7 @@ function Editor({ workspace, initial }) {
         <${Names} fields=${fields} change=${change} name=${name} setName=${workspace ? null : setNamed} />
         <${Behaviour} fields=${fields} change=${change} />
         <${Preferred} prefer=${fields.prefer} onChange=${(/** @type {string[]} */ prefer) => change({ prefer })} />
+        <${Recalls} fields=${fields} change=${change} />
         <${Limits} fields=${fields} change=${change} />
         <${Who} users=${fields.users} onChange=${(/** @type {string[]} */ users) => change({ users })} />
         <div class="workspace-save">

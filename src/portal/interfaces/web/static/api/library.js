@@ -1,0 +1,18 @@
+// Calls about what tool servers hold: resources to read, prompts to begin with.
+import { json, P, path } from "../api.js";
+
+/** @typedef {{name: string, title: string, resources: boolean, prompts: boolean}} Holder */
+/** @typedef {{uri?: string, name: string, title?: string, description?: string, mimeType?: string, arguments?: {name: string, required?: boolean}[]}} Held */
+
+/** @param {string} server */
+const at = (server) => `${P}/mcp/servers/${path(server)}`;
+/** Servers that hold something. @returns {Promise<{data: Holder[]}>} */
+export const library = () => json("GET", `${P}/mcp/library`);
+/** @param {string} server @returns {Promise<{data: Held[]}>} */
+export const resources = (server) => json("GET", `${at(server)}/resources`);
+/** @param {string} server @returns {Promise<{data: Held[]}>} */
+export const prompts = (server) => json("GET", `${at(server)}/prompts`);
+/** @param {string} server @param {string} uri @returns {Promise<{data: {uri: string, mimeType?: string, text?: string, blob?: string}[]}>} */
+export const resource = (server, uri) => json("GET", `${at(server)}/resource?uri=${path(uri)}`);
+/** @param {string} server @param {string} name @returns {Promise<{messages: any[]}>} */
+export const prompt = (server, name) => json("POST", `${at(server)}/prompts/${path(name)}`, { arguments: {} });

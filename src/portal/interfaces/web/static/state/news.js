@@ -1,0 +1,12 @@
+// That something changed which only its own view shows: those views look again.
+import { signal } from "@preact/signals";
+
+/** The newest event about collections and documents. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const knowledgeNews = signal({});
+/** The newest event about memories. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const memoryNews = signal({});
+
+/** @param {Record<string, any>} event */
+export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
+/** @param {Record<string, any>} event */
+export const memoryChanged = (event) => void (memoryNews.value = event);
