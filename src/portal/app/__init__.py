@@ -8,24 +8,33 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from portal.app.agent import Brain, open_agent
-from portal.app.approving import approving, expire_forever, go_on_forever
+from portal.app.answering import answering
+from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.housekeeping import keep_house
+from portal.app.knowledge import Finding, finding_in, open_knowledge
+from portal.app.memory import Mind, open_memory
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
+from portal.backends.embedder import EmbedderBackend
 from portal.backends.engine import Engine
+from portal.backends.guide import GuideBackend
 from portal.backends.kinds import create_backend, server_kinds
 from portal.backends.manual import packaged_manual
 from portal.backends.presets import presets
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.clock import micros
 from portal.core.completion import Completions
 from portal.core.gate import Patience
+from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.tool_ports import Toolset
-from portal.errors import StorageError
+from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.knowledge import minilm
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
+from portal.memory.keeper import Keeper
 from portal.observability.metrics import Metrics
 from portal.routing.catalogue import Catalogue
 from portal.routing.classifier import packaged_classifier
@@ -46,9 +55,6 @@ from portal.storage.open import Storage, open_storage
 
 log = logging.getLogger(__name__)
 
-_HOUSEKEEPING_SECONDS = 6 * 3600.0
-_DAY_MICROS = 86_400 * 1_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
@@ -63,6 +69,7 @@ class Portal:
     router: Router
     servers: ModelServers
     agent: Agent
+    memory: Keeper
     bus: Bus
     asgi: App
 
@@ -74,11 +81,15 @@ class Portal:
 
 @asynccontextmanager
 async def open_portal(
-    settings: Settings, *, backends: Sequence[Backend] | None = None, toolsets: Sequence[Toolset] | None = None
+    settings: Settings,
+    *,
+    backends: Sequence[Backend] | None = None,
+    toolsets: Sequence[Toolset] | None = None,
+    embedder: Callable[[], Embedder | None] = packaged_embedder,
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
 
-    `backends` replaces those of settings and discovery, `toolsets` built-in ones, for tests. Waits for no model server.
+    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, and `embedder` embeds.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -90,14 +101,18 @@ async def open_portal(
         await storage.database.own()
         bus = Bus()
         registry = _registry(settings, bus, stack)
-        usage = _usage(storage, registry)
-        storage = replace(storage, usage=usage)
+        storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await _routing(settings, storage, registry, completions, bus)
-        servers = await _servers(settings, storage, registry, router, backends)
-        tool_servers = await _tool_servers(settings, storage, bus, stack)
-        tools = _tools(settings, storage, bus, tool_servers, toolsets)
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack)
+        servers = await _servers(settings, storage, registry, router, backends, own := embedder())
+        tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
+        choice = await open_embedding(settings, storage, router, bus, own, stack)
+        finding = finding_in(settings, storage, router, choice.current)
+        mind = await _memory(settings, storage, router, completions, bus, finding, stack)
+        tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
+        recalls, learning = [finding.recall, mind.recall], mind.proposals
+        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning)
+        knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
         token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
@@ -114,25 +129,35 @@ async def open_portal(
             responses=storage.responses,
             conversations=storage.conversations,
             folders=storage.folders,
-            files=storage.files,
+            files=knowledge.files,
+            library=knowledge.library,
             users=storage.users,
             usage=usage,
             bus=bus,
             approving=approving(storage, brain),
             skills=_skills(settings, storage, bus),
+            compares=finding.compares,
+            mind=mind,
         )
-        yield Portal(
-            settings=settings,
-            storage=storage,
-            credentials=credentials,
-            local_token=token,
-            models=registry,
-            router=router,
-            servers=servers,
-            agent=brain.agent,
-            bus=bus,
-            asgi=application(parts),
-        )
+        yield _opened(parts, storage, registry, router, servers, mind, token)
+
+
+def _opened(
+    parts: Parts, storage: Storage, registry: Registry, router: Router, servers: ModelServers, mind: Mind, token: str
+) -> Portal:
+    return Portal(
+        settings=parts.settings,
+        storage=storage,
+        credentials=parts.credentials,
+        local_token=token,
+        models=registry,
+        router=router,
+        servers=servers,
+        agent=parts.agent,
+        memory=mind.keeper,
+        bus=parts.bus,
+        asgi=application(parts),
+    )
 
 
 def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
@@ -157,7 +182,12 @@ def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:
 
 
 async def _servers(
-    settings: Settings, storage: Storage, registry: Registry, router: Router, given: Sequence[Backend] | None
+    settings: Settings,
+    storage: Storage,
+    registry: Registry,
+    router: Router,
+    given: Sequence[Backend] | None,
+    own: Embedder | None,
 ) -> ModelServers:
     servers = ModelServers(
         registry=registry,
@@ -168,7 +198,7 @@ async def _servers(
         key_values=storage.key_values,
         secrets=SecretFile(settings.data_dir / "secrets.json"),
     )
-    await _fill(registry, servers, settings, given)
+    await _fill(registry, servers, settings, given, own)
     return servers
 
 
@@ -179,7 +209,13 @@ def _create(settings: Settings) -> Callable[..., Backend]:
     return create
 
 
-async def _fill(registry: Registry, servers: ModelServers, settings: Settings, given: Sequence[Backend] | None) -> None:
+async def _fill(
+    registry: Registry,
+    servers: ModelServers,
+    settings: Settings,
+    given: Sequence[Backend] | None,
+    own: Embedder | None,
+) -> None:
     """Put every backend into the registry: the settings', the page's, those worth a look, the built-in ones."""
     create = _create(settings)
     for backend in given or ():
@@ -196,10 +232,17 @@ async def _fill(registry: Registry, servers: ModelServers, settings: Settings, g
         for place in candidates(settings, in_use):
             name = registry.free_name(place.name)
             registry.add(create(kind=place.kind, url=place.url, name=name, api_key=None), source="found")
+    if own is not None:
+        name = registry.free_name("embedder")
+        made = EmbedderBackend(embedder=own, model=minilm.MODEL, tokens=minilm.TOKENS, name=name)
+        registry.add(made, source="built-in")
     present = {status.kind for status in registry.status()}
-    for kind in ("embedded", "guide"):
-        if kind not in present:  # the settings may name the embedded engine themselves
-            registry.add(create(kind=kind, url="", name=registry.free_name(kind), api_key=None), source="built-in")
+    if "embedded" not in present:  # the settings may name it themselves
+        name = registry.free_name("embedded")
+        registry.add(create(kind="embedded", url="", name=name, api_key=None), source="built-in")
+    if "guide" not in present:
+        guide = GuideBackend(manual=packaged_manual(), name=registry.free_name("guide"), embedder=own)
+        registry.add(guide, source="built-in")
 
 
 async def _routing(
@@ -239,15 +282,40 @@ def _router(settings: Settings, registry: Registry, workspaces: Workspaces, comp
     )
 
 
+async def _memory(
+    settings: Settings,
+    storage: Storage,
+    router: Router,
+    completions: Completions,
+    bus: Bus,
+    finding: Finding,
+    stack: AsyncExitStack,
+) -> Mind:
+    """What it does after answers ends with the stack."""
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    search, embedder = finding.search, finding.embedder
+    mind = open_memory(settings, storage, router, completions, bus, tasks, search=search, embedder=embedder)
+    stack.callback(mind.keeper.cancel)
+    return mind
+
+
 def _tools(
-    settings: Settings, storage: Storage, bus: Bus, servers: ToolServers, given: Sequence[Toolset] | None
+    settings: Settings,
+    storage: Storage,
+    mind: Mind,
+    bus: Bus,
+    servers: ToolServers,
+    given: Sequence[Toolset] | None,
+    own: Sequence[Toolset],
 ) -> Callable[[], Sequence[Toolset]]:
+    """`own` are those of other rooms."""
     if given is not None:
         return lambda: [*given, *servers.toolsets()]
     return Toolsets(
         settings=settings,
         files=storage.files,
-        servers=servers.toolsets,
+        memory=mind.keeper,
+        servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )
 
@@ -272,16 +340,25 @@ async def _background(
     if isinstance(tools, Toolsets):
         stack.push_async_callback(tools.aclose)
         stack.callback(tasks.create_task(tools.load(brain.sub_agent)).cancel)
-    decided = go_on_forever(storage, brain.agent, registry)
-    for work in (registry.run(), _keep_house(storage, settings), expire_forever(storage, bus), decided):
+    going_on = GoingOn(storage=storage, agent=brain.agent, models=registry, hours=settings.tools.resume_hours)
+    house = keep_house(storage, settings)
+    for work in (registry.run(), house, expire_forever(storage, bus), going_on.run(), _catch_up(storage)):
         stack.callback(tasks.create_task(work).cancel)
     engine = _engine(settings, tasks, registry, bus)
     stack.callback(engine.stop)
     return engine
 
 
-async def _tool_servers(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> ToolServers:
+async def _tool_servers(
+    settings: Settings,
+    storage: Storage,
+    router: Router,
+    completions: Completions,
+    bus: Bus,
+    stack: AsyncExitStack,
+) -> ToolServers:
     """Their sessions, which begin when they are needed, end with the stack."""
+    sampler, elicitor = answering(settings, storage, router, completions, bus)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     around = Surroundings(
         settings=settings,
@@ -289,6 +366,8 @@ async def _tool_servers(settings: Settings, storage: Storage, bus: Bus, stack: A
         secrets=SecretFile(settings.data_dir / "secrets.json"),
         tasks=tasks,
         on_change=lambda: bus.publish(None, "tools.changed"),
+        sampler=sampler,
+        elicitor=elicitor,
     )
     servers = ToolServers(around)
     stack.push_async_callback(servers.aclose)
@@ -311,12 +390,9 @@ def _answering(registry: Registry) -> Mapping[str, bool]:
     return {one.name: one.status == "up" or one.models > 0 for one in known}
 
 
-async def _keep_house(storage: Storage, settings: Settings) -> None:
-    """Now and every few hours: really delete what was deleted long enough ago, and what nobody can reach."""
-    while True:
-        try:
-            await storage.conversations.purge(micros() - settings.turns.keep_deleted_days * _DAY_MICROS)
-            await storage.sweep()
-        except StorageError:
-            log.exception("what is to be forgotten could not be: it will be tried again")
-        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+async def _catch_up(storage: Storage) -> None:
+    """Index the turns of a Portal that had no index yet."""
+    try:
+        await storage.turns.catch_up()
+    except PortalError:
+        log.exception("earlier turns are not indexed: it will be tried again at the next start")

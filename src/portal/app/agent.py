@@ -19,6 +19,8 @@ from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
 from portal.core.policy import Policy, Rules
 from portal.core.preparation import Preparation
+from portal.core.recall import Learning, Recall
+from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
 from portal.core.subturns import SubTurns
 from portal.core.titles import Titles
@@ -50,13 +52,15 @@ async def open_agent(
     bus: Bus,
     toolsets: Callable[[], Sequence[Toolset]],
     stack: AsyncExitStack,
+    recalls: Sequence[Recall] = (),
+    learning: Learning | None = None,
 ) -> Brain:
-    """The agent, at work until the stack is closed."""
+    """The agent, at work until the stack is closed. `recalls` look for what its turns are told,
+    `learning` at what they tell."""
     tools = settings.tools
     ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
     toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered)
-    policies = [Policy(**one.model_dump()) for one in settings.policies]
-    rules = Rules(policies=policies, web=tools.web, resolve=_real_path)
+    rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
     sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
@@ -77,6 +81,7 @@ async def open_agent(
             recorder=recorder,
             executor=_executor(settings, storage, recorder, rules, bus),
             diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
+            recollection=Recollection(recalls=recalls, recorder=recorder, seconds=settings.turns.recall_deadline),
             bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
         ),
         recorder=recorder,
@@ -90,11 +95,18 @@ async def open_agent(
         titles=Titles(
             conversations=storage.conversations, bus=bus, completions=completions, by_model=settings.turns.titles
         ),
+        learning=learning,
         bus=bus,
         flush_interval=settings.turns.flush_interval,
     )
     await stack.enter_async_context(agent)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+
+
+def policies(settings: Settings) -> Rules:
+    """Those of the settings."""
+    made = [Policy(**one.model_dump()) for one in settings.policies]
+    return Rules(policies=made, web=settings.tools.web, resolve=_real_path)
 
 
 def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:

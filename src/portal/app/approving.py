@@ -23,6 +23,8 @@ from portal.storage.open import Storage
 log = logging.getLogger(__name__)
 
 _EXPIRY_SECONDS = 60.0
+_LONGEST_PAUSE = 3600.0
+_MICROS = 1_000_000
 
 
 def approving(storage: Storage, brain: Brain) -> Approving:
@@ -86,30 +88,57 @@ async def expire(storage: Storage, bus: Bus) -> None:
         bus.publish(record.owner, "approvals.changed", id=record.id, status="expired")
 
 
-async def go_on_forever(storage: Storage, agent: Agent, models: Registry) -> None:
-    """Now and every minute: turns that were decided and did not begin, for Portal was stopped just then or had no
-    model, begin. What was decided a moment ago by others than a Portal that is gone is just beginning."""
-    before = micros()
-    while True:
-        try:
-            await go_on(storage, agent, models, before)
-        except StorageError:
-            log.exception("decided turns could not be looked for: it will be tried again")
-        await asyncio.sleep(_EXPIRY_SECONDS)
-        before = micros() - int(_EXPIRY_SECONDS * 1_000_000)
+class GoingOn:
+    """Begins turns that were decided and did not begin: Portal was stopped just then, or had no model. What cannot
+    begin is tried again after a pause that doubles; in the end its response says so."""
 
+    def __init__(self, *, storage: Storage, agent: Agent, models: Registry, hours: float) -> None:
+        """`hours` after a decision its turn is given up."""
+        self._storage = storage
+        self._agent = agent
+        self._models = models
+        self._patience = int(hours * 3600 * _MICROS)
+        self._tries: dict[str, tuple[int, int]] = {}
 
-async def go_on(storage: Storage, agent: Agent, models: Registry, decided_before: int) -> None:
-    """Begin them, once it is known which models there are; what cannot begin yet is left for the next time."""
-    rounds = await storage.approvals.continuable(decided_before)
-    if rounds:
-        await models.refresh()
-    for owner, response_id in rounds:
-        try:
-            await agent.go_on(owner, response_id)
-        except Exception as error:  # the border of a task: what is wrong with one turn stops neither others nor Portal
-            known = isinstance(error, PortalError)
-            log.warning("a decided turn cannot go on: %s", error, exc_info=not known, extra={"response": response_id})
+    async def run(self) -> None:
+        """Now and every minute. What was decided a moment ago by others than a Portal that is gone is just
+        beginning."""
+        before = micros()
+        while True:
+            try:
+                await self.once(before)
+            except StorageError:
+                log.exception("decided turns could not be looked for: it will be tried again")
+            await asyncio.sleep(_EXPIRY_SECONDS)
+            before = micros() - int(_EXPIRY_SECONDS * _MICROS)
+
+    async def once(self, decided_before: int, *, now: int | None = None) -> None:
+        """Begin those whose time it is, once it is known which models there are."""
+        now = micros() if now is None else now
+        rounds = await self._storage.approvals.continuable(decided_before)
+        self._tries = {name: tried for name, tried in self._tries.items() if name in {one for _, one, _ in rounds}}
+        due = [one for one in rounds if self._tries.get(one[1], (0, 0))[1] <= now]
+        if due:
+            await self._models.refresh()
+        for owner, response_id, decided_at in due:
+            try:
+                await self._agent.go_on(owner, response_id)
+            except Exception as error:  # the border of a task: what is wrong with one turn stops neither others nor us
+                await self._failed(owner, response_id, error, given_up=now - decided_at > self._patience)
+                count = self._tries.get(response_id, (0, 0))[0] + 1
+                pause = min(_EXPIRY_SECONDS * 2**count, _LONGEST_PAUSE)
+                self._tries[response_id] = count, now + int(pause * _MICROS)
+
+    async def _failed(self, owner: str, response_id: str, error: Exception, *, given_up: bool) -> None:
+        known = isinstance(error, PortalError)
+        log.warning("a decided turn cannot go on: %s", error, exc_info=not known, extra={"response": response_id})
+        if given_up:
+            why = error.message if isinstance(error, PortalError) else "Portal failed; the log has the details."
+            told = f"What you decided could not go on: {why} Nothing of it ran. Answer again to try once more."
+            try:
+                await self._agent.give_up(owner, response_id, told)
+            except PortalError as fault:
+                log.warning("a decided turn cannot be given up: %s", fault, extra={"response": response_id})
 
 
 def _described(toolset: Toolset, specs: Iterable[ToolSpec]) -> JsonObject:

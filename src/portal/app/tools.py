@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.tool_ports import Sandbox, SubAgent, Toolset
 from portal.security.own_hosts import OwnHosts
@@ -17,7 +18,13 @@ class Toolsets:
     """Loads them beside the first requests: importing takes a moment, and so does looking for a sandbox."""
 
     def __init__(
-        self, *, settings: Settings, files: Files, servers: Callable[[], Sequence[Toolset]], changed: Callable[[], None]
+        self,
+        *,
+        settings: Settings,
+        files: Files,
+        memory: Memory,
+        servers: Callable[[], Sequence[Toolset]],
+        changed: Callable[[], None],
     ) -> None:
         """`servers` are those that come and go; `changed` is called when there are more or fewer.
 
@@ -26,6 +33,7 @@ class Toolsets:
         """
         self._settings = settings
         self._files = files
+        self._memory = memory if settings.memory.enabled else None
         self._servers = servers
         self._changed = changed
         self._loaded: Sequence[Toolset] = ()
@@ -47,12 +55,28 @@ class Toolsets:
             self._ready.set()
             return
         try:
-            self._loaded = await asyncio.to_thread(_load, self._settings, await self._sandbox(), self._files, agent)
+            self._loaded = await asyncio.to_thread(self._load, await self._sandbox(), agent)
         except Exception:  # a chat without tools is better than no chat
             log.exception("tools could not be loaded")
         finally:
             self._ready.set()
         self._changed()
+
+    def _load(self, sandbox: Sandbox, agent: SubAgent) -> list[Toolset]:
+        """What is imported here takes a moment, so it comes beside the first requests."""
+        from portal.security.outbound import Guard
+        from portal.tools import plugins
+        from portal.tools.families import Needs, built_in
+
+        needs = Needs(
+            settings=self._settings,
+            sandbox=sandbox,
+            fetcher=Guard(self._settings),
+            files=self._files,
+            agent=agent,
+            memory=self._memory,
+        )
+        return [*built_in(needs), *plugins.load(needs)]
 
     async def _sandbox(self) -> Sandbox:
         """One that works, or one that says why it does not: the other tools are there even so."""
@@ -68,13 +92,3 @@ class Toolsets:
         """Release what they hold."""
         for toolset in self._loaded:
             await toolset.aclose()
-
-
-def _load(settings: Settings, sandbox: Sandbox, files: Files, agent: SubAgent) -> list[Toolset]:
-    """What is imported here takes a moment, so it comes beside the first requests."""
-    from portal.security.outbound import Guard
-    from portal.tools import plugins
-    from portal.tools.families import Needs, built_in
-
-    needs = Needs(settings=settings, sandbox=sandbox, fetcher=Guard(settings), files=files, agent=agent)
-    return [*built_in(needs), *plugins.load(needs)]

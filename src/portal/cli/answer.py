@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from portal.cli.client import Client, segment
+from portal.cli.options import counted
 from portal.cli.plans import plan_line
 from portal.errors import PortalError
 
@@ -18,8 +19,9 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 class Piece:
     """A piece of an answer."""
 
-    kind: Literal["text", "reasoning", "progress", "tool"]
+    kind: Literal["text", "reasoning", "progress", "tool", "asks"]
     text: str
+    """Of `asks` the id of an approval: a call that is under way waits for it."""
 
 
 class Answer:
@@ -58,6 +60,8 @@ class Answer:
                 yield Piece("reasoning", event["delta"])
             elif kind == "portal:progress":
                 yield Piece("progress", str(event.get("detail") or event.get("state") or ""))
+            elif kind == "portal:tool_asks":
+                yield Piece("asks", event["approval_id"])
             elif kind == "portal:tool_progress":
                 yield Piece("progress", str(event.get("detail") or ""))
             elif kind.startswith("response.output_item.") and event["item"]["type"] == "mcp_call":
@@ -87,6 +91,15 @@ class Answer:
         return str((self.resource.get("incomplete_details") or {}).get("reason") or "unknown")
 
     @property
+    def asides(self) -> list[str]:
+        """What memory had to do with it, and the documents that it cites, a line each."""
+        output = self.resource.get("output", ())
+        lines = [_remembered(item) for item in output if item["type"] == "portal:memory"]
+        parts = [part for item in output if item["type"] == "message" for part in item["content"]]
+        notes = [note for part in parts for note in part.get("annotations") or () if "portal:number" in note]
+        return [*filter(None, lines), *dict.fromkeys(map(_source, notes))]
+
+    @property
     def waiting(self) -> list[dict[str, Any]]:
         """The questions to a person that it ended with."""
         return [item for item in self.resource.get("output", ()) if item["type"] == "mcp_approval_request"]
@@ -112,6 +125,18 @@ def _call(item: dict[str, Any]) -> Piece:
         return Piece("tool", plan)
     ended = "done" if item["status"] == "completed" else " ".join(str(item.get("error") or item["status"]).split())
     return Piece("tool", f"[{item['name']}: {ended[:200]}]")
+
+
+def _remembered(item: dict[str, Any]) -> str:
+    told = ["Saved to memory"] if item.get("saved") else []
+    if used := len(item.get("memories") or ()):
+        told.append(f"Used {counted(used, 'memory', 'memories')}")
+    return ", ".join(told)
+
+
+def _source(note: dict[str, Any]) -> str:
+    page = f", page {note['portal:page']}" if note.get("portal:page") else ""
+    return "".join(sign for sign in f"[{note['portal:number']}] {note['filename']}{page}" if sign.isprintable())
 
 
 def _reason(error: dict[str, Any]) -> str:

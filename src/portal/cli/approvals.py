@@ -40,7 +40,7 @@ def list_approvals(everything: bool, data_dir: Path | None) -> None:
 @click.argument("approval")
 @click.option("--for", "extent", type=click.Choice(EXTENTS), default="once", show_default=True, help="How far it goes.")
 @click.option("--arguments", help="Other arguments than those asked for, as JSON.")
-@click.option("--answer", default="", help="The answer, where the model has a question.")
+@click.option("--answer", default="", help="The answer to a question; to a form of a tool server a JSON object.")
 @data_dir_option
 def approve(approval: str, extent: str, arguments: str | None, answer: str, data_dir: Path | None) -> None:
     """Allow a call, or answer a question. APPROVAL is its id or the end of it.
@@ -83,11 +83,13 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _decide(client: Client, wanted: str, verdict: dict[str, Any]) -> None:
-    found = [row["id"] for row in _rows(client) if row["id"].endswith(wanted)]
+    found = [row for row in _rows(client) if row["id"].endswith(wanted)]
     if len(found) != 1:
         raise NotFound(f"{len(found) or 'No'} waiting approvals are named {wanted!r}.")
-    goes_on = decide(client, found[0], verdict)
+    goes_on = decide(client, found[0]["id"], verdict)
     click.echo("Allowed." if verdict["approve"] else "Denied.", err=True)
+    if goes_on is None and any(row["call_id"] for row in found):
+        return
     if goes_on is None:
         click.echo("The model goes on once the other questions of its turn are answered.", err=True)
         return

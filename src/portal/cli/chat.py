@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from portal.cli.answer import Answer
-from portal.cli.asking import decided
+from portal.cli.asking import decided, shown
 from portal.cli.client import Client
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running
@@ -123,6 +123,8 @@ class Talk:
             answer.cancel()
             click.echo("(stopped)")
             return
+        for line in answer.asides:
+            click.secho(line, dim=True)
         if answer.dropped:
             click.secho(f"(The {answer.dropped} oldest messages did not fit: the model does not know them.)", dim=True)
         if answer.cut_short and not answer.waiting:
@@ -139,13 +141,7 @@ class Talk:
 
         with MarkdownScreen(self._console) as screen:
             screen.note("...")
-            for piece in answer:
-                if piece.kind == "text":
-                    screen.write(piece.text)
-                elif piece.kind == "tool":
-                    screen.line(piece.text)
-                elif piece.text:
-                    screen.note("thinking" if piece.kind == "reasoning" else piece.text)
+            shown(self._client, answer, screen)
 
 
 def _session(history: Path) -> "PromptSession[str]":

@@ -1,15 +1,20 @@
 """A small HTTP client of the running server: JSON in, JSON or a stream of events out."""
 
 import json
-from collections.abc import Generator, Iterator
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from itertools import chain
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from portal.errors import PortalError
 
 JsonObject = dict[str, Any]
+_CHUNK = 256 * 1024
 
 
 class Client:
@@ -31,6 +36,20 @@ class Client:
         with self._call(method, path, body, self._timeout) as answer:
             return self._decode(answer.read())
 
+    def upload(self, path: Path, purpose: str) -> JsonObject:
+        """Keep a file on the server; its object. Raises PortalError, also where the file cannot be read."""
+        edge, name = f"portal-{token_hex(16)}", path.name.replace("\\", "").replace('"', "%22")
+        head, tail = (part.encode("utf-8", "replace") for part in _form(edge, purpose, name))
+        try:
+            with path.open("rb") as file:
+                length = len(head) + os.fstat(file.fileno()).st_size + len(tail)
+                headers = {"Content-Type": f"multipart/form-data; boundary={edge}", "Content-Length": str(length)}
+                content = chain([head], iter(lambda: file.read(_CHUNK), b""), [tail])
+                with self._call("POST", "/v1/files", None, None, content=content, headers=headers) as answer:
+                    return self._decode(answer.read())
+        except OSError as error:
+            raise PortalError(f"{path} cannot be read: {error.strerror}") from error
+
     def stream(self, path: str, body: JsonObject | None) -> Iterator[JsonObject]:
         """The events of a streamed answer; without a body, of one that is under way. Closing the iterator closes the
         connection.
@@ -48,11 +67,17 @@ class Client:
 
     @contextmanager
     def _call(
-        self, method: str, path: str, body: JsonObject | None, timeout: float | None
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None,
+        timeout: float | None,
+        *,
+        content: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Generator[HTTPResponse, None, None]:
         connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=timeout)
-        headers = {"Authorization": f"Bearer {self._token}"}
-        content = None
+        headers = {"Authorization": f"Bearer {self._token}", **(headers or {})}
         if body is not None:
             content = json.dumps(body).encode("utf-8")
             headers["Content-Type"] = "application/json"
@@ -87,3 +112,11 @@ class Client:
 def segment(value: str) -> str:
     """A name or id as one segment of a path."""
     return quote(value, safe="")
+
+
+def _form(edge: str, purpose: str, name: str) -> tuple[str, str]:
+    """What stands before and behind the file in the form of an upload."""
+    part = f"--{edge}\r\nContent-Disposition: form-data; name="
+    kind = "Content-Type: application/octet-stream"
+    head = f'{part}"purpose"\r\n\r\n{purpose}\r\n{part}"file"; filename="{name}"\r\n{kind}\r\n\r\n'
+    return head, f"\r\n--{edge}--\r\n"

@@ -28,7 +28,7 @@ MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 LOW_DISK = 2**30
 NO_DISK = 100 * 2**20
 KNOCK_SECONDS = 2.0
-EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp"}
+EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp", "knowledge": "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield _sandbox(settings)
     yield from _environment()
     yield from _extras()
+    yield from _vectors()
+    yield _embedder(settings)
 
 
 def _python() -> Finding:
@@ -186,3 +188,21 @@ def _extras() -> Iterator[Finding]:
     for extra, module in EXTRAS.items():
         there = find_spec(module) is not None
         yield Finding("good", f"The extra `{extra}` is {'' if there else 'not '}installed")
+
+
+def _vectors() -> Iterator[Finding]:
+    from portal.storage.distances import compared_by
+
+    means = compared_by()
+    if means == "numpy":
+        yield Finding("note", "sqlite-vec cannot be loaded: numpy compares vectors in its place, slower")
+    elif means == "sqlite-vec":
+        yield Finding("good", "Vectors are compared by sqlite-vec")
+
+
+def _embedder(settings: "Settings") -> Finding:
+    from portal.knowledge.minilm import INSTALL, MODEL, is_installed
+
+    if not is_installed():
+        return Finding("note", f"Documents are found by their words alone. {INSTALL}")
+    return Finding("good", f"Texts become vectors by {settings.knowledge.embedder or MODEL}, as the settings say")

@@ -35,3 +35,8 @@ def read_settings(data_dir: Path | None, **arguments: Any) -> "Settings":
 def called_as() -> str:
     """How the person called us: `portal`, or the launcher's own spelling."""
     return click.get_current_context().find_root().info_name or "portal"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Such as `1 model`, `2 models`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

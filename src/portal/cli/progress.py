@@ -17,7 +17,7 @@ class Progress:
 
     def show(self, done: float, total: float) -> None:
         """`total` is 0 where it is not known."""
-        share = f"{done:.1f} of {total:.1f} {self._unit}" if total else f"{done:.1f} {self._unit}"
+        share = f"{_plain(done)} of {_plain(total)} {self._unit}" if total else f"{_plain(done)} {self._unit}"
         tenth = int(10 * done / total) if total else int(done / 100)
         if self._terminal:
             sys.stderr.write(f"\r\033[K{self._label} {share}")
@@ -31,3 +31,8 @@ class Progress:
     ) -> None:
         if self._terminal and self._told >= 0:
             sys.stderr.write("\n")
+
+
+def _plain(number: float) -> str:
+    """Whole numbers without a fraction, others with a digit."""
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:.1f}"

@@ -14,7 +14,7 @@ from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
 from portal.errors import PortalError
 
 STOP_SECONDS = 20
-GUIDE, EMBEDDED = "guide", "embedded"
+BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 
 
 @click.command()
@@ -72,11 +72,11 @@ def backend_lines(backends: list[dict[str, Any]]) -> list[str]:
 
 
 def noteworthy(backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the guide, usual places where nothing answers, and an embedded engine that has no models."""
+    """Without what is built in, usual places where nothing answers, and an embedded engine that has no models."""
     return [
         one
         for one in backends
-        if one["kind"] != GUIDE
+        if one["kind"] not in BUILT_IN
         and not (one["source"] == "found" and one["status"] != "up")
         and not (one["kind"] == EMBEDDED and not one["models"])
     ]

@@ -1,6 +1,8 @@
 """Markdown that streams onto a terminal: what is finished is printed for good, only the last block is redrawn."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -35,6 +37,16 @@ class MarkdownScreen:
         self._pending = ""
         self._live.update(Text(""))
         self._live.console.print(Text(text, style="dim"))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it the terminal is somebody else's."""
+        self.line("")
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def write(self, text: str) -> None:
         """Add a piece of the answer."""

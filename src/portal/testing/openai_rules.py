@@ -80,6 +80,12 @@ _EMBEDDINGS: Mapping[str, tuple[str, Check]] = {
     "encoding_format": ("a string", _text),
     "user": ("a string", _text),
 }
+_RERANK: Mapping[str, tuple[str, Check]] = {
+    "model": ("a string", _text),
+    "query": ("a string", _text),
+    "documents": ("an array", _kind(list)),
+    "top_n": ("an integer", _whole),
+}
 
 
 class Endpoint(NamedTuple):
@@ -92,6 +98,7 @@ class Endpoint(NamedTuple):
 CHAT = Endpoint(_CHAT, ("model", "messages"))
 COMPLETIONS = Endpoint(_COMPLETIONS, ("model", "prompt"))
 EMBEDDINGS = Endpoint(_EMBEDDINGS, ("model", "input"))
+RERANK = Endpoint(_RERANK, ("model", "query", "documents"))
 _BOUNDS = {
     "temperature": (0, 2),
     "top_p": (0, 1),

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from portal.testing.model_server import BODY, Answer, ModelServer, cut_at_stop, logprob, vector
-from portal.testing.openai_rules import CHAT, COMPLETIONS, EMBEDDINGS, Endpoint, Refused, check
+from portal.testing.openai_rules import CHAT, COMPLETIONS, EMBEDDINGS, RERANK, Endpoint, Refused, check
 
 _CREATED = 1767225600
 
@@ -67,6 +67,7 @@ class OpenAIServer(ModelServer):
             web.post("/v1/chat/completions", self._chat),
             web.post("/v1/completions", self._completions),
             web.post("/v1/embeddings", self._embeddings),
+            web.post("/v1/rerank", self._rerank),
             web.get("/props", self._beside),
             web.get("/api/v0/models", self._beside),
             web.post("/apply-template", self._apply_template),
@@ -181,6 +182,19 @@ class OpenAIServer(ModelServer):
         count = sum(len(text.split()) for text in texts)
         usage = {"prompt_tokens": count, "total_tokens": count} if self._usage else None
         return web.json_response({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+    async def _rerank(self, request: web.Request) -> web.Response:
+        """The share of a query's words that a document has; best first, as llama.cpp answers."""
+        try:
+            body = self._checked(request, RERANK)
+        except Refused as refused:
+            return self._refused(refused)
+        asked, documents = set(body["query"].lower().split()), body["documents"]
+        shares = [len(asked & set(one.lower().split())) / max(len(asked), 1) for one in documents]
+        results = [{"index": index, "relevance_score": share} for index, share in enumerate(shares)]
+        results.sort(key=lambda one: -one["relevance_score"])
+        usage = {"prompt_tokens": 7, "total_tokens": 7} if self._usage else {}
+        return web.json_response({"model": body["model"], "object": "list", "usage": usage, "results": results})
 
 
 class _Chat:

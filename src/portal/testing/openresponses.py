@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+_A_URL = {"type": "url_citation", "url": "", "start_index": 0, "end_index": 0, "title": ""}
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_TOOL_EVENTS = ("response.mcp_call", "response.file_search_call")
 _STREAMED = ("output_text", "refusal", "reasoning")
 _TOOL_FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "mcp_call": {
@@ -25,10 +27,19 @@ _TOOL_FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "approval_request_id": (str, type(None)),
     },
     "mcp_approval_request": {"id": (str,), "server_label": (str,), "name": (str,), "arguments": (str,)},
+    "file_search_call": {"id": (str,), "queries": (list,), "status": (str,), "results": (list, type(None))},
 }
+_CITATION: Mapping[str, tuple[type, ...]] = {"index": (int,), "file_id": (str,), "filename": (str,)}
 _TOOL_ORDER: Mapping[str, Sequence[str]] = {
     "mcp_call": ["output_item.added", "mcp_call.in_progress", "mcp_call_arguments.done", "output_item.done"],
     "mcp_approval_request": ["output_item.added", "output_item.done"],
+    "file_search_call": [
+        "output_item.added",
+        "file_search_call.in_progress",
+        "file_search_call.searching",
+        "file_search_call.completed",
+        "output_item.done",
+    ],
 }
 
 
@@ -52,7 +63,7 @@ class OpenResponses:
 
     def check(self, name: str, value: object) -> None:
         """`value` is what the schema `name` describes; items of tools that Portal runs are checked apart."""
-        value = _without_tools(value)
+        value = _without_tools(_without_citations(value))
         errors = sorted(self._validator(name).iter_errors(value), key=lambda error: len(error.absolute_path))
         told = [f"{'/'.join(map(str, error.absolute_path)) or '.'}: {error.message[:300]}" for error in errors]
         assert not told, f"not a {name}:\n" + "\n".join(told)
@@ -70,7 +81,7 @@ class OpenResponses:
         that has the fields every extension needs."""
         if event["type"].startswith("portal:"):
             assert isinstance(event["sequence_number"], int)
-        elif event["type"].startswith("response.mcp_call") or _is_tool_item(event.get("item")):
+        elif event["type"].startswith(_TOOL_EVENTS) or _is_tool_item(event.get("item")):
             _check_tool_event(event)
         else:
             assert event["type"] in self.events, f"unknown event {event['type']}"
@@ -89,6 +100,27 @@ class OpenResponses:
             _check_item([event for event in events if event.get("output_index") == position])
 
 
+def _without_citations(value: Any) -> Any:
+    """The same without citations of files, which are checked apart: the specification knows those of addresses only."""
+    if isinstance(value, list):
+        kept = [one for one in value if not (isinstance(one, Mapping) and one.get("type") == "file_citation")]
+        for one in value:
+            if one not in kept:
+                _check_fields(one, _CITATION)
+        return [_without_citations(one) for one in kept]
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("type") == "response.output_text.annotation.added":
+        (annotation,) = _without_citations([value["annotation"]]) or [_A_URL]
+        return {**value, "annotation": annotation}
+    return {name: _without_citations(inner) for name, inner in value.items()}
+
+
+def _check_fields(thing: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> None:
+    for name, kinds in fields.items():
+        assert isinstance(thing.get(name, ...), kinds), f"{thing['type']}: {name} is {thing.get(name, 'missing')!r}"
+
+
 def _is_tool_item(item: object) -> bool:
     return isinstance(item, Mapping) and item.get("type") in _TOOL_FIELDS
 
@@ -99,6 +131,8 @@ def _without_tools(value: object) -> object:
         return value
     if isinstance(value.get("response"), Mapping):
         return {**value, "response": _without_tools(value["response"])}
+    if isinstance(value.get("tools"), list):
+        value = {**value, "tools": [tool for tool in value["tools"] if tool.get("type") != "file_search"]}
     if not isinstance(value.get("output"), list):
         return value
     for item in value["output"]:
@@ -108,8 +142,7 @@ def _without_tools(value: object) -> object:
 
 
 def _check_tool_item(item: Mapping[str, Any]) -> None:
-    for name, kinds in _TOOL_FIELDS[item["type"]].items():
-        assert isinstance(item.get(name, ...), kinds), f"{item['type']}: {name} is {item.get(name, 'missing')!r}"
+    _check_fields(item, _TOOL_FIELDS[item["type"]])
 
 
 def _check_tool_event(event: Mapping[str, Any]) -> None:

@@ -6,8 +6,11 @@ import orjson
 
 from portal.core.approvals import ApprovalRecord, AuditRecord, Decision, arguments_hash
 from portal.core.clock import micros
+from portal.core.collections import CollectionRecord, SourceRecord
 from portal.core.ids import new_id
 from portal.core.items import Item
+from portal.core.memories import MemoryRecord
+from portal.core.passages import Passage
 from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
@@ -201,3 +204,36 @@ def audit(**fields: Any) -> AuditRecord:
         "detail": {"approve": True},
     }
     return AuditRecord(**{**known, **fields})
+
+
+def passage(text: str, **fields: Any) -> Passage:
+    """A passage of a document of OWNER that has no others."""
+    known: dict[str, Any] = {
+        "id": new_id("chunk"),
+        "owner": OWNER,
+        "space": "documents",
+        "group": "vs_1",
+        "document": new_id("file"),
+        "created_at": micros(),
+    }
+    return Passage(**{**known, "text": text, "end": len(text), **fields})
+
+
+def collection(**fields: Any) -> CollectionRecord:
+    """An empty collection of OWNER."""
+    now = micros()
+    known: dict[str, Any] = {"id": new_id("vs"), "owner": OWNER, "name": "Papers", "created_at": now}
+    return CollectionRecord(**{**known, "last_active_at": now, **fields})
+
+
+def source(collection_id: str, **fields: Any) -> SourceRecord:
+    """A folder that a collection of OWNER follows."""
+    known: dict[str, Any] = {"id": new_id("src"), "owner": OWNER, "kind": "folder", "place": "/srv/notes"}
+    return SourceRecord(**{**known, "collection_id": collection_id, "created_at": micros(), **fields})
+
+
+def memory(text: str, **fields: Any) -> MemoryRecord:
+    """An active memory of OWNER."""
+    now = micros()
+    known: dict[str, Any] = {"id": new_id("mem"), "owner": OWNER, "created_at": now, "changed_at": now}
+    return MemoryRecord(**{**known, "text": text, **fields})

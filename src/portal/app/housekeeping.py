@@ -1,0 +1,49 @@
+"""What a server tidies up, now and every few hours."""
+
+import asyncio
+import logging
+import shutil
+from pathlib import Path
+
+from portal.core.clock import micros
+from portal.errors import StorageError
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 6 * 3600.0
+_DAY_MICROS = 86_400 * 1_000_000
+
+
+async def keep_house(storage: Storage, settings: Settings) -> None:
+    """Really delete what was deleted long enough ago, and what nobody can reach."""
+    while True:
+        now = micros()
+        try:
+            await storage.conversations.purge(now - settings.turns.keep_deleted_days * _DAY_MICROS)
+            await storage.sweep()
+            await sweep_folders(storage, settings.data_dir / "work", now)
+        except (StorageError, OSError):
+            log.exception("what is to be forgotten could not be: it will be tried again")
+        await asyncio.sleep(_SECONDS)
+
+
+async def sweep_folders(storage: Storage, work: Path, now: int) -> None:
+    """Delete the folders that tools worked in whose conversation is really gone, or whose answer nobody kept; not those
+    that were used within a day."""
+    unused = await asyncio.to_thread(_unused, work, now - _DAY_MICROS)
+    for folder in unused:
+        if not await storage.exists(folder.name):
+            await asyncio.to_thread(shutil.rmtree, folder, onerror=_told)
+
+
+def _unused(work: Path, before: int) -> list[Path]:
+    if not work.is_dir():
+        return []
+    folders = [one for one in work.iterdir() if one.is_dir() and not one.is_symlink()]
+    return [one for one in folders if one.stat().st_mtime_ns // 1000 < before]
+
+
+def _told(_: object, path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    log.warning("%s cannot be deleted: %s", path, error[1])

@@ -1,0 +1,157 @@
+"""The room of knowledge, put together: collections, the workers that read documents, and the places they follow."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cache
+
+from portal.core.bus import Bus
+from portal.core.collections import DocumentRecord, DocumentStatus
+from portal.core.passages import Embedder, Reranker, Search
+from portal.core.ports import Files, Models
+from portal.core.recall import Recall
+from portal.core.tool_ports import Fetcher, Toolset
+from portal.errors import BadRequest
+from portal.interfaces.library import EmbedderChoice, Library
+from portal.knowledge.announcing import AnnouncedBatches, AnnouncedCollections, AnnouncedDocuments, AnnouncedSources
+from portal.knowledge.extract import Reader
+from portal.knowledge.extract_kind import kind_of
+from portal.knowledge.files import KnownFiles
+from portal.knowledge.ingest import Ingest
+from portal.knowledge.making import Making
+from portal.knowledge.places import Grants, Places
+from portal.knowledge.recall import KnowledgeRecall
+from portal.knowledge.rerankers import LikenessReranker, reranker_named
+from portal.knowledge.search import HybridSearch
+from portal.knowledge.toolset import KnowledgeTools
+from portal.knowledge.watch import Watch
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+_CHANGED = "knowledge.changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What others look at."""
+
+    library: Library
+    files: Files
+    """As all doors have them: one that is deleted leaves its collections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How what is in documents is found and told."""
+
+    embedder: Callable[[], Embedder | None]
+    """The one in use now."""
+    search: Search
+    recall: Recall
+    tools: Toolset
+
+    def compares(self) -> Reranker | None:
+        """What ranks documents where no model server does."""
+        embedder = self.embedder()
+        return None if embedder is None else LikenessReranker(embedder)
+
+
+def finding_in(
+    settings: Settings, storage: Storage, models: Models, embedder: Callable[[], Embedder | None]
+) -> Finding:
+    """In the documents of a store."""
+    named = settings.knowledge.reranker
+    search = HybridSearch(
+        passages=storage.passages, embedder=embedder, reranker=lambda: reranker_named(models, named) if named else None
+    )
+    return Finding(
+        embedder=embedder,
+        search=search,
+        recall=KnowledgeRecall(search=search, collections=storage.collections, documents=storage.documents),
+        tools=KnowledgeTools(
+            search=search,
+            passages=storage.passages,
+            collections=storage.collections,
+            documents=storage.documents,
+            workspaces=models.workspaces,
+        ),
+    )
+
+
+async def open_knowledge(
+    settings: Settings, storage: Storage, bus: Bus, finding: Finding, embedder: EmbedderChoice, stack: AsyncExitStack
+) -> Knowledge:
+    """Documents are read and places followed until the stack is closed."""
+    wanted = settings.knowledge
+    workers = wanted.workers or os.cpu_count() or 1
+
+    def told(document: DocumentRecord, status: DocumentStatus, progress: float) -> None:
+        more = {"file_id": document.file_id, "status": status, "progress": round(progress, 3)}
+        bus.publish(document.owner, _CHANGED, collection=document.collection_id, **more)
+
+    making = Making(
+        files=storage.files,
+        passages=storage.passages,
+        reader=Reader(largest=wanted.max_file, at_once=workers),
+        embedder=finding.embedder,
+        largest=wanted.max_file,
+    )
+    ingest = Ingest(queue=storage.reading_queue, making=making, changed=told, workers=workers)
+
+    def changed(owner: str, collection_id: str) -> None:
+        bus.publish(owner, _CHANGED, collection=collection_id)
+        ingest.call()
+
+    documents = AnnouncedDocuments(documents=storage.documents, tell=changed)
+    sources = AnnouncedSources(sources=storage.sources, tell=changed)
+    grants = Grants(granted=wanted.folders, own=settings.data_dir)
+    watch = Watch(
+        sources=sources,
+        documents=documents,
+        files=storage.files,
+        fetcher=_guard(settings),
+        readable=_readable,
+        interval=wanted.watch_interval,
+        largest=wanted.max_file,
+        own=settings.data_dir.resolve(),
+        grants=grants,
+    )
+    await _start(storage, ingest, watch, stack)
+    library = Library(
+        collections=AnnouncedCollections(collections=storage.collections, tell=changed),
+        documents=documents,
+        batches=AnnouncedBatches(batches=storage.batches, tell=changed),
+        passages=storage.passages,
+        search=finding.search,
+        places=Places(sources=sources, grants=grants, look=watch.look),
+        embedder=embedder,
+    )
+    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents))
+
+
+async def _start(storage: Storage, ingest: Ingest, watch: Watch, stack: AsyncExitStack) -> None:
+    if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
+        await storage.reading_queue.release()
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    for work in (ingest.run(), watch.run()):
+        stack.callback(tasks.create_task(work).cancel)
+
+
+def _guard(settings: Settings) -> Callable[[], Fetcher]:
+    @cache
+    def guard() -> Fetcher:
+        from portal.security.outbound import Guard
+
+        return Guard(settings)
+
+    return guard
+
+
+def _readable(head: bytes, name: str) -> bool:
+    """Whether a file of a watched folder is taken: recordings are not, as long as nobody writes them down."""
+    try:
+        return kind_of(head, name)[0] != "recording"
+    except BadRequest:
+        return False
