@@ -1,5 +1,6 @@
-"""How well the guide answers, and how fast: `python bench/guide.py [--misses]`."""
+"""How well the guide answers, and how fast: `python bench/guide.py [--words] [--misses]`; `--words`: no embedder."""
 
+import asyncio
 import resource
 import statistics
 import sys
@@ -10,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.guide.scoring import ALL, ask_all, shares
 
+from portal.app.embedding import packaged_embedder
 from portal.backends.guide import Guide
 from portal.backends.manual import packaged_manual
 
@@ -20,22 +22,22 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def milliseconds(guide: Guide, question: str) -> float:
+async def milliseconds(guide: Guide, question: str) -> float:
     start = time.perf_counter()
-    guide.answer([question])
+    await guide.answer([question])
     return (time.perf_counter() - start) * 1000
 
 
-def main() -> None:
+async def main() -> None:
     before = memory_mb()
-    guide = Guide(manual=packaged_manual())
-    first = milliseconds(guide, "How do I make an API key?")
+    guide = Guide(manual=packaged_manual(), embedder=None if "--words" in sys.argv else packaged_embedder())
+    first = await milliseconds(guide, "How do I make an API key?")
     print("| questions | " + " | ".join(KINDS) + " |\n|---|" + "---|" * len(KINDS))
-    outcomes = {path: ask_all(guide, path) for path in ALL}
+    outcomes = {path: await ask_all(guide, path) for path in ALL}
     for path, asked in outcomes.items():
         share = shares(asked)
         print(f"| {path.stem} ({len(asked)}) | " + " | ".join(f"{share[kind]:.0%}" for kind in KINDS) + " |")
-    times = [milliseconds(guide, one.question) for asked in outcomes.values() for one in asked]
+    times = [await milliseconds(guide, one.question) for asked in outcomes.values() for one in asked]
     print(f"\nfirst answer {first:.0f} ms, then median {statistics.median(times):.1f} ms, slowest {max(times):.1f} ms")
     print(f"memory of index and words {memory_mb() - before:.0f} MB")
     if "--misses" in sys.argv:
@@ -44,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -20,7 +20,7 @@ from pathlib import Path
 from calibration import measure
 
 ROOT = Path(__file__).resolve().parents[1]
-CORE = ROOT / "requirements" / "core.lock"
+CORE = ROOT / "requirements" / "bare.lock"
 
 
 def free_port() -> int:

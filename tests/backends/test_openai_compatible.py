@@ -453,6 +453,9 @@ class _Odd(OpenAIServer):
     async def _embeddings(self, request: web.Request) -> web.Response:
         return web.json_response(self._odd)
 
+    async def _rerank(self, request: web.Request) -> web.Response:
+        return web.json_response(self._odd)
+
 
 @pytest.mark.parametrize("answer", [[], {"data": 1}, {"data": [1]}, {"data": [{"name": "x"}]}, None, {"ok": True}])
 async def test_nonsense_for_a_list(answer: Any) -> None:
@@ -584,3 +587,40 @@ async def test_tool_calls_of_the_strict_server(server: OpenAIServer, backend: Op
     calls = [event for event in await run(backend) if isinstance(event, ToolCallDelta)]
     assert {call.index for call in calls} == {0, 1}
     assert "".join(call.arguments for call in calls if call.index == 0) == '{"a": 1}'
+
+
+def scored(*rows: tuple[Any, Any]) -> list[dict[str, Any]]:
+    return [{"index": index, "relevance_score": score} for index, score in rows]
+
+
+async def test_scores_come_back_in_order() -> None:
+    async with _Odd({"results": scored((1, 2), (0, -3.5))}) as server:
+        backend = OpenAICompatible(Config(url=server.url))
+        made = await backend.rerank("m", "q", ["x", "y"])
+        await backend.aclose()
+    assert (made.scores, made.estimated) == ([-3.5, 2.0], True)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        None,
+        {},
+        [1, 2],
+        scored((0, 1.0)),
+        scored((0, 1.0), (0, 1.0)),
+        scored((0, 1.0), (2, 1.0)),
+        scored((0, 1.0), ("1", 1.0)),
+        scored((0, 1.0), (True, 1.0)),
+        scored((0, 1.0), (1, "high")),
+        scored((0, 1.0), (1, None)),
+        scored((0, 1.0), (1, True)),
+        [{"index": 0, "relevance_score": 1.0}, {"index": 1, "score": 1.0}],
+    ],
+)
+async def test_what_are_no_scores(results: Any) -> None:
+    async with _Odd({"results": results}) as server:
+        backend = OpenAICompatible(Config(url=server.url))
+        with pytest.raises(BackendProtocolError, match="one score for each document"):
+            await backend.rerank("m", "q", ["x", "y"])
+        await backend.aclose()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import PORTAL, Installation, ModelServerThread, Terminal
@@ -116,3 +117,21 @@ def test_on_a_terminal_it_is_formatted(shared: Installation, ollama: ModelServer
     assert "Title" in terminal.seen
     assert "bold" in terminal.seen
     assert "**" not in terminal.seen
+
+
+def test_what_an_answer_rests_on_is_told_beside_it(
+    shared: Installation, ollama: ModelServerThread, tmp_path: Path
+) -> None:
+    (tmp_path / "attic.txt").write_text("The attic code is 7315.")
+    assert shared.run("knowledge", "add", str(tmp_path / "attic.txt"), "-c", "Attic").returncode == 0
+
+    ollama.server.answer("It is 7315 [1].")
+    cited = shared.run("ask", "What is the attic code?")
+    ollama.server.answer("Noted.")
+    saved = shared.run("ask", "Remember that my attic is dusty.")
+    shared.run("memory", "forget", "--all", "--yes")
+    shared.run("knowledge", "remove", "-c", "Attic", "--all", "--yes")
+
+    assert (cited.stdout, cited.stderr) == ("It is 7315 [1].\n", "[1] attic.txt\n")
+    assert saved.stdout == "Noted.\n"
+    assert "Saved to memory" in saved.stderr

@@ -273,7 +273,9 @@ async def test_decided_rounds_wait_until_a_turn_follows(storage: Storage) -> Non
     await storage.approvals.expire(micros() + 2 * HOUR)
     await storage.conversations.delete(OWNER, [gone.id])
     waiting = (await storage.approvals.get(OWNER, first)).response_id
-    assert await storage.approvals.continuable(micros() + 1) == [(OWNER, waiting)]
+    ((owner, found, decided_at),) = await storage.approvals.continuable(micros() + 1)
+    assert (owner, found) == (OWNER, waiting)
+    assert before <= decided_at <= micros()
     assert await storage.approvals.continuable(before) == []
     assert [await status(storage, one) for one in (open_one, late, expired)] == ["expired"] * 3
 
@@ -282,6 +284,35 @@ async def test_decided_rounds_wait_until_a_turn_follows(storage: Storage) -> Non
     assert await storage.approvals.continuable(micros() + 1) == []
     await storage.responses.delete(OWNER, following.id)
     assert await storage.approvals.continuable(micros() + 1) == []
+
+
+async def test_an_aside_is_no_part_of_a_round(storage: Storage) -> None:
+    turn, now = response(), micros()
+    await storage.turn_log.begin(turn, [])
+    yes, no, unheard, left = (
+        approval(response_id=turn.id, call_id="mcp_1", expires_at=end) for end in (now + HOUR,) * 3 + (now - 1,)
+    )
+    for aside in (yes, no, unheard, left):
+        await storage.call_log.ask([], [aside])
+    assert await storage.approvals.get(OWNER, yes.id) == yes
+    assert await storage.approvals.of_response(OWNER, turn.id) == []
+    for aside, said in ((yes, YES), (no, NO)):
+        assert await storage.approvals.decide(OWNER, {aside.id: said}) == 0
+        with pytest.raises(Conflict):
+            await storage.approvals.decide(OWNER, {aside.id: said})
+    ended = [await storage.approvals.conclude(OWNER, one.id) for one in (yes, no, unheard)]
+    assert [one.status for one in ended] == ["used", "denied", "expired"]
+    assert ended[0].decided_at == (await storage.approvals.get(OWNER, yes.id)).decided_at
+    assert ended[2].decided_at
+    assert [one.id for one in await storage.approvals.expire(now)] == [left.id]
+    assert await storage.approvals.continuable(micros() + 1) == []
+
+    waiting = approval(response_id=turn.id)
+    await ask(storage, [waiting])
+    with pytest.raises(NotFound):
+        await storage.approvals.conclude(OWNER, waiting.id)
+    assert await storage.approvals.decide(OWNER, {waiting.id: YES}) == 0
+    assert [one[:2] for one in await storage.approvals.continuable(micros() + 1)] == [(OWNER, turn.id)]
 
 
 async def test_the_audit_only_grows(storage: Storage) -> None:

@@ -4,9 +4,13 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
-from portal.core import ports, tool_ports
+from portal.core import collections, memories, passages, ports, tool_ports
+from portal.core.collections import NewDocument
+from portal.core.memories import Wanted
+from portal.core.passages import Within
 from portal.core.records import Page
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.open import Storage
@@ -17,15 +21,19 @@ from portal.testing.records import (
     approval,
     audit,
     call_item,
+    collection,
     conversation,
     credential,
     decision,
     file,
     folder,
+    memory,
     output,
+    passage,
     request_item,
     response,
     said,
+    source,
     usage,
     workspace,
 )
@@ -46,6 +54,14 @@ class Things:
     allowed: str
     hash: str
     grant: str
+    passage: str
+    document: str
+    collection: str
+    batch: str
+    source: str
+    read: str
+    """Id of a document of the collection."""
+    memory: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -78,6 +94,18 @@ async def things(storage: Storage) -> Things:
     await storage.call_log.ask(items, [asked, allowed])
     await storage.approvals.decide(OWNER, {allowed.id: decision(extent="arguments")})
     (grant,) = await storage.grants.list(OWNER)
+    piece = passage("private")
+    await storage.passages.replace(
+        OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
+    )
+    shelf_of_papers = collection()
+    await storage.collections.create(shelf_of_papers)
+    await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
+    followed = source(shelf_of_papers.id)
+    await storage.sources.add(followed)
+    (read,) = await storage.documents.find(OWNER, file_id=upload.id)
+    known = memory("private")
+    await storage.memories.save(known)
     return Things(
         conversation=talk.id,
         deleted=deleted.id,
@@ -90,6 +118,13 @@ async def things(storage: Storage) -> Things:
         allowed=allowed.id,
         hash=allowed.arguments_hash,
         grant=grant.id,
+        passage=piece.id,
+        document=piece.document,
+        collection=shelf_of_papers.id,
+        batch="vsfb_1",
+        source=followed.id,
+        read=read.id,
+        memory=known.id,
     )
 
 
@@ -107,6 +142,8 @@ async def read(content: AsyncIterator[bytes]) -> bytes:
 
 Call = Callable[[Storage, Things], Awaitable[object]]
 S = STRANGER
+THEIRS = Within(owner=S, space="documents")
+VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
 REFUSED: dict[str, list[Call]] = {
     "TurnLog.begin": [
@@ -146,8 +183,40 @@ REFUSED: dict[str, list[Call]] = {
     "CallLog.begin": [use],
     "Approvals.get": [lambda s, t: s.approvals.get(S, t.approval)],
     "Approvals.decide": [lambda s, t: s.approvals.decide(S, {t.approval: decision()})],
+    "Approvals.conclude": [lambda s, t: s.approvals.conclude(S, t.approval)],
     "Grants.remove": [lambda s, t: s.grants.remove(S, t.grant)],
+    "Passages.replace": [
+        lambda s, t: s.passages.replace(S, "documents", t.document, [passage("stolen", id=t.passage, owner=S)]),
+    ],
+    "Collections.get": [lambda s, t: s.collections.get(S, t.collection)],
+    "Collections.list": [lambda s, t: s.collections.list(S, after=t.collection)],
+    "Collections.change": [lambda s, t: s.collections.change(S, t.collection, {"name": "stolen"})],
+    "Collections.delete": [
+        lambda s, t: s.collections.delete(S, t.collection),
+        lambda s, t: s.collections.delete(S, t.collection, files=True),
+    ],
+    "Documents.add": [lambda s, t: s.documents.add(S, t.collection, [NewDocument(file_id=t.file)])],
+    "Documents.get": [lambda s, t: s.documents.get(S, t.collection, t.file)],
+    "Documents.list": [lambda s, t: s.documents.list(S, t.collection)],
+    "Documents.describe": [lambda s, t: s.documents.describe(S, t.collection, t.file, {"a": 1})],
+    "Documents.again": [lambda s, t: s.documents.again(S, t.collection)],
+    "Documents.moved": [lambda s, t: s.documents.moved(S, t.read, place="/x", filename="x", modified=1)],
+    "Documents.remove": [lambda s, t: s.documents.remove(S, t.collection, t.file)],
+    "Batches.get": [lambda s, t: s.batches.get(S, t.collection, t.batch)],
+    "Batches.cancel": [lambda s, t: s.batches.cancel(S, t.collection, t.batch)],
+    "Sources.add": [lambda s, t: s.sources.add(source(t.collection, owner=S, place="/x"))],
+    "Sources.list": [lambda s, t: s.sources.list(S, t.collection)],
+    "Sources.remove": [
+        lambda s, t: s.sources.remove(S, t.source, documents=False),
+        lambda s, t: s.sources.remove(S, t.source, documents=True),
+    ],
     "Users.revoke": [lambda s, t: s.users.revoke(S, t.credential)],
+    "Memories.save": [
+        lambda s, t: s.memories.save(memory("stolen", owner=S), supersedes=[t.memory]),
+        lambda s, t: s.memories.save(memory("stolen", owner=S, id=t.memory)),
+        lambda s, t: s.memories.save(memory("x", owner=S, id=t.memory), before=memory("private", id=t.memory)),
+    ],
+    "Memories.history": [lambda s, t: s.memories.history(S, t.memory)],
 }
 
 EMPTY: dict[str, list[Call]] = {
@@ -170,7 +239,30 @@ EMPTY: dict[str, list[Call]] = {
     "Approvals.supersede": [lambda s, t: s.approvals.supersede(S, t.response)],
     "Grants.list": [lambda s, t: s.grants.list(S)],
     "Audit.list": [lambda s, t: s.audit.list(S)],
+    "Passages.describe": [lambda s, t: s.passages.describe(S, t.document, {"secret": 2})],
+    "Passages.drop": [
+        lambda s, t: s.passages.drop(S, "documents"),
+        lambda s, t: s.passages.drop(S, "documents", document=t.document),
+        lambda s, t: s.passages.drop(S, "documents", group="vs_1"),
+    ],
+    "Passages.get": [lambda s, t: s.passages.get(S, [t.passage])],
+    "Passages.of": [lambda s, t: s.passages.of(S, t.document)],
+    "Passages.words": [lambda s, t: s.passages.words(THEIRS, "private", 10)],
+    "Passages.nearest": [lambda s, t: s.passages.nearest(THEIRS, "e", VECTOR, 10)],
+    "Passages.cosines": [lambda s, t: s.passages.cosines(S, "e", VECTOR, [t.passage])],
+    "Passages.vectors": [lambda s, t: s.passages.vectors(S, "e", [t.passage])],
+    "Collections.list": [lambda s, t: s.collections.list(S)],
+    "Documents.find": [
+        lambda s, t: s.documents.find(S, ids=[t.read]),
+        lambda s, t: s.documents.find(S, file_id=t.file),
+        lambda s, t: s.documents.find(S, source_id=t.source),
+    ],
+    "Sources.list": [lambda s, t: s.sources.list(S)],
+    "Sources.looked": [lambda s, t: s.sources.looked(source(t.collection, id=t.source, owner=S, error="stolen"))],
     "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
+    "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
+    "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
+    "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
 }
 
 OWNERLESS = {
@@ -194,6 +286,18 @@ OWNERLESS = {
     "Approvals.expire": "the server's, now and then",
     "Approvals.continuable": "the server's, now and then",
     "Audit.record": "adds something new",
+    "Passages.unembedded": "the server's, in the background",
+    "Passages.embed": "the server's, in the background",
+    "Passages.embedders": "the server's own",
+    "Passages.forget_embedder": "the server's own",
+    "Collections.create": "makes something new",
+    "Sources.due": "the server's, now and then",
+    "ReadingQueue.claim": "the server's: workers read everybody's documents",
+    "ReadingQueue.renew": "a worker's, for the document it claimed",
+    "ReadingQueue.twin": "a worker's, for the document it claimed",
+    "ReadingQueue.complete": "a worker's, for the document it claimed",
+    "ReadingQueue.fail": "a worker's, for the document it claimed",
+    "ReadingQueue.release": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",
 }
@@ -214,6 +318,13 @@ def test_every_method_is_walked() -> None:
         tool_ports.Approvals,
         tool_ports.Grants,
         tool_ports.Audit,
+        memories.Memories,
+        passages.Passages,
+        collections.Collections,
+        collections.Documents,
+        collections.Batches,
+        collections.Sources,
+        collections.ReadingQueue,
     )
     methods = {
         f"{store.__name__}.{name}"
@@ -246,6 +357,7 @@ async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
     await storage.usage.summary(OWNER, 0)
     tables = ("conversations", "items", "folders", "files", "file_chunks", "credentials", "usage_log", "approvals")
-    more = ("responses", "approval_rounds", "grants", "audit")
+    knowledge = ("collections", "documents", "sources", "file_batches")
+    more = (*knowledge, "memories", "responses", "approval_rounds", "grants", "audit", "passages", "passage_attributes")
     found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
     return [[row for row in rows if row.get("owner") != S] for rows in found]

@@ -16,6 +16,7 @@ from portal.core.events import Event
 from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
+from portal.core.recall import Recall
 from portal.core.records import ResponseRecord, StoredItem
 from portal.core.run import Run
 from portal.core.tool_ports import SubAgent, Toolset
@@ -74,8 +75,10 @@ class WatchedLog:
         while self.committed.count(name) < count:
             await self._changed.wait()
 
-    async def begin(self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False) -> None:
-        await self._do("begin", lambda: self._inner.begin(response, inputs, expect_head=expect_head))
+    async def begin(
+        self, response: ResponseRecord, inputs: Sequence[Item], *, expect_head: bool = False, again: bool = False
+    ) -> None:
+        await self._do("begin", lambda: self._inner.begin(response, inputs, expect_head=expect_head, again=again))
 
     async def flush(self, response_id: str, partial: StoredItem) -> None:
         await self._do("flush", lambda: self._inner.flush(response_id, partial))
@@ -188,8 +191,10 @@ async def open_rig(
     storage: Storage | None = None,
     toolsets: Sequence[Toolset] = (),
     settings: Mapping[str, Any] | None = None,
+    recalls: Sequence[Recall] = (),
+    recall_deadline: float = 3,
 ) -> AsyncIterator[Rig]:
-    turns = {"titles": titles, "flush_interval": flush_interval}
+    turns = {"titles": titles, "flush_interval": flush_interval, "recall_deadline": recall_deadline}
     loaded = Settings(data_dir=data_dir, turns=turns, **(settings or {}))
     async with AsyncExitStack() as stack:
         storage = storage or await stack.enter_async_context(open_storage(loaded))
@@ -200,7 +205,8 @@ async def open_rig(
         router = Router(registry=registry, workspaces=Workspaces())
         completions = Completions(usage=storage.usage)
         storage = replace(storage, turn_log=log)
-        brain = await open_agent(loaded, storage, router, completions, bus, lambda: toolsets, stack)
+        opened = open_agent(loaded, storage, router, completions, bus, lambda: toolsets, stack, recalls=recalls)
+        brain = await opened
         sealer = SignedSealer(key=load_key(data_dir / "seal.key"))
         yield Rig(data_dir, storage, backend, log, bus, brain.agent, sealer, registry, brain.sub_agent)
 

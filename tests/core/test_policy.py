@@ -1,5 +1,6 @@
 """Who may run what at once, and who is asked."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,16 @@ def test_the_web_is_read_once_it_is_turned_on_until_strangers_were_read() -> Non
     assert rules.verdict(page, []).action == "allow"
     told = rules.verdict(page, [], tainted_at=5)
     assert (told.action, "strangers" in told.why) == ("ask", True)
+
+
+def test_what_is_harmless_runs_until_strangers_were_read() -> None:
+    keep = ToolSpec(name="remember", description="", risk="write", toolset="memory", harmless=True)
+    rules = Rules()
+
+    assert rules.alone(keep)
+    assert rules.verdict(wish(keep, text="x"), []).action == "allow"
+    assert rules.verdict(wish(keep, text="x"), [], tainted_at=5).action == "ask"
+    assert Rules(policies=[Policy(action="ask", tool="memory")]).verdict(wish(keep), []).action == "ask"
 
 
 def test_a_person_is_offered_what_the_call_has() -> None:
@@ -279,3 +290,11 @@ def test_where_it_sends_something_a_folder_is_not_offered() -> None:
     assert all(verdict.extents == ["once", "conversation", "arguments"] for verdict in verdicts)
     copied = Rules().verdict(wish(COPY, source="/srv/notes/a", target="b"), [])
     assert copied.scope == "/srv/notes"
+
+
+def test_what_was_allowed_before_a_tool_became_another_does_not_hold() -> None:
+    older, newer = grant(WRITE, "conversation", "conv_1"), grant(WRITE, "conversation", "conv_1", created_at=21)
+    changed = replace(WRITE, since=20)
+
+    assert Rules().verdict(wish(changed, path="a"), [older]).action == "ask"
+    assert Rules().verdict(wish(changed, path="a"), [older, newer]).action == "allow"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from portal.core.prompted import prompted
+from portal.core.model import TextDelta, ToolCallDelta
+from portal.core.prompted import StrictAnswer, is_strict, prompted
 
 CALLS = [
     {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"what": "a"}'}},
@@ -56,3 +57,47 @@ def test_odd_tools_are_told_as_far_as_they_can_be() -> None:
 
     assert system["content"].count("- f:") == 3
     assert '{"x": "any (optional)", "y": "t (optional)"}' in system["content"]
+
+
+TOOLS = [
+    {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"what": {}}}}},
+    {"type": "function", "function": {"name": "odd", "parameters": {"$ref": "#"}}},
+]
+
+
+def test_a_strict_request_is_held_to_a_call_or_an_answer() -> None:
+    messages, parameters = prompted([{"role": "user", "content": "x"}], {"tools": TOOLS}, strict=True)
+
+    assert is_strict(parameters)
+    assert not is_strict(prompted([], {"tools": TOOLS})[1])
+    wanted: Any = parameters["response_format"]
+    answer, look, odd = wanted["json_schema"]["schema"]["anyOf"]
+    assert answer["required"] == ["answer"]
+    assert look["properties"]["name"]["enum"] == ["look"]
+    assert look["properties"]["arguments"]["properties"] == {"what": {}}
+    assert odd["properties"]["arguments"] == {"type": "object"}
+    assert '{"answer": "..."}' in messages[0]["content"]
+    assert not is_strict(prompted([], {}, strict=True)[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ('{"answer": "It is sunny."}', [TextDelta("It is sunny.")]),
+        ("It is sunny.", [TextDelta("It is sunny.")]),
+        ("[1]", [TextDelta("[1]")]),
+        ("", []),
+    ],
+)
+def test_what_a_strict_answer_comes_to(text: str, made: Any) -> None:
+    reader = StrictAnswer()
+    assert [event for letter in text for event in reader.feed(TextDelta(letter))] == []
+    assert reader.end() == made
+
+
+def test_a_strict_call() -> None:
+    reader = StrictAnswer()
+    reader.feed(TextDelta('{"name": "look", "arguments": {"what": "a"}}'))
+    (call,) = reader.end()
+    assert isinstance(call, ToolCallDelta)
+    assert (call.name, call.arguments) == ("look", '{"what": "a"}')

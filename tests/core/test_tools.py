@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.approvals import Decision
+from portal.core.clock import micros
 from portal.core.events import Event
 from portal.core.items import Item
 from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
 from portal.core.run import Run
-from portal.core.tools import ToolContext, ToolFile, ToolResult
+from portal.core.tools import ToolContext, ToolFile, ToolResult, ToolSpec
 from portal.errors import BackendUnavailable, BadRequest, Conflict, NotFound, ToolError
 from portal.testing.records import OWNER, STRANGER, conversation
 from portal.tools.function import Functions, tool
@@ -329,6 +331,39 @@ async def test_a_model_that_knows_no_tools_is_told_of_them_in_its_prompt(tmp_pat
         assert results(response) == [("look", "completed", "saw a")]
 
 
+async def test_a_near_miss_is_put_right_under_a_schema(tmp_path: Path) -> None:
+    plain = ModelInfo(id="plain", backend="", capabilities=frozenset({"chat"}))
+    async with open_desk(tmp_path, backend=ScriptedBackend(models=[plain])) as (rig, desk):
+        rig.backend.answer('<tool_call>{"name": "look", "arguments": {"what": "a</tool_call>')
+        rig.backend.answer('{"name": "look", "arguments": {"what": "a"}}')
+        rig.backend.answer(ANSWER)
+
+        response = await ask(rig)
+
+        held = ["response_format" in request.parameters for request in rig.backend.requests]
+        assert held == [False, True, False]
+        assert "not valid JSON" in rig.backend.requests[1].messages[-1]["content"]
+        assert [status for _, status, _ in results(response)] == ["failed", "completed"]
+        assert desk.done == ["look a"]
+        assert response["output"][-1]["content"][0]["text"] == ANSWER
+
+
+@pytest.mark.parametrize("able", [{"chat"}, {"chat", "tools"}])
+async def test_calls_that_nobody_can_read_do_not_go_on_for_ever(tmp_path: Path, able: set[str]) -> None:
+    model = ModelInfo(id="plain", backend="", capabilities=frozenset(able))
+    async with open_desk(tmp_path, backend=ScriptedBackend(models=[model])) as (rig, desk):
+        for number in range(3):
+            rig.backend.script(*calls(("look", {"number": number})))
+        rig.backend.answer("I cannot.")
+
+        response = await ask(rig)
+
+        assert (response["status"], desk.done) == ("completed", [])
+        assert len(rig.backend.requests) == 4
+        assert "as many tool calls as this task allows" in rig.backend.requests[-1].messages[-1]["content"]
+        assert "response_format" not in rig.backend.requests[-1].parameters
+
+
 async def test_a_clients_own_tools_are_left_to_the_client(both: tuple[Rig, Desk]) -> None:
     rig, desk = both
     theirs = {"type": "function", "name": "look", "parameters": {"type": "object"}}
@@ -595,6 +630,26 @@ async def test_a_tool_that_is_gone_or_more_dangerous_by_then_is_not_run(tmp_path
             return ""
 
         tools[:] = [Functions("desk", [write])]
+        rig.backend.answer(ANSWER)
+        response = await went_on(await rig.agent.decide(OWNER, {question["id"]: yes()}))
+
+        assert results(response) == [("write", "failed", "This tool has changed since it was asked for.")]
+        assert desk.done == []
+
+
+async def test_a_tool_that_became_another_by_then_is_not_run(tmp_path: Path) -> None:
+    class Changing(Functions):
+        since = 0
+
+        def tools(self) -> Sequence[ToolSpec]:
+            return [replace(spec, since=self.since) for spec in super().tools()]
+
+    desk = Desk()
+    changing = Changing("desk", (desk.write,))
+    async with open_rig(tmp_path, toolsets=[changing]) as rig:
+        rig.backend.script(*calls(("write", {"path": "a"})))
+        (question,) = questions(await ask(rig))
+        changing.since = micros()
         rig.backend.answer(ANSWER)
         response = await went_on(await rig.agent.decide(OWNER, {question["id"]: yes()}))
 

@@ -163,7 +163,6 @@ def test_a_block_of_code_is_told_as_it_comes() -> None:
         "[TOOL_CALLS]" + "[TOOL_CALLS]".join(["get_weather{}"] * 5000),
         "<tool_call>" + "{}" * 50_000 + "</tool_call>",
         "<tool_call>" + "{}" * 70 + '{"name": "get_weather"}</tool_call>',
-        '<tool_call>{"name": "get_weather", "arguments": ' + "9" * 5000 + "}</tool_call>",
         "<|python_tag|>get_weather(a=" + "-" * 5000 + "1)",
         "<|python_tag|>get_weather(a=b)",
     ],
@@ -173,3 +172,21 @@ def test_monstrous_calls_end_nothing(text: str) -> None:
 
     assert len(calls) <= 64
     assert calls or said == text
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("<tool_call>{'name': 'get_weather', 'arguments': {'city': 'Paris'}}</tool_call>", "{'city': 'Paris'}"),
+        ('<tool_call>{"name": "get_weather", "arguments": {"city": "Par</tool_call>', '{"city": "Par'),
+        ('<tool_call>{"name": "get_weather", "arguments": ' + "9" * 5000 + "}</tool_call>", "9" * 5000),
+        ('<tool_call>{"name": "get_weather" {</tool_call>', '{"name": "get_weather" {'),
+    ],
+)
+def test_a_call_that_does_not_read_is_one_even_so(text: str, arguments: str) -> None:
+    written = WrittenCalls(NAMES, bare=True)
+    made = [*written.feed(TextDelta(text)), *written.end()]
+
+    assert [(event.name, event.arguments) for event in made if isinstance(event, ToolCallDelta)] == [
+        ("get_weather", arguments)
+    ]

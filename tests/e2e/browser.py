@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from portal.backends.scripted import ScriptedBackend
+from portal.core.passages import Embedder
 from portal.core.tool_ports import Toolset
 from portal.testing.portal import TestPortal, open_test_portal
 
@@ -103,6 +104,17 @@ class Visit:
             response.raise_for_status()
             return await response.json()
 
+    async def upload(self, filename: str, content: str) -> Any:
+        """A file, as an API client sends it."""
+        form = aiohttp.FormData({"purpose": "user_data"})
+        form.add_field("file", content.encode(), filename=filename)
+        async with (
+            aiohttp.ClientSession(headers=self.portal.headers) as client,
+            client.post(self.portal.url + "/v1/files", data=form) as response,
+        ):
+            response.raise_for_status()
+            return await response.json()
+
     @property
     def page(self) -> Page:
         """The first device's page."""
@@ -140,6 +152,7 @@ async def open_visit(
     *,
     backend: ScriptedBackend | None = None,
     toolsets: Sequence[Toolset] | None = (),
+    embedder: Embedder | None = None,
     settings: Mapping[str, Any] | None = None,
     size: tuple[int, int] = WIDE,
     theme: Theme = "light",
@@ -147,7 +160,9 @@ async def open_visit(
 ) -> AsyncIterator[Visit]:
     """A Portal with this backend, and a page signed in to it. Fails at the end if the console complained."""
     chosen = backend or ScriptedBackend(models=["tiny"])
-    async with open_test_portal(data_dir, backends=[chosen], toolsets=toolsets, settings=settings) as portal:
+    async with open_test_portal(
+        data_dir, backends=[chosen], toolsets=toolsets, embedder=embedder, settings=settings
+    ) as portal:
         visit = Visit(portal=portal, backend=chosen, browser=browser)
         try:
             visit.pages.append(await visit.another(size=size, theme=theme, **options))

@@ -71,7 +71,26 @@ $$\mathrm{COP}_{\max} = \frac{T_h}{T_h - T_c}$$
 
 At $T_c = 275\,\mathrm{K}$ and $T_h = 308\,\mathrm{K}$ that is about $9.3$; real machines reach **3 to 5**.
 """
-ANSWERS = {"duplicate": CODE, "Compare": TABLE, "heat pump": MATH}
+LEASE = """# Lease of the flat in Harbour Street
+
+## Keys and doors
+
+Two sets of keys are handed over. The door code is 4821; it changes every spring, and the caretaker tells it.
+
+## Heating
+
+The heating is set to 20 degrees from October until the end of April, and to 16 degrees during the night. Radiators are
+bled once a year, before the first of October, by the tenant.
+
+## Notice
+
+The lease may be ended with three months' notice to the end of a month, in writing.
+"""
+CITED = """The code is **4821** [1]. It changes every spring, so ask the caretaker if it no longer works [1].
+
+The lease can be ended with three months' notice to the end of a month [1].
+"""
+ANSWERS = {"duplicate": CODE, "Compare": TABLE, "heat pump": MATH, "door code": CITED}
 QUESTIONS = [
     "Write a Python function that finds duplicate files in a folder by content, and explain its cost.",
     "Compare SQLite and PostgreSQL for a small web application.\n\nAs a table, please.",
@@ -147,6 +166,7 @@ async def seed(visit: Visit) -> dict[str, str]:
     shopping = {"model": "auto", "input": "What is on my shopping list? Add bread to it.", "conversation": asking}
     await visit.post("/v1/responses", shopping)
     addresses["asking"] = f"/c/{asking}"
+    addresses |= await seed_knowledge(visit)
     addresses["long"] = f"/c/{await seed_long(visit)}"
     return addresses
 
@@ -168,6 +188,36 @@ async def seed_workspaces(visit: Visit) -> None:
     async with aiohttp.ClientSession(visit.portal.url, headers=visit.portal.headers, raise_for_status=True) as client:
         await client.put("/portal/v1/workspaces/support", json={**SUPPORT, "users": [visit.portal.owner]})
         await client.put("/portal/v1/workspaces/auto-fast", json={"title": "Fast", "description": "In one sentence."})
+
+
+TOLD = (
+    "I prefer short answers, with the result first",
+    "My sister Ann is allergic to nuts",
+    "We moved to Bergen in March 2024",
+    "The boat is called Petrel and lies in Harbour Street",
+    "I am learning Norwegian",
+)
+
+
+async def seed_knowledge(visit: Visit) -> dict[str, str]:
+    """Collections with documents that were read and one that was not, memories, and a chat that used both."""
+    addresses = {}
+    letters = {f"letter-{number:02}.txt": f"Letter {number} about the boat." for number in range(12)}
+    flat = {"lease.md": LEASE, **letters, "scan.pdf": "%PDF-1.4"}
+    for name, files in {"Flat": flat, "Boat": {"petrel.txt": "The Petrel needs paint."}}.items():
+        made = await visit.post("/v1/vector_stores", {"name": name})
+        for filename, text in files.items():
+            uploaded = await visit.upload(filename, text)
+            await visit.post(f"/v1/vector_stores/{made['id']}/files", {"file_id": uploaded["id"]})
+        addresses[name] = f"/knowledge/{made['id']}"
+        addresses[f"{name} search"] = f"/knowledge/{made['id']}?q=heating+code"
+    for text in TOLD:
+        await visit.post("/portal/v1/memories", {"text": text})
+    cited = (await visit.post("/portal/v1/conversations", {"title": "The lease"}))["id"]
+    asked = {"model": "auto", "input": "What is the door code in Harbour Street?", "conversation": cited}
+    await visit.post("/v1/responses", asked)
+    addresses["cited"] = f"/c/{cited}"
+    return addresses
 
 
 async def seed_long(visit: Visit, turns: int = 2500) -> str:
@@ -241,6 +291,25 @@ async def attached(page: Page) -> None:
     await expect(page.get_by_role("progressbar")).to_have_count(0)
 
 
+async def citation(page: Page) -> None:
+    await page.locator("a.cite").first.click()
+    await expect(page.locator(".is-cited")).to_be_visible()
+
+
+async def opened(page: Page) -> None:
+    for fold in await page.locator(".fold > summary").all():
+        await fold.click()
+
+
+async def hit(page: Page) -> None:
+    await page.locator(".hit-link").first.click()
+    await expect(page.locator(".is-cited")).to_be_visible()
+
+
+async def collections(page: Page) -> None:
+    await page.get_by_role("button", name="Documents to search").click()
+
+
 async def drawer(page: Page) -> None:
     opener = page.get_by_role("button", name="Show the conversation list")
     if await opener.count():
@@ -293,6 +362,15 @@ SCENES: list[Scene] = [
     ("asking-edit", "asking", editing),
     ("plan", "plan", nothing),
     ("plan-start", "plan", top),
+    ("knowledge", "/knowledge", nothing),
+    ("collection", "Flat", nothing),
+    ("collection-search", "Flat search", nothing),
+    ("document", "Flat search", hit),
+    ("memory", "/memory", nothing),
+    ("cited", "cited", nothing),
+    ("cited-opened", "cited", opened),
+    ("citation", "cited", citation),
+    ("collections", "cited", collections),
     ("approvals", "/approvals", nothing),
     ("tools", "/tools", nothing),
     ("models", "/models", nothing),
@@ -333,7 +411,7 @@ async def run(folder: Path, only: str | None) -> list[str]:
                 problems += visit.problems
         with tempfile.TemporaryDirectory() as data:
             async with open_visit(browser, Path(data), backend=ScriptedBackend(models=[])) as visit:
-                await shoot(visit, folder, [("first-run", "/", nothing)], {})
+                await shoot(visit, folder, [("first-run", "/", nothing), ("knowledge-none", "/knowledge", nothing)], {})
                 problems += visit.problems
         with tempfile.TemporaryDirectory() as data:
             backend = ScriptedBackend(name="ollama", models=MODELS)

@@ -62,7 +62,16 @@ async def test_a_call_is_allowed_with_other_arguments(visiting: Visiting) -> Non
         await expect(written).to_contain_text("other.md")
         await expect(page.get_by_role("link", name="Approvals")).not_to_contain_text("1")
         await expect(page.get_by_role("article", name="You asked")).to_have_count(1)
-        await expect(page.get_by_role("button", name="Answer again")).to_have_count(0)
+
+        visit.backend.script(TextDelta("Done once more."))
+        await page.get_by_role("button", name="Answer again", exact=True).click()
+        await expect(page.locator(".answer").get_by_text("Done once more.", exact=True)).to_be_visible()
+        await expect(page.locator("details", has_text="write_note")).to_contain_text("other.md")
+        assert desk.done == [("other.md", "Milk\nBread", 3, True)]
+        await page.get_by_role("button", name="Previous branch").last.click()
+        await expect(page.locator(".answer").get_by_text("Done.", exact=True)).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_text("1/2")).to_be_visible()
 
 
 async def test_a_no_with_a_reason_reaches_the_model(visiting: Visiting) -> None:

@@ -407,3 +407,25 @@ async def test_after_a_restart_an_unfinished_answer_is_whole_as_far_as_it_went(v
         await visit.page.get_by_role("button", name="Answer again", exact=True).click()
         await expect(answers(visit).locator(".md")).to_have_text("All of it.")
         await expect(visit.page.get_by_role("group", name="Branch 2 of 2")).to_be_visible()
+
+
+FAST = """text => {
+  const field = document.activeElement;
+  field.value = text;
+  field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+  field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+}"""
+
+
+async def test_a_name_typed_within_a_frame_is_the_one_that_is_picked(visiting: Visiting) -> None:
+    async with visiting(backend=ScriptedBackend(models=["alpha", "beta", "gamma"])) as visit:
+        page = visit.page
+        button = page.get_by_role("button", name="Choose a model:")
+        await button.click()
+        await expect(page.get_by_label("Find a model")).to_be_focused()
+        await page.evaluate(FAST, "gamma")
+        await expect(button).to_have_accessible_name("Choose a model: gamma")
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("combobox", name="Commands")).to_be_focused()
+        await page.evaluate(FAST, "Tools")
+        await expect(page).to_have_url(visit.portal.url + "/tools")

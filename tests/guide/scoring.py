@@ -34,11 +34,11 @@ class Outcome:
         return self.found is None if self.expected is None else self.found in self.expected
 
 
-def ask_all(guide: Guide, path: Path) -> list[Outcome]:
+async def ask_all(guide: Guide, path: Path) -> list[Outcome]:
     outcomes = []
     for line in path.read_text(encoding="utf-8").splitlines():
         asked = json.loads(line)
-        _, hits = guide.search([asked["question"]])
+        _, hits = await guide.search([asked["question"]])
         section = hits[0].section if hits and hits[0].answers else None
         found = f"{section.page}#{section.id}" if section else None
         outcomes.append(Outcome(asked["kind"], asked["question"], asked["expected"], found))

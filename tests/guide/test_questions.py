@@ -9,11 +9,12 @@ from tests.guide.scoring import ALL, DEVELOPMENT, HELD_OUT, JUDGED, ask_all, sha
 from portal.backends.guide import Guide
 from portal.backends.manual import Section, packaged_manual
 from portal.backends.words import Lexicon, packaged_lexicon, words
+from portal.knowledge.minilm import MiniLM
 
 
 @pytest.fixture(scope="module")
 def guide() -> Guide:
-    return Guide(manual=packaged_manual())
+    return Guide(manual=packaged_manual(), embedder=MiniLM())
 
 
 def test_the_judged_questions_are_the_mix_they_claim() -> None:
@@ -61,23 +62,23 @@ def test_paraphrases_share_no_subject_with_the_sections_that_answer_them() -> No
     assert shared == {}
 
 
-def test_the_guide_finds_what_there_is_and_refuses_what_there_is_not(guide: Guide) -> None:
-    share = shares(ask_all(guide, JUDGED))
+async def test_the_guide_finds_what_there_is_and_refuses_what_there_is_not(guide: Guide) -> None:
+    share = shares(await ask_all(guide, JUDGED))
 
     assert share["answerable"] >= 0.90
     assert share["unanswerable"] >= 0.90
 
 
-def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
-    share = shares(ask_all(guide, DEVELOPMENT))
+async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
+    share = shares(await ask_all(guide, DEVELOPMENT))
 
     assert share["ordinary"] >= 0.90
     assert share["paraphrase"] >= 0.85
     assert share["unanswerable"] >= 0.90
 
 
-def test_the_questions_held_out_do_not_get_worse(guide: Guide) -> None:
-    share = shares(ask_all(guide, HELD_OUT))
+async def test_the_questions_held_out_do_not_get_worse(guide: Guide) -> None:
+    share = shares(await ask_all(guide, HELD_OUT))
 
     assert share["answerable"] >= 0.85
     assert share["unanswerable"] >= 0.90

@@ -1,5 +1,6 @@
 """A workspace with tools, asked through doors that know nothing of turns."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,3 +169,49 @@ async def test_the_dry_run_names_the_tools(both: tuple[TestPortal, ScriptedBacke
         told = (await client.post(f"{portal.url}/api/dry-run", json=asked)).json()
 
     assert told["tools"] == ["get_weather", "set_weather"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sign", "ping"),
+    [
+        ("/v1/chat/completions", {}, b'"content":""', b": keep-alive"),
+        ("/api/chat", {}, b'"content":""', b'"content":""'),
+        ("/v1/messages", {"max_tokens": 99}, b"message_start", b"event: ping"),
+    ],
+)
+async def test_a_client_hears_something_while_tools_run(
+    tmp_path: Path, path: str, body: dict[str, Any], sign: bytes, ping: bytes
+) -> None:
+    gate = asyncio.Event()
+
+    @tool(risk="read")
+    async def get_weather(city: str) -> str:
+        """Tell the weather of a city."""
+        await gate.wait()
+        return f"sunny in {city}"
+
+    backend = ScriptedBackend(models=["tiny"])
+    script(backend)
+    asked = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": "Weather in Paris?"}], **body}
+    async with (
+        open_test_portal(
+            tmp_path,
+            backends=[backend],
+            toolsets=[Functions("weather", [get_weather])],
+            settings={"server": {"keep_alive": 0.1}},
+        ) as portal,
+        httpx.AsyncClient(headers=portal.headers, timeout=20) as client,
+        client.stream("POST", portal.url + path, json=asked) as answer,
+    ):
+        heard, pieces = b"", answer.aiter_raw()
+        async for piece in pieces:
+            heard += piece
+            if sign in heard and heard.replace(sign, b"", 1).count(ping) >= 2:
+                break
+        assert answer.headers["x-portal-model"] == "tiny"
+        gate.set()
+        async for piece in pieces:
+            heard += piece
+
+    assert b"in Paris." in heard
+    assert all(json.loads(line) for line in heard.splitlines() if line.startswith(b"{"))

@@ -117,6 +117,13 @@ def test_with_uv_it_is_quick_interruptions_are_mended_and_changes_are_followed(
     assert "Environment ready" in with_uv.run("version").stderr
     assert with_uv.run("version").stderr == ""
 
+    lock.write_text(
+        re.sub(r"onnxruntime==\S+", "onnxruntime==0.0.1", lock.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+    done = with_uv.run("version")
+    assert "by their words alone" in done.stderr
+    assert done.stdout == f"{__version__}\n"
+
     (checkout.folder / ".env").write_text("PORTAL_SERVER__PORT=8123\n", encoding="utf-8")
     link = tmp_path / "portal-link"
     link.symlink_to(checkout.folder / "launch.sh")

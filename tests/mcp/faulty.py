@@ -78,6 +78,10 @@ def tools() -> list[dict[str, Any]]:
 def ask(identity: Any, method: str, params: dict[str, Any]) -> None:
     """Ask the client, and answer with what it said."""
     global asked
+    if method == "many":
+        for _ in range(12):
+            ask("nobody", "elicitation/create", params)
+        method = "elicitation/create"
     asked += 1
     send({"id": f"ask-{asked}", "method": method, "params": params})
     while (reply := receive()).get("id") != f"ask-{asked}":

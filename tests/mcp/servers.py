@@ -77,6 +77,11 @@ def plain() -> MCPServer:
         """Greet somebody."""
         return f"Say hello to {name}"
 
+    @server.prompt()
+    def cheer() -> str:
+        """Be kind."""
+        return "Say something kind."
+
     return server
 
 

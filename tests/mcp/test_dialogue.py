@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Annotated, Any
 
+import mcp_types as types
 import pytest
 from mcp.server.mcpserver import Elicit, MCPServer, Resolve
 from pydantic import BaseModel
@@ -12,16 +13,16 @@ from tests.mcp.workshop import Workshop, serve
 from portal.core.tool_dialogue import Elicitation, ElicitationAnswer, SamplingAnswer, SamplingRequest
 from portal.core.tools import ToolContext
 from portal.errors import Forbidden, PortalError
+from portal.mcp.dialogue import Dialogue
 
 ASK = {
     "messages": [
         {"role": "user", "content": {"type": "text", "text": "how are you"}},
-        {"role": "assistant", "content": {"type": "image", "data": "AA==", "mimeType": "image/png"}},
+        {"role": "assistant", "content": {"type": "text", "text": "well"}},
         {"role": "user", "content": {"type": "audio", "data": "AA==", "mimeType": "audio/wav"}},
     ],
     "maxTokens": 50,
     "systemPrompt": "be brief",
-    "modelPreferences": {"hints": [{"name": "qwen"}]},
 }
 FORM = {"message": "Which?", "requestedSchema": {"type": "object", "properties": {"size": {"type": "string"}}}}
 
@@ -29,15 +30,15 @@ FORM = {"message": "Which?", "requestedSchema": {"type": "object", "properties":
 class Model:
     """A sampler that answers, or not."""
 
-    def __init__(self, error: PortalError | None = None) -> None:
+    def __init__(self, error: PortalError | None = None, tokens: int = 0) -> None:
         self.asked: list[tuple[SamplingRequest, ToolContext]] = []
-        self._error = error
+        self._error, self._tokens = error, tokens
 
     async def sample(self, request: SamplingRequest, context: ToolContext) -> SamplingAnswer:
         self.asked.append((request, context))
         if self._error:
             raise self._error
-        return SamplingAnswer(text="fine", model="tiny", truncated=True)
+        return SamplingAnswer(text="fine", model="tiny", truncated=True, tokens=self._tokens)
 
 
 class Person:
@@ -91,8 +92,10 @@ async def test_an_older_server_is_answered(workshop: Workshop) -> None:
     assert sampled["content"] == {"type": "text", "text": "fine"}
     assert (sampled["model"], sampled["stopReason"]) == ("tiny", "maxTokens")
     assert context.call_id == "mcp_1"
-    assert (request.server, request.system, request.max_tokens, request.hints) == ("f", "be brief", 50, ["qwen"])
-    assert [message["content"][0]["type"] for message in request.messages] == ["text", "image_url", "text"]
+    assert (request.server, request.system, request.max_tokens, request.allowed) == ("f", "be brief", 50, False)
+    assert [message["content"] for message in request.messages] == [
+        [{"type": "text", "text": text}] for text in ("how are you", "well", "[audio]")
+    ]
     assert elicited == {"action": "accept", "content": {"size": "large"}}
     assert by_url == {"action": "accept"}
     assert [question.url for question, _ in person.asked] == ["", "https://example.org/"]
@@ -107,6 +110,35 @@ async def test_a_model_that_may_not_answer(workshop: Workshop) -> None:
         sampled = await ask(server, workshop, "sampling/createMessage", ASK)
 
     assert sampled["message"] == "Nobody allowed that."
+
+
+async def test_no_picture_is_passed_on(workshop: Workshop) -> None:
+    workshop.sampler = model = Model()
+    picture = {"role": "user", "content": {"type": "image", "data": "AA==", "mimeType": "image/png"}}
+    async with workshop.open({"f": workshop.faulty()}) as servers:
+        server = servers.get("f")
+        await server.refresh()
+        sampled = await ask(server, workshop, "sampling/createMessage", {**ASK, "messages": [picture]})
+
+    assert "Images" in sampled["message"]
+    assert not model.asked
+
+
+@pytest.mark.parametrize(("tokens", "answers"), [(0, 20), (150_000, 2)])
+async def test_one_call_does_not_ask_models_without_end(workshop: Workshop, tokens: int, answers: int) -> None:
+    model = Model(tokens=tokens)
+    dialogue = Dialogue(server="f", folders=(), sampler=model, elicitor=None, allowed=True)
+    dialogue.running["mcp_1"] = workshop.context()
+    params = types.CreateMessageRequestParams.model_validate(ASK)
+    for _ in range(answers):
+        assert isinstance(await dialogue.sample(None, params), types.CreateMessageResult)
+    refused = await dialogue.sample(None, params)
+    assert isinstance(refused, types.ErrorData)
+    assert len(model.asked) == answers
+    assert dialogue.end("mcp_1") == tokens * answers
+
+    dialogue.running["mcp_1"] = workshop.context()
+    assert isinstance(await dialogue.sample(None, params), types.CreateMessageResult)
 
 
 async def test_with_two_calls_under_way_nobody_is_asked_for_the_other(workshop: Workshop) -> None:

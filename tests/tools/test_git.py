@@ -380,6 +380,37 @@ async def test_a_name_leads_git_only_where_it_led_when_it_was_checked(
     assert set(reached) == {url.split("/")[2]}
 
 
+async def test_ssh_goes_only_where_its_name_led_when_it_was_checked(
+    repository: Path, granted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, programs = tmp_path / "told", tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(f'#!/bin/sh\necho "$@" >> {told}\nexit 255\n')
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")  # noqa: TID251
+    folders, fetcher = (
+        Folders(folders=[granted], hidden=tmp_path / "data"),
+        LoopbackFetcher("no-such-name.invalid", "other.no-such-name.invalid"),
+    )
+    tools = GitTools(folders, which("git"), PlainSandbox(unsafe=True), fetcher)
+    git(repository, "remote", "add", "origin", "git@no-such-name.invalid:x.git")
+
+    for name, arguments in (
+        ("git_clone", {"url": "ssh://git@no-such-name.invalid/x.git"}),
+        ("git_push", {"repository": str(repository)}),
+    ):
+        with pytest.raises(ToolError):
+            await tools.call(name, arguments, conversation(tmp_path))
+
+    for line in told.read_text().splitlines():
+        assert "-oHostName=127.0.0.1 -oHostKeyAlias=no-such-name.invalid" in line
+        assert "-oBatchMode=yes" in line
+    git(repository, "remote", "set-url", "--add", "--push", "origin", "git@no-such-name.invalid:x.git")
+    git(repository, "remote", "set-url", "--add", "--push", "origin", "git@other.no-such-name.invalid:x.git")
+    with pytest.raises(ToolError, match="several servers"):
+        await tools.call("git_push", {"repository": str(repository)}, conversation(tmp_path))
+
+
 async def test_git_is_not_led_elsewhere(run: Call, repository: Path) -> None:
     reached: list[str] = []
 

@@ -228,3 +228,15 @@ def test_folders_of_the_settings_and_those_that_are_no_skills(tmp_path: Path, ho
     assert [why.split(":")[0].split()[0] for why in shelf.broken()] == ["The", "hollow", "SKILL.md", "renamed"]
     tools, _ = family(tmp_path, folders=[mine])
     assert "renamed: it is named elsewhere" in tools.detail
+
+
+def test_a_yes_to_scripts_ends_when_skills_come_and_go(tmp_path: Path, home: Path) -> None:
+    tools, _ = family(tmp_path)
+    made(home, "one", **{"run.sh": "echo 1"})
+    first = offered(tools)["run_skill_script"].since
+    made(home, "two", **{"run.sh": "echo 2"})
+    second = offered(tools)["run_skill_script"].since
+    shutil.rmtree(home / "two")
+
+    assert 0 < first < second < offered(tools)["run_skill_script"].since
+    assert offered(tools)["use_skill"].since == 0

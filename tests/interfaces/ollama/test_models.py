@@ -8,6 +8,7 @@ import pytest
 from tests.interfaces.ollama.conftest import HI, SCRIPTED, asked, refused
 
 from portal.backends.scripted import ScriptedBackend
+from portal.knowledge.minilm import MiniLM
 from portal.testing.ollama_server import OllamaModel
 from portal.testing.portal import open_test_portal
 
@@ -45,13 +46,16 @@ async def test_a_workspace_has_the_details_of_the_model_that_would_answer(api):
     assert rows["auto:latest"]["size"] == 0
 
 
-async def test_where_nothing_can_answer(tmp_path):
+async def test_where_nothing_else_embeds_the_embedded_one_does(tmp_path):
     async with (
-        open_test_portal(tmp_path / "data", backends=[ScriptedBackend(models=SCRIPTED[:1])]) as portal,
+        open_test_portal(
+            tmp_path / "data", backends=[ScriptedBackend(models=SCRIPTED[:1])], embedder=MiniLM()
+        ) as portal,
         httpx.AsyncClient(base_url=portal.url) as client,
     ):
         answer = await client.post("/api/embed", json={"model": "auto", "input": "a"})
-        assert "No installed model" in refused(answer, 503)
+        assert answer.headers["x-portal-model"] == "all-minilm-l6-v2"
+        assert len(answer.json()["embeddings"][0]) == 384
 
 
 async def test_a_model_comes_before_a_workspace_of_its_name(api, server, portal):

@@ -14,7 +14,10 @@ from portal.interfaces.openai.conversations import conversations_routes
 from portal.interfaces.openai.embeddings import embeddings_routes
 from portal.interfaces.openai.files import files_routes
 from portal.interfaces.openai.models import models_routes
+from portal.interfaces.openai.rerank import rerank_routes
 from portal.interfaces.openai.responses import responses_routes
+from portal.interfaces.openai.vector_store_files import vector_store_file_routes
+from portal.interfaces.openai.vector_stores import vector_store_routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,9 +42,12 @@ async def test_the_document_has_every_route_and_no_other(document, portal):
         ),
         *completions_routes(models=models, usage=storage.usage, keep_alive=15),
         *embeddings_routes(models=models, usage=storage.usage),
-        *responses_routes(agent=agent, responses=storage.responses),
+        *rerank_routes(models=models, usage=storage.usage, otherwise=lambda: None),
+        *responses_routes(agent=agent, responses=storage.responses, collections=storage.collections),
         *conversations_routes(conversations=storage.conversations, responses=storage.responses, agent=agent),
         *files_routes(files=storage.files),
+        *vector_store_routes(library=storage),
+        *vector_store_file_routes(library=storage),
         *models_routes(models=models),
         *messages_routes(models=models, acting=acting, usage=storage.usage, aliases={}, keep_alive=15),
         *anthropic_models_routes(models=models, aliases={}),

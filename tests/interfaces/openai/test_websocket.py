@@ -233,7 +233,10 @@ class TestLifetime:
     @pytest.fixture
     def ending(self, portal):
         routes = responses_routes(
-            agent=portal.portal.agent, responses=portal.portal.storage.responses, socket_lifetime=0.2
+            agent=portal.portal.agent,
+            responses=portal.portal.storage.responses,
+            collections=portal.portal.storage.collections,
+            socket_lifetime=0.2,
         )
         return Starlette(routes=[route for route in routes if route.name == "responses_socket"])
 

@@ -51,6 +51,7 @@ async def test_a_question_as_the_page_reads_it(me: Door, portal: TestPortal) -> 
         "answer": "",
         "extents": ["once", "folder"],
         "scope": "/srv/notes",
+        "call_id": None,
     }
     listed = await me("GET", f"{ALL}?status=pending&limit=1")
     assert listed["data"] == [shown]

@@ -46,6 +46,9 @@ async def test_what_it_holds(me: Any, stranger: Any) -> None:
     prompts = await stranger("GET", "/portal/v1/mcp/servers/plain/prompts")
     prompt = await me("POST", "/portal/v1/mcp/servers/plain/prompts/greet", {"arguments": {"name": "Ada"}})
 
+    library = await stranger("GET", "/portal/v1/mcp/library")
+
+    assert library["data"] == [{"name": "plain", "title": "plain", "resources": True, "prompts": True}]
     assert resources["data"][0]["uri"] == "note://one"
     assert contents["data"][0]["text"] == "remember the milk"
     assert prompts["data"][0]["name"] == "greet"

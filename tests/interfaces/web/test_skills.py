@@ -1,13 +1,18 @@
 """Skills over the API: look, install from an uploaded archive, remove; and a turn that uses one at once."""
 
+import asyncio
 import io
 import json
 import shutil
+import subprocess
 import zipfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
@@ -127,3 +132,61 @@ async def test_a_turn_uses_what_was_just_installed_and_asks_before_its_script_ru
     )
     assert "5 rows" in second["output"][0]["output"]
     assert [file["filename"] for file in second["output"][0]["portal:files"]] == ["tides.csv"]
+
+
+async def test_looking_installs_nothing_and_names_choose(me: Door, portal: TestPortal, archive: bytes) -> None:
+    source = {"file_id": await uploaded(me, archive)}
+    (seen,) = (await me("POST", f"{ALL}/look", source))["data"]
+    assert (seen["name"], seen["replaces"]) == ("tide-tables", False)
+    assert seen["instructions"].startswith("# Tide tables")
+    assert (await me("GET", ALL))["data"] == []
+    assert "none-such" in (await me.refused("POST", ALL, {**source, "names": ["none-such"]}, status=400))["message"]
+    await me("POST", ALL, {**source, "names": ["tide-tables"]})
+    assert (await me("POST", f"{ALL}/look", source))["data"][0]["replaces"]
+    await me("DELETE", f"{ALL}/tide-tables")
+
+
+async def upload_pack(repository: Path, *words_and_request: Any) -> web.Response:
+    """Git's own way to serve a repository over HTTP."""
+    *words, request = words_and_request
+    process = await asyncio.create_subprocess_exec(
+        *("git", "upload-pack", "--stateless-rpc", *words, str(repository)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate(await request.read())
+    told = "advertisement" if words else "result"
+    opening = b"001e# service=git-upload-pack\n0000" if words else b""
+    return web.Response(body=opening + said, content_type=f"application/x-git-upload-pack-{told}")
+
+
+async def test_a_git_repository_is_a_source_where_tools_may_reach_it(tmp_path: Path, me: Door, stranger: Door) -> None:
+    work, bare = tmp_path / "work", tmp_path / "site/skills.git"
+    shutil.copytree(EXAMPLE, work / "tide-tables")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=work, check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(bare)], check=True)
+    app = web.Application()
+    app.router.add_get("/skills.git/info/refs", partial(upload_pack, bare, "--advertise-refs"))
+    app.router.add_post("/skills.git/git-upload-pack", partial(upload_pack, bare))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    url = f"http://127.0.0.1:{port}/skills.git"
+    settings = {"tools": {"private_hosts": [f"127.0.0.1:{port}"]}}
+    try:
+        async with (
+            open_test_portal(tmp_path / "data", settings=settings) as running,
+            aiohttp.ClientSession(running.url, headers=running.headers) as client,
+        ):
+            mine = Door(client)
+            (seen,) = (await mine("POST", f"{ALL}/look", {"url": url}))["data"]
+            (made,) = (await mine("POST", ALL, {"url": url}))["data"]
+            assert seen["name"] == made["name"] == "tide-tables"
+    finally:
+        await runner.cleanup()
+    assert "not a public address" in (await me.refused("POST", f"{ALL}/look", {"url": url}, status=400))["message"]
+    assert "git repository" in (await me.refused("POST", ALL, {"url": "/etc"}, status=400))["message"]
+    assert (await me.refused("POST", ALL, {}, status=400))["param"] == "file_id"
+    await stranger.refused("POST", f"{ALL}/look", {"url": url}, status=403)

@@ -1,0 +1,171 @@
+"""Many vectors on SQLite: found quickly and nearly all, whatever is added, replaced and dropped."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from portal.core.passages import Within
+from portal.settings import Settings
+from portal.storage.open import Storage, open_storage
+from portal.testing.records import OWNER, passage
+
+DOCUMENTS = Within(owner=OWNER, space="documents")
+DIMENSIONS = 32
+
+Floats = npt.NDArray[np.float32]
+
+
+def clustered(dice: np.random.Generator, count: int, centres: int = 60) -> Floats:
+    """Vectors as texts have them: in clusters of their own."""
+    middles = dice.normal(size=(centres, DIMENSIONS))
+    rows = middles[dice.integers(0, centres, count)] + 0.6 * dice.normal(size=(count, DIMENSIONS))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Library:
+    """Documents of one hundred passages each, and what is known of them without an index."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.rows: dict[str, Floats] = {}
+        self.groups: dict[str, str] = {}
+
+    async def put(self, document: str, vectors: Floats, group: str = "vs_1") -> None:
+        pieces = [
+            passage("x", id=f"{document}-{n}", document=document, position=n, group=group) for n in range(len(vectors))
+        ]
+        self.forget(document)
+        self.rows |= dict(zip((one.id for one in pieces), vectors, strict=True))
+        self.groups |= {one.id: group for one in pieces}
+        attributes = {"group": group}
+        await self.storage.passages.replace(
+            OWNER, "documents", document, pieces, embedder="e", vectors=vectors, attributes=attributes
+        )
+
+    def forget(self, document: str) -> None:
+        self.rows = {one: row for one, row in self.rows.items() if one.split("-")[0] != document}
+
+    async def recall(self, queries: Floats, within: Within = DOCUMENTS, groups: Sequence[str] = ()) -> float:
+        """Of the ten really nearest, the share that is found."""
+        ids = [one for one in self.rows if not groups or self.groups[one] in groups]
+        matrix = np.array([self.rows[one] for one in ids])
+        right = 0
+        for query in queries:
+            truth = {ids[at] for at in np.argsort(-(matrix @ query))[:10]}
+            hits = await self.storage.passages.nearest(within, "e", query, 10)
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+            for hit in hits:
+                assert hit.score == pytest.approx(float(self.rows[hit.id] @ query), abs=0.02)
+            right += len(truth & {hit.id for hit in hits})
+        return right / (10 * len(queries))
+
+
+async def cells(storage: Storage) -> list[dict[str, int]]:
+    return await storage.database.fetch(
+        "SELECT c.cell, COALESCE(SUM(s.living), 0) AS living FROM vector_cells c "
+        "LEFT JOIN vector_segments s ON s.cell = c.cell GROUP BY c.cell"
+    )
+
+
+async def check_places(storage: Storage, library: Library) -> None:
+    """Every vector is in one place, where it can be read."""
+    some = list(library.rows)[::7]
+    query = library.rows[some[0]]
+    cosines = await storage.passages.cosines(OWNER, "e", query, some)
+    assert cosines == {one: pytest.approx(float(library.rows[one] @ query), abs=0.02) for one in some}
+    assert await storage.passages.embedders() == {"e": len(library.rows)}
+    (living,) = await storage.database.fetch("SELECT SUM(living) AS living FROM vector_segments")
+    (waiting,) = await storage.database.fetch("SELECT COUNT(*) AS waiting FROM passage_vectors")
+    assert living["living"] + waiting["waiting"] == len(library.rows)
+
+
+async def test_many_vectors_are_found_as_they_come_and_go(tmp_path: Path) -> None:
+    dice = np.random.default_rng(3)
+    vectors, queries = clustered(dice, 12_000), clustered(np.random.default_rng(3), 12_050)[12_000:]
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        for n in range(60):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100], f"vs_{n % 20}")
+        await storage.passages.tend()
+        assert len(await cells(storage)) > 10
+        for n in range(60, 120):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100], f"vs_{n % 20}")
+        assert await library.recall(queries) >= 0.95
+        await storage.passages.tend()
+        sizes = [row["living"] for row in await cells(storage)]
+        assert max(sizes) <= 448
+        assert min(sizes) >= 64
+        assert await library.recall(queries) >= 0.95
+        await check_places(storage, library)
+
+        group = replace(DOCUMENTS, groups=["vs_3"])
+        assert await library.recall(queries, group, ["vs_3"]) >= 0.99
+        filters = {"type": "eq", "key": "group", "value": "vs_3"}
+        assert await library.recall(queries, replace(DOCUMENTS, filters=filters), ["vs_3"]) >= 0.95
+        several = {"type": "in", "key": "group", "value": [f"vs_{n}" for n in range(9)]}
+        groups = [f"vs_{n}" for n in range(9)]
+        assert await library.recall(queries, replace(DOCUMENTS, filters=several), groups) >= 0.95
+        nothing = replace(DOCUMENTS, filters={"type": "eq", "key": "group", "value": "none"})
+        assert await storage.passages.nearest(nothing, "e", queries[0], 10) == []
+
+        drifted = clustered(np.random.default_rng(9), 4_000, centres=5)
+        for n in range(40):
+            await library.put(f"file{n * 3}", drifted[n * 100 : n * 100 + 100], f"vs_{n % 20}")
+        for n in range(1, 120, 3):
+            library.forget(f"file{n}")
+            await storage.passages.drop(OWNER, "documents", document=f"file{n}")
+        await check_places(storage, library)
+        assert await library.recall(queries) >= 0.95
+        await storage.passages.tend()
+        await check_places(storage, library)
+        assert await library.recall(queries) >= 0.95
+        assert await library.recall(drifted[::100]) >= 0.95
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library.storage = storage
+        assert await library.recall(queries) >= 0.95
+        await storage.passages.forget_embedder("e")
+        assert await storage.database.fetch("SELECT 1 FROM vector_segments") == []
+        assert await storage.database.fetch("SELECT 1 FROM passage_places") == []
+        assert await storage.passages.nearest(DOCUMENTS, "e", queries[0], 10) == []
+
+
+async def test_vectors_that_are_all_alike_and_those_added_again(tmp_path: Path) -> None:
+    one = np.zeros((5_000, DIMENSIONS), np.float32)
+    one[:, 0] = 1
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        for n in range(50):
+            await library.put(f"file{n}", one[:100])
+        await storage.passages.tend()
+        assert max(row["living"] for row in await cells(storage)) <= 448
+        assert len(await storage.passages.nearest(DOCUMENTS, "e", one[0], 10)) == 10
+        other = -one[:1]
+        await storage.passages.embed("e", ["file0-0"], other)
+        assert (await storage.passages.nearest(DOCUMENTS, "e", other[0], 1))[0].id == "file0-0"
+        library.rows["file0-0"] = other[0]
+        await check_places(storage, library)
+        await storage.passages.drop(OWNER, "documents")
+        await storage.passages.tend()
+        assert await storage.passages.nearest(DOCUMENTS, "e", one[0], 10) == []
+        assert await storage.database.fetch("SELECT 1 FROM vector_segments") == []
+
+
+async def test_what_is_dropped_while_it_moves_is_not_found_again(tmp_path: Path) -> None:
+    vectors = clustered(np.random.default_rng(4), 5_000)
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        for n in range(50):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        async with asyncio.TaskGroup() as group:
+            for n in range(0, 50, 2):
+                library.forget(f"file{n}")
+                group.create_task(storage.passages.drop(OWNER, "documents", document=f"file{n}"))
+                group.create_task(storage.passages.nearest(DOCUMENTS, "e", vectors[n], 10))
+            group.create_task(storage.passages.tend())
+        await check_places(storage, library)
+        assert await library.recall(vectors[100:4_000:100]) >= 0.95
