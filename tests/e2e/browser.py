@@ -70,9 +70,12 @@ class Visit:
     problems: list[str] = field(default_factory=list)
 
     async def another(self, *, size: tuple[int, int] = WIDE, theme: Theme = "light", **options: Any) -> Page:
-        """A page in a browser of its own, signed in by its own link: a second device."""
+        """A page in a browser of its own, signed in by its own link: a second device.
+
+        Without a service worker unless asked for: what passes through one, a test's `route` does not see."""
+        asked = {"service_workers": "block", "reduced_motion": "reduce", **options}
         context = await self.browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce", **options
+            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, **asked
         )
         self.contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -85,7 +88,8 @@ class Visit:
 
     def _hear(self, message: ConsoleMessage) -> None:
         refused = "Failed to load resource" in message.text  # a refusal by the server, which the page shows itself
-        if message.type in ("error", "warning") and not refused:
+        blocked = "Service Worker registration blocked by Playwright" in message.text
+        if message.type in ("error", "warning") and not refused and not blocked:
             self.problems.append(f"{message.type}: {message.text}")
 
     async def ask(self, text: str, *, page: Page | None = None) -> None:

@@ -102,7 +102,7 @@ async def test_the_queue_has_it_and_an_address_is_a_link(visiting: Visiting, tmp
         await question.get_by_role("button", name="I have been there").click()
         await expect(question).to_have_count(0)
         await expect(page.get_by_role("listitem").filter(has_text="elicitation")).to_contain_text("Answered")
-        await page.go_back()
+        await page.get_by_role("link", name="Please order something").click()
         await answered(page, "Paid.")
         assert told(visit) == {"action": "accept"}
 

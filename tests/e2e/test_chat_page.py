@@ -383,6 +383,7 @@ async def test_a_question_that_portal_never_got_stays_until_it_has_it(visiting: 
         await expect(page.locator(".bubble")).to_have_text(["First", "Second"])
         await page.reload()
         await expect(composer(page)).to_have_value("Second")
+        await expect(page.get_by_role("button", name="Send")).to_be_enabled()  # once what was said is loaded
         await composer(page).press("Enter")
         await expect(page.locator(".answer .md")).to_have_text(["First", "Second"])
         await page.reload()

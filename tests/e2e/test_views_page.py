@@ -1,11 +1,12 @@
 """The views around the chat: models, first steps, settings, manual, sign-in, and the page without a network."""
 
+import asyncio
 import re
 from itertools import cycle
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 from tests.e2e.browser import MIDDLE, NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
 from tests.e2e.conversations import add_conversations, add_folder
 
@@ -336,7 +337,7 @@ KEPT = """async () => {
 
 
 async def test_without_a_network_the_page_says_so_opens_and_catches_up(visiting: Visiting) -> None:
-    async with visiting(backend=echoing()) as visit:
+    async with visiting(backend=echoing(), service_workers="allow") as visit:
         page = visit.page
         await page.evaluate("navigator.serviceWorker.ready")
         await page.reload()  # what a page that the worker already serves loads, it keeps
@@ -355,6 +356,35 @@ async def test_without_a_network_the_page_says_so_opens_and_catches_up(visiting:
         await expect(page.get_by_role("link", name="Came meanwhile")).to_be_visible()
         await expect(page.get_by_text("Portal cannot be reached.")).to_have_count(0)
         visit.problems.clear()  # the browser's console repeats every request that found no network
+
+
+async def test_a_view_that_cannot_be_loaded_says_so_and_is_tried_again(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        page = visit.page
+        await page.route("**/static/views/models.js", lambda route: route.abort())
+        await page.get_by_role("link", name="Models").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Portal cannot be reached.")
+        await page.unroute("**/static/views/models.js")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+
+
+async def test_who_goes_elsewhere_after_asking_stays_there(visiting: Visiting) -> None:
+    async with visiting(backend=echoing()) as visit:
+        page = visit.page
+        going = asyncio.Event()
+
+        async def slowly(route: Route) -> None:
+            await going.wait()
+            await route.continue_()
+
+        await page.route("**/v1/conversations", slowly)
+        await visit.ask("Hello there")
+        await page.get_by_role("link", name="Models").click()
+        await expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+        going.set()
+        await page.get_by_role("link", name="Hello there").click()
+        await expect(page.locator(".answer .md")).to_have_text("Hello there")
 
 
 async def test_the_page_can_be_installed(visiting: Visiting) -> None:

@@ -139,7 +139,7 @@ QUERIES = (
         "documents of a source": documents.OWN + documents.OF_SOURCE,
         "again": documents.AGAIN.format(narrower=""),
         "rename": documents.RENAME,
-        "claim": reading_queue.CLAIM,
+        "claim": reading_queue.CLAIM.format(lock=reading_queue.LOCK["sqlite"]),
         "twin": reading_queue.TWIN,
         "older": reading_queue.OLDER,
         "sources": sources.LIST.format(narrower=""),

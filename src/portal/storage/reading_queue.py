@@ -11,12 +11,13 @@ from portal.storage.database import Database, Statement
 from portal.storage.documents import DOCUMENT, document_of, problem_json
 from portal.storage.passages import StoredPassages, describing
 
-# Of two servers that choose the same one, the second finds it changed.
 CLAIM = f"""
 UPDATE documents SET claim = :claim, ready_at = :until, attempts = attempts + 1
 WHERE id = (
-    SELECT id FROM documents WHERE status = 'in_progress' AND ready_at <= :now ORDER BY ready_at, id LIMIT 1
-) AND status = 'in_progress' AND ready_at <= :now RETURNING {DOCUMENT}"""
+    SELECT id FROM documents WHERE status = 'in_progress' AND ready_at <= :now ORDER BY ready_at, id LIMIT 1 {{lock}}
+) RETURNING {DOCUMENT}"""
+LOCK = {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}
+"""Of workers that claim at the same moment each gets another document; SQLite has one writer at a time."""
 
 MINE = " WHERE id = :document_id AND owner = :owner AND claim = :claim AND status = 'in_progress'"
 RENEW = "UPDATE documents SET ready_at = :until, progress = :progress" + MINE
@@ -51,7 +52,8 @@ class StoredReadingQueue:
     async def claim(self, now: int, until: int) -> Job | None:
         """See ReadingQueue."""
         claim = new_id("claim")
-        for row in (await self._database.batch([Statement(CLAIM, {"claim": claim, "now": now, "until": until})]))[0]:
+        sql = CLAIM.format(lock=LOCK[self._database.dialect])
+        for row in (await self._database.batch([Statement(sql, {"claim": claim, "now": now, "until": until})]))[0]:
             return Job(document=document_of(row), claim=claim)
         return None
 

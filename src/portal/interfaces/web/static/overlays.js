@@ -22,8 +22,8 @@ async function load(kind) {
   return (loaded[kind] ??= module.Overlay);
 }
 
-/** Fetch the palette before it is asked for. */
-export const preloadPalette = () => void setTimeout(load, 1500, "palette");
+/** Fetch the palette before it is asked for; what fails now is fetched when it is. */
+export const preloadPalette = () => void setTimeout(() => load("palette").catch(() => {}), 1500);
 
 export function Overlays() {
   const content = overlay.value;

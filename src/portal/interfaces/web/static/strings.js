@@ -47,7 +47,12 @@ export async function moreWords(wanted = 3) {
     stages = wanted;
     speak(chosen);
   }
-  await speaking;
+  try {
+    await speaking;
+  } catch (error) {
+    stages = 1; // what could not be fetched is tried again when next asked for
+    throw error;
+  }
 }
 
 /** @param {string} choice */

@@ -35,15 +35,21 @@ export function View({ route }) {
 /** @param {{route: import("./types.js").Route}} props */
 function Lazy({ route }) {
   const [loaded, setLoaded] = useState(/** @type {any} */ (null));
+  const [failed, setFailed] = useState(false);
+  const load = () => {
+    setFailed(false);
+    Promise.all([VIEWS[route.name](), moreWords()]).then(([module]) => setLoaded(() => module.View), () => setFailed(true));
+  };
   useEffect(() => {
-    if (route.name in VIEWS) Promise.all([VIEWS[route.name](), moreWords()]).then(([module]) => setLoaded(() => module.View));
+    if (route.name in VIEWS) load();
   }, []);
-  if (!(route.name in VIEWS)) return html`<${Lost} />`;
+  if (!(route.name in VIEWS)) return html`<${Notice} text=${t("app.lost")}><a class="button" href="/">${t("app.home")}</a></${Notice}>`;
+  if (failed) return html`<${Notice} text=${t("error.unreachable")}><button type="button" class="button" onClick=${load}>${t("common.retry")}</button></${Notice}>`;
   return loaded && html`<${loaded} route=${route} />`;
 }
 
-function Lost() {
+/** @param {{text: string, children?: any}} props */
+function Notice({ text, children }) {
   return html`<${Bar} title=${t("app.name")} />
-    <div class="page"><div class="page-inner"><div class="notice"><${Icon} name="info" /><p class="grow">${t("app.lost")}</p>
-      <a class="button" href="/">${t("app.home")}</a></div></div></div>`;
+    <div class="page"><div class="page-inner"><div class="notice" role="alert"><${Icon} name="info" /><p class="grow">${text}</p>${children}</div></div></div>`;
 }

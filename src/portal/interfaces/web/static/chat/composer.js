@@ -38,7 +38,7 @@ export function Composer() {
   };
   const uploading = attachments.value.some((file) => !file.id && !file.error);
   const blocked = uploading || attachments.value.some((file) => file.error);
-  const ready = !running.value && !blocked && (text.trim() !== "" || attachments.value.length > 0);
+  const ready = chat.value.status !== "loading" && !running.value && !blocked && (text.trim() !== "" || attachments.value.length > 0);
   const send = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (!ready) return;

@@ -7,7 +7,7 @@ import { answerText, goesOn, isRunning, newTurn, questionText, resendable } from
 import { arrive, catchUp, chat, changeChat, follow, running, turns } from "./chat.js";
 import { keepConversation } from "./conversations.js";
 import { defaultModel, findModel, guideModel, loadModels, modelsLoaded } from "./models.js";
-import { toast } from "./place.js";
+import { route, toast } from "./place.js";
 import { t } from "../strings.js";
 
 /** @typedef {import("../types.js").Item} Item */
@@ -125,7 +125,8 @@ async function ensureConversation(model) {
     changeChat({ id: made.id, status: "ready", title: made.title, model });
     keepConversation(made);
   });
-  navigate(conversationPath(made.id), { replace: true });
+  const { name, id } = route.value;
+  if (name === "chat" && id === null) navigate(conversationPath(made.id), { replace: true }); // who went elsewhere meanwhile stays there
   return made.id;
 }
 
