@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from portal.app.agent import Brain, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.counting import counted
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
+from portal.app.schedules import Nowhere, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
 from portal.backends.embedder import EmbedderBackend
@@ -28,6 +30,7 @@ from portal.core.completion import Completions
 from portal.core.gate import Patience
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
+from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
@@ -35,13 +38,11 @@ from portal.knowledge import minilm
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.memory.keeper import Keeper
-from portal.observability.metrics import Metrics
 from portal.routing.catalogue import Catalogue
 from portal.routing.classifier import packaged_classifier
 from portal.routing.consultant import Consultant
 from portal.routing.discovery import candidates
 from portal.routing.families import load as load_families
-from portal.routing.pace import WatchedCalls
 from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.routing.rules import Rule
@@ -101,7 +102,7 @@ async def open_portal(
         await storage.database.own()
         bus = Bus()
         registry = _registry(settings, bus, stack)
-        storage = replace(storage, usage=(usage := _usage(storage, registry)))
+        storage = replace(storage, usage=(usage := counted(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await _routing(settings, storage, registry, completions, bus)
         servers = await _servers(settings, storage, registry, router, backends, own := embedder())
@@ -109,10 +110,12 @@ async def open_portal(
         choice = await open_embedding(settings, storage, router, bus, own, stack)
         finding = finding_in(settings, storage, router, choice.current)
         mind = await _memory(settings, storage, router, completions, bus, finding, stack)
-        tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
+        table, links = timetable(settings, storage, bus, Nowhere())
+        tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
         recalls, learning = [finding.recall, mind.recall], mind.proposals
         brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning)
         knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        await open_schedules(settings, storage, table, links, brain, router, bus, stack)
         token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
@@ -135,9 +138,10 @@ async def open_portal(
             usage=usage,
             bus=bus,
             approving=approving(storage, brain),
-            skills=_skills(settings, storage, bus),
+            skills=Skills(settings=settings, files=storage.files, changed=lambda: bus.publish(None, "tools.changed")),
             compares=finding.compares,
             mind=mind,
+            timetable=table,
         )
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
@@ -164,11 +168,6 @@ def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials
     """What the command line beside this server signs in with, and everybody's credentials."""
     token = secrets.token_urlsafe(32)
     return token, Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
-
-
-def _usage(storage: Storage, registry: Registry) -> Metrics:
-    """The usage log, and before it whoever learns from calls and counts them."""
-    return Metrics(log=WatchedCalls(storage.usage, registry.called), backends=lambda: _answering(registry))
 
 
 def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:
@@ -303,6 +302,7 @@ def _tools(
     settings: Settings,
     storage: Storage,
     mind: Mind,
+    schedules: Scheduling,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -315,13 +315,10 @@ def _tools(
         settings=settings,
         files=storage.files,
         memory=mind.keeper,
+        schedules=schedules,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )
-
-
-def _skills(settings: Settings, storage: Storage, bus: Bus) -> Skills:
-    return Skills(settings=settings, files=storage.files, changed=lambda: bus.publish(None, "tools.changed"))
 
 
 async def _background(
@@ -382,12 +379,6 @@ def _engine(settings: Settings, tasks: asyncio.TaskGroup, registry: Registry, bu
         on_change=lambda kind, what: bus.publish(None, kind, **what),
         on_models=lambda: registry.hurry("embedded"),
     )
-
-
-def _answering(registry: Registry) -> Mapping[str, bool]:
-    """Which model servers answer, of those that are there; usual places where nobody was ever found are not."""
-    known = (one for one in registry.status() if one.status != "waiting" or one.models)
-    return {one.name: one.status == "up" or one.models > 0 for one in known}
 
 
 async def _catch_up(storage: Storage) -> None:

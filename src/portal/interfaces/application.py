@@ -38,6 +38,7 @@ from portal.interfaces.web.ports import (
     ToolServers,
     Workspaces,
 )
+from portal.interfaces.web.schedules import Timetable
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
@@ -78,6 +79,7 @@ class Parts:
     approving: Approving
     skills: Skills
     mind: Mind
+    timetable: Timetable
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -209,6 +211,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         memories,
         models,
         routing,
+        schedules,
         skills,
         tools,
         workspaces,
@@ -245,6 +248,9 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
+        schedules.schedule_routes(table=parts.timetable),
+        schedules.single_schedule_routes(table=parts.timetable),
+        schedules.hook_routes(table=parts.timetable, settings=parts.settings.schedules),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]

@@ -25,6 +25,8 @@ from portal.storage.migrate import migrate, packaged
 from portal.storage.passages import StoredPassages, index_on
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.schedule_runs import StoredRuns
+from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
@@ -65,6 +67,8 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    schedules: StoredSchedules
+    runs: StoredRuns
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -141,6 +145,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        schedules=StoredSchedules(database=database),
+        runs=StoredRuns(database=database),
     )
 
 

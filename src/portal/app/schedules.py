@@ -1,0 +1,130 @@
+"""What runs by itself, put together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portal.app.agent import Brain
+from portal.core.bus import Bus
+from portal.core.schedules import Content, Deliverer
+from portal.core.tools import ToolSpec
+from portal.errors import BadRequest
+from portal.interfaces.web.schedules import Timetable
+from portal.routing.router import Router
+from portal.schedules.hooks import Hooks
+from portal.schedules.keeper import Keeper
+from portal.schedules.runs import Runner
+from portal.schedules.scheduler import Bounds, Scheduler
+from portal.schedules.timing import zone_of
+from portal.security.secret_file import SecretFile
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+_LOCAL = Path("/etc/localtime")
+
+
+class Nowhere:
+    """A Deliverer where there is only the page."""
+
+    def targets(self, owner: str) -> Sequence[str]:
+        """See Deliverer."""
+        return ()
+
+    async def deliver(self, owner: str, target: str, content: Content) -> None:
+        """See Deliverer."""
+        raise BadRequest(f"Nothing can be sent to {target!r} any more.")
+
+
+@dataclass(slots=True)
+class Links:
+    """What schedules need of parts that are made after them."""
+
+    hurry: Callable[[], None] = field(default=lambda: None)
+    tool: Callable[[str], ToolSpec | None] = field(default=lambda name: None)
+
+
+def timetable(settings: Settings, storage: Storage, bus: Bus, deliverer: Deliverer) -> tuple[Timetable, Links]:
+    """Before there is an agent.
+
+    Raises:
+        BadRequest: the time zone of the settings is none.
+    """
+    chosen, links = settings.schedules, Links()
+    secrets = SecretFile(settings.data_dir / "secrets.json")
+    keeper = Keeper(
+        schedules=storage.schedules,
+        queue=storage.runs,
+        secrets=secrets,
+        deliverer=deliverer,
+        tool=lambda name: links.tool(name),
+        bus=bus,
+        zone=chosen.zone or local_zone(),
+        shortest=chosen.shortest,
+        most=chosen.most,
+        hurry=lambda: links.hurry(),
+    )
+    hooks = Hooks(
+        schedules=storage.schedules,
+        runs=storage.runs,
+        queue=storage.runs,
+        secrets=secrets,
+        a_minute=chosen.hooks_a_minute,
+        hurry=lambda: links.hurry(),
+    )
+    return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links
+
+
+async def open_schedules(
+    settings: Settings,
+    storage: Storage,
+    table: Timetable,
+    links: Links,
+    brain: Brain,
+    router: Router,
+    bus: Bus,
+    stack: AsyncExitStack,
+) -> None:
+    """Begin to run them, until the stack is closed."""
+    chosen, links.tool = settings.schedules, brain.toolbox.spec
+    if not chosen.enabled:
+        return
+    runner = Runner(
+        agent=brain.agent,
+        models=router,
+        responses=storage.responses,
+        conversations=storage.conversations,
+        approvals=storage.approvals,
+        queue=storage.runs,
+        bus=bus,
+    )
+    bounds = Bounds(
+        parallel=chosen.parallel,
+        grace=chosen.grace,
+        missed=chosen.missed,
+        history=chosen.history,
+        replay=chosen.replay_hours,
+        attempts=chosen.attempts,
+        pause=chosen.retry_pause,
+    )
+    scheduler = Scheduler(
+        schedules=storage.schedules,
+        queue=storage.runs,
+        deliveries=storage.runs,
+        runner=runner,
+        deliverer=table.deliverer,
+        bounds=bounds,
+    )
+    links.hurry = scheduler.hurry
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    stack.callback(tasks.create_task(scheduler.run()).cancel)
+
+
+def local_zone(link: Path = _LOCAL) -> str:
+    """This machine's, by its name; UTC where it has none."""
+    _, found, name = str(link.resolve()).partition("zoneinfo/")
+    try:
+        return zone_of(name).key if found else "UTC"
+    except BadRequest:
+        return "UTC"
