@@ -23,7 +23,7 @@ from portal.core.schedules import (
     ScheduleRecord,
 )
 from portal.core.tool_ports import Approvals
-from portal.errors import Conflict, NoModel, NotFound, PortalError
+from portal.errors import Conflict, ModelNotFound, NoModel, NotFound, PortalError
 from portal.schedules.timing import zone_of
 
 log = logging.getLogger(__name__)
@@ -118,8 +118,8 @@ class Runner:
         )
         try:
             return await self._agent.start(turn)
-        except NoModel:
-            if self._now() - run.due_at > _PATIENCE:
+        except (NoModel, ModelNotFound):
+            if run.cause == "person" or self._now() - run.due_at > _PATIENCE:
                 raise
             await self._models.refresh()
         except Conflict as error:

@@ -154,13 +154,12 @@ class Scheduler:
         made_up = {"skip": 0, "once": 0 if prompt else 1, "all": self._bounds.missed}[schedule.catch_up]
         if busy and schedule.catch_up != "all":
             return [self._missed(schedule, times[0], "The run before it had not begun yet.")]
-        runs = [self._run(schedule, at, now, late=True) for at in reversed(late[:made_up])]
-        runs += [self._run(schedule, at, now) for at in prompt]
-        left = late[made_up:]
+        left, runs = late[made_up:], []
         if left:
             why = f"{len(left)} time{'s' * (len(left) > 1)} passed while Portal was off."
-            runs.insert(0, self._missed(schedule, left[0], why))
-        return runs
+            runs.append(self._missed(schedule, left[0], why))
+        runs += [self._run(schedule, at, now, late=True) for at in reversed(late[:made_up])]
+        return [*runs, *(self._run(schedule, at, now) for at in prompt)]
 
     def _run(self, schedule: ScheduleRecord, at: int, now: int, *, late: bool = False) -> RunRecord:
         ready = max(at, now) if late else at
