@@ -47,8 +47,8 @@ class Post:
     failures: list[Exception] = field(default_factory=list)
     known: Sequence[str] = ("telegram", "slack")
 
-    def targets(self, owner: str) -> Sequence[str]:
-        return self.known
+    async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
+        return [(name, name.capitalize()) for name in self.known]
 
     async def deliver(self, owner: str, target: str, content: Content) -> None:
         if self.failures:

@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portal.app.agent import Brain
+from portal.channels.house import Channels
+from portal.core import channels
 from portal.core.bus import Bus
-from portal.core.schedules import Content, Deliverer
+from portal.core.schedules import Content
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest
+from portal.interfaces.application import Parts
 from portal.interfaces.web.schedules import Timetable
-from portal.routing.router import Router
 from portal.schedules.hooks import Hooks
 from portal.schedules.keeper import Keeper
 from portal.schedules.runs import Runner
@@ -25,33 +26,44 @@ from portal.storage.open import Storage
 _LOCAL = Path("/etc/localtime")
 
 
-class Nowhere:
-    """A Deliverer where there is only the page."""
-
-    def targets(self, owner: str) -> Sequence[str]:
-        """See Deliverer."""
-        return ()
-
-    async def deliver(self, owner: str, target: str, content: Content) -> None:
-        """See Deliverer."""
-        raise BadRequest(f"Nothing can be sent to {target!r} any more.")
-
-
 @dataclass(slots=True)
 class Links:
     """What schedules need of parts that are made after them."""
 
     hurry: Callable[[], None] = field(default=lambda: None)
     tool: Callable[[str], ToolSpec | None] = field(default=lambda name: None)
+    channels: Channels | None = None
 
 
-def timetable(settings: Settings, storage: Storage, bus: Bus, deliverer: Deliverer) -> tuple[Timetable, Links]:
+class ChannelPost:
+    """The Deliverer: people's chats on the channels."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
+        """See Deliverer."""
+        return await self._channels.targets(owner)
+
+    async def deliver(self, owner: str, target: str, content: Content) -> None:
+        """See Deliverer."""
+        told = channels.Content(text=content.text, files=content.files)
+        await self._channels.deliver(owner, target, told, key=content.key)
+
+    @property
+    def _channels(self) -> Channels:
+        assert self._links.channels is not None
+        return self._links.channels
+
+
+def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable, Links]:
     """Before there is an agent.
 
     Raises:
         BadRequest: the time zone of the settings is none.
     """
     chosen, links = settings.schedules, Links()
+    deliverer = ChannelPost(links)
     secrets = SecretFile(settings.data_dir / "secrets.json")
     keeper = Keeper(
         schedules=storage.schedules,
@@ -76,28 +88,20 @@ def timetable(settings: Settings, storage: Storage, bus: Bus, deliverer: Deliver
     return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links
 
 
-async def open_schedules(
-    settings: Settings,
-    storage: Storage,
-    table: Timetable,
-    links: Links,
-    brain: Brain,
-    router: Router,
-    bus: Bus,
-    stack: AsyncExitStack,
-) -> None:
+async def open_schedules(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
     """Begin to run them, until the stack is closed."""
-    chosen, links.tool = settings.schedules, brain.toolbox.spec
+    chosen = parts.settings.schedules
+    links.tool, links.channels = parts.toolbox.spec, parts.channels
     if not chosen.enabled:
         return
     runner = Runner(
-        agent=brain.agent,
-        models=router,
-        responses=storage.responses,
-        conversations=storage.conversations,
+        agent=parts.agent,
+        models=parts.models,
+        responses=parts.responses,
+        conversations=parts.conversations,
         approvals=storage.approvals,
         queue=storage.runs,
-        bus=bus,
+        bus=parts.bus,
     )
     bounds = Bounds(
         parallel=chosen.parallel,
@@ -113,7 +117,7 @@ async def open_schedules(
         queue=storage.runs,
         deliveries=storage.runs,
         runner=runner,
-        deliverer=table.deliverer,
+        deliverer=parts.timetable.deliverer,
         bounds=bounds,
     )
     links.hurry = scheduler.hurry

@@ -28,7 +28,7 @@ RunStatus: TypeAlias = Literal[
 ]
 """`waiting` for a person's approval; `unanswered` if that never came; `unknown`: Portal was stopped in the middle, so
 nobody knows what it did, and it is never run again; `missed`: it never began."""
-DeliveryStatus: TypeAlias = Literal["pending", "sending", "sent", "failed", "unknown"]
+DeliveryStatus: TypeAlias = Literal["pending", "sending", "sent", "failed"]
 
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "unanswered", "unknown", "missed"})
 PAGE = "page"
@@ -125,10 +125,8 @@ class Content:
 
     text: str
     """Markdown."""
-    title: str
-    """Of the schedule."""
-    conversation_id: str
-    response_id: str
+    files: Sequence[str] = ()
+    """Ids of the owner's files that the answer brought."""
     key: str
     """The same for a delivery that is tried again, and for no other."""
 
@@ -223,17 +221,17 @@ class DeliveryQueue(Protocol):
         """How it went."""
 
     async def interrupted(self) -> None:
-        """At start: what was being sent has an unknown outcome."""
+        """At start: what was being handed over is handed over again."""
 
 
 class Deliverer(Protocol):
     """Brings answers to people."""
 
-    def targets(self, owner: str) -> Sequence[str]:
-        """Where it can, such as `telegram`; the page is no matter of its."""
+    async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
+        """Where it can, such as `telegram`, each with words for it; the page is no matter of its."""
 
     async def deliver(self, owner: str, target: str, content: Content) -> None:
-        """Bring it there.
+        """Bring it there. Awaited means that it will come; of two with the same key only the first does.
 
         Raises:
             PortalError: it could not, now or ever; a `retry_after` says when to try again.

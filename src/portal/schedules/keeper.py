@@ -30,7 +30,7 @@ from portal.schedules.timing import read, upcoming, zone_of
 _MICROS = 1_000_000
 _TOLD = 3
 """Of the next times that people are shown."""
-_PLAIN = ("name", "prompt", "workspace", "continued", "catch_up", "jitter", "parallel", "signature")
+_PLAIN = ("name", "prompt", "workspace", "continued", "catch_up", "jitter", "parallel", "signature", "paused")
 
 
 class Secrets(Protocol):
@@ -88,7 +88,8 @@ class Keeper:
         if len(await self._schedules.list(owner)) >= self._most:
             raise BadRequest(f"{self._most} schedules are the most: delete one first.")
         blank = replace(_EMPTY, id=new_id("sched"), owner=owner, created_at=self._now(), workspace="auto")
-        made = self._changed(owner, self._timed(blank, wanted), wanted)
+        made = self._changed(self._timed(blank, wanted), wanted)
+        await self._check_targets(owner, wanted)
         made = replace(made, name=made.name or made.prompt[:_NAME].strip(), changed_at=made.created_at)
         made = replace(made, permitted_at=made.created_at, next_at=None if made.paused else self._first(made))
         token = secrets.token_urlsafe(32) if made.kind == "hook" else ""
@@ -126,7 +127,8 @@ class Keeper:
         timed = self._timed(before, wanted)
         if (timed.kind == "hook") != (before.kind == "hook"):
             raise BadRequest("A webhook stays one: make another.", param="when")
-        after = self._changed(owner, timed, wanted)
+        after = self._changed(timed, wanted)
+        await self._check_targets(owner, wanted)
         after = replace(after, changed_at=max(now, before.changed_at + 1))
         if list(after.permits) != list(before.permits):
             after = replace(after, permitted_at=now)
@@ -158,7 +160,7 @@ class Keeper:
 
     def explain(self, wanted: Wanted) -> str:
         """See Scheduling."""
-        made = self._changed("", self._timed(replace(_EMPTY, created_at=self._now()), wanted), wanted, check=False)
+        made = self._changed(self._timed(replace(_EMPTY, created_at=self._now()), wanted), wanted)
         times = ", ".join(told(at, made.zone) for at in self._next(made))
         when = (
             f"It runs {wanted.when!r} ({made.timing}, {made.zone}), next: {times}." if times else "A webhook runs it."
@@ -180,23 +182,24 @@ class Keeper:
             self._first(timed)
         return timed
 
-    def _changed(self, owner: str, schedule: ScheduleRecord, wanted: Wanted, *, check: bool = True) -> ScheduleRecord:
+    def _changed(self, schedule: ScheduleRecord, wanted: Wanted) -> ScheduleRecord:
         """With everything else that is wanted. Raises BadRequest."""
         plain = {name: getattr(wanted, name) for name in _PLAIN if getattr(wanted, name) is not None}
         after = replace(schedule, **plain)
-        if wanted.paused is not None:
-            after = replace(after, paused=wanted.paused)
         if wanted.tools is not None:
             after = replace(after, permits=[self._permit(name) for name in dict.fromkeys(wanted.tools)])
         if wanted.targets is not None:
             after = replace(after, targets=list(dict.fromkeys(wanted.targets)) or [PAGE])
-            known = {PAGE, *(self._deliverer.targets(owner) if check else ())}
-            strange = [one for one in after.targets if check and one not in known]
-            if strange:
-                raise BadRequest(
-                    f"Nothing can be sent to {strange[0]!r}. There are: {', '.join(sorted(known))}.", param="targets"
-                )
         return after
+
+    async def _check_targets(self, owner: str, wanted: Wanted) -> None:
+        """Raises BadRequest for one that nothing can be sent to."""
+        if not set(wanted.targets or ()) - {PAGE}:
+            return
+        known = [PAGE, *(name for name, _ in await self._deliverer.targets(owner))]
+        for target in wanted.targets or ():
+            if target not in known:
+                raise BadRequest(f"Nothing can be sent to {target!r}. There are: {', '.join(known)}.", param="targets")
 
     def _permit(self, name: str) -> Permit:
         spec = self._tool(name)

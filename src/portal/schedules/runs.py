@@ -190,19 +190,17 @@ class Runner:
         notice = {"name": schedule.name} if PAGE in schedule.targets else {}
         self._bus.publish(run.owner, "schedules.changed", **told, **notice)
 
-    async def content(self, schedule: ScheduleRecord, run: RunRecord) -> Content:
-        """What is delivered of a run that has ended."""
-        text = ""
+    async def content(self, schedule: ScheduleRecord, run: RunRecord, target: str) -> Content:
+        """What a target is told of a run that has ended."""
+        said: list[Item] = []
         if run.status == "completed":
             turn = await self._responses.get(run.owner, run.last_id)
-            said = (stored.item for stored in turn.items if stored.side == "output")
-            text = "\n\n".join(text_of(item) for item in said if item["type"] == "message").strip()
+            said = [stored.item for stored in turn.items if stored.side == "output"]
+        text = "\n\n".join(text_of(item) for item in said if item["type"] == "message").strip()
         return Content(
             text=text or f"**{schedule.name}**: {run.error or run.status}",
-            title=schedule.name,
-            conversation_id=run.conversation_id,
-            response_id=run.last_id,
-            key=run.id,
+            files=[file["file_id"] for item in said for file in item.get("portal:files") or ()],
+            key=f"{run.id}:{target}",
         )
 
 

@@ -194,14 +194,14 @@ class Scheduler:
 
     async def _deliver(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> None:
         try:
-            content = await self._runner.content(schedule, run)
+            content = await self._runner.content(schedule, run, delivery.target)
             await self._deliverer.deliver(run.owner, delivery.target, content)
             delivery = replace(delivery, status="sent", error="")
         except PortalError as error:
             delivery = self._failed(delivery, error)
-        except Exception:  # the border of what others wrote: it may have arrived
+        except Exception as error:  # the border of what others wrote
             log.exception("an answer could not be delivered", extra={"target": delivery.target})
-            delivery = replace(delivery, status="unknown", error="It failed unexpectedly; Portal's log has it.")
+            delivery = self._failed(delivery, PortalError(f"It failed unexpectedly: {type(error).__name__}."))
         finally:
             self._sending -= 1
         await self._deliveries.settle(run.id, delivery)

@@ -84,9 +84,7 @@ SELECT_RUN = f"SELECT {RUN} FROM schedule_runs WHERE id = :run_id"
 SETTLE = """
 UPDATE schedule_deliveries SET status = :status, attempts = :attempts, ready_at = :ready_at, error = :error
 WHERE run_id = :run_id AND target = :target"""
-INTERRUPTED = """
-UPDATE schedule_deliveries SET status = 'unknown', error = :error WHERE status = 'sending'"""
-UNKNOWN = "Portal was stopped while it was sent: it may have arrived."
+INTERRUPTED = "UPDATE schedule_deliveries SET status = 'pending' WHERE status = 'sending'"
 
 
 class StoredRuns:
@@ -225,7 +223,7 @@ class StoredRuns:
 
     async def interrupted(self) -> None:
         """See DeliveryQueue."""
-        await self._database.batch([Statement(INTERRUPTED, {"error": UNKNOWN})])
+        await self._database.batch([Statement(INTERRUPTED)])
 
 
 def _args(run: RunRecord) -> dict[str, object]:

@@ -77,7 +77,8 @@ def schedule_routes(*, table: Timetable) -> APIRouter:
 
     @router.get("/targets")
     async def list_targets(who: Who) -> JsonObject:
-        return views.listing({"name": name} for name in (PAGE, *table.deliverer.targets(who.owner)))
+        known = [(PAGE, ""), *await table.deliverer.targets(who.owner)]
+        return views.listing({"name": name, "title": title} for name, title in known)
 
     return router
 
