@@ -3,7 +3,6 @@
 from .conftest import Chat
 
 
-
 async def test_what_is_written_is_answered_in_a_conversation_of_the_page(chat: Chat) -> None:
     chat.write("Hello there")
     await chat.until("Hello there")

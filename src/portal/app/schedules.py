@@ -57,11 +57,7 @@ class ChannelPost:
 
 
 def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable, Links]:
-    """Before there is an agent.
-
-    Raises:
-        BadRequest: the time zone of the settings is none.
-    """
+    """Before there is an agent."""
     chosen, links = settings.schedules, Links()
     deliverer = ChannelPost(links)
     secrets = SecretFile(settings.data_dir / "secrets.json")

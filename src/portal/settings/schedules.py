@@ -1,6 +1,8 @@
 """Settings of what runs by itself."""
 
-from pydantic import Field
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
 
 from portal.settings.section import Seconds, Section
 
@@ -25,3 +27,12 @@ class ScheduleSettings(Section):
     retry_pause: Seconds = Field(30, description="Seconds between the first two tries; doubles each time.")
     hook_bytes: int = Field(262_144, gt=0, description="Largest body of a webhook's request in bytes.")
     hooks_a_minute: int = Field(60, gt=0, description="Requests of one webhook that begin runs in a minute.")
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no time zone, such as Europe/Berlin") from error
+        return name

@@ -47,8 +47,7 @@ CREATE TABLE schedule_runs (
 );
 CREATE INDEX schedule_runs_list ON schedule_runs (schedule_id, id);
 CREATE INDEX schedule_runs_owner ON schedule_runs (owner, schedule_id, id);
-CREATE INDEX schedule_runs_open ON schedule_runs (status, ready_at, id)
-    WHERE status IN ('queued', 'starting', 'running', 'waiting');
+CREATE INDEX schedule_runs_open ON schedule_runs (status, ready_at, id);
 CREATE INDEX schedule_runs_active ON schedule_runs (schedule_id, status);
 CREATE UNIQUE INDEX schedule_runs_once ON schedule_runs (schedule_id, due_at) WHERE cause IN ('time', 'late');
 CREATE UNIQUE INDEX schedule_runs_sent ON schedule_runs (schedule_id, delivery_id) WHERE delivery_id IS NOT NULL;
@@ -63,4 +62,4 @@ CREATE TABLE schedule_deliveries (
     error TEXT NOT NULL,
     PRIMARY KEY (run_id, target)
 );
-CREATE INDEX schedule_deliveries_due ON schedule_deliveries (status, ready_at) WHERE status IN ('pending', 'sending');
+CREATE INDEX schedule_deliveries_due ON schedule_deliveries (status, ready_at);
