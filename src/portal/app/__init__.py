@@ -11,12 +11,12 @@ from portal.app.agent import Brain, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
-from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.embedding import NoEmbedder, open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
-from portal.app.schedules import open_schedules, timetable
+from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
 from portal.backends.engine import Engine
@@ -32,6 +32,7 @@ from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.knowledge.embedders import Embedders
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.memory.keeper import Keeper
@@ -84,10 +85,7 @@ async def open_portal(
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
-
-    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` those of the
-    settings, and `embedder` embeds.
+    """Open everything the settings name; closes it in reverse. For tests, what is given takes the place of that.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -95,8 +93,7 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        storage = await stack.enter_async_context(open_storage(settings))
-        await storage.database.own()
+        storage = await _storage(settings, stack)
         bus = Bus()
         registry = _registry(settings, bus, stack)
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
@@ -104,18 +101,16 @@ async def open_portal(
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
-        choice = await open_embedding(settings, storage, router, bus, own, stack)
-        finding = finding_in(settings, storage, router, choice.current)
+        choice, finding = await _finding(settings, storage, router, bus, own, stack)
         mind = await _memory(settings, storage, router, completions, bus, finding, stack)
         table, links = timetable(settings, storage, bus)
         tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
-        recalls, learning = [finding.recall, mind.recall], mind.proposals
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning)
+        recalls = [finding.recall, mind.recall]
+        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, mind.proposals)
         knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
-        token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
-            credentials=credentials,
+            credentials=_credentials(settings, storage, token := secrets.token_urlsafe(32)),
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
@@ -134,15 +129,33 @@ async def open_portal(
             usage=usage,
             bus=bus,
             approving=approving(storage, brain),
-            skills=Skills(settings=settings, files=storage.files, changed=lambda: bus.publish(None, "tools.changed")),
+            skills=_skills(settings, storage, bus),
             compares=finding.compares,
             mind=mind,
             timetable=table,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
         )
-        await stack.enter_async_context(parts.channels)
-        await open_schedules(parts, storage, links, stack)
+        await _go_to_work(parts, storage, links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
+
+
+async def _storage(settings: Settings, stack: AsyncExitStack) -> Storage:
+    storage = await stack.enter_async_context(open_storage(settings))
+    await storage.database.own()
+    return storage
+
+
+async def _finding(
+    settings: Settings, storage: Storage, router: Router, bus: Bus, own: Embedder | None, stack: AsyncExitStack
+) -> tuple[Embedders | NoEmbedder, Finding]:
+    choice = await open_embedding(settings, storage, router, bus, own, stack)
+    return choice, finding_in(settings, storage, router, choice.current)
+
+
+async def _go_to_work(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
+    """Channels and schedules, until the stack is closed."""
+    await stack.enter_async_context(parts.channels)
+    await open_schedules(parts, storage, links, stack)
 
 
 def _opened(
@@ -164,10 +177,9 @@ def _opened(
     )
 
 
-def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
-    """What the command line beside this server signs in with, and everybody's credentials."""
-    token = secrets.token_urlsafe(32)
-    return token, Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
+def _credentials(settings: Settings, storage: Storage, token: str) -> Credentials:
+    """Everybody's; `token` is what the command line beside this server signs in with."""
+    return Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
 
 
 def _usage(storage: Storage, registry: Registry) -> Metrics:
@@ -223,6 +235,10 @@ def _tools(
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )
+
+
+def _skills(settings: Settings, storage: Storage, bus: Bus) -> Skills:
+    return Skills(settings=settings, files=storage.files, changed=lambda: bus.publish(None, "tools.changed"))
 
 
 async def _background(

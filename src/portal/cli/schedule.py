@@ -77,7 +77,7 @@ def preview(when: str, zone: str | None, data_dir: Path | None) -> None:
 
 @schedule.command()
 @click.argument("schedule")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many.")
 @data_dir_option
 def runs(schedule: str, limit: int, data_dir: Path | None) -> None:
     """Show its runs, newest first: when, why, how it ended, response, where the answer went."""

@@ -95,7 +95,7 @@ function Actions({ one, onAddress }) {
     html`<button type="button" role="menuitem" tabindex="-1" class=${danger ? "danger" : ""} onClick=${() => { close(); run(); }}><${Icon} name=${icon} />${words}</button>`;
   return html`${one.kind !== "hook" && html`<button type="button" class="button" onClick=${() => runNow(one)}>${t("schedules.run")}</button>`}
     <${Menu} label=${t("common.more")} button=${html`<${Icon} name="more" />`} align="end">${(/** @type {() => void} */ close) => html`
-      ${entry(close, one.paused ? "right" : "stop", t(one.paused ? "schedules.resume" : "schedules.pause"), () => pauseSchedule(one))}
+      ${entry(close, one.paused ? "play" : "pause", t(one.paused ? "schedules.resume" : "schedules.pause"), () => pauseSchedule(one))}
       ${one.kind === "hook" && entry(close, "again", t("schedules.renew"), () => setAsking("renew"))}
       ${entry(close, "trash", t("common.delete"), () => setAsking("delete"), true)}`}<//>
     ${asking === "delete" && html`<${Confirm} title=${t("schedules.deleteOne", { name: one.name })} text=${t("schedules.deleteText")} action=${t("common.delete")} danger=${true} onYes=${forget} onClose=${() => setAsking(null)} />`}

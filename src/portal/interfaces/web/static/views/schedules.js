@@ -3,19 +3,21 @@ import { html } from "htm/preact";
 import * as api from "../api/schedules.js";
 import { compact } from "../state.js";
 import { scheduleNews, pauseSchedule, runNow } from "../state/schedules.js";
-import { duration, moment } from "../format.js";
+import { moment } from "../format.js";
 import { Bar } from "../layout.js";
 import { Icon } from "../icons.js";
 import { useLoad, useTicks } from "../load.js";
 import { conversationPath } from "../router.js";
 import { useSheet } from "../sheets.js";
-import { t } from "../strings.js";
+import { locale, t } from "../strings.js";
 import { EMPTY, Editor } from "../schedules/form.js";
 import { RunStatus } from "../schedules/history.js";
 
 /** @typedef {import("../types.js").Schedule} Schedule */
 
 const NEW = "~new";
+/** @type {[string, number][]} */
+const UNITS = [["week", 604_800], ["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 /** To begin with. @type {["schedules.idea.news"|"schedules.idea.week"|"schedules.idea.hook", string][]} */
 const IDEAS = [["schedules.idea.news", "every weekday at 8:00"], ["schedules.idea.week", "every Friday at 16:00"], ["schedules.idea.hook", "webhook"]];
 
@@ -58,16 +60,22 @@ function Line({ one }) {
     </a>
     ${one.last_run && html`<a class="small schedule-last" href=${conversationPath(one.last_run.conversation_id)}><${RunStatus} status=${one.last_run.status} /><span class="sr-only">${t("schedules.lastRun", { name: one.name })}</span></a>`}
     <button type="button" class="ghost icon-only" aria-label=${t(one.paused ? "schedules.resumeOne" : "schedules.pauseOne", { name: one.name })} title=${t(one.paused ? "schedules.resume" : "schedules.pause")}
-      onClick=${() => pauseSchedule(one)}><${Icon} name=${one.paused ? "right" : "stop"} /></button>
-    ${one.kind !== "hook" && html`<button type="button" class="ghost icon-only" aria-label=${t("schedules.runOne", { name: one.name })} title=${t("schedules.run")} onClick=${() => runNow(one)}><${Icon} name="send" /></button>`}
+      onClick=${() => pauseSchedule(one)}><${Icon} name=${one.paused ? "play" : "pause"} /></button>
+    ${one.kind !== "hook" && html`<button type="button" class="ghost icon-only" aria-label=${t("schedules.runOne", { name: one.name })} title=${t("schedules.run")} onClick=${() => runNow(one)}><${Icon} name="again" /></button>`}
   </li>`;
 }
 
 /** When it runs, in words. @param {Schedule} one */
 function timed({ kind, timing, zone }) {
   if (kind === "hook") return t("schedules.webhook");
-  if (kind === "interval") return t("schedules.every", { time: duration(Number(timing) * 1000) });
-  return html`<code dir="ltr">${timing.replace("T", " ")}</code> · ${zone}`;
+  if (kind === "interval") return t("schedules.every", { time: spelled(Number(timing)) });
+  return html`<code dir="ltr">${kind === "once" ? timing.slice(0, 16).replace("T", " ") : timing}</code> · ${zone}`;
+}
+
+/** Seconds in the largest unit that leaves nothing over. @param {number} seconds */
+function spelled(seconds) {
+  const [unit, size] = UNITS.find(([, each]) => seconds % each === 0) ?? UNITS[UNITS.length - 1];
+  return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
 }
 
 /** @param {{id: string}} props */
