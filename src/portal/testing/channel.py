@@ -141,6 +141,7 @@ class TestChannel:
 
     def _called(self, call: str, chat: str) -> None:
         self.platform.calls.append((call, chat))
+        self.platform.note()
         error = self.platform.fail(call, chat)
         if error is not None:
             raise error
