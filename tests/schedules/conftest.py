@@ -44,6 +44,7 @@ class Post:
     """A Deliverer that keeps what it brought; `failures` are raised first."""
 
     sent: list[tuple[str, Content]] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     known: Sequence[str] = ("telegram", "slack")
 
@@ -54,6 +55,11 @@ class Post:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append((target, content))
+
+    async def ask(self, owner: str, target: str, response_id: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.asked.append((target, response_id))
 
 
 @dataclass

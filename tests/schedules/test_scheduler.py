@@ -236,13 +236,15 @@ async def test_a_tool_that_was_permitted_runs_and_only_for_its_run(table: Table)
 
 
 async def test_anything_else_waits_for_a_person(table: Table) -> None:
-    made = await table.make(targets=["slack"])
+    """Who is asked there, too; what follows is shown there by itself."""
+    made = await table.make(targets=["page", "slack"])
     table.backend.script(*calls(WRITE))
     await table.keeper.run_now(table.owner, made.id)
     await table.tick()
     (run,) = await table.runs(made)
-    assert (run.status, run.deliveries, table.desk.done) == ("waiting", [], [])
+    assert (run.status, table.desk.done, table.post.asked) == ("waiting", [], [])
     assert await table.tick() == 3.0
+    assert table.post.asked == [("slack", run.response_id)]
     table.backend.script(*calls(("write_note", '{"path": "b"}')))
     await decided(table, run)
     await table.tick()
@@ -255,7 +257,25 @@ async def test_anything_else_waits_for_a_person(table: Table) -> None:
     assert run.status == "completed"
     assert [path for path, *_ in table.desk.done] == ["a", "b"]
     await table.tick()
-    assert [content.text for _, content in table.post.sent] == ["Both are written."]
+    assert [(one.target, one.status) for one in run.deliveries] == [("page", "sent"), ("slack", "sent")]
+    assert (len(table.post.asked), table.post.sent) == (1, [])
+
+
+async def test_a_question_that_could_not_be_shown_gives_way_to_the_answer(table: Table) -> None:
+    made = await table.make(targets=["slack"])
+    table.backend.script(*calls(WRITE))
+    table.post.failures = [BadRequest("Away.")]
+    await table.keeper.run_now(table.owner, made.id)
+    await table.tick()
+    await table.tick()
+    (run,) = await table.runs(made)
+    assert [(one.status, one.error) for one in run.deliveries] == [("pending", "Away.")]
+    table.backend.script(TextDelta("It is written."))
+    await decided(table, run)
+    table.clock.pass_(seconds=30)
+    await table.tick()
+    await table.tick()
+    assert [content.text for _, content in table.post.sent] == ["It is written."]
 
 
 async def test_a_permit_lasts_while_its_run_waits_and_is_withdrawn_with_the_schedule_s(table: Table) -> None:

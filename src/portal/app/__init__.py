@@ -72,6 +72,7 @@ class Portal:
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.channels.stop()
         self.agent.stop()
         self.bus.close()
 
@@ -155,6 +156,7 @@ async def _finding(
 async def _go_to_work(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
     """Channels and schedules, until the stack is closed."""
     await stack.enter_async_context(parts.channels)
+    parts.usage.channels = parts.channels.status
     await open_schedules(parts, storage, links, stack)
 
 

@@ -50,6 +50,10 @@ class ChannelPost:
         told = channels.Content(text=content.text, files=content.files)
         await self._channels.deliver(owner, target, told, key=content.key)
 
+    async def ask(self, owner: str, target: str, response_id: str) -> None:
+        """See Deliverer."""
+        await self._channels.deliver_answer(owner, target, response_id)
+
     @property
     def _channels(self) -> Channels:
         assert self._links.channels is not None

@@ -16,8 +16,8 @@ from portal.channels.lines import Lines
 from portal.channels.pace import Pace
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
-from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, PairingRecord
-from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Place, Sender
+from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
+from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Invites, Place, Sender
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
@@ -53,7 +53,7 @@ class Channels:
         """`broken` says of configured channels why they could not be made."""
         self._channels = channels
         self._broken = broken
-        self.linking = desks.linking
+        self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
         self._patience = patience
         self._open: dict[str, Open] = {}
@@ -83,6 +83,11 @@ class Channels:
             one.lines.stop()
             one.reception.stop()
         await self._tasks.__aexit__(None, None, None)
+
+    def stop(self) -> None:
+        """Begin nothing more; what is on its way may still be shown."""
+        for one in self._open.values():
+            one.reception.closing = True
 
     def _made(self, channel: Channel) -> Open:
         desks, limits, tasks = self._desks, channel.limits, self._tasks
@@ -144,9 +149,7 @@ class Channels:
         turn = await self._desks.responses.get(asked.owner, response_id)
         if not any(stored.item["type"] == "mcp_approval_response" for stored in turn.items):
             return
-        delivery = Delivery(
-            id=new_id("dlv"), owner=asked.owner, place=asked.place, response_id=response_id, created_at=micros()
-        )
+        delivery = new_delivery(asked.owner, asked.place, response_id=response_id)
         if await self._desks.outbox.add(delivery):
             one.reception.follow(delivery)
 
@@ -159,8 +162,13 @@ class Channels:
     async def _decided(self, approval_id: str) -> None:
         for one in self._open.values():
             found = await self._desks.outbox.of_approval(one.channel.name, approval_id)
-            if found is not None:
+            if found is None:
+                continue
+            record = await self._desks.approvals.get(found.owner, approval_id)
+            if record.call_id is None:
                 one.reception.refresh(found)
+            else:
+                one.reception.ask_aside(found, record)
 
     # ------------------------------------------------------------------ asked from elsewhere
 
@@ -172,10 +180,16 @@ class Channels:
         Raises:
             NotFound: there is no such channel, or they have no such chat there; says what there is.
         """
-        place = await self._place(owner, target)
-        delivery = Delivery(id=new_id("dlv"), owner=owner, place=place, content=content, key=key, created_at=micros())
-        if await self._desks.outbox.add(delivery):
-            self._open[place.channel].reception.deliver(delivery)
+        return await self._send(new_delivery(owner, await self._place(owner, target), content=content, key=key))
+
+    async def deliver_answer(self, owner: str, target: str, response_id: str) -> str:
+        """The same with an answer: as it is written, with its files and questions. Raises as `deliver`."""
+        return await self._send(new_delivery(owner, await self._place(owner, target), response_id=response_id))
+
+    async def _send(self, delivery: Delivery) -> str:
+        one = self._open.get(delivery.place.channel)
+        if await self._desks.outbox.add(delivery) and one is not None:
+            one.reception.deliver(delivery)
         return delivery.id
 
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
@@ -220,6 +234,26 @@ class Channels:
         turn = await self._desks.responses.get(record.owner, record.head)
         return text_so_far([stored.item for stored in turn.items if stored.side == "output"])
 
+    async def change(self, owner: str, target: str, *, mode: Mode | None, model: str | None) -> ChatRecord:
+        """When and by which model a chat is answered; None leaves that as it is. Raises NotFound."""
+        for chat in await self._desks.chats.list(owner):
+            if target_of(chat.place) == target:
+                changed = replace(chat, mode=mode or chat.mode, model=chat.model if model is None else model)
+                await self._desks.chats.save(changed)
+                return changed
+        raise NotFound(f"There is no chat {target!r} of yours.", param="target")
+
+    async def unlink(self, owner: str, link_id: str) -> None:
+        """That account speaks for nobody any more. Raises NotFound."""
+        await self._desks.links.remove(owner, link_id)
+        self._changed()
+
+    def invitations(self, code: str) -> Mapping[str, str]:
+        """By channel, an address that opens a chat there with this code."""
+        opened = [one.channel for one in self._open.values()]
+        told = {one.name: one.invitation(code) for one in opened if isinstance(one, Invites)}
+        return {name: url for name, url in told.items() if url}
+
     async def receive(self, name: str, request: HookRequest) -> HookReply:
         """What a platform's server posts. Raises NotFound where none is expected, and what the channel raises."""
         one = self._open.get(name)
@@ -255,17 +289,8 @@ class Channels:
         """Let somebody in who asked, as this owner, or refuse it. Raises NotFound."""
         decided = await self._desks.pairing.decide(owner, pairing_id, approve, new_id("link"), micros())
         self._changed()
-        one = self._open.get(decided.place.channel)
-        if approve and one is not None:
-            delivery = Delivery(
-                id=new_id("dlv"),
-                owner=owner,
-                place=decided.place,
-                content=Content(text=words.LINKED),
-                created_at=micros(),
-            )
-            if await self._desks.outbox.add(delivery):
-                one.reception.deliver(delivery)
+        if approve:
+            await self._send(new_delivery(owner, decided.place, content=Content(text=words.LINKED)))
         return decided
 
     # ------------------------------------------------------------------ asked by platforms

@@ -7,6 +7,7 @@ from portal.channels.commands import command_in
 from portal.channels.conversing import Conversing
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
+from portal.core.approvals import ApprovalRecord
 from portal.core.channel_stores import Arrival, Delivery, Inbox, Outbox
 from portal.core.channels import Channel, Content, Event, Message, Place, Sender, Typing
 from portal.core.clock import micros
@@ -36,6 +37,8 @@ class Reception:
         self.since = 0
         self.alive_at = 0.0
         self.accepted = 0
+        self.closing = False
+        """What is accepted from now on is for the next start."""
         self.heard: Callable[[], None] = lambda: None
         """Called at each proof of life."""
         self._typing: set[asyncio.Task[None]] = set()
@@ -99,10 +102,16 @@ class Reception:
         """Show what became of the questions of a delivery."""
         self._lines.put(("beside", *_line(delivery.place)), _job(self._delivering.ask, delivery))
 
+    def ask_aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
+        """Show a question for which a call of that answer waits."""
+        self._lines.put(("beside", *_line(delivery.place)), lambda: self._delivering.aside(delivery, record))
+
     def _put(self, arrival: Arrival, *, before: bool = False) -> None:
         event = arrival.event
 
         async def handle() -> None:
+            if self.closing:
+                return
             deliveries = await self._conversing.handle(arrival, before=before)
             if key is None:  # an answer that it begins keeps its place in line
                 for delivery in deliveries:

@@ -28,6 +28,7 @@ COMMANDS = {
     "memory": "memory:memory",
     "schedule": "schedule:schedule",
     "approvals": "approvals:approvals",
+    "channels": "channels:channels",
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",

@@ -237,6 +237,10 @@ class Deliverer(Protocol):
             PortalError: it could not, now or ever; a `retry_after` says when to try again.
         """
 
+    async def ask(self, owner: str, target: str, response_id: str) -> None:
+        """Show there what a response asks, to be decided there; what follows it is shown there as well. Raises as
+        `deliver`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:

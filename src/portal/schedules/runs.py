@@ -1,7 +1,7 @@
 """One run: a turn in a conversation, what came of it, and to whom that goes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -143,7 +143,8 @@ class Runner:
             return
         status, why = _outcome(response)
         if status == "waiting":
-            run = replace(run, status="waiting")
+            asked = self._to(target for target in schedule.targets if target != PAGE)
+            run = replace(run, status="waiting", deliveries=asked)
             await self._queue.change(run, was)
             self._tell(schedule, run)
         elif status != "running":
@@ -175,14 +176,16 @@ class Runner:
         await self.settle(schedule, replace(run, last_id=follower), "waiting")
 
     async def _end(self, schedule: ScheduleRecord, run: RunRecord, was: RunStatus, status: RunStatus, why: str) -> None:
-        now = self._now()
-        deliveries = [
-            Delivery(target=target, ready_at=now, status="sent" if target == PAGE else "pending")
-            for target in schedule.targets
-        ]
-        run = replace(run, status=status, error=why, ended_at=now, payload="", deliveries=deliveries)
+        deliveries = self._to(schedule.targets)
+        run = replace(run, status=status, error=why, ended_at=self._now(), payload="", deliveries=deliveries)
         if await self._queue.change(run, was):
             self._tell(schedule, run)
+
+    def _to(self, targets: Iterable[str]) -> list[Delivery]:
+        """What is to be brought to these, unless it is on its way already: where a question was shown, what follows
+        it is."""
+        now = self._now()
+        return [Delivery(target=one, ready_at=now, status="sent" if one == PAGE else "pending") for one in targets]
 
     def _tell(self, schedule: ScheduleRecord, run: RunRecord) -> None:
         """Whoever watches the page is told of it."""

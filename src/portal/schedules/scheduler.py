@@ -194,8 +194,11 @@ class Scheduler:
 
     async def _deliver(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> None:
         try:
-            content = await self._runner.content(schedule, run, delivery.target)
-            await self._deliverer.deliver(run.owner, delivery.target, content)
+            if run.status == "waiting":
+                await self._deliverer.ask(run.owner, delivery.target, run.last_id)
+            else:
+                content = await self._runner.content(schedule, run, delivery.target)
+                await self._deliverer.deliver(run.owner, delivery.target, content)
             delivery = replace(delivery, status="sent", error="")
         except PortalError as error:
             delivery = self._failed(delivery, error)
