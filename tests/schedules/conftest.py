@@ -147,6 +147,7 @@ async def opened(
             secrets=secrets,
             deliverer=post,
             tool=specs.get,
+            audit=storage.audit,
             bus=portal.portal.bus,
             zone="UTC",
             shortest=60,

@@ -131,3 +131,19 @@ async def test_what_it_comes_to_in_words(table: Table) -> None:
     assert table.keeper.explain(Wanted(when="webhook", prompt="x")).startswith("A webhook runs it.")
     with pytest.raises(BadRequest):
         table.keeper.explain(Wanted(when="soon", prompt="x"))
+
+
+async def test_who_did_what_leaves_a_trace(table: Table) -> None:
+    made = await table.make(tools=["write_note"], name="News")
+    await table.keeper.change(table.owner, made.id, Wanted(paused=True))
+    await table.keeper.run_now(table.owner, made.id)
+    await table.keeper.delete(table.owner, made.id)
+    trace = (await table.portal.portal.storage.audit.list(table.owner)).data
+    assert [one.action for one in reversed(trace)] == [
+        "schedule.made",
+        "schedule.changed",
+        "schedule.run",
+        "schedule.deleted",
+    ]
+    assert {one.subject for one in trace} == {made.id}
+    assert trace[-1].detail["tools"] == ["write_note"]

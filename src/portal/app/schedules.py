@@ -71,6 +71,7 @@ def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable
         secrets=secrets,
         deliverer=deliverer,
         tool=lambda name: links.tool(name),
+        audit=storage.audit,
         bus=bus,
         zone=chosen.zone or local_zone(),
         shortest=chosen.shortest,

@@ -8,6 +8,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Protocol
 
+from portal.core.approvals import AuditRecord
 from portal.core.bus import Bus
 from portal.core.clock import micros
 from portal.core.ids import new_id
@@ -23,6 +24,7 @@ from portal.core.schedules import (
     Schedules,
     Wanted,
 )
+from portal.core.tool_ports import Audit
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest, NotFound
 from portal.schedules.timing import read, upcoming, zone_of
@@ -54,6 +56,7 @@ class Keeper:
         secrets: Secrets,
         deliverer: Deliverer,
         tool: Callable[[str], ToolSpec | None],
+        audit: Audit,
         bus: Bus,
         zone: str,
         shortest: int,
@@ -68,6 +71,7 @@ class Keeper:
         self._secrets = secrets
         self._deliverer = deliverer
         self._tool = tool
+        self._audit = audit
         self._bus = bus
         self._zone = zone
         self._shortest = shortest
@@ -95,7 +99,7 @@ class Keeper:
         token = secrets.token_urlsafe(32) if made.kind == "hook" else ""
         self._keep_secret(made, wanted.secret)
         await self._schedules.save(made, token_hash=hashed(token) if token else None)
-        self._tell(made)
+        await self._tell("made", made)
         return made, token
 
     async def renew_token(self, owner: str, schedule_id: str) -> tuple[ScheduleRecord, str]:
@@ -105,7 +109,7 @@ class Keeper:
             raise BadRequest("Only a webhook has a token.")
         after = replace(before, changed_at=max(self._now(), before.changed_at + 1))
         await self._schedules.save(after, before=before, token_hash=hashed(token))
-        self._tell(after)
+        await self._tell("token", after)
         return after, token
 
     async def find(self, owner: str, name: str) -> ScheduleRecord:
@@ -138,14 +142,15 @@ class Keeper:
             after = replace(after, next_at=self._first(after))
         self._keep_secret(after, wanted.secret)
         await self._schedules.save(after, before=before)
-        self._tell(after)
+        await self._tell("changed", after)
         return after
 
     async def delete(self, owner: str, schedule_id: str) -> None:
         """See Scheduling."""
+        gone = await self._schedules.get(owner, schedule_id)
         await self._schedules.delete(owner, schedule_id)
         self._secrets.set(secret_name(schedule_id), None)
-        self._bus.publish(owner, "schedules.changed", id=schedule_id)
+        await self._tell("deleted", gone)
 
     async def run_now(self, owner: str, schedule_id: str) -> RunRecord:
         """See Scheduling."""
@@ -155,7 +160,7 @@ class Keeper:
         now = self._now()
         run = new_run(schedule, cause="person", due_at=now, ready_at=now)
         await self._queue.add([run])
-        self._tell(schedule)
+        await self._tell("run", schedule)
         return run
 
     def explain(self, wanted: Wanted) -> str:
@@ -224,7 +229,18 @@ class Keeper:
         if secret:
             self._secrets.set(name, secret)
 
-    def _tell(self, schedule: ScheduleRecord) -> None:
+    async def _tell(self, what: str, schedule: ScheduleRecord) -> None:
+        """Leave a trace of what somebody did, and go on from there."""
+        told = {"name": schedule.name, "kind": schedule.kind, "timing": schedule.timing, "paused": schedule.paused}
+        entry = AuditRecord(
+            id=new_id("audit"),
+            owner=schedule.owner,
+            at=micros(),
+            action=f"schedule.{what}",
+            subject=schedule.id,
+            detail={**told, "tools": [one.tool for one in schedule.permits], "targets": list(schedule.targets)},
+        )
+        await self._audit.record(entry)
         self._bus.publish(schedule.owner, "schedules.changed", id=schedule.id)
         self._hurry()
 
