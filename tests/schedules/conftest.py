@@ -99,7 +99,7 @@ class Table:
         return scheduler(self.portal, self.clock, self.post, bounds, **others)
 
 
-def runner(portal: TestPortal, clock: Clock) -> Runner:
+def runner(portal: TestPortal, clock: Clock, queue: Any = None) -> Runner:
     opened = portal.portal
     return Runner(
         agent=opened.agent,
@@ -107,7 +107,7 @@ def runner(portal: TestPortal, clock: Clock) -> Runner:
         responses=opened.storage.responses,
         conversations=opened.storage.conversations,
         approvals=opened.storage.approvals,
-        queue=opened.storage.runs,
+        queue=queue or opened.storage.runs,
         bus=opened.bus,
         now=clock,
     )
@@ -119,9 +119,9 @@ def scheduler(portal: TestPortal, clock: Clock, post: Post, bounds: Bounds = BOU
         "schedules": storage.schedules,
         "queue": storage.runs,
         "deliveries": storage.runs,
-        **others,
+        "runner": runner(portal, clock),
     }
-    return Scheduler(runner=runner(portal, clock), deliverer=post, bounds=bounds, now=clock, **parts)
+    return Scheduler(deliverer=post, bounds=bounds, now=clock, **{**parts, **others})
 
 
 def answer(request: ModelRequest) -> Sequence[Step]:

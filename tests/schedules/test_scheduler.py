@@ -10,7 +10,7 @@ from tests.e2e.tool_desk import able, calls
 from tests.schedules.conftest import BOUNDS, Table, answer, opened, runner
 
 from portal.core.agent import Turn
-from portal.core.model import TextDelta
+from portal.core.model import Finished, TextDelta
 from portal.core.schedules import RunRecord, ScheduleRecord, Wanted
 from portal.errors import BackendUnavailable, BadRequest, NotFound, RateLimited, StorageError
 from portal.testing.records import conversation, decision, said
@@ -349,6 +349,72 @@ async def test_an_answer_that_is_deleted_while_it_is_made(table: Table) -> None:
     assert run.status == "cancelled"
 
 
+async def test_an_answer_that_is_cut_off_is_one(table: Table) -> None:
+    table.backend.script(TextDelta("So far"), Finished("length"))
+    made = await table.make(targets=["slack"])
+    await table.keeper.run_now(table.owner, made.id)
+    await table.tick()
+    await table.tick()
+    (run,) = await table.runs(made)
+    assert (run.status, run.error) == ("completed", "The answer was cut off (max_output_tokens).")
+    assert [content.text for _, content in table.post.sent] == ["So far"]
+
+
+async def test_files_of_an_answer_go_with_it(table: Table) -> None:
+    table.backend.script(*calls(("draw_chart", "{}")))
+    made = await table.make(targets=["slack"])
+    await table.keeper.run_now(table.owner, made.id)
+    await table.tick()
+    await table.tick()
+    ((_, content),) = table.post.sent
+    names = [(await table.portal.portal.storage.files.get(table.owner, one)).filename for one in content.files]
+    assert names == ["chart.png", "weather.csv"]
+
+
+async def test_a_run_that_another_has_begun(table: Table) -> None:
+    made, storage = await table.make(), table.portal.portal.storage
+    run = await table.keeper.run_now(table.owner, made.id)
+    await storage.conversations.create(_conversation(run))
+    await (await table.portal.portal.agent.start(_started(made, run))).ended()
+    await table.tick()
+    (run,) = await table.runs(made)
+    assert run.status == "completed"
+    assert len(table.backend.requests) == 1
+
+
+async def test_a_run_whose_storage_fails_is_picked_up(table: Table) -> None:
+    """Before its turn: it runs later, once. A turn that was going on meanwhile is followed to its end."""
+    storage, gate = table.portal.portal.storage, asyncio.Event()
+    failures: list[str] = []
+
+    class Failing:
+        def __getattr__(self, name: str) -> Any:
+            if name in failures:
+                failures.remove(name)
+                raise StorageError("The disk is full.")
+            return getattr(storage.runs, name)
+
+    failing = Failing()
+    scheduler = table.scheduling(queue=failing, runner=runner(table.portal, table.clock, queue=failing))
+    made = await table.make()
+    await table.keeper.run_now(table.owner, made.id)
+    failures += ["permit", "change"]
+    async with asyncio.TaskGroup() as tasks:
+        await scheduler.once(tasks)
+    assert [run.status for run in await table.runs(made)] == ["starting"]
+    table.backend.script(gate, TextDelta("Done."))
+    failures += ["nothing"]
+    async with asyncio.TaskGroup() as tasks:
+        await scheduler.once(tasks)  # picks it up, and claims it again
+        while not table.backend.running:
+            await asyncio.sleep(0)
+        gate.set()
+    async with asyncio.TaskGroup() as tasks:
+        await scheduler.once(tasks)
+    assert [run.status for run in await table.runs(made)] == ["completed"]
+    assert len(table.backend.requests) == 1
+
+
 async def test_a_turn_that_is_stopped(table: Table) -> None:
     gate = asyncio.Event()
     table.backend.script(TextDelta("Half"), gate)
@@ -519,6 +585,25 @@ async def test_a_database_that_fails_for_a_moment_does_not_end_it(table: Table) 
         while not [run for run in await table.runs(made) if run.status == "completed"]:
             await asyncio.sleep(0.01)
         working.cancel()
+
+
+async def test_a_schedule_that_is_deleted_while_its_run_is_looked_at(table: Table) -> None:
+    made, queue = await table.make(), table.portal.portal.storage.runs
+    await table.keeper.run_now(table.owner, made.id)
+    table.backend.script(*calls(WRITE))
+    await table.tick()
+    waiting = await queue.among(["waiting"])
+    await table.keeper.delete(table.owner, made.id)
+
+    class Late:
+        async def among(self, statuses: Any) -> Any:
+            return waiting
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(queue, name)
+
+    async with asyncio.TaskGroup() as tasks:
+        assert await table.scheduling(queue=Late()).once(tasks) == 3.0
 
 
 async def test_a_schedule_that_is_deleted_in_the_middle(table: Table) -> None:

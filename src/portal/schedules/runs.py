@@ -123,8 +123,9 @@ class Runner:
                 raise
             await self._models.refresh()
         except Conflict as error:
-            if error.code != "conversation_locked":
-                raise
+            if error.code != "conversation_locked":  # its response is there: another has begun it
+                await self.settle(schedule, run, "starting")
+                return None
         await self._queue.change(replace(run, status="queued", ready_at=self._now() + _AGAIN), "starting")
         return None
 

@@ -85,6 +85,8 @@ class Scheduler:
         self._chance = chance
         self._news = asyncio.Event()
         self._sending = 0
+        self._stranded: set[str] = set()
+        """Runs whose task failed: what became of them is looked up again."""
 
     def hurry(self) -> None:
         """Look at once whether there is something to do."""
@@ -116,6 +118,7 @@ class Scheduler:
         """Do what is to be done now, runs and deliveries as tasks; seconds until there is more."""
         now = self._now()
         await self._see_times_come(now)
+        await self._pick_up()
         while (claimed := await self._queue.claim(now, self._bounds.parallel)) is not None:
             tasks.create_task(self._guarded(self._work(*claimed), "a run"))
         waiting = await self._queue.among(["waiting"])
@@ -132,6 +135,14 @@ class Scheduler:
         """At start: what a Portal that is gone was at."""
         await self._deliveries.interrupted()
         for run in await self._queue.among(["starting", "running"]):
+            await self._on(run, self._runner.recover)
+
+    async def _pick_up(self) -> None:
+        if not self._stranded:
+            return
+        under_way = [run for run in await self._queue.among(["starting", "running"]) if run.id in self._stranded]
+        self._stranded = {run.id for run in under_way}
+        for run in under_way:
             await self._on(run, self._runner.recover)
 
     # ------------------------------------------------------------------ times
@@ -174,7 +185,11 @@ class Scheduler:
     # ------------------------------------------------------------------ work
 
     async def _work(self, schedule: ScheduleRecord, run: RunRecord) -> None:
-        await self._runner.work(schedule, run)
+        try:
+            await self._runner.work(schedule, run)
+        except Exception:
+            self._stranded.add(run.id)
+            raise
         before = self._now() - int(self._bounds.replay * 3600 * _MICROS)
         await self._queue.prune(schedule.id, self._bounds.history, before)
 
