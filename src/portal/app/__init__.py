@@ -11,9 +11,9 @@ from portal.app.agent import Brain, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
-from portal.app.embedding import NoEmbedder, open_embedding, packaged_embedder
+from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
-from portal.app.knowledge import Finding, finding_in, open_knowledge
+from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.schedules import Links, open_schedules, timetable
@@ -24,7 +24,7 @@ from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel
+from portal.core.channels import Channel, Transcriber
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
@@ -32,7 +32,7 @@ from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
-from portal.knowledge.embedders import Embedders
+from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.memory.keeper import Keeper
@@ -85,8 +85,11 @@ async def open_portal(
     toolsets: Sequence[Toolset] | None = None,
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
+    transcriber: Transcriber | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse. For tests, what is given takes the place of that.
+    """Open everything the settings name; closes it in reverse.
+
+    For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -94,32 +97,28 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        storage = await _storage(settings, stack)
+        storage = await stack.enter_async_context(open_storage(settings))
+        await storage.database.own()
         bus = Bus()
         registry = _registry(settings, bus, stack)
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
-        choice, finding = await _finding(settings, storage, router, bus, own, stack)
-        mind = await _memory(settings, storage, router, completions, bus, finding, stack)
-        table, links = timetable(settings, storage, bus)
-        tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
-        recalls = [finding.recall, mind.recall]
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, mind.proposals)
-        knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
+        token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
-            credentials=_credentials(settings, storage, token := secrets.token_urlsafe(32)),
+            credentials=credentials,
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
             backends=registry,
             servers=servers,
             workspaces=catalogue,
-            engine=await _background(settings, storage, registry, brain, bus, tools, stack),
-            tool_servers=tool_servers,
+            engine=await _background(settings, storage, registry, brain, bus, wits.tools, stack),
+            tool_servers=wits.tool_servers,
             manual=packaged_manual(),
             responses=storage.responses,
             conversations=storage.conversations,
@@ -131,33 +130,13 @@ async def open_portal(
             bus=bus,
             approving=approving(storage, brain),
             skills=_skills(settings, storage, bus),
-            compares=finding.compares,
+            compares=wits.finding.compares,
             mind=mind,
-            timetable=table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
+            timetable=wits.table,
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
-        await _go_to_work(parts, storage, links, stack)
+        await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
-
-
-async def _storage(settings: Settings, stack: AsyncExitStack) -> Storage:
-    storage = await stack.enter_async_context(open_storage(settings))
-    await storage.database.own()
-    return storage
-
-
-async def _finding(
-    settings: Settings, storage: Storage, router: Router, bus: Bus, own: Embedder | None, stack: AsyncExitStack
-) -> tuple[Embedders | NoEmbedder, Finding]:
-    choice = await open_embedding(settings, storage, router, bus, own, stack)
-    return choice, finding_in(settings, storage, router, choice.current)
-
-
-async def _go_to_work(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
-    """Channels and schedules, until the stack is closed."""
-    await stack.enter_async_context(parts.channels)
-    parts.usage.channels = parts.channels.status
-    await open_schedules(parts, storage, links, stack)
 
 
 def _opened(
@@ -179,9 +158,59 @@ def _opened(
     )
 
 
-def _credentials(settings: Settings, storage: Storage, token: str) -> Credentials:
-    """Everybody's; `token` is what the command line beside this server signs in with."""
-    return Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wits:
+    """What turns are answered with."""
+
+    tool_servers: ToolServers
+    finding: Finding
+    mind: Mind
+    tools: Callable[[], Sequence[Toolset]]
+    brain: Brain
+    knowledge: Knowledge
+    table: Timetable
+    links: Links
+
+
+async def _wits(
+    settings: Settings,
+    storage: Storage,
+    router: Router,
+    completions: Completions,
+    bus: Bus,
+    own: Embedder | None,
+    toolsets: Sequence[Toolset] | None,
+    stack: AsyncExitStack,
+) -> _Wits:
+    tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
+    choice = await open_embedding(settings, storage, router, bus, own, stack)
+    finding = finding_in(settings, storage, router, choice.current)
+    mind = await _memory(settings, storage, router, completions, bus, finding, stack)
+    table, links = timetable(settings, storage, bus)
+    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
+    recalls, learning = [finding.recall, mind.recall], mind.proposals
+    return _Wits(
+        tool_servers=tool_servers,
+        finding=finding,
+        mind=mind,
+        tools=tools,
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning),
+        knowledge=await open_knowledge(settings, storage, bus, finding, choice, stack),
+        table=table,
+        links=links,
+    )
+
+
+async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
+    parts.usage.channels = parts.channels.status
+    await stack.enter_async_context(parts.channels)
+    await open_schedules(parts, storage, links, stack)
+
+
+def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
+    """What the command line beside this server signs in with, and everybody's credentials."""
+    token = secrets.token_urlsafe(32)
+    return token, Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
 
 
 def _usage(storage: Storage, registry: Registry) -> Metrics:

@@ -1,5 +1,6 @@
 """/portal/v1/schedules: what runs by itself, and its history; and /hooks, where requests from outside come in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -54,6 +55,12 @@ class When(Body):
 
     when: Annotated[str, Field(min_length=1, max_length=200)]
     zone: Annotated[str, Field(max_length=100)] | None = None
+
+
+def routers(*, table: Timetable, settings: ScheduleSettings) -> Sequence[APIRouter]:
+    """All of them, in their order."""
+    single = single_schedule_routes(table=table)
+    return [schedule_routes(table=table), single, hook_routes(table=table, settings=settings)]
 
 
 def schedule_routes(*, table: Timetable) -> APIRouter:
