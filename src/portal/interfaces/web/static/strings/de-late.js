@@ -1,8 +1,7 @@
 // German: the words of what is not part of the first load.
 import { approvals } from "./de-approvals.js";
-import { schedules } from "./de-schedules.js";
 import { skills } from "./de-skills.js";
 import { views } from "./de-views.js";
 import { workspaces } from "./de-workspaces.js";
 
-export const late = { ...approvals, ...schedules, ...skills, ...views, ...workspaces };
+export const late = { ...approvals, ...skills, ...views, ...workspaces };

@@ -1,8 +1,7 @@
 // English: the words of what is not part of the first load.
 import { approvals } from "./en-approvals.js";
-import { schedules } from "./en-schedules.js";
 import { skills } from "./en-skills.js";
 import { views } from "./en-views.js";
 import { workspaces } from "./en-workspaces.js";
 
-export const late = { ...approvals, ...schedules, ...skills, ...views, ...workspaces };
+export const late = { ...approvals, ...skills, ...views, ...workspaces };
