@@ -213,8 +213,8 @@ class Server(Toolset):
         raise AssertionError
 
 
-def shown(toolbox: Toolbox, text: str, patterns: tuple[str, ...] = ("*",)) -> list[str]:
-    offer = toolbox.offer(Workspace(name="w", tools=patterns), text)
+async def shown(toolbox: Toolbox, text: str, patterns: tuple[str, ...] = ("*",)) -> list[str]:
+    offer = await toolbox.offer(Workspace(name="w", tools=patterns), text)
     return offer.names() if offer else []
 
 
@@ -224,14 +224,14 @@ def test_the_index_is_kept_while_the_tools_are_the_same() -> None:
     server = Server([*tools, ToolSpec(name="open", description="", parameters=reads, risk="read", toolset="server")])
     toolbox = Toolbox(toolsets=lambda: [server], offered=2)
 
-    assert shown(toolbox, "open it") == ["open", "find_tools"]
+    assert await shown(toolbox, "open it") == ["open", "find_tools"]
     after = reads.count
-    assert shown(toolbox, "count 3")[0] == "count_3"
-    assert shown(toolbox, "count 3", ("count_1*",))[0].startswith("count_1")
+    assert (await shown(toolbox, "count 3"))[0] == "count_3"
+    assert (await shown(toolbox, "count 3", ("count_1*",)))[0].startswith("count_1")
     assert (after, reads.count) == (1, 1)
 
     server.specs = [*server.specs, ToolSpec(name="paint", description="", risk="read", toolset="server")]
-    assert shown(toolbox, "paint it") == ["paint", "find_tools"]
+    assert await shown(toolbox, "paint it") == ["paint", "find_tools"]
     assert reads.count == 2
 
 
