@@ -65,7 +65,9 @@ async def main() -> None:
         if chosen.misses and one.tuned:
             print(*(f"  {miss.request!r}: {miss.shown}" for miss in made if not miss.right), sep="\n")
     words, both = await slowness(specs, ranking, likeness, [choice.request for choice in made])
-    print(f"\nwords {read:.0f} ms, index {indexed:.0f} ms, vectors {embedded:.0f} ms, once; then {told(words)} by words")
+    print(
+        f"\nwords {read:.0f} ms, index {indexed:.0f} ms, vectors {embedded:.0f} ms, once; then {told(words)} by words"
+    )
     print(f"and {told(both)} with the embedder")
 
 

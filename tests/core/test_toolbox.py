@@ -43,7 +43,7 @@ async def offered(toolbox: Toolbox, text: str = "x") -> Offer:
     return offer
 
 
-def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     odd = [
         spec("no_properties", parameters={"properties": None}),
         spec("nowhere", parameters={"properties": {"x": {"$ref": "#/$defs/x"}}}),
@@ -64,7 +64,7 @@ def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCapture
     assert toolbox.spec("no_properties") is None
 
 
-def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
+async def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
     shelves = [Shelf(spec("fine"), *(spec(f"t{at}", parameters={}) for at in range(3000))) for _ in range(3)]
     toolbox = Toolbox(toolsets=lambda: shelves)
 
@@ -74,7 +74,7 @@ def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
     assert len(toolbox._faults) <= 5000
 
 
-def test_found_tools_take_the_place_of_those_found_before() -> None:
+async def test_found_tools_take_the_place_of_those_found_before() -> None:
     many = [spec(f"tool_{at}", f"Does {chr(97 + at // 5) * 4}") for at in range(100)]
     offer = await offered(Toolbox(toolsets=lambda: [Shelf(*many)], offered=3), "aaaa")
     shown = offer.names()

@@ -58,7 +58,9 @@ def ours() -> tuple[list[ToolSpec], list[Pair]]:
 
 def stored() -> tuple[list[ToolSpec], list[Pair]]:
     """Those of the fixtures."""
-    servers: list[JsonObject] = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIXTURES.glob("*.json"))]
+    servers: list[JsonObject] = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIXTURES.glob("*.json"))
+    ]
     specs = [spec(one["server"], tool["name"], tool["description"]) for one in servers for tool in one["tools"]]
     lines = [line for name in TUNED for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()]
     asked = [json.loads(line) for line in lines]
@@ -100,7 +102,7 @@ async def main() -> None:
     if "--judge" in sys.argv:
         judge(asked, wanted, likeness.centred(tools, middle[None]), pairs, own)
     else:
-        TARGET.write_bytes(likeness.packed(np.concatenate([middle[None], fit(asked, wanted)])))
+        TARGET.write_bytes(likeness.packed(embedder, np.concatenate([middle[None], fit(asked, wanted)])))
 
 
 if __name__ == "__main__":

@@ -30,18 +30,17 @@ SECONDS = 0.025
 FINE = 127
 _PORTION = 8
 """Tools that are embedded between two looks at what else is wanted: one thread's work."""
-_MOST = 2000
-"""Tools that are compared at all; of twice as many vectors are kept."""
+MOST = 2000
 
 
 class EmbeddedLikeness:
     """Implements Likeness; nothing is known of tools before `run` has seen to them."""
 
-    def __init__(self, *, embedder: Embedder, seconds: float = SECONDS, turn: bytes | None = None) -> None:
-        """`turn` stands in for the matrix that comes with Portal."""
+    def __init__(self, *, embedder: Embedder, seconds: float = SECONDS, most: int = MOST) -> None:
+        """Nobody waits longer than `seconds`; more than `most` tools are not compared, and twice as many kept."""
         self._embedder = embedder
         self._seconds = seconds
-        self._given = turn
+        self._most = most
         self._known: dict[str, Vectors] = {}
         self._missing: dict[str, None] = {}
         self._wanted = asyncio.Event()
@@ -49,7 +48,7 @@ class EmbeddedLikeness:
     async def of(self, request: str, specs: Sequence[ToolSpec]) -> Sequence[float]:
         """See Likeness."""
         texts = [described(spec) for spec in specs]
-        if not 0 < len(texts) <= _MOST:
+        if not 0 < len(texts) <= self._most:
             return ()
         self._missing |= dict.fromkeys(text for text in texts if text not in self._known)
         if self._missing:
@@ -84,7 +83,7 @@ class EmbeddedLikeness:
         while self._missing:
             portion = [*self._missing][:_PORTION]
             vectors = await self._embedder.embed(portion)
-            if len(self._known) >= 2 * _MOST:
+            if len(self._known) >= 2 * self._most:
                 self._known.clear()
             self._known.update(zip(portion, centred(vectors, self._turn), strict=True))
             for text in portion:
@@ -92,7 +91,7 @@ class EmbeddedLikeness:
 
     @cached_property
     def _turn(self) -> "Vectors":
-        return unpacked(packaged() if self._given is None else self._given, self._embedder.dimensions)
+        return unpacked(packaged(), self._embedder)
 
 
 def described(spec: ToolSpec) -> str:
@@ -121,22 +120,26 @@ def packaged() -> bytes:
     return (files("portal.knowledge") / "tool_turn.bin").read_bytes()
 
 
-def packed(turn: "Vectors") -> bytes:
-    """The file for the middle of all tools and the matrix below it: a scale for each row, then eight bits a number."""
+def packed(embedder: Embedder, turn: "Vectors") -> bytes:
+    """The file for the middle of all tools and the matrix below it: a line with the embedder's name, a scale for each
+    row, then eight bits a number."""
     import numpy
 
     scales = (numpy.abs(turn).max(axis=1, keepdims=True) / FINE).astype("<f4")
-    return scales.tobytes() + numpy.rint(turn / scales).astype(numpy.int8).tobytes()
+    return b"\n".join([embedder.name.encode(), scales.tobytes() + numpy.rint(turn / scales).astype("i1").tobytes()])
 
 
-def unpacked(source: bytes, dimensions: int) -> "Vectors":
-    """Of shape [1 + dimensions, dimensions]."""
+def unpacked(source: bytes, embedder: Embedder) -> "Vectors":
+    """Of shape [1 + dimensions, dimensions]; for another embedder than the file's one that changes nothing."""
     import numpy
 
-    rows = dimensions + 1
-    scales = numpy.frombuffer(source, "<f4", rows).reshape(rows, 1)
-    made: Vectors = numpy.frombuffer(source, numpy.int8, rows * dimensions, 4 * rows).reshape(rows, dimensions) * scales
-    return made
+    name, _, rest = source.partition(b"\n")
+    shape = rows, _ = embedder.dimensions + 1, embedder.dimensions
+    if name.decode() != embedder.name:
+        return numpy.zeros(shape, numpy.float32)
+    scales = numpy.frombuffer(rest, "<f4", rows)
+    turn: Vectors = numpy.frombuffer(rest, "i1", offset=scales.nbytes).reshape(shape) * scales[:, None]
+    return turn
 
 
 def _even(vectors: "Vectors") -> "Vectors":
