@@ -3,8 +3,8 @@
     python training/tools/build.py [--judge]
 
 A ridge regression towards the identity, from requests to the tools that they need: those of `requests.txt` beside this
-file, and those of tests/fixtures/tools that the choice is tuned with. `--judge` instead tells how often the right tool is among
-eight of all, by likeness alone, for an eighth of the requests or the requests of a server that were held out.
+file, and those of tests/fixtures/tools that the choice is tuned with. `--judge` instead tells how often the right tool
+is among eight of all, by likeness alone, for an eighth of the requests or a server's requests that were held out.
 """
 
 import asyncio
