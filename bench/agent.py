@@ -104,10 +104,10 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
         return median(each) * 1000, median(reference) * 1000, calibration() * 1000
 
 
-def prompt(installed: int) -> tuple[int, int]:
+async def prompt(installed: int) -> tuple[int, int]:
     """How many tools a model is shown of so many, and the tokens that they take."""
     toolbox = Toolbox(toolsets=lambda: [Functions("many", many(installed))])
-    offer = toolbox.offer(Workspace(name="auto"), "change the things of kind 7, then list those of kind 12")
+    offer = await toolbox.offer(Workspace(name="auto"), "change the things of kind 7, then list those of kind 12")
     assert offer is not None
     return len(offer.names()), estimate(str(offer.parameters({})["tools"]))
 
@@ -122,7 +122,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             each, reference, loop = asyncio.run(measured(Path(folder), chosen.turns))
         print(f"| in process, stored | {each:.2f} | {reference:.2f} | {each / reference:.2f} | {each / loop:.4f} |")
-    shown, tokens = prompt(100)
+    shown, tokens = asyncio.run(prompt(100))
     print(f"\nof 100 tools a model is shown {shown}, in about {tokens} tokens")
 
 

@@ -194,7 +194,7 @@ async def _wits(
         finding=finding,
         mind=mind,
         tools=tools,
-        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning),
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning, own),
         knowledge=await open_knowledge(settings, storage, bus, finding, choice, stack),
         table=table,
         links=links,

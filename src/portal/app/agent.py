@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from portal.app.embedding import open_likeness
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
@@ -17,6 +18,7 @@ from portal.core.execution import Executor
 from portal.core.loop import Bounds, Loop
 from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
+from portal.core.passages import Embedder
 from portal.core.policy import Policy, Rules
 from portal.core.preparation import Preparation
 from portal.core.recall import Learning, Recall
@@ -54,12 +56,14 @@ async def open_agent(
     stack: AsyncExitStack,
     recalls: Sequence[Recall] = (),
     learning: Learning | None = None,
+    own: Embedder | None = None,
 ) -> Brain:
     """The agent, at work until the stack is closed. `recalls` look for what its turns are told,
-    `learning` at what they tell."""
+    `learning` at what they tell; `own` is the embedder of the install."""
     tools = settings.tools
     ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
-    toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered)
+    likeness = await open_likeness(own, stack)
+    toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
     rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)

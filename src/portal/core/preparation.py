@@ -174,7 +174,7 @@ class Preparation:
             messages = route.workspace.messages(messages)
             parameters = route.workspace.with_defaults(parameters)
             await self._toolbox.ready()
-            offer = self._offer(turn, ask, route.workspace, parameters, items)
+            offer = await self._offer(turn, ask, route.workspace, parameters, items)
         truncated = turn.request.get("truncation") == "auto"
         call = Call(route, partial(self._fitted, parameters, truncated, offer), messages)
         record = ResponseRecord(
@@ -213,7 +213,7 @@ class Preparation:
             seeking=_seeking(turn, record, conversation, route.workspace, items),
         )
 
-    def _offer(
+    async def _offer(
         self, turn: Turn, ask: Ask, workspace: Workspace, parameters: Mapping[str, object], items: Sequence[Item]
     ) -> Offer | None:
         """The tools of a turn: where nobody can be asked, those that may run alone; for chores that chat programs do
@@ -222,7 +222,7 @@ class Preparation:
             return None
         alone = not ((turn.asks and turn.store) or turn.parent)
         taken, used = offered_names(parameters), _called(items)
-        return self._toolbox.offer(
+        return await self._toolbox.offer(
             replace(workspace, memory=workspace.memory and not turn.private),
             ask.wanted,
             taken=taken,
