@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.client import Client, segment
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.progress import Progress
 from portal.cli.server_file import need_running
@@ -173,7 +174,8 @@ def search(text: str, collection: str | None, limit: int, data_dir: Path | None)
     found = client.send("POST", f"{_ADDRESS}/search", body)["data"]
     for one in found:
         page = f", page {one['page']}" if one["page"] else ""
-        click.echo(f"{one['score']:.2f}  {one['document']['filename']}{page}  {' > '.join(one['heading'])}")
+        weak = "  (weak match)" if one["weak"] else ""
+        click.echo(f"{one['score']:.2f}  {one['document']['filename']}{page}  {' > '.join(one['heading'])}{weak}")
         shown = " ".join(_plain(one["text"]).split())
         click.echo(f"      {shown[:_SHOWN]}{'...' if len(shown) > _SHOWN else ''}")
     if not found:
@@ -188,8 +190,10 @@ def show(collection: str | None, data_dir: Path | None) -> None:
     client = _client(data_dir)
     store = _chosen(client, collection)
     for one in _documents(client, store["id"]):
-        how = one["error"]["message"] if one["error"] else f"{one['passages_count']} passages"
+        how = one["error"]["message"] if one["error"] else counted(one["passages_count"], "passage")
         click.echo(f"{one['status']}\t{one['filename']}\t{_plain(one['place'])}\t{how}\t{one['file_id']}")
+        for line in _plain(one["note"]).splitlines():
+            click.echo(f"\t{line}")
     for one in client.get(f"{_ADDRESS}/{segment(store['id'])}/sources")["data"]:
         click.echo(f"watched\t{one['place']}\t{one['error']}")
 
@@ -323,7 +327,7 @@ def _is_from(place: str, followed: Sequence[str]) -> bool:
 def _tell_embedder(view: dict[str, Any]) -> None:
     click.echo(f"embedder: {view['name'] or 'none'}{'' if view['available'] else ' (away)'}")
     if view["wanted"] != view["name"]:
-        click.echo(f"changing to {view['wanted']}: {view['waiting']} passages wait")
+        click.echo(f"changing to {view['wanted']}: {counted(view['waiting'], 'passage')} to go")
     if view["detail"]:
         click.echo(f"  {view['detail']}")
     if view["suggested"]:
@@ -347,7 +351,7 @@ def _documents(client: Client, store_id: str, **query: str) -> Iterator[dict[str
 
 def _counted(store: dict[str, Any]) -> str:
     counts = store["file_counts"]
-    told = [f"{counts['total']} documents"]
+    told = [counted(counts["total"], "document")]
     told += [
         f"{counts[name]} {name.replace('_', ' ')}" for name in ("in_progress", "failed", "cancelled") if counts[name]
     ]

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _RESULTS = 8
 """Passages that are told, unless the client wants more or fewer."""
+_AT_ONCE = 1000
+"""Collections that are read together."""
 _SHORT = 8
 """Words up to which a question may mean what was said before it."""
 _PREAMBLE = 80
@@ -118,8 +120,13 @@ class KnowledgeRecall:
 
 async def chosen(collections: Collections, owner: str, wanted: Sequence[str] = ()) -> list[str]:
     """The ids of the user's collections, or of those with these names or ids."""
-    page = await collections.list(owner, limit=100)
-    return [one.id for one in page.data if not wanted or one.id in wanted or one.name in wanted]
+    found: list[str] = []
+    after = None
+    while True:
+        page = await collections.list(owner, limit=_AT_ONCE, after=after)
+        found += [one.id for one in page.data if not wanted or one.id in wanted or one.name in wanted]
+        if (after := page.next) is None:
+            return found
 
 
 def _item(queries: Sequence[str], status: str, found: Sequence[JsonObject], results: object) -> Item:

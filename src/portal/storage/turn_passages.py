@@ -88,12 +88,12 @@ class TurnPassages:
         return [row["id"] for row in rows]
 
     async def renew(self, response_ids: Sequence[str]) -> None:
-        """Index turns again, as far as they are there still; nothing that was deleted is left in the file."""
+        """Index turns again, as far as they are there still; nothing that was deleted is left in the files, soon."""
         for one in response_ids:
             for turn in await self._database.fetch(TURN, response_id=one):
                 await self._index_again(turn)
         if response_ids:
-            await self.scrub()
+            self.clean()
 
     async def _index_again(self, turn: Mapping[str, object]) -> None:
         place = {"response_id": turn["id"], "previous_id": turn["previous_id"] or ""}
@@ -102,10 +102,9 @@ class TurnPassages:
         with suppress(Conflict):  # whoever changed it indexes it
             await self._database.batch([unchanged, *await self.keeping(turn)])
 
-    async def scrub(self) -> None:
-        """After something was dropped: leave nothing of it in the files."""
-        for space in ("turns", "memories"):
-            await self._index.scrub(space)
+    def clean(self) -> None:
+        """After something was dropped: leave nothing of it in the files, soon."""
+        self._index.clean()
 
     def purging(self, owner: str, conversation_id: str) -> Sequence[Statement]:
         """For a conversation that is really deleted: what is remembered for it alone goes as well."""

@@ -74,13 +74,13 @@
  *   modified: number|null, created_at: number,
  * }} KnowledgeDocument
  * @typedef {{id: string, position: number, text: string, heading: string[], page: number|null, start: number, end: number}} Passage
- * @typedef {Passage & {score: number, document: KnowledgeDocument}} PassageFound
+ * @typedef {Passage & {score: number, weak: boolean, document: KnowledgeDocument}} PassageFound
  * @typedef {{
  *   id: string, collection: string, kind: "folder"|"url", place: string, error: string, files: number|null, left_out: number|null,
  *   created_at: number, checked_at: number|null,
  * }} PlaceFollowed
  * @typedef {{
- *   key: string, collection: string, file: File, name: string, path: string, state: "waiting"|"sending"|"adding"|"added"|"failed",
+ *   key: string, collection: string, file: File, name: string, path: string, state: "waiting"|"sending"|"adding"|"added"|"known"|"failed",
  *   sent: number, id: string|null, error: string|null,
  * }} Sending  A file on its way into a collection.
  * @typedef {{
