@@ -252,6 +252,7 @@ EMPTY: dict[str, list[Call]] = {
     "Passages.cosines": [lambda s, t: s.passages.cosines(S, "e", VECTOR, [t.passage])],
     "Passages.vectors": [lambda s, t: s.passages.vectors(S, "e", [t.passage])],
     "Collections.list": [lambda s, t: s.collections.list(S)],
+    "Collections.of_conversation": [lambda s, t: s.collections.of_conversation(S, t.conversation)],
     "Documents.find": [
         lambda s, t: s.documents.find(S, ids=[t.read]),
         lambda s, t: s.documents.find(S, file_id=t.file),

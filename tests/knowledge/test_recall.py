@@ -31,7 +31,7 @@ class Desk:
         self.embedder = BagEmbedder()
         search = HybridSearch(passages=storage.passages, embedder=lambda: self.embedder)
         stores = {"collections": storage.collections, "documents": storage.documents}
-        self.knowledge = KnowledgeRecall(search=search, **stores)
+        self.knowledge = KnowledgeRecall(search=search, passages=storage.passages, **stores)
         self.workspaces = [Workspace(name="auto")]
         self.tools = KnowledgeTools(
             search=search, passages=storage.passages, workspaces=lambda owner: self.workspaces, **stores

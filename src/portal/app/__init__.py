@@ -111,8 +111,10 @@ async def open_portal(
         mind = await _memory(settings, storage, router, completions, bus, finding, stack)
         tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
         recalls, learning = [finding.recall, mind.recall], mind.proposals
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning)
         knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        brain = await open_agent(
+            settings, storage, router, completions, bus, tools, stack, recalls, learning, shelf=knowledge.shelf
+        )
         token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,

@@ -22,6 +22,7 @@ from portal.core.preparation import Preparation
 from portal.core.recall import Learning, Recall
 from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
+from portal.core.shelving import Shelf, Shelving
 from portal.core.subturns import SubTurns
 from portal.core.titles import Titles
 from portal.core.tool_ports import Toolset
@@ -54,6 +55,8 @@ async def open_agent(
     stack: AsyncExitStack,
     recalls: Sequence[Recall] = (),
     learning: Learning | None = None,
+    *,
+    shelf: Shelf,
 ) -> Brain:
     """The agent, at work until the stack is closed. `recalls` look for what its turns are told,
     `learning` at what they tell."""
@@ -63,6 +66,7 @@ async def open_agent(
     rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
+    window = _window(settings, router)
     sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     agent = Agent(
@@ -73,15 +77,18 @@ async def open_agent(
             folders=storage.folders,
             attachments=attachments,
             compactor=compactor,
+            shelving=Shelving(files=storage.files, attachments=attachments, models=router, shelf=shelf, window=window),
             toolbox=toolbox,
-            window=_window(settings, router),
+            window=window,
             alone=rules.alone,
         ),
         loop=Loop(
             recorder=recorder,
             executor=_executor(settings, storage, recorder, rules, bus),
             diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
-            recollection=Recollection(recalls=recalls, recorder=recorder, seconds=settings.turns.recall_deadline),
+            recollection=Recollection(
+                recalls=recalls, recorder=recorder, shelf=shelf, seconds=settings.turns.recall_deadline
+            ),
             bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
         ),
         recorder=recorder,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from portal.core.bus import Bus
-from portal.core.collections import DocumentRecord, DocumentStatus
+from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
 from portal.core.passages import Embedder, Reranker, Search
 from portal.core.ports import Files, Models
 from portal.core.recall import Recall
+from portal.core.shelving import Shelf
 from portal.core.tool_ports import Fetcher, Toolset
 from portal.errors import BadRequest
 from portal.interfaces.library import EmbedderChoice, Library
@@ -25,6 +26,7 @@ from portal.knowledge.places import Grants, Places
 from portal.knowledge.recall import KnowledgeRecall
 from portal.knowledge.rerankers import LikenessReranker, reranker_named
 from portal.knowledge.search import HybridSearch
+from portal.knowledge.shelf import ConversationShelf
 from portal.knowledge.toolset import KnowledgeTools
 from portal.knowledge.watch import Watch
 from portal.settings import Settings
@@ -40,6 +42,8 @@ class Knowledge:
     library: Library
     files: Files
     """As all doors have them: one that is deleted leaves its collections."""
+    shelf: Shelf
+    """For long files of conversations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,12 @@ def finding_in(
     return Finding(
         embedder=embedder,
         search=search,
-        recall=KnowledgeRecall(search=search, collections=storage.collections, documents=storage.documents),
+        recall=KnowledgeRecall(
+            search=search,
+            passages=storage.passages,
+            collections=storage.collections,
+            documents=storage.documents,
+        ),
         tools=KnowledgeTools(
             search=search,
             passages=storage.passages,
@@ -87,9 +96,13 @@ async def open_knowledge(
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
 
+    news: list[Callable[[], None]] = []
+
     def told(document: DocumentRecord, status: DocumentStatus, progress: float) -> None:
         more = {"file_id": document.file_id, "status": status, "progress": round(progress, 3)}
         bus.publish(document.owner, _CHANGED, collection=document.collection_id, **more)
+        for tell in news:
+            tell()
 
     making = Making(
         files=storage.files,
@@ -104,23 +117,18 @@ async def open_knowledge(
         bus.publish(owner, _CHANGED, collection=collection_id)
         ingest.call()
 
+    collections = AnnouncedCollections(collections=storage.collections, tell=changed)
     documents = AnnouncedDocuments(documents=storage.documents, tell=changed)
+    shelf = ConversationShelf(
+        collections=collections, documents=documents, files=storage.files, seconds=wanted.attachment_wait
+    )
+    news.append(shelf.tell)
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
-    watch = Watch(
-        sources=sources,
-        documents=documents,
-        files=storage.files,
-        fetcher=_guard(settings),
-        readable=_readable,
-        interval=wanted.watch_interval,
-        largest=wanted.max_file,
-        own=settings.data_dir.resolve(),
-        grants=grants,
-    )
+    watch = _watch(settings, storage, sources, documents, grants)
     await _start(storage, ingest, watch, stack)
     library = Library(
-        collections=AnnouncedCollections(collections=storage.collections, tell=changed),
+        collections=collections,
         documents=documents,
         batches=AnnouncedBatches(batches=storage.batches, tell=changed),
         passages=storage.passages,
@@ -128,7 +136,21 @@ async def open_knowledge(
         places=Places(sources=sources, grants=grants, look=watch.look),
         embedder=embedder,
     )
-    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents))
+    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents), shelf=shelf)
+
+
+def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Documents, grants: Grants) -> Watch:
+    return Watch(
+        sources=sources,
+        documents=documents,
+        files=storage.files,
+        fetcher=_guard(settings),
+        readable=_readable,
+        interval=settings.knowledge.watch_interval,
+        largest=settings.knowledge.max_file,
+        own=settings.data_dir.resolve(),
+        grants=grants,
+    )
 
 
 async def _start(storage: Storage, ingest: Ingest, watch: Watch, stack: AsyncExitStack) -> None:

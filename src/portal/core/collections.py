@@ -49,6 +49,8 @@ class CollectionRecord:
     metadata: JsonObject = field(default_factory=dict)
     expires_days: int | None = None
     """Days without use after which it is forgotten."""
+    conversation_id: str | None = None
+    """Of one that holds the files of a conversation (or of a chain of responses, by its first), and goes with it."""
     counts: Counts = Counts()
     usage_bytes: int = 0
 
@@ -185,6 +187,9 @@ class Collections(Protocol):
         ascending: bool = False,
     ) -> Page[CollectionRecord]:
         """By creation; `after` and `before` are ids. Raises BadRequest for an unknown one."""
+
+    async def of_conversation(self, owner: str, conversation_id: str) -> CollectionRecord | None:
+        """The one that holds its files, where there is one."""
 
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """Set name, description, metadata or expires_days, or note that it is used with {}. Raises NotFound."""

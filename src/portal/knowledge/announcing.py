@@ -25,6 +25,7 @@ class AnnouncedCollections:
     def __init__(self, *, collections: Collections, tell: Tell) -> None:
         self._inner, self._tell = collections, tell
         self.get, self.list = collections.get, collections.list
+        self.of_conversation = collections.of_conversation
 
     async def create(self, collection: CollectionRecord) -> None:
         """See Collections."""

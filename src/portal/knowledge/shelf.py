@@ -15,7 +15,8 @@ from portal.knowledge.extract_kind import HEAD, kind_of
 _AT_ONCE = 1000
 _DAYS = 30
 """How long the files of a chain that is no conversation are kept without use."""
-_PAUSE = 0.1
+_PAUSE = 2.0
+"""Seconds after which is looked again, though nothing was told: another server may be reading."""
 
 
 class ConversationShelf:
@@ -25,6 +26,7 @@ class ConversationShelf:
         """`seconds` are waited for what is being read, at most."""
         self._collections, self._documents, self._files = collections, documents, files
         self._seconds = seconds
+        self._news = asyncio.Event()
 
     async def of(self, owner: str, place: str) -> Mapping[str, str]:
         """See Shelf."""
@@ -56,8 +58,19 @@ class ConversationShelf:
         """See Shelf."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
-                while (one := await self._collections.of_conversation(owner, place)) and one.counts.in_progress:
-                    await asyncio.sleep(_PAUSE)
+                while await self._waits(owner, place):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_PAUSE):
+                            await self._news.wait()
+
+    def tell(self) -> None:
+        """Some document is further than it was."""
+        self._news.set()
+
+    async def _waits(self, owner: str, place: str) -> bool:
+        self._news.clear()
+        one = await self._collections.of_conversation(owner, place)
+        return one is not None and one.counts.in_progress > 0
 
     async def _checked(self, owner: str, file_id: str) -> str:
         """Its name. Raises BadRequest where nobody can read it."""

@@ -15,13 +15,15 @@ from portal.storage.passages import StoredPassages
 from portal.storage.rows import from_json, to_json
 
 STAYS = "leaving = 0"
-COLLECTION = "id, owner, name, description, metadata, created_at, last_active_at, expires_days"
+COLLECTION = "id, owner, name, description, metadata, created_at, last_active_at, expires_days, conversation_id"
 
 INSERT = f"""
 INSERT INTO collections ({COLLECTION})
-VALUES (:id, :owner, :name, :description, :metadata, :created_at, :last_active_at, :expires_days)"""
+VALUES (:id, :owner, :name, :description, :metadata, :created_at, :last_active_at, :expires_days,
+    :conversation_id)"""
 
 SELECT = f"SELECT {COLLECTION} FROM collections WHERE id = :collection_id AND owner = :owner AND {STAYS}"
+OF_CONVERSATION = f"SELECT id FROM collections WHERE conversation_id = :conversation_id AND owner = :owner AND {STAYS}"
 LIST = f"SELECT {COLLECTION} FROM collections WHERE owner = :owner AND {STAYS}"
 CURSOR = "SELECT created_at, id FROM collections WHERE id = :cursor AND owner = :owner"
 
@@ -103,6 +105,12 @@ class StoredCollections:
         sql = COUNTS.format(ids=ELEMENTS[self._database.dialect].format("ids"))
         rows = await self._database.fetch(sql, ids=to_json([record.id for record in found.data]))
         return replace(found, data=_counted(found.data, rows))
+
+    async def of_conversation(self, owner: str, conversation_id: str) -> CollectionRecord | None:
+        """See Collections."""
+        args = {"owner": owner, "conversation_id": conversation_id}
+        found = await self._database.fetch(OF_CONVERSATION, **args)
+        return await self.get(owner, found[0]["id"]) if found else None
 
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """See Collections."""

@@ -83,6 +83,9 @@ class Index(Protocol):
     ) -> Sequence[Statement]:
         """As Passages.drop; `clean` comes after the batch."""
 
+    def marking(self) -> Statement:
+        """For a batch that hides passages of documents itself."""
+
     def clean(self) -> None:
         """Leave nothing of what was dropped in the files, soon."""
 

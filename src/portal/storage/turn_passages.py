@@ -46,6 +46,10 @@ WHERE i.id = :item_id AND r.conversation_id = :conversation_id AND r.owner = :ow
 
 DELETE_SCOPE = "DELETE FROM memories WHERE owner = :owner AND scope = :scope"
 
+# Its long files: the rest goes in the background.
+LEAVE_FILES = """
+UPDATE collections SET leaving = 1 WHERE conversation_id = :conversation_id AND owner = :owner AND leaving = 0"""
+
 NEWEST = "SELECT MAX(id) AS id FROM responses"
 EARLIER = """
 SELECT id, owner, conversation_id, previous_id, created_at FROM responses
@@ -113,6 +117,8 @@ class TurnPassages:
             *self._index.dropping(owner, "turns", group=conversation_id),
             *self._index.dropping(owner, "memories", group=scope),
             Statement(DELETE_SCOPE, {"owner": owner, "scope": scope}),
+            self._index.marking(),
+            Statement(LEAVE_FILES, {"owner": owner, "conversation_id": conversation_id}),
         ]
 
     async def catch_up(self) -> None:

@@ -193,7 +193,12 @@ def collection_routes(*, library: Library, files: Files) -> APIRouter:
 
 def collection(record: CollectionRecord) -> JsonObject:
     """A collection."""
-    return {**store_object(record), "object": "portal.collection", "file_counts": counts_object(record.counts)}
+    return {
+        **store_object(record),
+        "object": "portal.collection",
+        "conversation": record.conversation_id,
+        "file_counts": counts_object(record.counts),
+    }
 
 
 def document(record: DocumentRecord) -> JsonObject:
