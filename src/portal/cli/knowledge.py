@@ -44,8 +44,9 @@ def knowledge() -> None:
 def list_collections(data_dir: Path | None) -> None:
     """Show every collection: name, documents, size, id."""
     found = _client(data_dir).get(_ADDRESS)
-    for one in found["collections"]:
-        click.echo(f"{one['name'] or '-'}\t{_counted(one)}\t{one['usage_bytes'] / 2**20:,.1f} MB\t{one['id']}")
+    for one in [*found["collections"], *found["chats"]]:
+        name = f"{one['name'] or '-'}{' (of a chat)' if one['conversation'] else ''}"
+        click.echo(f"{name}\t{_counted(one)}\t{one['usage_bytes'] / 2**20:,.1f} MB\t{one['id']}")
     if not found["collections"]:
         click.echo(f"There are no collections: {called_as()} knowledge add FILE", err=True)
 
@@ -275,8 +276,10 @@ def _create(client: Client, name: str, description: str = "") -> dict[str, Any]:
 
 def _chosen(client: Client, wanted: str | None, *, create: bool = False) -> dict[str, Any]:
     """The collection that is meant. Raises PortalError."""
-    known: list[dict[str, Any]] = client.get(_ADDRESS)["collections"]
+    there = client.get(_ADDRESS)
+    known: list[dict[str, Any]] = there["collections"]
     found = [one for one in known if wanted in (None, one["name"], one["id"])]
+    found += [one for one in there["chats"] if wanted == one["id"]]
     if len(found) == 1:
         return found[0]
     if not found and create:

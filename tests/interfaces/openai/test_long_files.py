@@ -21,6 +21,7 @@ LONG = "\n\n".join(
     [*(f"Chapter {n} says nothing of interest about number{n}." for n in range(400)), "The door code is 4821."]
 ).encode()
 QUESTION = "What is the door code?"
+LATER = "Of interest about number77: what does this chapter say?"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -73,9 +74,7 @@ async def test_a_long_file_is_searched_and_cited_and_goes_with_its_conversation(
     assert "The file house.txt is attached" in user(backend)
 
     backend.answer("Nothing.")
-    await client.responses.create(
-        model=model, conversation=conversation, input="Of interest about number77: what does this chapter say?"
-    )
+    await client.responses.create(model=model, conversation=conversation, input=LATER)
     assert "number77." in system(backend)
     assert "number7." not in user(backend)
 
@@ -140,9 +139,7 @@ async def test_in_a_chain_a_file_comes_with_its_message(client, portal, backend)
     assert [one.filename for one in first.output[1].content[0].annotations] == ["house.txt"]
     kept = await shelves(portal, first.id)
     assert kept.expires_days == 30
-    await client.responses.create(
-        model="tiny", input="Of interest about number77: what does this chapter say?", previous_response_id=first.id
-    )
+    await client.responses.create(model="tiny", input=LATER, previous_response_id=first.id)
     assert "number77." in system(backend)
     assert "number7." not in user(backend)
     assert (await shelves(portal, first.id)).counts.total == 1

@@ -64,7 +64,8 @@ def knowledge_routes(*, library: Library) -> APIRouter:
         failed = sum(record.counts.failed for record in page.data)
         return {
             "object": "portal.knowledge",
-            "collections": [collection(record) for record in page.data],
+            "collections": [collection(record) for record in page.data if not record.conversation_id],
+            "chats": [collection(record) for record in page.data if record.conversation_id],
             "embedder": await library.embedder.status(),
             "queue": {"in_progress": waiting, "failed": failed},
             "sources": [source(record) for record in await library.places.list(who.owner)],

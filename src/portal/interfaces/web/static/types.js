@@ -67,7 +67,7 @@
  *   status: "up"|"starting"|"down"|"asleep"|"off"|"wrong", tools: Tool[],
  * }} ToolServer
  * @typedef {{in_progress: number, completed: number, failed: number, cancelled: number, total: number}} FileCounts
- * @typedef {{id: string, name: string, description?: string, created_at: number, last_active_at: number, usage_bytes: number, file_counts: FileCounts}} Collection
+ * @typedef {{id: string, name: string, description?: string, created_at: number, last_active_at: number, usage_bytes: number, file_counts: FileCounts, conversation?: string|null}} Collection  `conversation` is whose files it holds.
  * @typedef {{
  *   file_id: string, collection: string, filename: string, status: "in_progress"|"completed"|"failed"|"cancelled", progress: number,
  *   error: {code: string, message: string}|null, size: number, sha256: string, passages_count: number, attributes: Record<string, any>, place: string,

@@ -6,7 +6,7 @@ import { P, json, path, withQuery } from "../api.js";
 const STORES = "/v1/vector_stores";
 const K = `${P}/knowledge`;
 
-/** @returns {Promise<{collections: Collection[], embedder: Embedder, queue: {in_progress: number, failed: number}, sources: PlaceFollowed[], folders: string[]}>} */
+/** @returns {Promise<{collections: Collection[], chats: Collection[], embedder: Embedder, queue: {in_progress: number, failed: number}, sources: PlaceFollowed[], folders: string[]}>} */
 export const knowledge = () => json("GET", K);
 /** For those who run this installation. @param {string} model @returns {Promise<Embedder>} */
 export const chooseEmbedder = (model) => json("PUT", `${P}/embedder`, { model });
