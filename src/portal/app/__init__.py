@@ -111,7 +111,7 @@ async def open_portal(
         mind = await _memory(settings, storage, router, completions, bus, finding, stack)
         tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
         recalls, learning = [finding.recall, mind.recall], mind.proposals
-        knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
         brain = await open_agent(
             settings, storage, router, completions, bus, tools, stack, recalls, learning, shelf=knowledge.shelf
         )

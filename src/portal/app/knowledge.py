@@ -9,6 +9,7 @@ from functools import cache
 
 from portal.core.bus import Bus
 from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
+from portal.core.completion import Completions
 from portal.core.passages import Embedder, Reranker, Search
 from portal.core.ports import Files, Models
 from portal.core.recall import Recall
@@ -17,6 +18,7 @@ from portal.core.tool_ports import Fetcher, Toolset
 from portal.errors import BadRequest
 from portal.interfaces.library import EmbedderChoice, Library
 from portal.knowledge.announcing import AnnouncedBatches, AnnouncedCollections, AnnouncedDocuments, AnnouncedSources
+from portal.knowledge.describing import PictureDescriber
 from portal.knowledge.extract import Reader
 from portal.knowledge.extract_kind import kind_of
 from portal.knowledge.files import KnownFiles
@@ -90,7 +92,14 @@ def finding_in(
 
 
 async def open_knowledge(
-    settings: Settings, storage: Storage, bus: Bus, finding: Finding, embedder: EmbedderChoice, stack: AsyncExitStack
+    settings: Settings,
+    storage: Storage,
+    bus: Bus,
+    finding: Finding,
+    embedder: EmbedderChoice,
+    models: Models,
+    completions: Completions,
+    stack: AsyncExitStack,
 ) -> Knowledge:
     """Documents are read and places followed until the stack is closed."""
     wanted = settings.knowledge
@@ -104,10 +113,14 @@ async def open_knowledge(
         for tell in news:
             tell()
 
+    describer = None
+    if wanted.describe_pictures:
+        owner = await storage.users.owner()
+        describer = PictureDescriber(models=models, completions=completions, owner=owner.id)
     making = Making(
         files=storage.files,
         passages=storage.passages,
-        reader=Reader(largest=wanted.max_file, at_once=workers),
+        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer),
         embedder=finding.embedder,
         largest=wanted.max_file,
     )
