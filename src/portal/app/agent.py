@@ -45,6 +45,19 @@ class Brain:
     sub_agent: SubTurns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What turns are told of the user's own, and who looks at what they tell."""
+
+    recalls: Sequence[Recall]
+    shelf: Shelf
+    learning: Learning | None
+
+    def recollection(self, recorder: Recorder, seconds: float) -> Recollection:
+        """Who asks all of them."""
+        return Recollection(recalls=self.recalls, recorder=recorder, shelf=self.shelf, seconds=seconds)
+
+
 async def open_agent(
     settings: Settings,
     storage: Storage,
@@ -53,13 +66,9 @@ async def open_agent(
     bus: Bus,
     toolsets: Callable[[], Sequence[Toolset]],
     stack: AsyncExitStack,
-    recalls: Sequence[Recall] = (),
-    learning: Learning | None = None,
-    *,
-    shelf: Shelf,
+    told: Told,
 ) -> Brain:
-    """The agent, at work until the stack is closed. `recalls` look for what its turns are told,
-    `learning` at what they tell."""
+    """The agent, at work until the stack is closed."""
     tools = settings.tools
     ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
     toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered)
@@ -77,7 +86,9 @@ async def open_agent(
             folders=storage.folders,
             attachments=attachments,
             compactor=compactor,
-            shelving=Shelving(files=storage.files, attachments=attachments, models=router, shelf=shelf, window=window),
+            shelving=Shelving(
+                files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window
+            ),
             toolbox=toolbox,
             window=window,
             alone=rules.alone,
@@ -86,9 +97,7 @@ async def open_agent(
             recorder=recorder,
             executor=_executor(settings, storage, recorder, rules, bus),
             diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
-            recollection=Recollection(
-                recalls=recalls, recorder=recorder, shelf=shelf, seconds=settings.turns.recall_deadline
-            ),
+            recollection=told.recollection(recorder, settings.turns.recall_deadline),
             bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
         ),
         recorder=recorder,
@@ -102,7 +111,7 @@ async def open_agent(
         titles=Titles(
             conversations=storage.conversations, bus=bus, completions=completions, by_model=settings.turns.titles
         ),
-        learning=learning,
+        learning=told.learning,
         bus=bus,
         flush_interval=settings.turns.flush_interval,
     )

@@ -139,7 +139,8 @@ class Embedders:
         if isinstance(embedder, ServedEmbedder) and embedder.prefixed:
             known = await self._key_values.get(_PREFIXED)
             if known is None or known["model"] != embedder.name:
-                await self._passages.forget_embedder(embedder.name)
+                if embedder.name in await self._passages.embedders():
+                    await self._passages.forget_embedder(embedder.name)
                 await self._key_values.set(_PREFIXED, {"model": embedder.name})
 
     async def _step(self) -> bool:

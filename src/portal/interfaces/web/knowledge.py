@@ -149,7 +149,7 @@ def collection_routes(*, library: Library, files: Files) -> APIRouter:
         page = await library.documents.list(who.owner, collection_id, status=status, limit=limit, after=cursor)
         return views.page(page, document)
 
-    @router.post("/{collection_id}/documents", status_code=201)
+    @router.post("/{collection_id}/documents")
     async def add_document(who: Who, collection_id: str, body: Add) -> JsonObject:
         await library.collections.get(who.owner, collection_id)
         known = await library.documents.same(who.owner, collection_id, body.file_id)
