@@ -478,3 +478,47 @@ async def test_an_expired_collection_is_searched_no_more_before_it_is_swept(stor
     await storage.database.batch([Statement("UPDATE collections SET last_active_at = :then WHERE id = :id", long_ago)])
     assert await found(storage, "cherry") == []
     assert await storage.passages.nearest(WANTED, "e", np.ones(2, np.float32), 5) == []
+
+
+async def test_the_files_of_a_conversation_have_a_collection_of_their_own(storage: Storage) -> None:
+    kept = await store(storage, conversation_id="conv_1")
+    chain = await store(storage, conversation_id="resp_1", expires_days=1)
+    for shelf in (kept, chain):
+        await added(storage, shelf, shelf)
+        await completed(storage, "cherry")
+    found = await storage.collections.of_conversation(OWNER, "conv_1")
+    assert found == await storage.collections.get(OWNER, kept)
+    assert found.conversation_id == "conv_1"
+    assert await storage.collections.of_conversation(OWNER, "conv_2") is None
+    long_ago = {"then": micros() - 2 * DAY, "id": chain}
+    await storage.database.batch([Statement("UPDATE collections SET last_active_at = :then WHERE id = :id", long_ago)])
+    await storage.sweep()
+    assert await storage.collections.of_conversation(OWNER, "resp_1") is None
+    assert await storage.cleaning.clean()
+    assert await rows_of(storage) == [1, 0, 0]
+    assert [one.id for one in (await storage.collections.list(OWNER)).data] == [kept]
+
+
+async def test_the_same_content_is_known(storage: Storage) -> None:
+    shelf, other = await store(storage), await store(storage)
+    first, copy, elsewhere = await added(storage, shelf), await kept(storage), await added(storage, other)
+    known = await storage.documents.same(OWNER, shelf, copy)
+    assert known
+    assert known.file_id == first
+    assert await storage.documents.same(OWNER, shelf, first) is None
+    assert await storage.documents.same(OWNER, shelf, await kept(storage, "other")) is None
+    assert await storage.documents.same(OWNER, other, elsewhere) is None
+
+
+async def test_what_was_removed_from_a_place_is_remembered(storage: Storage) -> None:
+    shelf = await store(storage)
+    followed = source(shelf)
+    await storage.sources.add(followed)
+    removed = await added(storage, shelf, "removed", source_id=followed.id, place="/srv/a.txt")
+    gone = await added(storage, shelf, "gone", source_id=followed.id, place="/srv/b.txt")
+    sha256 = (await storage.documents.get(OWNER, shelf, removed)).sha256
+    await storage.documents.remove(OWNER, shelf, removed)
+    await storage.documents.remove(OWNER, shelf, gone, gone=True)
+    assert await storage.sources.removed(OWNER, followed.id) == {"/srv/a.txt": sha256}
+    await storage.sources.remove(OWNER, followed.id, documents=False)
+    assert await storage.sources.removed(OWNER, followed.id) == {}

@@ -84,6 +84,10 @@ ON CONFLICT (source_id, place) DO UPDATE SET sha256 = excluded.sha256"""
 ORPHANS = f"""
 SELECT id, owner FROM documents d WHERE {OF_COLLECTIONS} AND NOT EXISTS (
     SELECT 1 FROM files f WHERE f.id = d.file_id AND f.ready = 1 AND (f.expires_at IS NULL OR f.expires_at > :now))"""
+# Nobody would know what an empty one of a chain of responses was for.
+LEAVE_CHAINS = f"""
+UPDATE collections SET leaving = 1 WHERE conversation_id IS NOT NULL AND {STAYS}
+    AND last_active_at + expires_days * 86400000000 <= :now"""
 EXPIRED = f"""
 SELECT d.id, d.owner FROM collections c JOIN documents d ON d.collection_id = c.id
 WHERE c.last_active_at + c.expires_days * 86400000000 <= :now AND c.{STAYS}"""
@@ -205,11 +209,11 @@ class StoredDocuments:
     async def sweep(self) -> None:
         """Forget documents whose file is gone, and those of collections whose time is over."""
         now = micros()
+        await self._database.batch([Statement(LEAVE_CHAINS, {"now": now})])
         gone = [row for sql in (ORPHANS, EXPIRED) for row in await self._database.fetch(sql, now=now)]
         for row in gone:
             await self._database.batch(forgetting(self._passages, row["owner"], [row["id"]]))
-        if gone:
-            self._passages.clean()
+        self._passages.clean()
 
 
 def document_of(row: Row) -> DocumentRecord:
