@@ -49,9 +49,9 @@ class Brain:
 class Told:
     """What turns are told of the user's own, and who looks at what they tell."""
 
-    recalls: Sequence[Recall]
+    recalls: Sequence[Recall] = ()
     shelf: Shelf
-    learning: Learning | None
+    learning: Learning | None = None
 
     def recollection(self, recorder: Recorder, seconds: float) -> Recollection:
         """Who asks all of them."""
