@@ -102,10 +102,10 @@ class Cleaning:
                     await self._called.wait()
             self._called.clear()
 
-    async def finish(self) -> None:
+    async def finish(self, seconds: float = AT_THE_END) -> None:
         """Before the database is closed: as far as there is time."""
         try:
-            async with asyncio.timeout(AT_THE_END):
+            async with asyncio.timeout(seconds):
                 await self.clean()
         except TimeoutError:
             logger.info("what was deleted is cleared away at the next start")
