@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from portal.app.agent import Brain, open_agent
+from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.embedding import open_embedding, packaged_embedder
@@ -110,9 +110,9 @@ async def open_portal(
         finding = finding_in(settings, storage, router, choice.current)
         mind = await _memory(settings, storage, router, completions, bus, finding, stack)
         tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
-        recalls, learning = [finding.recall, mind.recall], mind.proposals
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning, own)
-        knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+        told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
+        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, told, own)
         token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
