@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.calibration import calibration
 
-from portal.app.agent import open_agent
+from portal.app.agent import Told, open_agent
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -28,6 +28,7 @@ from portal.core.model import TextDelta, ToolCallDelta
 from portal.core.tokens import estimate
 from portal.core.toolbox import Toolbox
 from portal.core.workspaces import Workspace
+from portal.knowledge.shelf import ConversationShelf
 from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.routing.workspaces import Workspaces
@@ -91,9 +92,11 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
         await registry.refresh()
         router = Router(registry=registry, workspaces=Workspaces())
         toolsets = [Functions("bench", [nothing])]
-        brain = await open_agent(
-            settings, storage, router, Completions(usage=storage.usage), Bus(), lambda: toolsets, stack
+        shelf = ConversationShelf(
+            collections=storage.collections, documents=storage.documents, files=storage.files, seconds=0
         )
+        completions, told = Completions(usage=storage.usage), Told(shelf=shelf)
+        brain = await open_agent(settings, storage, router, completions, Bus(), lambda: toolsets, stack, told)
         await turn(brain.agent, backend, 2)
         rounds, plain, reference = [], [], []
         for _ in range(turns):
