@@ -112,6 +112,19 @@ async def test_what_nobody_uploaded_goes_with_what_it_was_attached_to(client, po
     assert (mine in left, "inline.txt" in left.values()) == (True, False)
 
 
+async def test_a_conversation_goes_on_when_what_its_file_said_is_deleted(client, portal, backend):
+    conversation = (await client.conversations.create()).id
+    file_id = await uploaded(client, REPORT.read_bytes(), "report.docx")
+    backend.answer("Yes.")
+    await client.responses.create(
+        model="tiny", conversation=conversation, input=said("What does it say?", file_id=file_id)
+    )
+    await client.vector_stores.delete((await shelves(portal, conversation)).id)
+    backend.answer("Gone.")
+    await client.responses.create(model="tiny", conversation=conversation, input="And now?")
+    assert f"What the file {file_id} says is not kept here any more." in user(backend)
+
+
 async def test_other_conversations_do_not_see_it(client, portal, backend):
     conversation = (await client.conversations.create()).id
     backend.answer("Yes.")
