@@ -156,7 +156,8 @@ def bolt(server: SlackServer) -> tuple[AsyncApp, list[Any]]:
     async def pressed(ack: Any, body: dict[str, Any], respond: Any) -> None:
         got.append(body)
         await ack()
-        await respond("pressed", replace_original=False)
+        if "response_url" in body:
+            await respond("pressed", replace_original=False)
 
     async def asked(ack: Any, body: dict[str, Any]) -> None:
         got.append(body)
@@ -227,14 +228,22 @@ async def everything(server: SlackServer, got: list[Any]) -> None:
     assert room in {body["event"].get("channel") for body in got if "event" in body}
 
 
-async def test_bolt_over_socket_mode(server: SlackServer) -> None:
+@asynccontextmanager
+async def bolt_over_a_socket(server: SlackServer) -> AsyncIterator[list[Any]]:
     app, got = bolt(server)
     handler = AsyncSocketModeHandler(app, server.app_token)
     handler.client.web_client = app.client
     await handler.connect_async()
-    await server.wait(lambda: server.sockets)
-    await everything(server, got)
-    await handler.close_async()
+    try:
+        await server.wait(lambda: server.sockets)
+        yield got
+    finally:
+        await handler.close_async()
+
+
+async def test_bolt_over_socket_mode(server: SlackServer) -> None:
+    async with bolt_over_a_socket(server) as got:
+        await everything(server, got)
 
 
 async def test_bolt_over_http(server: SlackServer) -> None:
@@ -250,18 +259,13 @@ async def test_bolt_over_http(server: SlackServer) -> None:
 
 
 async def test_a_response_address_is_used_up(server: SlackServer) -> None:
-    app, _ = bolt(server)
-    handler = AsyncSocketModeHandler(app, server.app_token)
-    handler.client.web_client = app.client
-    await handler.connect_async()
-    await server.wait(lambda: server.sockets)
-    asked = await server.command("U1", "C1", "/portal", "x")
-    async with aiohttp.ClientSession() as session:
+    async with bolt_over_a_socket(server):
+        asked = await server.command("U1", "C1", "/portal", "x")
         statuses = []
-        for _ in range(6):
-            async with session.post(asked.payload["response_url"], json={"text": "x"}) as answer:
-                statuses.append(answer.status)
-    await handler.close_async()
+        async with aiohttp.ClientSession() as session:
+            for _ in range(6):
+                async with session.post(asked.payload["response_url"], json={"text": "x"}) as answer:
+                    statuses.append(answer.status)
     assert statuses == [200] * 5 + [404]
 
 
