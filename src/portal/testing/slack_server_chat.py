@@ -74,8 +74,8 @@ def start_stream(world: World, args: Args) -> Args:
             required(args, name, f"missing_{name}")
         if args["recipient_user_id"] not in world.people:
             raise Refused("user_not_found")
-    text = _streamed(args)
-    message = world.say(room, **_author(), text=text, streamed=text, thread_ts=_thread(room, args))
+    text, blocks = _streamed(args), _streamed_blocks(args)
+    message = world.say(room, **_author(), text=text, streamed=text, blocks=blocks, thread_ts=_thread(room, args))
     room.streaming.add(message["ts"])
     return {"channel": room.id, "ts": message["ts"]}
 
@@ -86,6 +86,7 @@ def append_stream(world: World, args: Args) -> Args:
     if not args.get("markdown_text") and not args.get("chunks"):
         raise Refused("no_text")
     _grow(message, _streamed(args))
+    message["blocks"] = [*(message.get("blocks") or ()), *(_streamed_blocks(args) or ())]
     return {"channel": room.id, "ts": message["ts"]}
 
 
@@ -98,7 +99,9 @@ def stop_stream(world: World, args: Args) -> Args:
         check_blocks(args["blocks"])
     _grow(message, more)
     room.streaming.discard(message["ts"])
-    message.update({name: args[name] for name in ("blocks", "metadata") if args.get(name)})
+    if args.get("metadata"):
+        message["metadata"] = args["metadata"]
+    message["blocks"] = [*(message.get("blocks") or ()), *(args.get("blocks") or ())]
     world.tell(room, {name: value for name, value in message.items() if name not in ("metadata", "streamed")})
     return {"channel": room.id, "ts": message["ts"], "message": message}
 
@@ -137,6 +140,10 @@ def _streamed(args: Args) -> str:
     if len(text) > MARKDOWN_TEXT:
         raise Refused("msg_too_long")
     return str(text)
+
+
+def _streamed_blocks(args: Args) -> list[Args] | None:
+    return [block for chunk in args.get("chunks") or () for block in chunk.get("blocks") or ()] or None
 
 
 def _stream(world: World, args: Args) -> tuple[SlackRoom, Args]:

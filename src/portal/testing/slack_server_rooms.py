@@ -75,6 +75,8 @@ def upload_url(world: World, args: Args) -> Args:
         raise Refused("file_upload_size_restricted")
     file = world.number("F")
     made = {"id": file, "name": name, "title": name, "size": int(length), "user": BOT_USER, "shares": {}}
+    if args.get("alt_txt"):
+        made["alt_txt"] = args["alt_txt"]
     world.files[file] = {**made, "mimetype": "application/octet-stream", "complete": False}
     return {"file_id": file, "upload_url": f"/upload/v1/{file}"}
 

@@ -51,9 +51,7 @@ def button_rows(rows: Sequence[Sequence[Button]]) -> list[Mapping[str, Any]]:
 
 def home_view(content: Content) -> Mapping[str, Any]:
     """The Home tab."""
-    texts = [
-        {"type": "section", "text": {"type": "mrkdwn", "text": piece}} for piece in sections(mrkdwn(content.text))
-    ]
+    texts = [{"type": "section", "text": {"type": "mrkdwn", "text": piece}} for piece in sections(mrkdwn(content.text))]
     rows = button_rows(content.buttons)
     head = {"type": "header", "text": {"type": "plain_text", "text": "Portal"}}
     kept = texts[:4]  # all blocks of a view together hold little more than these

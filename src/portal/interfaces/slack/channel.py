@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,8 +33,8 @@ from portal.interfaces.slack.socket import Socket
 
 log = logging.getLogger(__name__)
 
-_PROBE, _LOOK_UP, _KEPT = 15.0, 1.5, 2_000
-_LIMITS = Limits(
+_PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 1.5, 2_000
+LIMITS = Limits(
     text=LONGEST,
     measure=size,
     file=2**30,
@@ -59,9 +60,15 @@ class SlackChannel:
         signing_secret: str,
         by_http: bool,
         prompts: Sequence[str] = (),
+        limits: Limits = LIMITS,
+        probe: float = _PROBE,
+        late: float = _LATE,
     ) -> None:
+        """Every `probe` seconds it is looked into one room, for messages that are `late` seconds old."""
         self.name = name
-        self.limits = _LIMITS
+        self.limits = limits
+        self._pace = probe
+        self._late = late
         self._api = api
         self._app_token = app_token
         self._signing_secret = signing_secret
@@ -75,6 +82,8 @@ class SlackChannel:
         self._known: dict[tuple[str, str], str] = {}
         """Names of people and rooms, and whether Portal takes part in a thread."""
         self._probed = 0.0
+        self._behind = 0
+        """Since when messages may have been missed, until it was looked."""
         self._saying = Saying(api=api)
 
     # ------------------------------------------------------------------ receiving
@@ -82,9 +91,10 @@ class SlackChannel:
     async def run(self, desk: Desk) -> None:
         """See Channel."""
         self._desk = desk
+        self._behind = self._behind or desk.since
         me = await self._who()
         if self._history is None:
-            self._history = History(api=self._api, me=me, name=self.name)
+            self._history = History(api=self._api, me=me, name=self.name, late=self._late)
         if self._bolt is None:
             self._bolt = Bolt(
                 client=self._api.client,
@@ -98,7 +108,7 @@ class SlackChannel:
             async with asyncio.TaskGroup() as group:
                 self._jobs = group
                 if self._by_http:
-                    group.create_task(self._catch_up(desk.since))
+                    group.create_task(self._catch_up())
                     await self._stay(desk)
                 else:
                     await self._listen(group, desk, self._bolt)
@@ -116,12 +126,12 @@ class SlackChannel:
 
     async def _listen(self, group: asyncio.TaskGroup, desk: Desk, bolt: Bolt) -> None:
         socket = Socket(api=self._api, token=self._app_token, take=bolt.envelope, alive=desk.alive)
-        since, caught_up = desk.since, False
+        caught_up = False
 
         def connected() -> None:
             nonlocal caught_up
             if not caught_up:  # only what was missed before the first of these connections, which overlap
-                group.create_task(self._catch_up(since))
+                group.create_task(self._catch_up())
             caught_up = True
 
         await socket.run(group, connected)
@@ -133,13 +143,14 @@ class SlackChannel:
             desk.alive()
             await asyncio.sleep(self.limits.silence / 3)
 
-    async def _catch_up(self, since: int) -> None:
+    async def _catch_up(self) -> None:
         """Accept what was missed; what is known is recognised."""
-        history = self._history
+        history, since = self._history, self._behind
         assert history is not None
         for room in await self._waiting(history.rooms):
             if since:
-                await self._waiting(lambda room=room: self._accept_missed(history, room, since))
+                await self._waiting(partial(self._accept_missed, history, room, since))
+        self._behind = 0
 
     async def _accept_missed(self, history: History, room: Mapping[str, Any], since: int) -> None:
         async for event in history.missed(room, since):
@@ -309,7 +320,7 @@ class SlackChannel:
     async def probe(self) -> None:
         """See Probes."""
         moment = asyncio.get_running_loop().time()
-        if self._history is not None and moment - self._probed >= _PROBE:
+        if self._history is not None and moment - self._probed >= self._pace:
             self._probed = moment
             with suppress(RateLimited):
                 await self._history.probe()
@@ -343,7 +354,7 @@ class SlackChannel:
     async def find(self, place: Place, nonce: str, after: int) -> str | None:
         """See Finds."""
         me = await self._who()
-        history = self._history or History(api=self._api, me=me, name=self.name)
+        history = self._history or History(api=self._api, me=me, name=self.name, late=self._late)
         return await history.find(place, nonce, after)
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:

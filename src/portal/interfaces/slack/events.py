@@ -43,9 +43,7 @@ def _edited(event: Mapping[str, Any], me: Me, channel: str) -> Message | None:
     return _message(inner, me, channel, room=room, event_id=f"{room}:{inner['ts']}:{edited}", edited=True)
 
 
-def _message(
-    event: Mapping[str, Any], me: Me, channel: str, *, room: str, event_id: str, edited: bool
-) -> Message:
+def _message(event: Mapping[str, Any], me: Me, channel: str, *, room: str, event_id: str, edited: bool) -> Message:
     text, ts = str(event.get("text") or ""), str(event["ts"])
     direct = event.get("channel_type") == "im" or room.startswith("D")
     thread = str(event.get("thread_ts") or ("" if direct else ts))

@@ -15,16 +15,15 @@ log = logging.getLogger(__name__)
 
 _KINDS = "im,mpim,private_channel,public_channel"
 _PAGE = 200
-_OVERLAP = 300_000_000
-"""Microseconds that Slack's clock may be behind."""
-_LATE = 10_000_000
-"""Microseconds after which a message should have been told."""
+_OVERLAP = 3_600_000_000
+"""Microseconds that are looked through again: for clocks that differ, and where looking was cut short."""
 
 
 class History:
-    """`heard` is the newest ts that was told of each room."""
+    """`heard` is the newest ts that was told of each room; what was not after `late` seconds is missing."""
 
-    def __init__(self, *, api: SlackApi, me: Me, name: str) -> None:
+    def __init__(self, *, api: SlackApi, me: Me, name: str, late: float) -> None:
+        self._late = late
         self._api = api
         self._me = me
         self._name = name
@@ -60,9 +59,7 @@ class History:
             yield {**seen[ts], "channel": chat, "channel_type": kind}
 
     async def _replies(self, chat: str, root: str, oldest: float) -> Sequence[Mapping[str, Any]]:
-        page = await self._api.look(
-            "conversations.replies", channel=chat, ts=root, oldest=f"{oldest:.6f}", limit=_PAGE
-        )
+        page = await self._api.look("conversations.replies", channel=chat, ts=root, oldest=f"{oldest:.6f}", limit=_PAGE)
         return [one for one in page["messages"] if float(one["ts"]) > oldest and one["ts"] != root]
 
     async def probe(self) -> None:
@@ -78,7 +75,7 @@ class History:
         for root in page["messages"]:
             if float(root.get("latest_reply") or 0) > heard:
                 newest += await self._replies(chat, str(root["ts"]), heard)
-        told = (micros() - _LATE) / 1e6
+        told = micros() / 1e6 - self._late
         for one in newest:
             if float(one["ts"]) < told and message({**one, "channel": chat}, self._me, self._name) is not None:
                 raise ChannelError("Slack has messages that it did not tell Portal about.")

@@ -1,4 +1,4 @@
-"""Markdown as Slack takes it: as it is in messages (the `markdown` block), as mrkdwn in the Home tab and in captions."""
+"""Markdown as Slack takes it: as it is in messages (the `markdown` block), as mrkdwn elsewhere."""
 
 import re
 
@@ -9,7 +9,9 @@ _UNSEEN = "\u200b"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SUMMONS = re.compile(r"<(?=[!@#](?:[\w^]|$)|$)")
 """What would call people or name rooms (`<!channel>`, `<@U123>`), also where only its beginning is there."""
-_FENCE = re.compile(r"(^ {0,3}(?:```|~~~)[^\n]*\n.*?(?:^ {0,3}(?:```|~~~)[ \t]*$|\Z)|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"(^ {0,3}(?:```|~~~)[^\n]*\n.*?(?:^ {0,3}(?:```|~~~)[ \t]*$|\Z)|`[^`\n]+`)", re.MULTILINE | re.DOTALL
+)
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _LINKED = re.compile(r"<((?:https?|mailto|tel):[^|>\s]+)(?:\|([^>]*))?>")
 _NAMED = re.compile(r"<([@#!])([^|>]+)(?:\|([^>]*))?>")

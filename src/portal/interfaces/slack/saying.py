@@ -36,7 +36,7 @@ class Saying:
         """See Channel."""
         if outgoing.file is not None:
             return await self._send_file(place, outgoing.file, outgoing.text, nonce)
-        where = {"channel": place.chat, "thread_ts": place.thread or None, "metadata": metadata(nonce)}
+        where: dict[str, Any] = {"channel": place.chat, "thread_ts": place.thread or None, "metadata": metadata(nonce)}
         where |= {"unfurl_links": False, "unfurl_media": False}
         sent = await self._taken("chat.postMessage", where, outgoing)
         return self._noted(place, str(sent["ts"]), nonce)
@@ -75,7 +75,7 @@ class Saying:
             begun = await self._api.call("chat.startStream", chunks=chunks, **where)
         except RateLimited as error:
             self._no_streams[""] = asyncio.get_running_loop().time() + (error.retry_after or 1)
-            raise
+            raise ChannelRejected("Slack lets nothing more be streamed for now.") from error  # edits do it meanwhile
         except ChannelRejected:
             self._no_streams[place.chat] = asyncio.get_running_loop().time() + 3600
             raise
@@ -89,9 +89,7 @@ class Saying:
         """See Streams. What was shown is replaced by the whole: it is split and cleaned by then."""
         nonce = self._nonces.get((place.chat, message_id), message_id)
         try:
-            await self._api.call(
-                "chat.stopStream", channel=place.chat, ts=message_id, metadata=metadata(nonce)
-            )
+            await self._api.call("chat.stopStream", channel=place.chat, ts=message_id, metadata=metadata(nonce))
         except ChannelRejected as error:
             if error.param != "message_not_in_streaming_state":
                 raise
