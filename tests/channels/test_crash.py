@@ -35,8 +35,10 @@ async def test_what_was_accepted_is_answered_by_the_next(tmp_path: Path) -> None
         chat.write("One")
         chat.write("Two")
         await platform.until(lambda: not platform.pending)
+        while not chat.backend.requests:
+            await asyncio.sleep(0)
     async with open_chat(tmp_path, platform) as chat:
-        await platform.until(lambda: chat.texts() == [words.INTERRUPTED, "Two"])
+        await chat.until(words.INTERRUPTED, "Two")
 
 
 @pytest.mark.parametrize("kind", [TestChannel, GrowingChannel])

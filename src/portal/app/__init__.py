@@ -85,8 +85,7 @@ async def open_portal(
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
 
-    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` those of the
-    settings, and `embedder` embeds.
+    For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -135,9 +134,9 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=finding.compares,
             mind=mind,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
+            channels=(opened := open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels)),
         )
-        await stack.enter_async_context(parts.channels)
+        await _started(opened, usage, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
 
@@ -158,6 +157,11 @@ def _opened(
         channels=parts.channels,
         asgi=application(parts),
     )
+
+
+async def _started(channels: Channels, usage: Metrics, stack: AsyncExitStack) -> None:
+    usage.channels = channels.status
+    await stack.enter_async_context(channels)
 
 
 def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:

@@ -94,6 +94,8 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
             made.append(_create(wanted.kind)(wanted.config, around))
         except ModuleNotFoundError as error:
             broken[wanted.name] = f"It needs a package that is not installed ({error.name}): portal[{wanted.kind}]."
+        except KeyError as error:
+            broken[wanted.name] = f"It needs the option {error}."
         except (PortalError, ValueError) as error:
             broken[wanted.name] = str(error)
     for name, why in broken.items():
