@@ -59,6 +59,7 @@ class SlackDelivery:
         self.sockets: list[web.WebSocketResponse] = []
         self.opened = 0
         """Socket Mode connections so far."""
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport] = {}
         self._tickets: set[str] = set()
         self._awaited: dict[str, asyncio.Future[Any]] = {}
         self._turn = self._numbers = 0
@@ -225,6 +226,8 @@ class SlackDelivery:
             await socket.close()
             return socket
         self.sockets.append(socket)
+        if request.transport is not None:
+            self._transports[socket] = request.transport
         self.opened += 1
         pinging = asyncio.get_running_loop().create_task(self._ping(socket))
         try:
@@ -236,6 +239,7 @@ class SlackDelivery:
         finally:
             pinging.cancel()
             self.sockets.remove(socket)
+            self._transports.pop(socket, None)
             self.notify()
         return socket
 
@@ -265,9 +269,8 @@ class SlackDelivery:
 
     def cut(self) -> None:
         """Tear every connection down without a word."""
-        for socket in list(self.sockets):
-            if (transport := socket.get_extra_info("transport")) is not None:
-                transport.abort()
+        for transport in self._transports.values():
+            transport.abort()
 
     def _enveloped(self, event: dict[str, Any]) -> dict[str, Any]:
         self._numbers += 1

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.channels.desk import Desk, able, calls, says
 
 from portal.channels import words
 from portal.testing.slack_server import SlackFault, SlackServer
 
-from tests.channels.desk import Desk, able, calls, says
 from .conftest import Slack, open_slack
 
 

@@ -46,7 +46,7 @@ class SlackApi:
 
     def __init__(self, *, token: str, base: str) -> None:
         self.base = base if base.endswith("/") else f"{base}/"
-        self._token = token
+        self.token = token
         self._session: aiohttp.ClientSession | None = None
         self._client: AsyncWebClient | None = None
         self._closed_until: dict[str, float] = {}
@@ -57,7 +57,7 @@ class SlackApi:
         """slack-sdk's client, without its own retries."""
         if self._client is None:
             self._client = AsyncWebClient(
-                token=self._token, base_url=self.base, session=self.session, timeout=int(_TIMEOUT), retry_handlers=[]
+                token=self.token, base_url=self.base, session=self.session, timeout=int(_TIMEOUT), retry_handlers=[]
             )
         return self._client
 
@@ -114,7 +114,7 @@ class SlackApi:
 
     async def download(self, url: str, most: int) -> AsyncIterator[bytes]:
         """A private file of Slack's. The token goes nowhere else."""
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self.token}"}
         try:
             async with asyncio.timeout(_TIMEOUT * 6), self.session.get(url, headers=headers) as answer:
                 if answer.status != 200 or answer.content_type == "text/html":

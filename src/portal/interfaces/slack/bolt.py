@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from portal.core.channels import HookReply, HookRequest
 from portal.errors import Unauthenticated
+from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.events import Me
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,9 @@ class Bolt:
     """Hands every event, press and command to the `Deal` of its kind. Where that fails, Slack is not answered with an
     acknowledgement, and sends it again."""
 
-    def __init__(
-        self, *, client: AsyncWebClient, signing_secret: str, me: Me, event: Deal, press: Deal, command: Deal
-    ) -> None:
+    def __init__(self, *, api: SlackApi, signing_secret: str, me: Me, event: Deal, press: Deal, command: Deal) -> None:
         known = AuthorizeResult(
-            enterprise_id=None, team_id=me.team, bot_token=client.token, bot_id=me.bot, bot_user_id=me.user
+            enterprise_id=None, team_id=me.team, bot_token=api.token, bot_id=me.bot, bot_user_id=me.user
         )
 
         async def authorize(**_: Any) -> AuthorizeResult:
@@ -39,7 +38,7 @@ class Bolt:
 
         app = AsyncApp(
             logger=log,
-            client=client,
+            client=AsyncWebClient(base_url=api.base),  # which is not used
             signing_secret=signing_secret or "socket mode has none",
             authorize=authorize,
             process_before_response=True,

@@ -97,7 +97,7 @@ class SlackChannel:
             self._history = History(api=self._api, me=me, name=self.name, late=self._late)
         if self._bolt is None:
             self._bolt = Bolt(
-                client=self._api.client,
+                api=self._api,
                 signing_secret=self._signing_secret,
                 me=me,
                 event=self._event,
@@ -359,7 +359,14 @@ class SlackChannel:
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """See Channel."""
-        file = (await self._api.look("files.info", file=attachment.ref))["file"]
+        try:
+            async for chunk in self._fetched(attachment.ref):
+                yield chunk
+        except ChannelError as error:
+            raise type(error)(f"The file {attachment.name} could not be fetched: {error.message}") from error
+
+    async def _fetched(self, ref: str) -> AsyncIterator[bytes]:
+        file = (await self._api.look("files.info", file=ref))["file"]
         url = str(file.get("url_private_download") or file.get("url_private") or "")
         host, home = urlsplit(url).hostname or "", urlsplit(self._api.base).hostname
         if host != home and not host.endswith(".slack.com"):
