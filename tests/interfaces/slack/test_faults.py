@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.channels.desk import Desk, able, calls, says
 
 from portal.core.model import TextDelta
 from portal.testing.slack_server import SlackFault, SlackServer
@@ -173,3 +174,20 @@ async def test_an_answer_cut_off_by_a_crash_is_completed_in_place(
     async with open_slack(tmp_path, server) as slack:
         await slack.until(lambda: slack.spoken(*place)[0].startswith("Half\n") and not slack.streaming())
         assert len(slack.spoken(*place)) == 1
+
+
+async def test_a_file_whose_reply_was_lost_is_not_sent_again(tmp_path: Path, server: SlackServer) -> None:
+    desk = Desk()
+    async with open_slack(tmp_path, server, backend=able(), toolsets=desk.toolsets()) as slack:
+        await slack.link()
+        slack.backend.script(*calls(("draw", {})))
+        slack.backend.script(*says("Here it is."))
+        server.fail("files.completeUploadExternal", SlackFault.NO_REPLY)
+        server.direct("U1", "draw")
+        await slack.until(lambda: [one for one in server.called("files.completeUploadExternal") if one.done])
+    async with open_slack(tmp_path, server, backend=able(), toolsets=desk.toolsets()) as slack:
+        slack.backend.script(*says("Fine."))
+        server.direct("U1", "thanks")
+        await slack.until(lambda: "Fine." in slack.spoken())
+        assert len([one for one in server.world.messages(slack.room) if one.get("files")]) == 1
+        assert len(server.called("files.completeUploadExternal")) == 1

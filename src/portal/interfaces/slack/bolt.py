@@ -72,6 +72,8 @@ class Bolt:
 
     async def hook(self, request: HookRequest) -> HookReply:
         """A request over HTTP. Raises Unauthenticated."""
+        if re.fullmatch(r"[0-9]{1,12}", request.headers.get("x-slack-request-timestamp", "")) is None:
+            raise Unauthenticated("The request is not signed by Slack.")
         body = request.body.decode("utf-8", "replace")
         answer = await self._dispatched(
             AsyncBoltRequest(mode="http", body=body, query=dict(request.query), headers=dict(request.headers))
