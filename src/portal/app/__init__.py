@@ -23,7 +23,7 @@ from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel
+from portal.core.channels import Channel, Transcriber
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
@@ -82,6 +82,7 @@ async def open_portal(
     toolsets: Sequence[Toolset] | None = None,
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
+    transcriber: Transcriber | None = None,
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
 
@@ -128,7 +129,9 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=wits.finding.compares,
             mind=mind,
-            channels=(opened := open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels)),
+            channels=(
+                opened := open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels)
+            ),
         )
         await _started(opened, usage, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
