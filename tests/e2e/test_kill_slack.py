@@ -100,7 +100,7 @@ async def test_killed_before_the_reply_arrives(tmp_path: Path, method: str, thre
             await server.wait(lambda: "after that" in server.world.spoken(*place), 120)
             said = server.world.spoken(*place)[before:]
             assert [whole(said[0]), *said[1:]] == [True, "after that"]
-            assert not server.world.rooms["C1"].streaming
+            await server.wait(lambda: not server.world.rooms["C1"].streaming, 60)
         finally:
             await kill(process)
 

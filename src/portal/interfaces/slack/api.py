@@ -44,7 +44,8 @@ _FAULTS = {"fatal_error", "internal_error", "request_timeout", "service_unavaila
 class SlackApi:
     """Raises the errors that `Channel` names; of ChannelRejected and ChannelGone `param` is Slack's own word."""
 
-    def __init__(self, *, token: str, base: str) -> None:
+    def __init__(self, *, token: str, base: str, timeout: float = _TIMEOUT) -> None:
+        self._timeout = timeout
         self.base = base if base.endswith("/") else f"{base}/"
         self.token = token
         self._session: aiohttp.ClientSession | None = None
@@ -57,7 +58,11 @@ class SlackApi:
         """slack-sdk's client, without its own retries."""
         if self._client is None:
             self._client = AsyncWebClient(
-                token=self.token, base_url=self.base, session=self.session, timeout=int(_TIMEOUT), retry_handlers=[]
+                token=self.token,
+                base_url=self.base,
+                session=self.session,
+                timeout=int(self._timeout) + 1,
+                retry_handlers=[],
             )
         return self._client
 
@@ -86,7 +91,7 @@ class SlackApi:
         if wait > 0:
             raise RateLimited("Slack asks to wait.", retry_after=wait)
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 answer = await self.client.api_call(method, **how)
         except SlackApiError as error:
             refused = refusal(method, error.response)
@@ -104,7 +109,7 @@ class SlackApi:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         try:
             async with (
-                asyncio.timeout(_TIMEOUT + size / 100_000),
+                asyncio.timeout(self._timeout + size / 100_000),
                 self.session.post(url, data=content, headers=headers) as answer,
             ):
                 if answer.status != 200:
@@ -116,7 +121,7 @@ class SlackApi:
         """A private file of Slack's. The token goes nowhere else."""
         headers = {"Authorization": f"Bearer {self.token}"}
         try:
-            async with asyncio.timeout(_TIMEOUT * 6), self.session.get(url, headers=headers) as answer:
+            async with asyncio.timeout(self._timeout * 6), self.session.get(url, headers=headers) as answer:
                 if answer.status != 200 or answer.content_type == "text/html":
                     raise ChannelRejected("Slack does not give this file: the app may lack the scope files:read.")
                 got = 0

@@ -322,8 +322,13 @@ class SlackChannel:
         moment = asyncio.get_running_loop().time()
         if self._history is not None and moment - self._probed >= self._pace:
             self._probed = moment
-            with suppress(RateLimited):
-                await self._history.probe()
+            try:
+                deaf = await self._history.probe()
+            except (ChannelError, RateLimited) as error:  # that it cannot be looked says nothing about what is heard
+                log.info("it could not be looked whether Slack tells everything: %s", error)
+                return
+            if deaf:
+                raise ChannelError("Slack has messages that it did not tell Portal about.")
 
     # ------------------------------------------------------------------ saying
 

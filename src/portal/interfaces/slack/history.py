@@ -6,7 +6,6 @@ from typing import Any
 
 from portal.core.channels import Place
 from portal.core.clock import micros
-from portal.errors import ChannelError
 from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import nonce_of
 from portal.interfaces.slack.events import Me, message
@@ -62,11 +61,11 @@ class History:
         page = await self._api.look("conversations.replies", channel=chat, ts=root, oldest=f"{oldest:.6f}", limit=_PAGE)
         return [one for one in page["messages"] if float(one["ts"]) > oldest and one["ts"] != root]
 
-    async def probe(self) -> None:
-        """Look into one room. Raises ChannelError when somebody wrote there and it was not told."""
+    async def probe(self) -> bool:
+        """Look into one room: whether somebody wrote there and it was not told."""
         rooms = self._rooms
         if not rooms:
-            return
+            return False
         self._next = (self._next + 1) % len(rooms)
         chat = rooms[self._next]
         heard = self.heard.setdefault(chat, micros() / 1e6)
@@ -76,9 +75,8 @@ class History:
             if float(root.get("latest_reply") or 0) > heard:
                 newest += await self._replies(chat, str(root["ts"]), heard)
         told = micros() / 1e6 - self._late
-        for one in newest:
-            if float(one["ts"]) < told and message({**one, "channel": chat}, self._me, self._name) is not None:
-                raise ChannelError("Slack has messages that it did not tell Portal about.")
+        late = [one for one in newest if float(one["ts"]) < told]
+        return any(message({**one, "channel": chat}, self._me, self._name) is not None for one in late)
 
     def told(self, chat: str, ts: str) -> None:
         """A message was told."""

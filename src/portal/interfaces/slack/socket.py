@@ -12,6 +12,8 @@ from portal.interfaces.slack.api import SlackApi
 
 _PING, _HELLO, _LAST_WORDS = 8.0, 15.0, 30.0
 
+_LIVING = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
+
 Take = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
 """Deals with an envelope's kind and payload: what its acknowledgement carries, or None for no acknowledgement."""
 
@@ -19,7 +21,10 @@ Take = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
 class Socket:
     """`run` it until cancelled; `alive` is called at every frame."""
 
-    def __init__(self, *, api: SlackApi, token: str, take: Take, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, *, api: SlackApi, token: str, take: Take, alive: Callable[[], None], ping: float = _PING
+    ) -> None:
+        self._ping = ping
         self._api = api
         self._token = token
         self._take = take
@@ -44,7 +49,10 @@ class Socket:
         try:
             async with asyncio.timeout(_HELLO):
                 socket = await self._api.session.ws_connect(url, autoping=False, max_msg_size=2**24)
-                hello = await socket.receive_json()
+                frame = await socket.receive()
+                while frame.type in (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
+                    frame = await socket.receive()
+                hello = json.loads(frame.data)
         except (TimeoutError, aiohttp.ClientError, ConnectionError, TypeError, ValueError) as error:
             raise ChannelError(f"Slack cannot be heard: {error or 'no answer'}") from error
         if hello.get("type") != "hello":
@@ -59,15 +67,13 @@ class Socket:
         try:
             while True:
                 try:
-                    frame = await socket.receive(timeout=_LAST_WORDS if leaving.is_set() else _PING)
+                    frame = await socket.receive(timeout=_LAST_WORDS if leaving.is_set() else self._ping)
                 except TimeoutError:
                     if leaving.is_set():
                         return
                     await socket.ping()
                     continue
-                if frame.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
-                    return
-                if frame.type is aiohttp.WSMsgType.ERROR:
+                if frame.type not in _LIVING:
                     return
                 self._alive()
                 if frame.type is aiohttp.WSMsgType.PING:
