@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from portal.app.agent import Brain, open_agent
+from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
@@ -183,14 +183,15 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
-    recalls, learning = [finding.recall, mind.recall], mind.proposals
+    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+    told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,
         finding=finding,
         mind=mind,
         tools=tools,
-        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning),
-        knowledge=await open_knowledge(settings, storage, bus, finding, choice, stack),
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own),
+        knowledge=knowledge,
     )
 
 

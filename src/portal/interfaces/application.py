@@ -231,7 +231,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.knowledge_routes(library=parts.library),
         embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
         knowledge.citation_routes(library=parts.library),
-        knowledge.collection_routes(library=parts.library),
+        knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),

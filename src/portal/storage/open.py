@@ -14,6 +14,7 @@ from portal.storage.audit import StoredAudit
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
+from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
@@ -24,7 +25,8 @@ from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
-from portal.storage.passages import StoredPassages, index_on
+from portal.storage.passage_index import index_on
+from portal.storage.passages import StoredPassages
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.search import Search
@@ -60,6 +62,7 @@ class Storage:
     grants: tool_ports.Grants
     audit: tool_ports.Audit
     passages: StoredPassages
+    cleaning: Cleaning
     turns: TurnPassages
     memories: memories.Memories
     collections: StoredCollections
@@ -121,9 +124,12 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
     tasks.create_task(usage.run(), name="usage")
-    passages = StoredPassages(database=database, index=index_on(database))
-    tending = tasks.create_task(passages.run(), name="passages")
-    stack.callback(tending.cancel)
+    index = index_on(database)
+    cleaning = Cleaning(database=database, index=index)
+    passages = StoredPassages(database=database, index=index, cleaning=cleaning)
+    stack.push_async_callback(cleaning.finish)
+    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
+        stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
     return Storage(
         database=database,
@@ -141,9 +147,10 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
         passages=passages,
+        cleaning=cleaning,
         turns=turns,
         memories=StoredMemories(database=database, index=passages),
-        collections=StoredCollections(database=database, passages=passages),
+        collections=StoredCollections(database=database, cleaning=cleaning),
         documents=StoredDocuments(database=database, passages=passages),
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
