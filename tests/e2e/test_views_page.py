@@ -27,6 +27,7 @@ VIEWS = {
     "/settings/devices": "Signed-in browsers",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
+    "/schedules": "Nothing runs by itself yet",
     "/manual": "Install and start Portal",
     "/manual/api": "Authentication",
     "/manual/nothing": "The manual has no such page.",

@@ -28,6 +28,7 @@ from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.memory import MemorySettings
+from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
@@ -217,6 +218,7 @@ class Settings(BaseSettings):
     mcp: McpSettings = McpSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
+    schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()
     slack: SlackSettings = SlackSettings()
     faults: FaultSettings = FaultSettings()
