@@ -199,7 +199,7 @@ async def test_a_long_history_is_looked_through(server: SlackServer) -> None:
 
 
 async def test_before_it_is_connected_nothing_is_taken(server: SlackServer) -> None:
-    made = channel(server)
+    made = channel(server, by_http=True)
     with pytest.raises(ChannelError):
         await made.receive(HookRequest(headers={}, body=b""))
     with pytest.raises(ChannelError):

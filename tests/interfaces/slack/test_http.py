@@ -62,6 +62,7 @@ async def test_forgeries_and_replays_are_refused(slack: Slack) -> None:
             slack.server.signed(payload, moment=old),
             slack.server.signed("something else"),
             {"X-Slack-Request-Timestamp": "soon", "X-Slack-Signature": "v0=1"},
+            {"X-Slack-Request-Timestamp": str(old + 600), "X-Slack-Signature": "v0=é"},
             {},
         ):
             sent = {"Content-Type": "application/json", **headers}
@@ -71,6 +72,30 @@ async def test_forgeries_and_replays_are_refused(slack: Slack) -> None:
     slack.server.direct("U1", "after that")
     await slack.heard("hello", "after that")
     assert len(slack.backend.requests) == 2
+
+
+async def test_what_is_answered_unseen_elsewhere_is_signed_here_too(slack: Slack) -> None:
+    event = {"type": "app_mention", "channel": "C1", "user": "U1", "ts": "1.2", "text": "forged"}
+    forged = {"type": "event_callback", "ssl_check": "1", "event_id": "Ev0", "event": event}
+    async with aiohttp.ClientSession() as session:
+        for body in (forged, {"type": "url_verification", "challenge": "x"}):
+            async with session.post(slack.server.events_url, json=body) as answer:
+                assert answer.status == 401
+        async with session.post(slack.server.events_url, data={"ssl_check": "1"}) as answer:
+            assert answer.status == 401
+        body = json.dumps({"type": "event_callback"})
+        sent = {"Content-Type": "application/json", **slack.server.signed(body)}
+        async with session.post(slack.server.events_url, data=body, headers=sent) as answer:
+            assert answer.status < 500
+
+
+async def test_in_socket_mode_nothing_is_received_over_http(tmp_path: Path, server: SlackServer) -> None:
+    async with open_slack(tmp_path, server) as slack, aiohttp.ClientSession() as session:
+        for secret in ("", "socket mode has none"):
+            body = json.dumps({"type": "url_verification", "challenge": "x"})
+            headers = {"Content-Type": "application/json", **server.signed(body, secret=secret)}
+            async with session.post(f"{slack.portal.url}/channels/slack", data=body, headers=headers) as answer:
+                assert answer.status == 404
 
 
 async def test_settings_open_it(tmp_path: Path, server: SlackServer) -> None:

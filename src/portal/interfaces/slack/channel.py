@@ -20,7 +20,7 @@ from portal.core.channels import (
     Place,
     Sender,
 )
-from portal.errors import ChannelError, ChannelRejected, PortalError, RateLimited
+from portal.errors import ChannelError, ChannelRejected, NotFound, PortalError, RateLimited
 from portal.interfaces.slack import events
 from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import home_view
@@ -166,6 +166,8 @@ class SlackChannel:
 
     async def receive(self, request: HookRequest) -> HookReply:
         """See Hooked."""
+        if not self._by_http:
+            raise NotFound("Slack is heard over Socket Mode: nothing is received here.")
         if self._bolt is None:
             raise ChannelError("Slack is not connected yet.")
         reply = await self._bolt.hook(request)
