@@ -28,6 +28,7 @@ VIEWS = {
     "/settings/channels": "No chat platform is set up",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
+    "/schedules": "Nothing runs by itself yet",
     "/manual": "Install and start Portal",
     "/manual/api": "Authentication",
     "/manual/nothing": "The manual has no such page.",

@@ -78,6 +78,7 @@ async def open_agent(
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
+    shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
     sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     agent = Agent(
@@ -88,9 +89,7 @@ async def open_agent(
             folders=storage.folders,
             attachments=attachments,
             compactor=compactor,
-            shelving=Shelving(
-                files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window
-            ),
+            shelving=shelving,
             toolbox=toolbox,
             window=window,
             alone=rules.alone,

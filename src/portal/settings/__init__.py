@@ -28,6 +28,7 @@ from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.memory import MemorySettings
+from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -216,6 +217,7 @@ class Settings(BaseSettings):
     mcp: McpSettings = McpSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
+    schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()

@@ -29,6 +29,8 @@ from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.schedule_runs import StoredRuns
+from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
@@ -70,6 +72,8 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    schedules: StoredSchedules
+    runs: StoredRuns
     links: channel_stores.Links
     pairing: channel_stores.Pairing
     chats: channel_stores.Chats
@@ -157,6 +161,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        schedules=StoredSchedules(database=database),
+        runs=StoredRuns(database=database),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),

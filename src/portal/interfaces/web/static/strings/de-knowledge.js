@@ -1,5 +1,8 @@
 // German: knowledge, documents, citations, memory.
+import { schedules } from "./de-schedules.js";
+
 export const knowledge = {
+  ...schedules,
   "knowledge.all": "Alle Sammlungen",
   "knowledge.missing": "Diese Sammlung gibt es hier nicht. Vielleicht wurde sie gelöscht.",
   "knowledge.collections": "Sammlungen",

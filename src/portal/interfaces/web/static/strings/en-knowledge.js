@@ -1,5 +1,8 @@
 // English: knowledge, documents, citations, memory.
+import { schedules } from "./en-schedules.js";
+
 export const knowledge = {
+  ...schedules,
   "knowledge.all": "All collections",
   "knowledge.missing": "This collection is not here. It may have been deleted.",
   "knowledge.collections": "Collections",
