@@ -2,6 +2,7 @@
 
 import html
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-zA-Z]+));?")
 _SPACE = " \t\r\n\v\f\0"
 _MOST_ENTITIES = 100
+_BLANK = "\u180e\u2800\u3164\ufe0f\ufffc"
 _COMMAND = re.compile(r"(?<!\S)/[A-Za-z0-9_]{1,32}(?:@\w{3,32})?")
 _MENTION = re.compile(r"(?<!\w)@\w{3,32}")
 
@@ -35,6 +37,11 @@ class TelegramRefusal(Exception):
 def bad_request(description: str) -> TelegramRefusal:
     """The commonest one."""
     return TelegramRefusal(400, f"Bad Request: {description}")
+
+
+def visible(text: str) -> bool:
+    """Whether there is anything in a text that Telegram counts as content."""
+    return not all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") or char in _BLANK for char in text)
 
 
 def utf16(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import re
 
-from portal.testing.telegram_entities import bad_request, formatted, utf16
+from portal.testing.telegram_entities import bad_request, formatted, utf16, visible
 from portal.testing.telegram_media import TelegramCall, TelegramMedia
 from portal.testing.telegram_updates import TelegramUpdates
 from portal.testing.telegram_world import DOWNLOAD_LIMIT, Json, TelegramChat, TelegramWorld
@@ -69,7 +69,7 @@ class TelegramMethods(TelegramMedia):
 
     def _text(self, given: Json, empty: str, long: str) -> Json:
         text, entities = formatted(given.get("text"), given, "entities")
-        if not text:
+        if not visible(text):
             raise bad_request(empty if not given.get("text") else "text must be non-empty")
         if utf16(text) > TEXT_LIMIT:
             raise bad_request(long)
