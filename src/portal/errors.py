@@ -16,6 +16,12 @@ PortalError
 │   ├── BackendInterrupted     502  the stream ended before it was finished
 │   ├── BackendUnavailable     503  it cannot be reached
 │   └── BackendTimeout         504  it did not answer in time
+├── ChannelError               502  a chat platform failed; nothing was sent
+│   ├── ChannelRefused         502  it does not accept the token
+│   ├── ChannelTaken           502  another program receives for the same bot
+│   ├── ChannelGone            502  the chat cannot be written to any more
+│   ├── ChannelRejected        502  it does not take this message or edit
+│   └── ChannelUncertain       504  no answer came: it may have been carried out
 ├── ToolError                  502  a tool could not do it; a model is told
 ├── NoModel                    503  nothing is installed that can answer
 ├── StorageError               500  the database failed
@@ -167,6 +173,44 @@ class BackendTimeout(BackendError):
 
     status = 504
     code = "backend_timeout"
+
+
+class ChannelError(PortalError):
+    """A chat platform failed, or cannot be reached; nothing was sent, and it may be tried again."""
+
+    status = 502
+    code = "channel_error"
+
+
+class ChannelRefused(ChannelError):
+    """A chat platform does not accept the token."""
+
+    code = "channel_refused"
+
+
+class ChannelTaken(ChannelError):
+    """Another program receives for the same bot."""
+
+    code = "channel_taken"
+
+
+class ChannelGone(ChannelError):
+    """A chat cannot be written to any more: blocked, left or deleted."""
+
+    code = "channel_gone"
+
+
+class ChannelRejected(ChannelError):
+    """A chat platform does not take this message, or the message cannot be edited."""
+
+    code = "channel_rejected"
+
+
+class ChannelUncertain(ChannelError):
+    """No answer came to a call: it may have been carried out."""
+
+    status = 504
+    code = "channel_uncertain"
 
 
 class ToolError(PortalError):

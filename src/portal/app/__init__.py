@@ -3,50 +3,43 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from portal.app.agent import Brain, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
+from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
-from portal.backends.embedder import EmbedderBackend
 from portal.backends.engine import Engine
-from portal.backends.guide import GuideBackend
-from portal.backends.kinds import create_backend, server_kinds
 from portal.backends.manual import packaged_manual
-from portal.backends.presets import presets
+from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.channels import Channel
 from portal.core.completion import Completions
-from portal.core.gate import Patience
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
-from portal.knowledge import minilm
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.memory.keeper import Keeper
 from portal.observability.metrics import Metrics
-from portal.routing.catalogue import Catalogue
 from portal.routing.classifier import packaged_classifier
-from portal.routing.consultant import Consultant
-from portal.routing.discovery import candidates
 from portal.routing.families import load as load_families
 from portal.routing.pace import WatchedCalls
 from portal.routing.registry import Registry
 from portal.routing.router import Router
-from portal.routing.rules import Rule
 from portal.routing.servers import ModelServers
-from portal.routing.workspaces import Workspaces, workspace
 from portal.security.admission import App
 from portal.security.credentials import Credentials
 from portal.security.secret_file import SecretFile
@@ -71,6 +64,7 @@ class Portal:
     agent: Agent
     memory: Keeper
     bus: Bus
+    channels: Channels
     asgi: App
 
     def stop(self) -> None:
@@ -86,10 +80,12 @@ async def open_portal(
     backends: Sequence[Backend] | None = None,
     toolsets: Sequence[Toolset] | None = None,
     embedder: Callable[[], Embedder | None] = packaged_embedder,
+    channels: Sequence[Channel] | None = None,
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
 
-    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, and `embedder` embeds.
+    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` those of the
+    settings, and `embedder` embeds.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -103,8 +99,8 @@ async def open_portal(
         registry = _registry(settings, bus, stack)
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
-        router, catalogue = await _routing(settings, storage, registry, completions, bus)
-        servers = await _servers(settings, storage, registry, router, backends, own := embedder())
+        router, catalogue = await open_routing(settings, storage, registry, completions, bus)
+        servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
         choice = await open_embedding(settings, storage, router, bus, own, stack)
         finding = finding_in(settings, storage, router, choice.current)
@@ -138,7 +134,9 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=finding.compares,
             mind=mind,
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
         )
+        await stack.enter_async_context(parts.channels)
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
 
@@ -156,6 +154,7 @@ def _opened(
         agent=parts.agent,
         memory=mind.keeper,
         bus=parts.bus,
+        channels=parts.channels,
         asgi=application(parts),
     )
 
@@ -168,7 +167,7 @@ def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials
 
 def _usage(storage: Storage, registry: Registry) -> Metrics:
     """The usage log, and before it whoever learns from calls and counts them."""
-    return Metrics(log=WatchedCalls(storage.usage, registry.called), backends=lambda: _answering(registry))
+    return Metrics(log=WatchedCalls(storage.usage, registry.called), backends=lambda: answering_servers(registry))
 
 
 def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:
@@ -179,107 +178,6 @@ def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:
     )
     stack.push_async_callback(registry.aclose)
     return registry
-
-
-async def _servers(
-    settings: Settings,
-    storage: Storage,
-    registry: Registry,
-    router: Router,
-    given: Sequence[Backend] | None,
-    own: Embedder | None,
-) -> ModelServers:
-    servers = ModelServers(
-        registry=registry,
-        router=router,
-        create=_create(settings),
-        kinds=server_kinds,
-        presets=lambda: [preset.view() for preset in presets().values()],
-        key_values=storage.key_values,
-        secrets=SecretFile(settings.data_dir / "secrets.json"),
-    )
-    await _fill(registry, servers, settings, given, own)
-    return servers
-
-
-def _create(settings: Settings) -> Callable[..., Backend]:
-    def create(*, kind: str, url: str, name: str, api_key: str | None) -> Backend:
-        return create_backend(kind=kind, url=url, name=name, api_key=api_key, settings=settings)
-
-    return create
-
-
-async def _fill(
-    registry: Registry,
-    servers: ModelServers,
-    settings: Settings,
-    given: Sequence[Backend] | None,
-    own: Embedder | None,
-) -> None:
-    """Put every backend into the registry: the settings', the page's, those worth a look, the built-in ones."""
-    create = _create(settings)
-    for backend in given or ():
-        registry.add(backend, source="settings")
-    if given is None:
-        for server in settings.backends:
-            name = server.name or registry.free_name(server.kind)
-            key = server.api_key.get_secret_value() if server.api_key else None
-            made = create(kind=server.kind, url=server.url, name=name, api_key=key)
-            registry.add(made, source="settings", max_concurrency=server.max_concurrency)
-    await servers.restore()
-    if given is None:
-        in_use = [status.url for status in registry.status()]
-        for place in candidates(settings, in_use):
-            name = registry.free_name(place.name)
-            registry.add(create(kind=place.kind, url=place.url, name=name, api_key=None), source="found")
-    if own is not None:
-        name = registry.free_name("embedder")
-        made = EmbedderBackend(embedder=own, model=minilm.MODEL, tokens=minilm.TOKENS, name=name)
-        registry.add(made, source="built-in")
-    present = {status.kind for status in registry.status()}
-    if "embedded" not in present:  # the settings may name it themselves
-        name = registry.free_name("embedded")
-        registry.add(create(kind="embedded", url="", name=name, api_key=None), source="built-in")
-    if "guide" not in present:
-        guide = GuideBackend(manual=packaged_manual(), name=registry.free_name("guide"), embedder=own)
-        registry.add(guide, source="built-in")
-
-
-async def _routing(
-    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus
-) -> tuple[Router, Catalogue]:
-    written = settings.workspaces.items()
-    workspaces = Workspaces(workspace(name, one.model_dump(), source="settings") for name, one in written)
-    router = _router(settings, registry, workspaces, completions)
-    catalogue = Catalogue(
-        workspaces=workspaces,
-        router=router,
-        saved=storage.workspaces,
-        completions=completions,
-        on_change=lambda: bus.publish(None, "workspaces.changed"),
-    )
-    await catalogue.restore()
-    return router, catalogue
-
-
-def _router(settings: Settings, registry: Registry, workspaces: Workspaces, completions: Completions) -> Router:
-    rules = [Rule(name=name, **rule.model_dump()) for name, rule in settings.rules.items()]
-    asked = settings.classifier
-    consultant = Consultant(registry=registry, completions=completions, model=asked.model, deadline=asked.deadline)
-    return Router(
-        registry=registry,
-        judge=packaged_classifier if asked.enabled else None,
-        consultant=consultant if asked.model else None,
-        workspaces=workspaces,
-        rules=sorted(rules, key=lambda rule: -rule.priority),
-        default_model=settings.default_model,
-        patience=Patience(
-            retries=settings.faults.retries,
-            pause=settings.faults.retry_pause,
-            deadline=settings.faults.retry_deadline,
-            fallbacks=settings.faults.fallbacks,
-        ),
-    )
 
 
 async def _memory(
@@ -382,12 +280,6 @@ def _engine(settings: Settings, tasks: asyncio.TaskGroup, registry: Registry, bu
         on_change=lambda kind, what: bus.publish(None, kind, **what),
         on_models=lambda: registry.hurry("embedded"),
     )
-
-
-def _answering(registry: Registry) -> Mapping[str, bool]:
-    """Which model servers answer, of those that are there; usual places where nobody was ever found are not."""
-    known = (one for one in registry.status() if one.status != "waiting" or one.models)
-    return {one.name: one.status == "up" or one.models > 0 for one in known}
 
 
 async def _catch_up(storage: Storage) -> None:

@@ -18,7 +18,7 @@ class Bus:
     of the server to the next, so that whoever was away for a moment can go on where it was."""
 
     def __init__(self) -> None:
-        self._queues: dict[asyncio.Queue[JsonObject | None], str] = {}
+        self._queues: dict[asyncio.Queue[JsonObject | None], str | None] = {}
         self._kept: deque[tuple[str | None, JsonObject]] = deque(maxlen=_KEPT)
         self._number = self._began = micros()
         self._closed = False
@@ -29,13 +29,13 @@ class Bus:
         event = {"type": kind, "sequence_number": self._number, **fields}
         self._kept.append((owner, event))
         for queue, subscriber in self._queues.items():
-            if owner is None or owner == subscriber:
+            if owner is None or subscriber in (None, owner):
                 _offer(queue, event)
 
     @contextmanager
-    def subscribe(self, owner: str, after: int | None = None) -> Iterator[asyncio.Queue[JsonObject | None]]:
-        """A queue of events for this owner from now on, or from behind number `after`: `resync` comes first where what
-        was missed is not kept any more. None in it means that the bus has closed."""
+    def subscribe(self, owner: str | None, after: int | None = None) -> Iterator[asyncio.Queue[JsonObject | None]]:
+        """A queue of events for this owner, or with None for everybody, from now on, or from behind number `after`:
+        `resync` comes first where what was missed is not kept any more. None in it means that the bus has closed."""
         queue: asyncio.Queue[JsonObject | None] = asyncio.Queue(_BACKLOG)
         for event in () if after is None else self._missed(owner, after):
             _offer(queue, event)
@@ -47,13 +47,13 @@ class Bus:
         finally:
             del self._queues[queue]
 
-    def _missed(self, owner: str, after: int) -> Iterator[JsonObject]:
+    def _missed(self, owner: str | None, after: int) -> Iterator[JsonObject]:
         oldest = self._kept[0][1]["sequence_number"] if len(self._kept) == _KEPT else self._began + 1
         if not oldest - 1 <= after <= self._number:
             yield _RESYNC
             return
         for whose, event in self._kept:
-            if event["sequence_number"] > after and whose in (None, owner):
+            if event["sequence_number"] > after and (owner is None or whose in (None, owner)):
                 yield event
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from portal import __version__
+from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
@@ -78,6 +79,7 @@ class Parts:
     approving: Approving
     skills: Skills
     mind: Mind
+    channels: Channels
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 

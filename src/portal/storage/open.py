@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from portal.core import memories, ports, tool_ports
+from portal.core import channel_stores, memories, ports, tool_ports
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit
 from portal.storage.calls import StoredCallLog
+from portal.storage.channel_mail import StoredInbox, StoredOutbox
+from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
@@ -65,6 +67,11 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    links: channel_stores.Links
+    pairing: channel_stores.Pairing
+    chats: channel_stores.Chats
+    inbox: channel_stores.Inbox
+    outbox: channel_stores.Outbox
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -141,6 +148,11 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        links=StoredLinks(database=database),
+        pairing=StoredPairing(database=database),
+        chats=StoredChats(database=database),
+        inbox=StoredInbox(database=database),
+        outbox=StoredOutbox(database=database),
     )
 
 

@@ -1,0 +1,123 @@
+"""Channels, put together: those that the settings name, each imported only then."""
+
+import importlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from portal.app.agent import Brain
+from portal.channels.commands import Commands
+from portal.channels.conversing import Desks
+from portal.channels.house import Channels
+from portal.channels.linking import Linking
+from portal.core.bus import Bus
+from portal.core.channels import Channel, Surroundings
+from portal.core.memories import Memory
+from portal.core.ports import Models
+from portal.errors import PortalError, SettingsError
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+log = logging.getLogger(__name__)
+
+PLUGINS = "portal.interfaces"
+"""The entry-point group of kinds that other packages bring; each names a `create(options, around)`."""
+
+BUILT_IN: Mapping[str, Callable[[Settings], object | None]] = {}
+"""By kind: the part of the settings that `portal.interfaces.KIND.create` gets; None where nothing is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A channel that the settings name."""
+
+    name: str
+    kind: str
+    config: object
+
+
+def open_channels(
+    settings: Settings,
+    storage: Storage,
+    brain: Brain,
+    models: Models,
+    memory: Memory,
+    bus: Bus,
+    *,
+    given: Sequence[Channel] | None = None,
+) -> Channels:
+    """For tests, `given` are used in place of those of the settings."""
+    made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
+    linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
+    desks = Desks(
+        agent=brain.agent,
+        linking=linking,
+        commands=Commands(
+            agent=brain.agent,
+            chats=storage.chats,
+            conversations=storage.conversations,
+            models=models,
+            toolbox=brain.toolbox,
+            memory=memory,
+            linking=linking,
+            bus=bus,
+            health=lambda: channels.health(),
+        ),
+        links=storage.links,
+        pairing=storage.pairing,
+        chats=storage.chats,
+        inbox=storage.inbox,
+        outbox=storage.outbox,
+        conversations=storage.conversations,
+        responses=storage.responses,
+        approvals=storage.approvals,
+        files=storage.files,
+        bus=bus,
+        model=settings.channels.model,
+        mode=settings.channels.groups,
+    )
+    channels = Channels(channels=made, broken=broken, desks=desks)
+    return channels
+
+
+def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
+    """The channels, and why some could not be made."""
+    made: list[Channel] = []
+    broken: dict[str, str] = {}
+    for wanted in _wanted(settings):
+        base = settings.channels.public_url.rstrip("/")
+        around = Surroundings(name=wanted.name, public_url=f"{base}/channels/{wanted.name}" if base else "")
+        try:
+            made.append(_create(wanted.kind)(wanted.config, around))
+        except ModuleNotFoundError as error:
+            broken[wanted.name] = f"It needs a package that is not installed ({error.name}): portal[{wanted.kind}]."
+        except (PortalError, ValueError) as error:
+            broken[wanted.name] = str(error)
+    for name, why in broken.items():
+        log.warning("the channel %s is not there: %s", name, why)
+    return made, broken
+
+
+def _wanted(settings: Settings) -> Iterator[Wanted]:
+    for kind, section in BUILT_IN.items():
+        config = section(settings)
+        if config is not None:
+            yield Wanted(kind, kind, config)
+    for name, interface in settings.channels.interfaces.items():
+        yield Wanted(name, interface.kind, {key: value.get_secret_value() for key, value in interface.options.items()})
+
+
+def _create(kind: str) -> Callable[[object, Surroundings], Channel]:
+    if kind in BUILT_IN:
+        create: Callable[[object, Surroundings], Channel] = importlib.import_module(f"portal.interfaces.{kind}").create
+        return create
+    for plugin in entry_points(group=PLUGINS, name=kind):
+        loaded: Callable[[object, Surroundings], Channel] = plugin.load()
+        return loaded
+    raise SettingsError(f"There is no kind of channel called {kind!r}. Known kinds: {', '.join(kinds()) or 'none'}.")
+
+
+def kinds() -> Sequence[str]:
+    """All that there are."""
+    return [*BUILT_IN, *sorted(plugin.name for plugin in entry_points(group=PLUGINS))]

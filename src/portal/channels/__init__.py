@@ -1,0 +1,1 @@
+"""Channels: chat platforms as doors of Portal. Everything that they share."""

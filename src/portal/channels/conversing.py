@@ -1,0 +1,317 @@
+"""From what arrived to what is to be sent: messages begin turns of the linked person's own conversations."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from portal.channels import words
+from portal.channels.commands import Commands, command_in
+from portal.channels.linking import Linking
+from portal.core.agent import Agent, Turn
+from portal.core.approvals import Decision
+from portal.core.bus import Bus
+from portal.core.channel_stores import Arrival, ChatRecord, Chats, Delivery, Inbox, Links, Mode, Outbox, Pairing
+from portal.core.channels import Attachment, Channel, Content, Message, Place, Press, Reaction, Transcriber
+from portal.core.clock import micros
+from portal.core.ids import new_id
+from portal.core.items import Item, JsonObject
+from portal.core.ports import Conversations, Files, Responses
+from portal.core.records import ConversationRecord, FileRecord
+from portal.core.run import Run
+from portal.core.tool_ports import Approvals
+from portal.errors import Conflict, NotFound, PortalError
+
+log = logging.getLogger(__name__)
+
+DOOR = "portal:door"
+"""In a conversation's metadata: the kind of channel in which it was begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desks:
+    """What conversing works on."""
+
+    agent: Agent
+    linking: Linking
+    commands: Commands
+    links: Links
+    pairing: Pairing
+    chats: Chats
+    inbox: Inbox
+    outbox: Outbox
+    conversations: Conversations
+    responses: Responses
+    approvals: Approvals
+    files: Files
+    bus: Bus
+    transcriber: Transcriber | None = None
+    model: str = "auto"
+    mode: Mode = "mentioned"
+
+
+class Conversing:
+    """For one channel: `handle` says what is to be sent, which is stored by then."""
+
+    def __init__(self, *, channel: Channel, desks: Desks) -> None:
+        self._channel = channel
+        self._desks = desks
+
+    async def handle(self, arrival: Arrival, *, before: bool = False) -> Sequence[Delivery]:
+        """Deal with an event; what is to be delivered for it. `before`: it arrived before this Portal started, and may
+        have been dealt with in part."""
+        event = arrival.event
+        link = await self._desks.links.of(event.place.channel, event.sender.id)
+        if isinstance(event, Message):
+            if link is None:
+                said = await self._desks.linking.greet(event) if event.addressed else None
+                return await self._reply(arrival, "", said)
+            if event.place.direct and link.chat != event.place.chat:
+                await self._desks.links.settle(link.id, event.place.chat)
+            return await self._message(arrival, event, link.owner, before)
+        if link is None:
+            return await self._reply(arrival, "", None)
+        try:
+            if isinstance(event, Press):
+                return await self._press(arrival, event, link.owner, before)
+            await self._react(event, link.owner)
+        except PortalError as error:
+            return await self._reply(arrival, link.owner, Content(text=words.FAILED.format(why=error.message)))
+        return await self._reply(arrival, link.owner, None)
+
+    async def _reply(self, arrival: Arrival, owner: str, content: Content | None) -> Sequence[Delivery]:
+        made = [] if content is None else [_delivery(owner, arrival.event.place, content=content)]
+        return made if await self._desks.inbox.finish(arrival.id, made) else []
+
+    # ------------------------------------------------------------------ messages
+
+    async def _message(self, arrival: Arrival, event: Message, owner: str, before: bool) -> Sequence[Delivery]:
+        desks = self._desks
+        chat = await desks.chats.get(owner, event.place)
+        chat = chat or ChatRecord(owner=owner, place=event.place, mode=desks.mode, changed_at=micros())
+        if not (event.place.direct or event.addressed or chat.mode == "always"):
+            return await self._reply(arrival, owner, None)
+        command = command_in(event.text)
+        try:
+            if command is not None:
+                return await self._reply(arrival, owner, await desks.commands.run(*command, chat=chat, event=event))
+            if before and await self._begun(owner, arrival.response_id):
+                return await self._answered(arrival, owner, arrival.response_id)
+            if await self._tell(event, owner, chat):
+                return await self._reply(arrival, owner, None)
+            run = await self._start(await self._turn(arrival, event, chat))
+        except PortalError as error:
+            log.info("a message could not be answered: %s", error, extra={"channel": self._channel.name})
+            return await self._reply(arrival, owner, Content(text=words.FAILED.format(why=error.message)))
+        return await self._answered(arrival, owner, run.id)
+
+    async def _answered(self, arrival: Arrival, owner: str, response_id: str) -> Sequence[Delivery]:
+        made = [_delivery(owner, arrival.event.place, response_id=response_id)]
+        return made if await self._desks.inbox.finish(arrival.id, made) else []
+
+    async def _begun(self, owner: str, response_id: str) -> bool:
+        try:
+            await self._desks.responses.get(owner, response_id)
+        except NotFound:
+            return False
+        return True
+
+    async def _start(self, turn: Turn) -> Run:
+        """Once what runs in the conversation, from wherever, is over."""
+        agent, desks = self._desks.agent, self._desks
+        while True:
+            try:
+                return await agent.start(turn)
+            except Conflict as error:
+                if error.code != "conversation_locked" or turn.conversation_id is None:
+                    raise
+                head = (await desks.conversations.get(turn.owner, turn.conversation_id)).head
+                run = agent.running(head or "")
+                if run is not None:
+                    await run.ended()
+
+    async def _turn(self, arrival: Arrival, event: Message, chat: ChatRecord) -> Turn:
+        conversation = await self._conversation(chat, event)
+        turn = Turn(
+            owner=chat.owner,
+            model=chat.model or conversation.model or self._desks.model,
+            input=[await self._input(chat.owner, event)],
+            door=self._channel.kind,
+            conversation_id=conversation.id,
+            background=True,
+            private=not event.place.direct,
+            response_id=arrival.response_id,
+        )
+        return await self._branch(arrival, event, turn) if event.edited else turn
+
+    async def _branch(self, arrival: Arrival, event: Message, turn: Turn) -> Turn:
+        """From where the message stood before it was edited. What answers it still is stopped."""
+        desks = self._desks
+        first = await desks.inbox.of_message(event.place, event.id, arrival.id)
+        if first is None:
+            return turn
+        await desks.agent.cancel_in(turn.owner, [turn.conversation_id or ""])
+        try:
+            edited = (await desks.responses.get(turn.owner, first.response_id)).response
+        except NotFound:
+            return turn
+        if edited.conversation_id != turn.conversation_id:
+            return turn
+        return replace(turn, previous_response_id=edited.previous_id, branch=edited.previous_id is None)
+
+    async def _conversation(self, chat: ChatRecord, event: Message) -> ConversationRecord:
+        desks, now = self._desks, micros()
+        if chat.conversation_id is not None:
+            try:
+                return await desks.conversations.get(chat.owner, chat.conversation_id)
+            except NotFound:
+                log.info("a chat's conversation was deleted: another one is begun")
+        made = ConversationRecord(
+            id=new_id("conv"),
+            owner=chat.owner,
+            created_at=now,
+            updated_at=now,
+            title=event.place.title,
+            title_source="user" if event.place.title else "none",
+            metadata={DOOR: self._channel.kind},
+        )
+        await desks.conversations.create(made)
+        await desks.chats.save(replace(chat, place=event.place, conversation_id=made.id, changed_at=now))
+        desks.bus.publish(chat.owner, "conversation.changed", id=made.id)
+        return made
+
+    async def _tell(self, event: Message, owner: str, chat: ChatRecord) -> bool:
+        """Whether it answers a question of the model's, as a reply to it, or where nothing else is asked."""
+        desks, asked = self._desks, None
+        if event.replies_to:
+            delivery = await desks.outbox.of_message(event.place, event.replies_to)
+            asked = delivery.response_id if delivery else None
+        elif chat.conversation_id is not None and event.place.direct:
+            try:
+                asked = (await desks.conversations.get(owner, chat.conversation_id)).head
+            except NotFound:
+                return False
+        records = await desks.approvals.of_response(owner, asked) if asked else ()
+        waiting = [record for record in records if record.status == "pending"]
+        if len(waiting) != 1 or not waiting[0].question or not event.text:
+            return False
+        decision = Decision(approve=True, answer=event.text, by=owner, door=self._channel.kind)
+        await desks.agent.decide(owner, {waiting[0].id: decision})
+        return True
+
+    # ------------------------------------------------------------------ files
+
+    async def _input(self, owner: str, event: Message) -> Item:
+        said: list[JsonObject] = [{"type": "input_text", "text": event.text}] if event.text else []
+        parts = [*said, *[await self._part(owner, file) for file in event.files]]
+        return message_item(parts or [{"type": "input_text", "text": ""}])
+
+    async def _part(self, owner: str, file: Attachment) -> JsonObject:
+        """A picture or file, kept as the person's own; speech as what was said. Raises PortalError."""
+        limit = self._channel.limits.fetch
+        if file.size > limit:
+            raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
+        if file.voice:
+            if self._desks.transcriber is None:
+                raise PortalError(words.NO_SPEECH)
+            said = await self._desks.transcriber.transcribe(self._channel.fetch(file), file.content_type)
+            return {"type": "input_text", "text": said}
+        stored = await self._keep(owner, file)
+        if file.kind == "image":
+            return {"type": "input_image", "file_id": stored.id, "detail": "auto"}
+        return {"type": "input_file", "file_id": stored.id, "filename": stored.filename}
+
+    async def _keep(self, owner: str, file: Attachment) -> FileRecord:
+        record = FileRecord(
+            id=new_id("file"),
+            owner=owner,
+            filename=file.name,
+            purpose="user_data",
+            size=0,
+            sha256="",
+            content_type=file.content_type,
+            created_at=micros(),
+        )
+        return await self._desks.files.create(record, self._bounded(file))
+
+    async def _bounded(self, file: Attachment) -> AsyncIterator[bytes]:
+        size, limit = 0, self._channel.limits.fetch
+        async for chunk in self._channel.fetch(file):
+            size += len(chunk)
+            if size > limit:
+                raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
+            yield chunk
+
+    # ------------------------------------------------------------------ buttons
+
+    async def _press(self, arrival: Arrival, event: Press, owner: str, before: bool) -> Sequence[Delivery]:
+        desks = self._desks
+        action, _, value = event.data.partition(":")
+        if action in ("approve", "deny"):
+            approval_id, _, extent = value.partition(":")
+            decision = Decision(
+                approve=action == "approve",
+                extent="conversation" if extent == "conversation" else "once",
+                by=owner,
+                door=self._channel.kind,
+            )
+            await self._decide(owner, approval_id, decision, before)
+        elif action == "stop":
+            await desks.agent.cancel(owner, value)
+        elif action == "regenerate":
+            if not (before and await self._begun(owner, arrival.response_id)):
+                await self._start(await self._again(arrival, owner, value))
+            return await self._answered(arrival, owner, arrival.response_id)
+        elif action == "choose":
+            chat = await desks.chats.get(owner, event.place)
+            chat = chat or ChatRecord(owner=owner, place=event.place, mode=desks.mode, changed_at=micros())
+            return await self._reply(arrival, owner, await desks.commands.choose(value, chat))
+        return await self._reply(arrival, owner, None)
+
+    async def _decide(self, owner: str, approval_id: str, decision: Decision, before: bool) -> None:
+        try:
+            await self._desks.agent.decide(owner, {approval_id: decision})
+        except Conflict as error:
+            if error.code == "approval_decided" and not before:
+                raise PortalError(words.OVER) from error
+
+    async def _again(self, arrival: Arrival, owner: str, response_id: str) -> Turn:
+        """Another try at what a response answers."""
+        tried = await self._desks.responses.get(owner, response_id)
+        asked = tried.response
+        said = [stored.item for stored in tried.items if stored.side == "input"]
+        if any(item["type"] == "mcp_approval_response" for item in said):
+            raise PortalError("What was decided cannot be done again from here; Portal's page can.")
+        return Turn(
+            owner=owner,
+            model=asked.model,
+            input=[{**item, "id": new_id("msg")} for item in said],
+            request=asked.request,
+            door=self._channel.kind,
+            previous_response_id=asked.previous_id,
+            conversation_id=asked.conversation_id,
+            branch=asked.previous_id is None,
+            background=True,
+            private=not arrival.event.place.direct,
+            response_id=arrival.response_id,
+        )
+
+    async def _react(self, event: Reaction, owner: str) -> None:
+        delivery = await self._desks.outbox.of_message(event.place, event.message_id)
+        if delivery is not None and delivery.response_id is not None:
+            await self._desks.responses.feedback(owner, delivery.response_id, event.rating)
+
+
+def message_item(content: Sequence[JsonObject]) -> Item:
+    """What a person said."""
+    return {"type": "message", "id": new_id("msg"), "status": "completed", "role": "user", "content": list(content)}
+
+
+def _delivery(owner: str, place: Place, *, content: Content | None = None, response_id: str | None = None) -> Delivery:
+    return Delivery(
+        id=new_id("dlv"),
+        owner=owner,
+        place=place,
+        content=content or Content(),
+        response_id=response_id,
+        created_at=micros(),
+    )

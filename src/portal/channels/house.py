@@ -1,0 +1,311 @@
+"""All channels of a Portal: opened, watched, asked for by name, and told what happens elsewhere."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from portal.channels import words
+from portal.channels.answers import question, text_so_far
+from portal.channels.connection import Connection, Patience
+from portal.channels.conversing import Conversing, Desks, message_item
+from portal.channels.courier import Courier
+from portal.channels.delivering import Delivering
+from portal.channels.lines import Lines
+from portal.channels.pace import Pace
+from portal.channels.reception import Reception
+from portal.core.agent import Turn
+from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, PairingRecord
+from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Place, Sender
+from portal.core.clock import micros, seconds
+from portal.core.ids import new_id
+from portal.core.items import JsonObject
+from portal.core.records import ConversationRecord
+from portal.errors import Forbidden, NotFound, PortalError
+
+log = logging.getLogger(__name__)
+
+_AT_HOME = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One channel at work."""
+
+    channel: Channel
+    reception: Reception
+    connection: Connection
+    lines: Lines
+
+
+class Channels:
+    """Everything about channels that the rest of Portal asks for, inside `async with`."""
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[Channel],
+        broken: Mapping[str, str],
+        desks: Desks,
+        patience: Patience = Patience(),  # noqa: B008 -- frozen
+    ) -> None:
+        """`broken` says of configured channels why they could not be made."""
+        self._channels = channels
+        self._broken = broken
+        self.linking = desks.linking
+        self._desks = desks
+        self._patience = patience
+        self._open: dict[str, Open] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._working: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------------ working
+
+    async def __aenter__(self) -> "Channels":
+        """Goes on with what a stopped Portal left, and connects."""
+        await self._tasks.__aenter__()
+        for channel in self._channels:
+            self._open[channel.name] = one = self._made(channel)
+            await one.reception.resume()
+            await self._follow_up(one)
+        works = [self._listen(), *(one.connection.run() for one in self._open.values())]
+        self._working = [self._tasks.create_task(work) for work in works]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves everything as it is: what is stored is gone on with by the next start."""
+        for task in self._working:
+            task.cancel()
+        for one in self._open.values():
+            one.lines.stop()
+            one.reception.stop()
+        await self._tasks.__aexit__(None, None, None)
+
+    def _made(self, channel: Channel) -> Open:
+        desks, limits, tasks = self._desks, channel.limits, self._tasks
+        pace = Pace(interval=limits.interval, per_second=limits.per_second)
+        delivering = Delivering(
+            channel=channel,
+            courier=Courier(channel=channel, outbox=desks.outbox, pace=pace),
+            outbox=desks.outbox,
+            agent=desks.agent,
+            responses=desks.responses,
+            approvals=desks.approvals,
+            files=desks.files,
+        )
+        lines = Lines(tasks=tasks)
+        reception = Reception(
+            channel=channel,
+            inbox=desks.inbox,
+            outbox=desks.outbox,
+            conversing=Conversing(channel=channel, desks=desks),
+            delivering=delivering,
+            lines=lines,
+            tasks=tasks,
+            home=self.home,
+            ask=self.ask,
+        )
+        connection = Connection(channel=channel, reception=reception, changed=self._changed, patience=self._patience)
+        return Open(channel, reception, connection, lines)
+
+    def _changed(self) -> None:
+        self._desks.bus.publish(None, "channels.changed")
+
+    async def _listen(self) -> None:
+        with self._desks.bus.subscribe(None) as news:
+            while (event := await news.get()) is not None:
+                try:
+                    await self._heard(event)
+                except PortalError:
+                    log.exception("a channel could not be told what happened elsewhere")
+
+    async def _heard(self, event: JsonObject) -> None:
+        if event["type"] == "conversation.changed" and event.get("status") == "in_progress":
+            await self._began(event["response_id"])
+        elif event["type"] == "approvals.changed" and event.get("id"):
+            await self._decided(event["id"])
+
+    async def _began(self, response_id: str) -> None:
+        """A turn that goes on with what was decided on a question in a chat is shown there, wherever it was decided."""
+        run = self._desks.agent.running(response_id)
+        previous = run.record.previous_id if run else None
+        if run is None or previous is None:
+            return
+        for one in self._open.values():
+            asked = await self._desks.outbox.of_response(one.channel.name, previous)
+            if asked is not None and asked.owner == run.record.owner:
+                one.reception.refresh(asked)
+                await self._show(one, asked, response_id)
+
+    async def _show(self, one: Open, asked: Delivery, response_id: str) -> None:
+        turn = await self._desks.responses.get(asked.owner, response_id)
+        if not any(stored.item["type"] == "mcp_approval_response" for stored in turn.items):
+            return
+        delivery = Delivery(
+            id=new_id("dlv"), owner=asked.owner, place=asked.place, response_id=response_id, created_at=micros()
+        )
+        if await self._desks.outbox.add(delivery):
+            one.reception.follow(delivery)
+
+    async def _follow_up(self, one: Open) -> None:
+        """What was decided while Portal was stopping."""
+        for asked, response_id in await self._desks.outbox.followed(one.channel.name):
+            one.reception.refresh(asked)
+            await self._show(one, asked, response_id)
+
+    async def _decided(self, approval_id: str) -> None:
+        for one in self._open.values():
+            found = await self._desks.outbox.of_approval(one.channel.name, approval_id)
+            if found is not None:
+                one.reception.refresh(found)
+
+    # ------------------------------------------------------------------ asked from elsewhere
+
+    async def deliver(self, owner: str, target: str, content: Content, *, key: str = "") -> str:
+        """Have this sent to the owner: `target` is a channel (their direct chat there), or `CHANNEL:CHAT` or
+        `CHANNEL:CHAT/THREAD` of one of their chats. Awaited means kept, and sent as soon as can be, also after a
+        restart. Of two with the same `key` only the first is sent. The delivery's id.
+
+        Raises:
+            NotFound: there is no such channel, or they have no such chat there; says what there is.
+        """
+        place = await self._place(owner, target)
+        delivery = Delivery(id=new_id("dlv"), owner=owner, place=place, content=content, key=key, created_at=micros())
+        if await self._desks.outbox.add(delivery):
+            self._open[place.channel].reception.deliver(delivery)
+        return delivery.id
+
+    async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
+        """What `deliver` can be given for this owner, each with words for it."""
+        found = [(link.channel, f"{link.sender.name or link.sender.id}, direct") for link in await self._direct(owner)]
+        places = [chat.place for chat in await self._desks.chats.list(owner)]
+        groups = [place for place in places if place.channel in self._open and not place.direct]
+        return [*found, *((target_of(place), place.title or place.chat) for place in groups)]
+
+    async def _direct(self, owner: str) -> Sequence[LinkRecord]:
+        links = await self._desks.links.list(owner)
+        return [link for link in links if link.channel in self._open and link.chat]
+
+    async def _place(self, owner: str, target: str) -> Place:
+        channel, _, where = target.partition(":")
+        if channel not in self._open:
+            raise NotFound(f"There is no channel {channel!r}. There are: {', '.join(self._open) or 'none'}.")
+        if where:
+            for chat in await self._desks.chats.list(owner):
+                if target_of(chat.place) == target:
+                    return chat.place
+        else:
+            for link in await self._direct(owner):
+                if link.channel == channel:
+                    return Place(channel=channel, chat=link.chat)
+        known = ", ".join(name for name, _ in await self.targets(owner))
+        raise NotFound(f"There is no chat {target!r} of yours. There are: {known or 'none: write there first'}.")
+
+    async def move_to(self, owner: str, conversation_id: str, target: str) -> None:
+        """Go on with a conversation in a chat: what is said there belongs to it from now on. Raises NotFound."""
+        place, desks = await self._place(owner, target), self._desks
+        record = await desks.conversations.get(owner, conversation_id)
+        chat = await desks.chats.get(owner, place)
+        chat = chat or ChatRecord(owner=owner, place=place, mode=desks.mode, changed_at=micros())
+        await desks.chats.save(replace(chat, conversation_id=conversation_id, model="", changed_at=micros()))
+        title = record.title or words.UNTITLED
+        await self.deliver(owner, target, Content(text=words.MOVED.format(title=title, last=await self._last(record))))
+
+    async def _last(self, record: ConversationRecord) -> str:
+        if record.head is None:
+            return ""
+        turn = await self._desks.responses.get(record.owner, record.head)
+        return text_so_far([stored.item for stored in turn.items if stored.side == "output"])
+
+    async def receive(self, name: str, request: HookRequest) -> HookReply:
+        """What a platform's server posts. Raises NotFound where none is expected, and what the channel raises."""
+        one = self._open.get(name)
+        if one is None or not isinstance(one.channel, Hooked):
+            raise NotFound(f"Nothing is received at {name!r}.")
+        return await one.channel.receive(request)
+
+    def status(self) -> Sequence[JsonObject]:
+        """Of each channel: {name, kind, state, detail, since, heard, events, repairs}."""
+        now = asyncio.get_running_loop().time()
+        opened = [
+            {
+                "name": one.channel.name,
+                "kind": one.channel.kind,
+                "state": one.connection.state,
+                "detail": one.connection.detail,
+                "since": seconds(one.connection.since),
+                "quiet": round(now - one.reception.alive_at, 1),
+                "events": one.reception.accepted,
+                "repairs": one.connection.repairs,
+            }
+            for one in self._open.values()
+        ]
+        broken = [{"name": name, "kind": name, "state": "broken", "detail": why} for name, why in self._broken.items()]
+        return [*opened, *broken]
+
+    def health(self) -> Sequence[str]:
+        """How they are, in lines."""
+        lines = [f"{one['name']}: {one['state']} {one['detail']}".strip() for one in self.status()]
+        return [words.ALIVE, *lines]
+
+    async def approve(self, owner: str, pairing_id: str, approve: bool) -> PairingRecord:
+        """Let somebody in who asked, as this owner, or refuse it. Raises NotFound."""
+        decided = await self._desks.pairing.decide(owner, pairing_id, approve, new_id("link"), micros())
+        self._changed()
+        one = self._open.get(decided.place.channel)
+        if approve and one is not None:
+            delivery = Delivery(
+                id=new_id("dlv"),
+                owner=owner,
+                place=decided.place,
+                content=Content(text=words.LINKED),
+                created_at=micros(),
+            )
+            if await self._desks.outbox.add(delivery):
+                one.reception.deliver(delivery)
+        return decided
+
+    # ------------------------------------------------------------------ asked by platforms
+
+    async def home(self, channel: str, sender: Sender) -> Content:
+        """See Desk."""
+        link = await self._desks.links.of(channel, sender.id)
+        if link is None:
+            return Content(text=words.STRANGER_HOME)
+        lines = [*self.health()]
+        rows: list[Sequence[Button]] = []
+        pending = await self._desks.approvals.list(link.owner, status="pending", limit=_AT_HOME)
+        for record in pending.data:
+            text, buttons = question(record)
+            lines.append(text)
+            rows.extend(buttons)
+        return Content(text="\n\n".join(lines), buttons=rows)
+
+    async def ask(self, channel: str, sender: Sender, text: str) -> str:
+        """See Desk."""
+        link = await self._desks.links.of(channel, sender.id)
+        if link is None:
+            raise Forbidden(words.STRANGER_HOME)
+        run = await self._desks.agent.start(
+            Turn(
+                owner=link.owner,
+                model=self._desks.model,
+                input=[message_item([{"type": "input_text", "text": text}])],
+                door=channel,
+                store=False,
+                private=True,
+                asks=False,
+            )
+        )
+        try:
+            return text_so_far((await run.result())["output"])
+        finally:
+            run.cancel()
+
+
+def target_of(place: Place) -> str:
+    """What names a chat for `deliver`."""
+    return f"{place.channel}:{place.chat}" + (f"/{place.thread}" if place.thread else "")

@@ -1,0 +1,142 @@
+"""The desk of one channel: what arrives is stored, acknowledged, and dealt with in the order of its place."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+
+from portal.channels.commands import command_in
+from portal.channels.conversing import Conversing
+from portal.channels.delivering import Delivering
+from portal.channels.lines import Lines
+from portal.core.channel_stores import Arrival, Delivery, Inbox, Outbox
+from portal.core.channels import Channel, Content, Event, Message, Place, Sender, Typing
+from portal.core.clock import micros
+from portal.core.ids import new_id
+from portal.errors import ChannelError, RateLimited
+
+_AT_ONCE = frozenset({"stop", "health"})
+"""Commands that do not wait for the answer before them."""
+
+
+class Reception:
+    """Implements Desk."""
+
+    def __init__(
+        self,
+        *,
+        channel: Channel,
+        inbox: Inbox,
+        outbox: Outbox,
+        conversing: Conversing,
+        delivering: Delivering,
+        lines: Lines,
+        tasks: asyncio.TaskGroup,
+        home: Callable[[str, Sender], Awaitable[Content]],
+        ask: Callable[[str, Sender, str], Awaitable[str]],
+    ) -> None:
+        self.since = 0
+        self.alive_at = 0.0
+        self.accepted = 0
+        self.heard: Callable[[], None] = lambda: None
+        """Called at each proof of life."""
+        self._typing: set[asyncio.Task[None]] = set()
+        self._channel = channel
+        self._inbox = inbox
+        self._outbox = outbox
+        self._conversing = conversing
+        self._delivering = delivering
+        self._lines = lines
+        self._tasks = tasks
+        self._home = home
+        self._ask = ask
+
+    async def resume(self) -> None:
+        """Go on with what a stopped Portal left, first what was to be sent."""
+        self.since = await self._inbox.newest(self._channel.name)
+        for delivery in await self._outbox.open(self._channel.name):
+            self.follow(delivery)
+        for arrival in await self._inbox.open(self._channel.name):
+            self._put(arrival, before=True)
+
+    async def accept(self, event: Event) -> bool:
+        """See Desk."""
+        now = micros()
+        arrival = Arrival(id=new_id("arr"), event=event, response_id=new_id("resp"), received_at=now)
+        self.alive()
+        if not await self._inbox.accept(arrival):
+            return False
+        self.since = max(self.since, now)
+        self.accepted += 1
+        self._put(arrival)
+        return True
+
+    def alive(self) -> None:
+        """See Desk."""
+        self.alive_at = asyncio.get_running_loop().time()
+        self.heard()
+
+    async def home(self, sender: Sender) -> Content:
+        """See Desk."""
+        return await self._home(self._channel.name, sender)
+
+    async def ask(self, sender: Sender, text: str) -> str:
+        """See Desk."""
+        return await self._ask(self._channel.name, sender, text)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """What does not answer: beside the answers of its place, in an order of its own."""
+        self._lines.put(("beside", *_line(delivery.place)), _job(self._delivering.deliver, delivery))
+
+    def stop(self) -> None:
+        """Nothing more is shown."""
+        for task in self._typing:
+            task.cancel()
+
+    def follow(self, delivery: Delivery) -> None:
+        """An answer, behind those before it in its place."""
+        self._lines.put(_line(delivery.place), _job(self._delivering.deliver, delivery))
+
+    def refresh(self, delivery: Delivery) -> None:
+        """Show what became of the questions of a delivery."""
+        self._lines.put(("beside", *_line(delivery.place)), _job(self._delivering.ask, delivery))
+
+    def _put(self, arrival: Arrival, *, before: bool = False) -> None:
+        event = arrival.event
+
+        async def handle() -> None:
+            deliveries = await self._conversing.handle(arrival, before=before)
+            if key is None:  # an answer that it begins keeps its place in line
+                for delivery in deliveries:
+                    self.follow(delivery)
+                return
+            for delivery in deliveries:
+                await self._delivering.deliver(delivery)
+
+        key = None if _urgent(event) else _line(event.place)
+        if isinstance(event, Message) and event.addressed and key is not None:
+            typing = self._tasks.create_task(self._type(event.place))
+            self._typing.add(typing)
+            typing.add_done_callback(self._typing.discard)
+        self._lines.put(arrival.id if key is None else key, handle)
+
+    async def _type(self, place: Place) -> None:
+        """At once, whoever it is; what goes wrong shows with the answer."""
+        if isinstance(self._channel, Typing) and self._channel.limits.typing:
+            try:
+                await self._channel.typing(place, "")
+            except (ChannelError, RateLimited):
+                return
+
+
+def _urgent(event: Event) -> bool:
+    if not isinstance(event, Message):
+        return True
+    command = command_in(event.text)
+    return command is not None and command[0] in _AT_ONCE
+
+
+def _line(place: Place) -> tuple[Hashable, ...]:
+    return place.chat, place.thread
+
+
+def _job(work: Callable[[Delivery], Awaitable[None]], delivery: Delivery) -> Callable[[], Awaitable[None]]:
+    return lambda: work(delivery)
