@@ -29,6 +29,7 @@ from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.memory import MemorySettings
 from portal.settings.section import Seconds, Section, explain
+from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
@@ -217,6 +218,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
     channels: ChannelSettings = ChannelSettings()
+    telegram: TelegramSettings = TelegramSettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()

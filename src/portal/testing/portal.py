@@ -49,12 +49,12 @@ async def open_test_portal(
     backends: Sequence[Backend] = (),
     toolsets: Sequence[Toolset] | None = (),
     embedder: Embedder | None = None,
-    channels: Sequence[Channel] = (),
+    channels: Sequence[Channel] | None = (),
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[TestPortal]:
     """Serve on a free loopback port with exactly these backends and the guide, and exactly these tools, or with None
     those of an installation; the models are known when it yields. Documents are embedded by `embedder`, if any.
-    `channels` are the chat platforms.
+    `channels` are the chat platforms, or with None those of the settings.
 
     `settings` is a nested mapping over the defaults; titles by the model, discovery, retries and the classifier are off
     unless it says so.

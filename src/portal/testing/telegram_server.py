@@ -147,9 +147,10 @@ class TelegramServer:
         return [call for call in self.calls if call.method == method and not call.refused]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for something that calls bring about."""
-        while not condition():
-            await self._changed.wait()
+        """Wait for something that calls bring about, at most a minute."""
+        async with asyncio.timeout(60):
+            while not condition():
+                await self._changed.wait()
 
     def _notify(self) -> None:
         self._changed.set()

@@ -156,7 +156,7 @@ class Client:
         given = {"caption": caption, "reply_markup": markup, "request_timeout": _FILE, **more}
         how = getattr(self._bot, f"send_{_as_what(file)}")
         try:
-            return await _once(how(chat, upload, **given))  # type: ignore[no-any-return]
+            return await _once(how(chat, upload, **given))
         except ChannelRejected:
             if how == self._bot.send_document:
                 raise

@@ -1,10 +1,13 @@
 """Telegram's updates as events of a channel. They are read as plain JSON, so that one of a new shape does no harm."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from portal.core.channels import Attachment, Event, FileKind, Message, Place, Press, Reaction, Sender
+
+log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 
@@ -38,9 +41,32 @@ class Reader:
     channel: str
     bot: Bot
 
-    def event(self, update: Json) -> Event | None:
-        """What happened, as far as it concerns Portal."""
-        number = str(update["update_id"])
+    def events(self, updates: Sequence[Json]) -> Iterable[Event]:
+        """What happened, as far as it concerns Portal. Pictures and files of one album are one message."""
+        albums: dict[str, int] = {}
+        found: list[Event] = []
+        for update in updates:
+            event = self._read(update)
+            album = (update.get("message") or {}).get("media_group_id")
+            if album in albums and isinstance(event, Message):
+                first = found[albums[album]]
+                assert isinstance(first, Message)
+                text = "\n".join(part for part in (first.text, event.text) if part)
+                found[albums[album]] = replace(first, files=(*first.files, *event.files), text=text)
+            elif event is not None:
+                if album and isinstance(event, Message):
+                    albums[album] = len(found)
+                found.append(event)
+        return found
+
+    def _read(self, update: Json) -> Event | None:
+        try:
+            return self._event(str(update["update_id"]), update)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.warning("an update of Telegram's has a shape that is not known", exc_info=True)
+            return None
+
+    def _event(self, number: str, update: Json) -> Event | None:
         if (query := update.get("callback_query")) is not None:
             return self._press(number, query)
         if (reaction := update.get("message_reaction")) is not None:
@@ -50,27 +76,9 @@ class Reader:
         message = update.get("message") or update.get("edited_message")
         return self._message(number, message, edited="edited_message" in update) if message else None
 
-    def events(self, updates: Sequence[Json]) -> Iterable[tuple[int, Event | None]]:
-        """Each with its number; pictures and files of one album as one message, under the number of the first."""
-        albums: dict[str, Message] = {}
-        order: list[tuple[int, Event | str | None]] = []
-        for update in updates:
-            event, number = self.event(update), int(update["update_id"])
-            album = (update.get("message") or {}).get("media_group_id")
-            if not album or not isinstance(event, Message):
-                order.append((number, event))
-            elif (first := albums.get(album)) is None:
-                albums[album] = event
-                order.append((number, album))
-            else:
-                text = "\n".join(part for part in (first.text, event.text) if part)
-                albums[album] = replace(first, files=(*first.files, *event.files), text=text)
-        for number, event in order:
-            yield number, albums[event] if isinstance(event, str) else event
-
     def _message(self, number: str, message: Json, *, edited: bool) -> Message | None:
         author = message.get("from")
-        if author is None or author.get("is_bot") or "location" in message and edited:
+        if author is None or author.get("is_bot") or ("location" in message and edited):
             return None  # channels' own posts have nobody who could be linked; a live location is edited all the time
         place = self._place(message)
         original = message.get("reply_to_message") or {}
@@ -85,7 +93,7 @@ class Reader:
         return Message(
             event_id=number,
             place=place,
-            sender=_sender(author),
+            sender=sender_of(author),
             id=str(message["message_id"]),
             text=text,
             files=files,
@@ -131,7 +139,7 @@ class Reader:
         return Press(
             event_id=number,
             place=self._place(message),
-            sender=_sender(query["from"]),
+            sender=sender_of(query["from"]),
             message_id=str(message["message_id"]),
             data=str(query["data"]),
         )
@@ -144,7 +152,7 @@ class Reader:
         return Reaction(
             event_id=number,
             place=self._place(reaction),
-            sender=_sender(reaction["user"]),
+            sender=sender_of(reaction["user"]),
             message_id=str(reaction["message_id"]),
             rating=rating,
         )
@@ -153,7 +161,9 @@ class Reader:
         """In a private chat, whose number is that of the person."""
         topic = {"is_topic_message": "message_thread_id" in stopped}
         place = self._place({**stopped, **topic})
-        return Message(event_id=number, place=place, sender=_sender(stopped["chat"]), id=f"stop-{number}", text="/stop")
+        return Message(
+            event_id=number, place=place, sender=sender_of(stopped["chat"]), id=f"stop-{number}", text="/stop"
+        )
 
 
 def _linked(command: str, rest: Sequence[str]) -> str:
@@ -163,7 +173,8 @@ def _linked(command: str, rest: Sequence[str]) -> str:
     return " ".join((command, *rest))
 
 
-def _sender(user: Json) -> Sender:
+def sender_of(user: Json) -> Sender:
+    """A person of Telegram's."""
     names = (user.get("first_name"), user.get("last_name"))
     name = " ".join(str(part) for part in names if part)
     return Sender(id=str(user["id"]), name=name or str(user.get("username") or ""))
@@ -178,7 +189,7 @@ def _words(message: Json) -> str:
     if (dice := message.get("dice")) is not None:
         return f"{dice.get('emoji', '')} {dice.get('value', '')}".strip()
     if (contact := message.get("contact")) is not None:
-        return f"Contact: {_sender({**contact, 'id': ''}).name}, {contact.get('phone_number', '')}"
+        return f"Contact: {sender_of({**contact, 'id': ''}).name}, {contact.get('phone_number', '')}"
     if (poll := message.get("poll")) is not None:
         options = "".join(f"\n- {option.get('text')}" for option in poll.get("options") or ())
         return f"Poll: {poll.get('question')}{options}"
