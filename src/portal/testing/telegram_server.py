@@ -179,7 +179,7 @@ class TelegramServer:
         call = await _read(request, method)
         fault = self._fault(call)
         if fault is not None and fault.reply not in ("lost", "held"):
-            call.refused = fault.description or str(fault.status or fault.reply)
+            call.refused = fault.description or _WORDS.get(fault.status, fault.reply)
             self._record(call)
             return await self._broken(request, fault)
         try:

@@ -1,6 +1,7 @@
 """A Portal with a Telegram bot, before the stand-in of Telegram, and a linked person who writes to it."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,3 +90,10 @@ async def telegram() -> AsyncIterator[TelegramServer]:
 async def room(tmp_path: Path, telegram: TelegramServer) -> AsyncIterator[Room]:
     async with open_room(tmp_path, telegram) as opened:
         yield opened
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that has no event of its own."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)

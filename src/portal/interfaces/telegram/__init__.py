@@ -1,6 +1,7 @@
 """Telegram: a bot as a channel. By long polling, or by a webhook where Portal is reached from outside."""
 
 import re
+from importlib.util import find_spec
 
 from portal.core.channels import Channel, Surroundings
 from portal.errors import SettingsError
@@ -13,4 +14,6 @@ def create(settings: TelegramSettings, around: Surroundings) -> Channel:
     token = settings.token.get_secret_value() if settings.token else ""
     if not re.fullmatch(r"\d+:[\w-]{20,}", token):
         raise SettingsError("telegram.token is no token of a Telegram bot: @BotFather gives one like 123456:ABC-DEF….")
+    if find_spec("aiogram") is None:
+        raise ModuleNotFoundError("aiogram is not installed", name="aiogram")
     return TelegramChannel(token=token, settings=settings, around=around)

@@ -5,7 +5,8 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portal.core.channels import (
@@ -132,9 +133,9 @@ class TelegramChannel:
     def _beside(self, update: Mapping[str, Any], desk: Desk) -> None:
         """What Telegram wants to hear at once, and nobody waits for."""
         if (query := update.get("callback_query")) is not None:
-            self._asides.put(str(query["id"]), self._pressed(str(query["id"])))
+            self._asides.put(str(query["id"]), partial(self._pressed, str(query["id"])))
         elif (asked := update.get("inline_query")) is not None:
-            self._asides.put(f"inline {asked['from']['id']}", self._ask(asked, desk))
+            self._asides.put(f"inline {asked['from']['id']}", partial(self._ask, asked, desk))
 
     async def _pressed(self, query: str) -> None:
         await (await self._connected()).pressed(query)
@@ -223,7 +224,7 @@ class _Asides:
         if group is not None:
             await group.__aexit__(None, None, None)
 
-    def put(self, name: str, work: Awaitable[None]) -> None:
+    def put(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Begin it."""
         if self._group is None:
             return
@@ -233,9 +234,9 @@ class _Asides:
         task.add_done_callback(lambda done: self._tasks.pop(name) if self._tasks.get(name) is done else None)
 
 
-async def _quietly(work: Awaitable[None]) -> None:
+async def _quietly(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
+        await work()
     except PortalError as error:
         log.info("something beside was not done: %s", error)
 

@@ -32,7 +32,7 @@ _INLINE = re.compile(
     | \*\*\*(?=[^\s*])(?P<both>.{1,800}?)(?<=[^\s*])\*\*\*(?!\*)
     | \*\*(?=[^\s])(?P<strong>.+?)(?<=[^\s])\*\*(?!\*)
     | (?<!\w)__(?=\S)(?P<bold>.+?)(?<=\S)__(?!\w)
-    | \*(?=[^\s*])(?P<star>.+?)(?<=[^\s*])\*(?!\*)
+    | (?<!\*)\*(?=[^\s*])(?P<star>.{1,800}?)(?<=[^\s*])\*(?!\*)
     | (?<!\w)_(?=[^\s_])(?P<low>.{1,800}?)(?<=[^\s_])_(?!\w)
     | ~~(?=\S)(?P<gone>.+?)(?<=\S)~~""",
     re.VERBOSE | re.DOTALL,
@@ -90,8 +90,10 @@ def _blocks(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _paragraph(lines: Sequence[str]) -> Iterator[str]:
+    """Text, of which emphasis does not reach beyond an empty line."""
     if lines:
-        yield re.sub(r"\n{3,}", "\n\n", _inline("\n".join(line.rstrip() for line in lines)))
+        text = re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines))
+        yield "\n\n".join(_inline(part) for part in text.split("\n\n"))
 
 
 def _block_at(lines: Sequence[str], at: int) -> tuple[str, int] | None:
