@@ -28,7 +28,7 @@ class Shown:
 def text_so_far(items: Sequence[Item]) -> str:
     """What its messages say."""
     said = (text_of(item) for item in items if item["type"] == "message")
-    return "\n\n".join(text for text in said if text)
+    return "\n\n".join(text for text in said if text).rstrip()
 
 
 def doing(items: Sequence[Item]) -> str:
@@ -55,6 +55,8 @@ def question(record: ApprovalRecord) -> tuple[str, Sequence[Sequence[Button]]]:
         if record.question and record.status != "expired":
             return words.ANSWERED, ()
         return words.DECIDED[record.status].format(tool=record.tool), ()
+    if record.question and record.call_id:
+        return words.FORM.format(tool=record.toolset, why=_asked(record)), ()
     if record.question:
         return words.QUESTION.format(tool=record.tool, why=_asked(record)), ()
     written = json.dumps(record.arguments, ensure_ascii=False, indent=1)

@@ -10,8 +10,19 @@ from portal.channels.linking import Linking
 from portal.core.agent import Agent, Turn
 from portal.core.approvals import Decision
 from portal.core.bus import Bus
-from portal.core.channel_stores import Arrival, ChatRecord, Chats, Delivery, Inbox, Links, Mode, Outbox, Pairing
-from portal.core.channels import Attachment, Channel, Content, Message, Place, Press, Reaction, Transcriber
+from portal.core.channel_stores import (
+    Arrival,
+    ChatRecord,
+    Chats,
+    Delivery,
+    Inbox,
+    Links,
+    Mode,
+    Outbox,
+    Pairing,
+    new_delivery,
+)
+from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction, Transcriber
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
@@ -79,7 +90,7 @@ class Conversing:
         return await self._reply(arrival, link.owner, None)
 
     async def _reply(self, arrival: Arrival, owner: str, content: Content | None) -> Sequence[Delivery]:
-        made = [] if content is None else [_delivery(owner, arrival.event.place, content=content)]
+        made = [] if content is None else [new_delivery(owner, arrival.event.place, content=content)]
         return made if await self._desks.inbox.finish(arrival.id, made) else []
 
     # ------------------------------------------------------------------ messages
@@ -105,7 +116,7 @@ class Conversing:
         return await self._answered(arrival, owner, run.id)
 
     async def _answered(self, arrival: Arrival, owner: str, response_id: str) -> Sequence[Delivery]:
-        made = [_delivery(owner, arrival.event.place, response_id=response_id)]
+        made = [new_delivery(owner, arrival.event.place, response_id=response_id)]
         return made if await self._desks.inbox.finish(arrival.id, made) else []
 
     async def _begun(self, owner: str, response_id: str) -> bool:
@@ -304,14 +315,3 @@ class Conversing:
 def message_item(content: Sequence[JsonObject]) -> Item:
     """What a person said."""
     return {"type": "message", "id": new_id("msg"), "status": "completed", "role": "user", "content": list(content)}
-
-
-def _delivery(owner: str, place: Place, *, content: Content | None = None, response_id: str | None = None) -> Delivery:
-    return Delivery(
-        id=new_id("dlv"),
-        owner=owner,
-        place=place,
-        content=content or Content(),
-        response_id=response_id,
-        created_at=micros(),
-    )

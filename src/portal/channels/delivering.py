@@ -12,6 +12,7 @@ from portal.channels.live import Live
 from portal.channels.sending import Sending
 from portal.channels.splitting import Snippet, split
 from portal.core.agent import Agent
+from portal.core.approvals import ApprovalRecord
 from portal.core.channel_stores import Delivery, Outbox
 from portal.core.channels import Button, Channel, FileKind, Outgoing, OutgoingFile
 from portal.core.ports import Files, Responses
@@ -21,7 +22,7 @@ from portal.errors import ChannelGone, NotFound
 
 log = logging.getLogger(__name__)
 
-SNIPPETS, FILES, QUESTIONS = 1000, 2000, 3000
+SNIPPETS, FILES, QUESTIONS, ASIDES = 1000, 2000, 3000, 4000
 """Where in a delivery they begin, behind its texts."""
 _AGAIN = "↻"
 
@@ -65,6 +66,13 @@ class Delivering:
     async def ask(self, delivery: Delivery) -> None:
         """Put the questions that its response ended with, or show what became of them. Raises ChannelGone."""
         await self._ask(await self._begin(delivery))
+
+    async def aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
+        """Put a question for which a call of its response waits, or show what became of it. Raises ChannelGone."""
+        sending, position = await self._begin(delivery), ASIDES + int(record.id[-8:], 16)
+        if record.status == "pending" or position in sending.known:
+            text, buttons = question(record)
+            await sending.put(position, Outgoing(text=text, buttons=buttons))
 
     async def _begin(self, delivery: Delivery) -> Sending:
         known = {sent.position: sent for sent in await self._outbox.messages(delivery.id)}

@@ -16,7 +16,7 @@ from portal.channels.lines import Lines
 from portal.channels.pace import Pace
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
-from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, PairingRecord
+from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, PairingRecord, new_delivery
 from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Place, Sender
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
@@ -53,7 +53,7 @@ class Channels:
         """`broken` says of configured channels why they could not be made."""
         self._channels = channels
         self._broken = broken
-        self.linking = desks.linking
+        self.linking, self.pairing, self.links = desks.linking, desks.pairing, desks.links
         self._desks = desks
         self._patience = patience
         self._open: dict[str, Open] = {}
@@ -144,9 +144,7 @@ class Channels:
         turn = await self._desks.responses.get(asked.owner, response_id)
         if not any(stored.item["type"] == "mcp_approval_response" for stored in turn.items):
             return
-        delivery = Delivery(
-            id=new_id("dlv"), owner=asked.owner, place=asked.place, response_id=response_id, created_at=micros()
-        )
+        delivery = new_delivery(asked.owner, asked.place, response_id=response_id)
         if await self._desks.outbox.add(delivery):
             one.reception.follow(delivery)
 
@@ -159,8 +157,13 @@ class Channels:
     async def _decided(self, approval_id: str) -> None:
         for one in self._open.values():
             found = await self._desks.outbox.of_approval(one.channel.name, approval_id)
-            if found is not None:
+            if found is None:
+                continue
+            record = await self._desks.approvals.get(found.owner, approval_id)
+            if record.call_id is None:
                 one.reception.refresh(found)
+            else:
+                one.reception.ask_aside(found, record)
 
     # ------------------------------------------------------------------ asked from elsewhere
 
@@ -172,10 +175,16 @@ class Channels:
         Raises:
             NotFound: there is no such channel, or they have no such chat there; says what there is.
         """
-        place = await self._place(owner, target)
-        delivery = Delivery(id=new_id("dlv"), owner=owner, place=place, content=content, key=key, created_at=micros())
-        if await self._desks.outbox.add(delivery):
-            self._open[place.channel].reception.deliver(delivery)
+        return await self._send(new_delivery(owner, await self._place(owner, target), content=content, key=key))
+
+    async def deliver_answer(self, owner: str, target: str, response_id: str) -> str:
+        """The same with an answer: as it is written, with its files and questions. Raises as `deliver`."""
+        return await self._send(new_delivery(owner, await self._place(owner, target), response_id=response_id))
+
+    async def _send(self, delivery: Delivery) -> str:
+        one = self._open.get(delivery.place.channel)
+        if await self._desks.outbox.add(delivery) and one is not None:
+            one.reception.deliver(delivery)
         return delivery.id
 
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
@@ -255,17 +264,8 @@ class Channels:
         """Let somebody in who asked, as this owner, or refuse it. Raises NotFound."""
         decided = await self._desks.pairing.decide(owner, pairing_id, approve, new_id("link"), micros())
         self._changed()
-        one = self._open.get(decided.place.channel)
-        if approve and one is not None:
-            delivery = Delivery(
-                id=new_id("dlv"),
-                owner=owner,
-                place=decided.place,
-                content=Content(text=words.LINKED),
-                created_at=micros(),
-            )
-            if await self._desks.outbox.add(delivery):
-                one.reception.deliver(delivery)
+        if approve:
+            await self._send(new_delivery(owner, decided.place, content=Content(text=words.LINKED)))
         return decided
 
     # ------------------------------------------------------------------ asked by platforms

@@ -7,6 +7,7 @@ from portal.channels.commands import command_in
 from portal.channels.conversing import Conversing
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
+from portal.core.approvals import ApprovalRecord
 from portal.core.channel_stores import Arrival, Delivery, Inbox, Outbox
 from portal.core.channels import Channel, Content, Event, Message, Place, Sender, Typing
 from portal.core.clock import micros
@@ -98,6 +99,10 @@ class Reception:
     def refresh(self, delivery: Delivery) -> None:
         """Show what became of the questions of a delivery."""
         self._lines.put(("beside", *_line(delivery.place)), _job(self._delivering.ask, delivery))
+
+    def ask_aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
+        """Show a question for which a call of that answer waits."""
+        self._lines.put(("beside", *_line(delivery.place)), lambda: self._delivering.aside(delivery, record))
 
     def _put(self, arrival: Arrival, *, before: bool = False) -> None:
         event = arrival.event

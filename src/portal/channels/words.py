@@ -47,3 +47,4 @@ STRANGER_HOME = "I do not know you yet: send me `/link CODE` with a code from Po
 UNTITLED = "a conversation"
 MOVED = "Here goes on **{title}**.\n\n{last}"
 ALIVE = "Portal is up."
+FORM = "**{tool}** asks: {why}\n\nPortal's page has the form to fill in."

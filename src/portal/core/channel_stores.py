@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from portal.core.channels import Content, Event, Place, Sender
+from portal.core.clock import micros
+from portal.core.ids import new_id
 
 Mode: TypeAlias = Literal["mentioned", "always"]
 
@@ -77,6 +79,21 @@ class Delivery:
     """Of two deliveries with the same key only the first one is kept; empty for none."""
     created_at: int
     done: bool = False
+
+
+def new_delivery(
+    owner: str, place: Place, *, content: Content | None = None, response_id: str | None = None, key: str = ""
+) -> Delivery:
+    """One of now."""
+    return Delivery(
+        id=new_id("dlv"),
+        owner=owner,
+        place=place,
+        content=content or Content(),
+        response_id=response_id,
+        key=key,
+        created_at=micros(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

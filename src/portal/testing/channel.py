@@ -76,7 +76,7 @@ class PlatformState:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until it holds."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10):
             while not condition():
                 news = self.changed
                 if not condition():
@@ -150,3 +150,71 @@ class TestChannel:
         self.platform.note()
         if error is not None:
             raise error
+
+
+class GrowingChannel(TestChannel):
+    """Its messages grow, and can be found by their nonce. It implements Streams, Finds and Typing as well."""
+
+    growing: dict[str, str]
+
+    def __init__(self, platform: PlatformState, *, name: str = "test", limits: Limits | None = None) -> None:
+        super().__init__(platform, name=name, limits=limits)
+        self.growing = {}
+
+    def streams(self, place: Place) -> bool:
+        """See Streams."""
+        return place.direct
+
+    async def begin(self, place: Place, text: str, nonce: str) -> str:
+        """See Streams."""
+        self._called("begin", place.chat)
+        bubble = Bubble(self.platform.next_id(), place, Outgoing(text=text), nonce, b"", [text])
+        self.platform.bubbles[bubble.id] = bubble
+        self.growing[bubble.id] = text
+        self._done("begin", place.chat)
+        return bubble.id
+
+    async def append(self, place: Place, message_id: str, more: str) -> None:
+        """See Streams."""
+        self._called("append", place.chat)
+        self.growing[message_id] += more
+        bubble = self.platform.bubbles[message_id]
+        bubble.said = Outgoing(text=self.growing[message_id])
+        bubble.history.append(bubble.said.text)
+        self._done("append", place.chat)
+
+    async def end(self, place: Place, message_id: str, outgoing: Outgoing) -> None:
+        """See Streams."""
+        self._called("end", place.chat)
+        del self.growing[message_id]
+        self.platform.bubbles[message_id].said = outgoing
+        self._done("end", place.chat)
+
+    async def find(self, place: Place, nonce: str, after: int) -> str | None:
+        """See Finds."""
+        self._called("find", place.chat)
+        return next((one.id for one in self.platform.bubbles.values() if one.nonce == nonce), None)
+
+    async def typing(self, place: Place, doing: str) -> None:
+        """See Typing."""
+        self._called(f"typing {doing}".strip(), place.chat)
+
+
+class DraftChannel(TestChannel):
+    """Shows an answer as a draft until it is sent. It implements Drafts as well."""
+
+    shown: list[str]
+
+    def __init__(self, platform: PlatformState, *, name: str = "test", limits: Limits | None = None) -> None:
+        super().__init__(platform, name=name, limits=limits)
+        self.shown = []
+
+    def drafts(self, place: Place) -> bool:
+        """See Drafts."""
+        return place.direct
+
+    async def draft(self, place: Place, text: str, nonce: str) -> None:
+        """See Drafts."""
+        self._called("draft", place.chat)
+        self.shown.append(text)
+        self._done("draft", place.chat)
