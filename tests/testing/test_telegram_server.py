@@ -526,3 +526,48 @@ async def test_it_can_go_away_and_come_back(bot: Bot, server: TelegramServer, al
 
 def test_counting_is_in_utf16() -> None:
     assert utf16("a😀") == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "words"),
+    [
+        ("sendMessage", {"text": "x", "reply_parameters": {"quote": "y"}}, "can't parse reply parameters"),
+        ("sendMessage", {"text": "x", "reply_markup": ["no"]}, "object expected as reply markup"),
+        ("sendMessage", {"text": "x", "reply_markup": {"inline_keyboard": [[{"callback_data": "x"}]]}}, 'Field "text"'),
+        ("sendMessage", {}, "message text is empty"),
+        ("sendMessage", {"chat_id": "", "text": "x"}, "chat_id is empty"),
+        ("sendMessageDraft", {"draft_id": "x"}, "draft_id must be non-zero"),
+        ("sendDocument", {}, "there is no document in the request"),
+        ("sendDocument", {"document": "attach://nothing"}, "wrong file identifier"),
+        ("sendMediaGroup", {"media": "none"}, "album must contain"),
+        ("answerCallbackQuery", {"callback_query_id": "1", "text": "x" * 201}, "MESSAGE_TOO_LONG"),
+        ("answerInlineQuery", {"inline_query_id": "1", "results": "x"}, "Expected an Array"),
+        ("setMyCommands", {"commands": "x"}, "can't parse commands"),
+        ("getUpdates", {"offset": "x"}, "can't parse offset"),
+        ("getUpdates", {"allowed_updates": "x"}, "can't parse allowed updates"),
+        ("editMessageText", {"message_id": "x", "text": "x"}, "message to edit not found"),
+    ],
+)
+async def test_requests_that_no_library_makes(
+    server: TelegramServer, alice: TelegramPerson, method: str, given: dict[str, Any], words: str
+) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/bot{server.token}/{method}", json={"chat_id": alice.id, **given}) as answer,
+    ):
+        body = await answer.json()
+    assert (answer.status, body["ok"], body["error_code"]) == (400, False, 400)
+    assert words in body["description"]
+
+
+async def test_what_forms_and_addresses_may_hold(server: TelegramServer, alice: TelegramPerson) -> None:
+    async with aiohttp.ClientSession() as session:
+        url = f"{server.url}/bot{server.token}/sendmessage"
+        given = {"chat_id": str(alice.id), "text": "[not JSON", "reply_markup": '{"keyboard": []}'}
+        async with session.get(url, params=given) as answer:
+            assert (await answer.json())["result"]["text"] == "[not JSON"
+        reply = '{"message_id": 999, "allow_sending_without_reply": true}'
+        async with session.post(url, data={"chat_id": alice.id, "text": "x", "reply_parameters": reply}) as answer:
+            assert "reply_to_message" not in (await answer.json())["result"]
+        async with session.post(url, data={"chat_id": alice.id, "text": "x", "reply_markup": "{no"}) as answer:
+            assert answer.status == 400
