@@ -67,10 +67,9 @@ class Chat:
         return self.bubbles(chat)
 
     async def link(self, sender: Sender = ALICE) -> None:
-        code, _ = await self.portal.portal.channels.linking.offer(self.portal.owner)
-        self.write(f"/link {code}", sender=sender)
-        await self.platform.until(lambda: bool(self.texts()))
-        self.platform.bubbles.clear()
+        linking = self.portal.portal.channels.linking
+        code, _ = await linking.offer(self.portal.owner)
+        await linking.redeem(self.place(), sender, code)
 
 
 @asynccontextmanager

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from portal.core import collections, memories, passages, ports, tool_ports
+from portal.core import channel_stores, collections, memories, passages, ports, tool_ports
+from portal.core.channels import Place
+from portal.core.clock import micros
 from portal.core.collections import NewDocument
 from portal.core.memories import Wanted
 from portal.core.passages import Within
@@ -21,12 +23,14 @@ from portal.testing.records import (
     approval,
     audit,
     call_item,
+    chat,
     collection,
     conversation,
     credential,
     decision,
     file,
     folder,
+    link,
     memory,
     output,
     passage,
@@ -62,6 +66,7 @@ class Things:
     read: str
     """Id of a document of the collection."""
     memory: str
+    link: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -106,6 +111,10 @@ async def things(storage: Storage) -> Things:
     (read,) = await storage.documents.find(OWNER, file_id=upload.id)
     known = memory("private")
     await storage.memories.save(known)
+    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
+    linked = await storage.pairing.redeem("hash", link(), micros())
+    assert linked is not None
+    await storage.chats.save(chat(conversation_id=talk.id))
     return Things(
         conversation=talk.id,
         deleted=deleted.id,
@@ -125,6 +134,7 @@ async def things(storage: Storage) -> Things:
         source=followed.id,
         read=read.id,
         memory=known.id,
+        link=linked.id,
     )
 
 
@@ -142,6 +152,7 @@ async def read(content: AsyncIterator[bytes]) -> bytes:
 
 Call = Callable[[Storage, Things], Awaitable[object]]
 S = STRANGER
+PLACE = Place(channel="test", chat="c1")
 THEIRS = Within(owner=S, space="documents")
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
@@ -217,6 +228,7 @@ REFUSED: dict[str, list[Call]] = {
         lambda s, t: s.memories.save(memory("x", owner=S, id=t.memory), before=memory("private", id=t.memory)),
     ],
     "Memories.history": [lambda s, t: s.memories.history(S, t.memory)],
+    "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
 }
 
 EMPTY: dict[str, list[Call]] = {
@@ -263,6 +275,10 @@ EMPTY: dict[str, list[Call]] = {
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
+    "Links.list": [lambda s, t: s.links.list(S)],
+    "Chats.get": [lambda s, t: s.chats.get(S, PLACE)],
+    "Chats.list": [lambda s, t: s.chats.list(S)],
+    "Chats.of_conversation": [lambda s, t: s.chats.of_conversation(S, t.conversation)],
 }
 
 OWNERLESS = {
@@ -300,6 +316,29 @@ OWNERLESS = {
     "ReadingQueue.release": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",
+    "Links.of": "by an account that its platform verified",
+    "Links.settle": "by an account that its platform verified",
+    "Pairing.offer": "makes something new",
+    "Pairing.redeem": "by its secret",
+    "Pairing.request": "makes something new, for those who have no owner yet",
+    "Pairing.pending": "those who run this installation see who wants to be let in",
+    "Pairing.decide": "those who run this installation let somebody in, as themselves",
+    "Chats.save": "makes something new, or replaces the owner's own",
+    "Inbox.accept": "by an event that its platform verified",
+    "Inbox.open": "the server's, at start",
+    "Inbox.finish": "a channel's, for what it accepted",
+    "Inbox.of_message": "a channel's, for what it accepted",
+    "Inbox.newest": "the server's, at start",
+    "Outbox.add": "adds something new",
+    "Outbox.open": "the server's, at start",
+    "Outbox.messages": "a channel's, for what it delivers",
+    "Outbox.keep": "a channel's, for what it delivers",
+    "Outbox.withdraw": "a channel's, for what it delivers",
+    "Outbox.finish": "a channel's, for what it delivers",
+    "Outbox.of_response": "a channel's, which checks whose it is",
+    "Outbox.of_message": "a channel's, by a message of its own",
+    "Outbox.of_approval": "a channel's, which reads the approval as the delivery's owner",
+    "Outbox.followed": "the server's, at start",
 }
 
 
@@ -325,6 +364,11 @@ def test_every_method_is_walked() -> None:
         collections.Batches,
         collections.Sources,
         collections.ReadingQueue,
+        channel_stores.Links,
+        channel_stores.Pairing,
+        channel_stores.Chats,
+        channel_stores.Inbox,
+        channel_stores.Outbox,
     )
     methods = {
         f"{store.__name__}.{name}"

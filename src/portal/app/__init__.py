@@ -69,6 +69,7 @@ class Portal:
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.channels.stop()
         self.agent.stop()
         self.bus.close()
 

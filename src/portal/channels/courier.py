@@ -42,7 +42,7 @@ class Courier:
         before = known.get(position)
         if before is not None and not before.platform_id:
             before = await self._found(delivery.place, before)
-            if before is None:
+            if before is None and not isinstance(self._channel, Finds):
                 outgoing = replace(outgoing, text=f"{outgoing.text}\n\n{words.REPEATED}".strip())
         if before is not None:
             return await self._changed(delivery.place, before, outgoing)

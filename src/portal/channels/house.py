@@ -84,6 +84,11 @@ class Channels:
             one.reception.stop()
         await self._tasks.__aexit__(None, None, None)
 
+    def stop(self) -> None:
+        """Begin nothing more; what is on its way may still be shown."""
+        for one in self._open.values():
+            one.reception.closing = True
+
     def _made(self, channel: Channel) -> Open:
         desks, limits, tasks = self._desks, channel.limits, self._tasks
         pace = Pace(interval=limits.interval, per_second=limits.per_second)

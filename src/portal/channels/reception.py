@@ -37,6 +37,8 @@ class Reception:
         self.since = 0
         self.alive_at = 0.0
         self.accepted = 0
+        self.closing = False
+        """What is accepted from now on is for the next start."""
         self.heard: Callable[[], None] = lambda: None
         """Called at each proof of life."""
         self._typing: set[asyncio.Task[None]] = set()
@@ -108,6 +110,8 @@ class Reception:
         event = arrival.event
 
         async def handle() -> None:
+            if self.closing:
+                return
             deliveries = await self._conversing.handle(arrival, before=before)
             if key is None:  # an answer that it begins keeps its place in line
                 for delivery in deliveries:

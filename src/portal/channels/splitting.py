@@ -101,8 +101,8 @@ class _Packing:
         return self._measure(text.strip("\n")) <= self._limit
 
     def _close(self) -> None:
-        text = self._current.strip("\n")
-        if text.strip():
+        text = self._current.lstrip("\n").rstrip()
+        if text:
             self._texts.append(text)
         self._current = ""
 

@@ -48,7 +48,7 @@ WHERE m.channel = :channel AND m.chat = :chat AND m.platform_id = :platform_id O
 
 _D = columns(DELIVERY, "d")
 OF_APPROVAL = f"""
-SELECT {_D} FROM approvals a JOIN channel_deliveries d ON d.response_id = a.response_id
+SELECT {_D} FROM approvals a JOIN channel_deliveries d ON d.response_id = a.response_id AND d.owner = a.owner
 WHERE a.id = :approval_id AND d.channel = :channel"""
 # Those of the last days: an older answer in a chat is history.
 FOLLOWED = f"""

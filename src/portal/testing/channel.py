@@ -52,6 +52,8 @@ class PlatformState:
         """Called with name and chat before a call is carried out: what it raises in its place."""
         self.cut: Callable[[str, str], Exception | None] = lambda call, chat: None
         """The same after it was carried out: its answer is lost."""
+        self.hold: asyncio.Event | None = None
+        """Where there is one, calls are carried out, and answered once it is set."""
         self.changed = asyncio.Event()
         self._number = 0
 
@@ -108,6 +110,8 @@ class TestChannel:
                 event = replace(event, place=replace(event.place, channel=self.name))
                 await desk.accept(event)
                 platform.pending.pop(0)
+                platform.note()
+                news = platform.changed
             if not self.silent:
                 desk.alive()
             await news.wait()
@@ -121,7 +125,7 @@ class TestChannel:
         data = b"".join([chunk async for chunk in outgoing.file.content()]) if outgoing.file else b""
         bubble = Bubble(self.platform.next_id(), place, outgoing, nonce, data, [outgoing.text])
         self.platform.bubbles[bubble.id] = bubble
-        self._done("send", place.chat)
+        await self._done("send", place.chat)
         return bubble.id
 
     async def edit(self, place: Place, message_id: str, outgoing: Outgoing) -> None:
@@ -132,7 +136,7 @@ class TestChannel:
         bubble = self.platform.bubbles[message_id]
         bubble.said = outgoing
         bubble.history.append(outgoing.text)
-        self._done("edit", place.chat)
+        await self._done("edit", place.chat)
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """See Channel."""
@@ -141,13 +145,16 @@ class TestChannel:
 
     def _called(self, call: str, chat: str) -> None:
         self.platform.calls.append((call, chat))
+        self.platform.note()
         error = self.platform.fail(call, chat)
         if error is not None:
             raise error
 
-    def _done(self, call: str, chat: str) -> None:
+    async def _done(self, call: str, chat: str) -> None:
         error = self.platform.cut(call, chat)
         self.platform.note()
+        if self.platform.hold is not None:
+            await self.platform.hold.wait()
         if error is not None:
             raise error
 
@@ -171,7 +178,7 @@ class GrowingChannel(TestChannel):
         bubble = Bubble(self.platform.next_id(), place, Outgoing(text=text), nonce, b"", [text])
         self.platform.bubbles[bubble.id] = bubble
         self.growing[bubble.id] = text
-        self._done("begin", place.chat)
+        await self._done("begin", place.chat)
         return bubble.id
 
     async def append(self, place: Place, message_id: str, more: str) -> None:
@@ -181,14 +188,14 @@ class GrowingChannel(TestChannel):
         bubble = self.platform.bubbles[message_id]
         bubble.said = Outgoing(text=self.growing[message_id])
         bubble.history.append(bubble.said.text)
-        self._done("append", place.chat)
+        await self._done("append", place.chat)
 
     async def end(self, place: Place, message_id: str, outgoing: Outgoing) -> None:
         """See Streams."""
         self._called("end", place.chat)
         del self.growing[message_id]
         self.platform.bubbles[message_id].said = outgoing
-        self._done("end", place.chat)
+        await self._done("end", place.chat)
 
     async def find(self, place: Place, nonce: str, after: int) -> str | None:
         """See Finds."""
@@ -217,4 +224,4 @@ class DraftChannel(TestChannel):
         """See Drafts."""
         self._called("draft", place.chat)
         self.shown.append(text)
-        self._done("draft", place.chat)
+        await self._done("draft", place.chat)

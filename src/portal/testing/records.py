@@ -5,9 +5,11 @@ from typing import Any
 import orjson
 
 from portal.core.approvals import ApprovalRecord, AuditRecord, Decision, arguments_hash
+from portal.core.channel_stores import Arrival, ChatRecord, LinkRecord
+from portal.core.channels import Attachment, Message, Place, Sender
 from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, SourceRecord
-from portal.core.ids import new_id
+from portal.core.ids import new_id, uuid7
 from portal.core.items import Item
 from portal.core.memories import MemoryRecord
 from portal.core.passages import Passage
@@ -237,3 +239,28 @@ def memory(text: str, **fields: Any) -> MemoryRecord:
     now = micros()
     known: dict[str, Any] = {"id": new_id("mem"), "owner": OWNER, "created_at": now, "changed_at": now}
     return MemoryRecord(**{**known, "text": text, **fields})
+
+
+def link(**fields: Any) -> LinkRecord:
+    """An account of a chat platform, of OWNER."""
+    made = {"id": new_id("link"), "owner": OWNER, "channel": "test", "sender": Sender(id="alice", name="Alice")}
+    return LinkRecord(**{**made, "chat": "c1", "created_at": micros(), **fields})
+
+
+def chat(**fields: Any) -> ChatRecord:
+    """A chat of OWNER."""
+    return ChatRecord(**{"owner": OWNER, "place": Place(channel="test", chat="c1"), "changed_at": micros(), **fields})
+
+
+def arrival(**fields: Any) -> Arrival:
+    """A message that arrived in that chat."""
+    message = Message(
+        event_id=uuid7(),
+        place=Place(channel="test", chat="c1"),
+        sender=Sender(id="alice"),
+        id="m1",
+        text="Hello",
+        files=(Attachment(ref="r1", kind="file", name="a.txt"),),
+    )
+    made = {"id": new_id("arr"), "event": message, "response_id": new_id("resp"), "received_at": micros()}
+    return Arrival(**{**made, **fields})

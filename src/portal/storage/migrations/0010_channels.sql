@@ -28,7 +28,7 @@ CREATE TABLE channel_pairings (
     created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX channel_pairings_sender ON channel_pairings (channel, sender);
-CREATE INDEX channel_pairings_pending ON channel_pairings (created_at DESC, id DESC) WHERE status = 'pending';
+CREATE INDEX channel_pairings_pending ON channel_pairings (status, created_at DESC, id DESC);
 
 CREATE TABLE channel_chats (
     channel TEXT NOT NULL,
