@@ -122,9 +122,9 @@ def test_albums_are_joined_and_others_are_not() -> None:
     updates = [part(1, "a", "one"), part(2, "b"), message(text="between"), part(4, "a", "two"), part(5, "b")]
     found = [event for event in READER.events(updates) if isinstance(event, Message)]
     assert [(event.event_id, len(event.files), event.text) for event in found] == [
-        ("1", 2, "one\ntwo"),
-        ("2", 2, ""),
-        ("11", 0, "between"),
+        ("7:1", 2, "one\ntwo"),
+        ("7:2", 2, ""),
+        ("7:11", 0, "between"),
     ]
 
 

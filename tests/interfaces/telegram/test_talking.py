@@ -12,7 +12,7 @@ from portal.core.channels import Content
 from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
 from portal.core.tools import ToolFile, ToolResult
 from portal.testing.telegram_people import buttons, words
-from portal.testing.telegram_server import TelegramServer
+from portal.testing.telegram_server import TelegramFault, TelegramServer
 from portal.tools.function import Functions, tool
 
 from .conftest import Room, made_channel, open_room, until
@@ -72,6 +72,15 @@ async def test_files_come_in_as_files_of_the_person(room: Room) -> None:
     await room.alice.reads("I cannot listen")
     big = room.alice.send("document", bytes(20 * 2**20 + 1), name="big.bin")
     await room.alice.reads("too large", after=big)
+
+
+async def test_a_model_that_sees_is_shown_a_photo(tmp_path: Path, telegram: TelegramServer) -> None:
+    seeing = ModelInfo(id="tiny", backend="", capabilities=frozenset({"chat", "vision"}))
+    async with open_room(tmp_path, telegram, backend=ScriptedBackend(models=[seeing], default=echo)) as room:
+        telegram.fail("sendChatAction", TelegramFault(status=429, retry_after=9))
+        room.alice.send("photo", PNG, caption="What is this?")
+        await room.alice.reads("What is this?")
+        assert "image_url" in str(room.backend.requests[-1].messages)
 
 
 async def test_an_album_is_one_question(room: Room) -> None:
@@ -194,6 +203,7 @@ async def test_an_answer_is_given_again(room: Room) -> None:
     room.backend.answer("Second try")
     room.alice.write("Say something")
     await room.alice.reads("First try")
+    room.telegram.fail("answerCallbackQuery", TelegramFault(status=400, description="Bad Request: query is too old"))
     room.alice.press("↻")
     await room.alice.reads("Second try")
     assert len(room.backend.requests) == 2
@@ -277,9 +287,12 @@ async def test_inline_questions_are_answered_once_typing_ends(tmp_path: Path, te
         (result,) = telegram.methods.answers[query]["results"]
         assert result["input_message_content"]["message_text"] == "What is <b>it</b>"
         bob = telegram.person("Bob")
+        bob.ask_inline("")
+        room.alice.write("between")
+        await room.alice.reads("between")
         query = bob.ask_inline("Who am I")
         await telegram.until(lambda: query in telegram.methods.answers)
-        assert len(room.backend.requests) == 1
+        assert len(room.backend.requests) == 2
 
 
 async def test_what_portal_says_by_itself_comes_too(room: Room) -> None:

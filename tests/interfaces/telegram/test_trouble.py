@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from portal.core.channels import Content, HookRequest, Place
+from portal.core.channels import Attachment, Button, Content, HookRequest, Outgoing, OutgoingFile, Place
 from portal.core.model import TextDelta
-from portal.errors import ChannelGone, ChannelRejected, ChannelUncertain, RateLimited, Unauthenticated
+from portal.errors import ChannelError, ChannelGone, ChannelRejected, ChannelUncertain, RateLimited, Unauthenticated
 from portal.testing.telegram_people import words
 from portal.testing.telegram_server import TelegramFault, TelegramServer, Withheld
 
@@ -111,6 +111,10 @@ async def test_errors_of_telegrams_are_tried_again(room: Room) -> None:
     room.telegram.fail("getUpdates", TelegramFault(status=502), TelegramFault(status=429, retry_after=1))
     room.alice.write("Hello")
     await room.alice.reads("Hello")
+    room.alice.write("And on")
+    await room.alice.reads("And on")
+    room.alice.write("And further")
+    await room.alice.reads("And further")
     assert [words(one) for one in room.alice.sees() if "Hello" in words(one)] == ["Hello"]
 
 
@@ -174,8 +178,6 @@ async def test_a_message_that_is_gone_is_not_edited(tmp_path: Path, telegram: Te
 async def test_what_the_port_promises_of_errors(telegram: TelegramServer) -> None:
     channel, alice = made_channel(telegram), telegram.person("Alice")
     place = Place(channel="telegram", chat=str(alice.id))
-    from portal.core.channels import Attachment, Button, Outgoing
-
     message = await channel.send(place, Outgoing(text="one"), "n")
     await channel.edit(place, message, Outgoing(text="one"))
     wrong = Outgoing(text="x", buttons=[[Button(action="choose", value="v" * 70, label="x")]])
@@ -203,6 +205,45 @@ async def test_what_the_port_promises_of_errors(telegram: TelegramServer) -> Non
         await channel.send(group, Outgoing(text="y"), "n")
     assert caught.value.retry_after
     await channel.aclose()
+
+
+async def test_what_the_port_promises_of_files(telegram: TelegramServer) -> None:
+    channel, alice = made_channel(telegram), telegram.person("Alice")
+    place = Place(channel="telegram", chat=str(alice.id))
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"words"
+
+    file = OutgoingFile(kind="file", name="w.txt", content_type="text/plain", size=5, content=content)
+    await channel.send(place, Outgoing(file=file, text="**a caption**"), "n")
+    (sent,) = alice.sees()
+    assert sent["caption"] == "a caption"
+    telegram.fail("sendDocument", TelegramFault(status=413, description="Request Entity Too Large"))
+    with pytest.raises(ChannelRejected, match="too large"):
+        await channel.send(place, Outgoing(file=file), "n")
+    attachment = Attachment(ref=sent["document"]["file_id"], kind="file", name="w.txt")
+    assert [chunk async for chunk in channel.fetch(attachment)] == [b"words"]
+    telegram.fail("file", TelegramFault(status=500))
+    with pytest.raises(ChannelError) as caught:
+        [chunk async for chunk in channel.fetch(attachment)]
+    assert telegram.token not in str(caught.value)
+    await channel.aclose()
+
+
+async def test_an_address_where_no_bot_api_is(telegram: TelegramServer) -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    channel = made_channel(telegram, api_base=f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    with pytest.raises(ChannelUncertain, match="no Bot API"):
+        await channel.send(Place(channel="telegram", chat="1"), Outgoing(text="x"), "n")
+    await channel.aclose()
+    await runner.cleanup()
 
 
 # ---------------------------------------------------------------------- webhook
@@ -263,5 +304,6 @@ async def test_a_webhook_that_does_not_deliver_is_noticed(tmp_path: Path, telegr
         alice.write("Hello?")
         await until(lambda: room.portal.portal.channels.status()[0]["repairs"])
         telegram.updates.pending.clear()
+        await until(lambda: room.portal.portal.channels.status()[0]["state"] == "up")
         telegram.updates.webhook = {}
         await until(lambda: telegram.updates.webhook.get("url"))

@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +143,10 @@ class TelegramChannel:
 
     async def _ask(self, asked: Mapping[str, Any], desk: Desk) -> None:
         """A question is asked anew with each letter; this is cancelled by the next one."""
-        await asyncio.sleep(_TYPED)
         question = str(asked.get("query") or "").strip()
         if not question:
             return
+        await asyncio.sleep(_TYPED)
         try:
             text = await desk.ask(sender_of(asked["from"]), question)
         except Forbidden as error:
@@ -179,8 +180,9 @@ class TelegramChannel:
         await client.edit(place, message_id, outgoing)
 
     async def typing(self, place: Place, doing: str) -> None:
-        """See Typing."""
-        await (await self._connected()).typing(place)
+        """See Typing. It is not worth waiting for."""
+        with suppress(RateLimited):
+            await (await self._connected()).typing(place)
 
     def drafts(self, place: Place) -> bool:
         """See Drafts."""

@@ -61,7 +61,7 @@ class Reader:
 
     def _read(self, update: Json) -> Event | None:
         try:
-            return self._event(str(update["update_id"]), update)
+            return self._event(f"{self.bot.id}:{update['update_id']}", update)
         except (KeyError, TypeError, ValueError, AttributeError):
             log.warning("an update of Telegram's has a shape that is not known", exc_info=True)
             return None
