@@ -138,6 +138,7 @@ async def open_portal(
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
         )
         await stack.enter_async_context(parts.channels)
+        usage.channels = parts.channels.status
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
 

@@ -16,8 +16,8 @@ from portal.channels.lines import Lines
 from portal.channels.pace import Pace
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
-from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, PairingRecord, new_delivery
-from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Place, Sender
+from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
+from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Invites, Place, Sender
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
@@ -53,7 +53,7 @@ class Channels:
         """`broken` says of configured channels why they could not be made."""
         self._channels = channels
         self._broken = broken
-        self.linking, self.pairing, self.links = desks.linking, desks.pairing, desks.links
+        self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
         self._patience = patience
         self._open: dict[str, Open] = {}
@@ -233,6 +233,26 @@ class Channels:
             return ""
         turn = await self._desks.responses.get(record.owner, record.head)
         return text_so_far([stored.item for stored in turn.items if stored.side == "output"])
+
+    async def change(self, owner: str, target: str, *, mode: Mode | None, model: str | None) -> ChatRecord:
+        """When and by which model a chat is answered; None leaves that as it is. Raises NotFound."""
+        for chat in await self._desks.chats.list(owner):
+            if target_of(chat.place) == target:
+                changed = replace(chat, mode=mode or chat.mode, model=chat.model if model is None else model)
+                await self._desks.chats.save(changed)
+                return changed
+        raise NotFound(f"There is no chat {target!r} of yours.", param="target")
+
+    async def unlink(self, owner: str, link_id: str) -> None:
+        """That account speaks for nobody any more. Raises NotFound."""
+        await self._desks.links.remove(owner, link_id)
+        self._changed()
+
+    def invitations(self, code: str) -> Mapping[str, str]:
+        """By channel, an address that opens a chat there with this code."""
+        opened = [one.channel for one in self._open.values()]
+        told = {one.name: one.invitation(code) for one in opened if isinstance(one, Invites)}
+        return {name: url for name, url in told.items() if url}
 
     async def receive(self, name: str, request: HookRequest) -> HookReply:
         """What a platform's server posts. Raises NotFound where none is expected, and what the channel raises."""

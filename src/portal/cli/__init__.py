@@ -27,6 +27,7 @@ COMMANDS = {
     "skills": "skills:skills",
     "memory": "memory:memory",
     "approvals": "approvals:approvals",
+    "channels": "channels:channels",
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",

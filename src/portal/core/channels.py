@@ -276,6 +276,14 @@ class Probes(Protocol):
         """Raises ChannelError, saying why, when it is deaf; it is then connected anew."""
 
 
+@runtime_checkable
+class Invites(Protocol):
+    """A channel that can be opened with a code by an address."""
+
+    def invitation(self, code: str) -> str:
+        """The address that opens the chat and brings `/start CODE`; empty while the bot's name is not known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRequest:
     """What a platform's server posted to `/channels/NAME`."""

@@ -95,7 +95,7 @@ def application(parts: Parts) -> App:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
-    for route in [*doors, Route("/health", _health), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _straight(app),
@@ -204,6 +204,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         account,
         approvals,
+        channels,
         conversations,
         embedder,
         knowledge,
@@ -237,7 +238,11 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
         account.account_routes(
-            users=parts.users, credentials=parts.credentials, usage=parts.usage, server=parts.settings.server
+            users=parts.users,
+            credentials=parts.credentials,
+            usage=parts.usage,
+            server=parts.settings.server,
+            channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
@@ -248,6 +253,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
+        channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
+        channels.hook_routes(channels=parts.channels),
     ]
     return [route for router in routers for route in router.routes]
 
@@ -276,9 +283,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return error_response(refused(error))
 
 
-async def _health(request: Request) -> JSONResponse:
-    """Open to everyone, so it says nothing but that Portal answers."""
-    return JSONResponse({"status": "ok"})
+def _health(channels: Channels) -> Route:
+    async def show(request: Request) -> JSONResponse:
+        """Open to everyone, so it says nothing but that Portal answers, and which channels hear."""
+        states = {one["name"]: one["state"] for one in channels.status()}
+        return JSONResponse({"status": "ok", **({"channels": states} if states else {})})
+
+    return Route("/health", show)
 
 
 def _metrics(metrics: Metrics) -> Route:

@@ -64,9 +64,16 @@ def _sample(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
 class Metrics:
     """Implements UsageLog before another one: counts what passes."""
 
-    def __init__(self, *, log: UsageLog, backends: Callable[[], Mapping[str, bool]]) -> None:
-        """`backends` says of each model server, by its name, whether it answers."""
+    def __init__(
+        self,
+        *,
+        log: UsageLog,
+        backends: Callable[[], Mapping[str, bool]],
+        channels: Callable[[], Iterable[JsonObject]] = tuple,
+    ) -> None:
+        """`backends` says of each model server, by its name, whether it answers; `channels` how each of them is."""
         self._log = log
+        self.channels = channels
         self._backends = backends
         self._running = 0
         self._requests = _Counter("door", "model", "status")
@@ -107,7 +114,21 @@ class Metrics:
         lines += _gauge("portal_requests_running", "Model calls under way.", [([], self._running)])
         up = [([("backend", name)], int(there)) for name, there in self._backends().items()]
         lines += _gauge("portal_backend_up", "Whether a model server answers.", up)
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, *self._channels(), ""])
+
+    def _channels(self) -> Iterator[str]:
+        known: list[JsonObject] = [{"state": "", "events": 0, "repairs": 0, **one} for one in self.channels()]
+        figures: dict[str, tuple[str, list[int]]] = {
+            "portal_channel_up": (
+                "Whether a chat platform is connected and heard.",
+                [one["state"] == "up" for one in known],
+            ),
+            "portal_channel_events": ("Events accepted since the start.", [one["events"] for one in known]),
+            "portal_channel_repairs": ("Times it was deaf and connected anew.", [one["repairs"] for one in known]),
+        }
+        for name, (what, values) in figures.items() if known else ():
+            samples = [([("channel", one["name"])], int(value)) for one, value in zip(known, values, strict=True)]
+            yield from _gauge(name, what, samples)
 
 
 def _gauge(name: str, what: str, samples: Iterable[tuple[list[tuple[str, str]], int]]) -> list[str]:

@@ -1,7 +1,7 @@
 """/portal/v1 for the person: who am I, keys, sessions, sign-in links, preferences, usage, and what just changed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -32,8 +32,15 @@ class NewKey(Body):
     name: Annotated[str, Field(max_length=200)]
 
 
-def account_routes(*, users: Users, credentials: Credentials, usage: UsageLog, server: ServerSettings) -> APIRouter:
-    """Routes about the caller."""
+def account_routes(
+    *,
+    users: Users,
+    credentials: Credentials,
+    usage: UsageLog,
+    server: ServerSettings,
+    channels: Callable[[], Sequence[JsonObject]],
+) -> APIRouter:
+    """Routes about the caller. `channels` tells which there are."""
     router = APIRouter(prefix="/portal/v1", tags=["account"])
 
     @router.get("/me")
@@ -43,6 +50,7 @@ def account_routes(*, users: Users, credentials: Credentials, usage: UsageLog, s
             "version": __version__,
             "guide_model": "portal-guide",
             "api_base": f"{str(request.base_url).rstrip('/')}/v1",
+            "channels": [one["name"] for one in channels()],
             "limits": {"max_body": server.max_body, "max_upload": server.max_upload},
         }
 

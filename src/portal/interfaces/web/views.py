@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TypeVar
 
+from portal.channels.conversing import DOOR
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
 from portal.core.items import JsonObject
 from portal.core.memories import MemoryRecord, Switches
@@ -55,6 +56,7 @@ def conversation(record: ConversationRecord, *, running: str | None) -> JsonObje
         "running": running,
         "snippet": record.snippet,
         "alike": record.alike,
+        "door": record.metadata.get(DOOR),
     }
 
 

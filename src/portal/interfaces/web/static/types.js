@@ -19,7 +19,7 @@
  * }} Turn  One turn as the page shows it; immutable, replaced on every change.
  * @typedef {{
  *   id: string, title: string, title_source: string, pinned: boolean, folder_id: string|null, model: string|null,
- *   head: string|null, created_at: number, updated_at: number, running: string|null, snippet?: string,
+ *   head: string|null, created_at: number, updated_at: number, running: string|null, snippet?: string, door?: string|null,
  * }} Conversation
  * @typedef {{id: string, name: string, instructions: string, model: string|null, file_ids: string[], created_at: number}} Folder
  * @typedef {{

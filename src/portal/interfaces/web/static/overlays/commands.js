@@ -1,8 +1,7 @@
 // Every action of the page by name, for the command palette.
 import {
   chat, chatModels, chooseModel, compact, drawer, folders, listedConversation, openDrawer, openOverlay, pin, prefer, railOpen,
-  refreshModels, remove, route, setRailOpen, signOut, startSelecting,
-} from "../state.js";
+  refreshModels, remove, route, setRailOpen, signOut, startSelecting, me } from "../state.js";
 import { navigate } from "../router.js";
 import { LANGUAGES, language, t } from "../strings.js";
 import { focusSearch, KEYS } from "../shortcuts.js";
@@ -22,6 +21,7 @@ function conversationCommands() {
   return [
     { id: "rename", icon: "edit", label: t("palette.rename"), run: () => openOverlay({ kind: "rename", id, title: chat.value.title }) },
     { id: "pin", icon: "pin", label: pinned ? t("palette.unpin") : t("palette.pin"), run: () => pin([id], !pinned) },
+    ...(me.value?.channels?.length ? [{ id: "continue", icon: "send", label: t("palette.continue"), run: () => openOverlay({ kind: "continue", id }) }] : []),
     { id: "move", icon: "folder", label: t("palette.move"), run: () => openOverlay({ kind: "move", ids: [id] }) },
     { id: "delete", icon: "trash", label: t("palette.delete"), run: () => remove([id]) },
   ];

@@ -1,7 +1,7 @@
 // One conversation in the list: its title, or a field to change it; a menu with all that can be done to it.
 import { html } from "htm/preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { chat, openOverlay, pin, remove, rename, renaming, selection, startRenaming, startSelecting, toggleSelected } from "../state.js";
+import { chat, me, openOverlay, pin, remove, rename, renaming, selection, startRenaming, startSelecting, toggleSelected } from "../state.js";
 import { conversationPath } from "../router.js";
 import { t } from "../strings.js";
 import { Icon } from "../icons.js";
@@ -35,6 +35,7 @@ function Name({ entry, title, query }) {
       <span class="clip" dir="auto"><${Marked} text=${title} query=${query} /></span>
       ${query && entry.snippet && html`<span class="clip small muted" dir="auto"><${Marked} text=${entry.snippet} query=${query} /></span>`}
     </span>
+    ${entry.door && html`<span class="small muted" title=${t("rail.door", { name: entry.door })}>${entry.door}</span>`}
     ${entry.running && html`<span class="rail-running"><span class="sr-only">${t("rail.running")}</span></span>`}`;
 }
 
@@ -59,6 +60,8 @@ function RowMenu({ entry, title, reachable }) {
           <${Icon} name="pin" />${entry.pinned ? t("rail.unpin") : t("rail.pin")}</button>
         <button type="button" role="menuitem" onClick=${then(() => openOverlay({ kind: "move", ids: [entry.id] }))}>
           <${Icon} name="folder" />${t("rail.move")}</button>
+        ${Boolean(me.value?.channels?.length) && html`<button type="button" role="menuitem" onClick=${then(() => openOverlay({ kind: "continue", id: entry.id }))}>
+          <${Icon} name="send" />${t("rail.continue")}</button>`}
         <button type="button" role="menuitem" onClick=${then(() => startSelecting([entry.id]))}><${Icon} name="check" />${t("rail.select")}</button>
         <hr />
         <button type="button" role="menuitem" class="danger" onClick=${then(() => remove([entry.id]))}><${Icon} name="trash" />${t("common.delete")}</button>`;

@@ -5,7 +5,7 @@ import { chat, catchUp, forgetChat, renameChat } from "./chat.js";
 import { dropConversations, keepConversation, loadConversations, loadFolders } from "./conversations.js";
 import { approvalChanged, loadApprovals, toolsChanged } from "./approvals.js";
 import { loadModels } from "./models.js";
-import { knowledgeChanged, memoryChanged } from "./news.js";
+import { channelsChanged, knowledgeChanged, memoryChanged } from "./news.js";
 import { loadWorkspaces } from "./workspaces.js";
 import { loadSession, session, signedOut } from "./session.js";
 import { pause } from "../wait.js";
@@ -32,6 +32,7 @@ const HANDLERS = {
   "knowledge.changed": knowledgeChanged,
   "embedder.changed": knowledgeChanged,
   "memory.changed": memoryChanged,
+  "channels.changed": channelsChanged,
   "pull.progress": (event) => (progressById.value = { ...progressById.value, [event.id]: event }),
   "embedded.progress": (event) => (progressById.value = { ...progressById.value, embedded: event }),
 };

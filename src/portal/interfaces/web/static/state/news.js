@@ -5,8 +5,12 @@ import { signal } from "@preact/signals";
 export const knowledgeNews = signal({});
 /** The newest event about memories. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const memoryNews = signal({});
+/** The newest event about channels. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const channelNews = signal({});
 
 /** @param {Record<string, any>} event */
 export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
 /** @param {Record<string, any>} event */
 export const memoryChanged = (event) => void (memoryNews.value = event);
+/** @param {Record<string, any>} event */
+export const channelsChanged = (event) => void (channelNews.value = event);

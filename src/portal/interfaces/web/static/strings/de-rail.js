@@ -24,6 +24,8 @@ export const rail = {
   "rail.titleField": "Titel",
   "rail.pin": "Anheften",
   "rail.unpin": "Lösen",
+  "rail.continue": "In einem Chat fortsetzen",
+  "rail.door": "Begonnen in {name}",
   "rail.move": "In Ordner verschieben",
   "rail.select": "Auswählen",
   "rail.selectEnd": "Auswahl beenden",

@@ -23,6 +23,8 @@ export const rail = {
   "rail.titleField": "Title",
   "rail.pin": "Pin",
   "rail.unpin": "Unpin",
+  "rail.continue": "Continue in a chat",
+  "rail.door": "Begun in {name}",
   "rail.move": "Move to folder",
   "rail.select": "Select",
   "rail.selectEnd": "Stop selecting",

@@ -5,6 +5,7 @@ import { t } from "../strings.js";
 import { Bar } from "../layout.js";
 import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
+import { Channels } from "../settings/channels.js";
 import { Devices } from "../settings/devices.js";
 import { Keys } from "../settings/keys.js";
 import { Usage } from "../settings/usage.js";
@@ -14,6 +15,7 @@ const SECTIONS = [
   ["appearance", () => t("settings.appearance"), Appearance],
   ["keys", () => t("settings.keys"), Keys],
   ["devices", () => t("settings.devices"), Devices],
+  ["channels", () => t("settings.channels"), Channels],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],
 ];
