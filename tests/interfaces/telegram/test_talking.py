@@ -43,9 +43,9 @@ async def test_strangers_are_refused_until_the_owner_lets_them_in(room: Room) ->
     bob = room.telegram.person("Bob <b>& Co</b>")
     bob.write("let me in")
     await bob.reads("I do not know you yet")
-    (asking,) = await room.portal.portal.storage.pairing.pending()
-    assert asking.sender.name == "Bob <b>& Co</b>"
-    await room.portal.portal.channels.approve(room.portal.owner, asking.id, True)
+    (asking,) = (await room.api("/portal/v1/channels/pairings"))["data"]
+    assert asking["name"] == "Bob <b>& Co</b>"
+    await room.api(f"/portal/v1/channels/pairings/{asking['id']}", {"approve": True})
     await bob.reads("You are linked")
     bob.write("thank you")
     await bob.reads("thank you")

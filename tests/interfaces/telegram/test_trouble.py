@@ -272,6 +272,26 @@ async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
         await runner.cleanup()
 
 
+async def test_telegram_posts_what_happens(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with proxy() as (public, leads):
+        channel = made_channel(telegram, public_url=f"{public}/channels/telegram")
+        alice = telegram.person("Alice")
+        async with open_room(tmp_path, telegram, channel=channel, alice=alice) as room:
+            leads.append(room.portal.url)
+            await until(lambda: room.portal.portal.channels.invitations("x"))
+            await room.link(alice)
+            alice.write("Hello")
+            telegram.updates.repeat(1)
+            await alice.reads("Hello")
+            assert telegram.updates.polls == 0
+            async with (
+                aiohttp.ClientSession(headers={"X-Telegram-Bot-Api-Secret-Token": "guessed"}) as session,
+                session.post(f"{public}/channels/telegram", json={"update_id": 1}) as answer,
+            ):
+                assert answer.status == 401
+        assert len(room.backend.requests) == 1
+
+
 async def test_a_forged_post_is_refused(tmp_path: Path, telegram: TelegramServer) -> None:
     channel = made_channel(telegram, public_url="https://portal.example/channels/telegram")
     with pytest.raises(Unauthenticated):

@@ -41,7 +41,7 @@ _SECRET = "x-telegram-bot-api-secret-token"  # noqa: S105 -- the name of a heade
 
 
 class TelegramChannel:
-    """Implements Channel, Typing, Drafts, Probes and Hooked."""
+    """Implements Channel, Typing, Drafts, Probes, Hooked and Invites."""
 
     kind = "telegram"
 
@@ -164,6 +164,10 @@ class TelegramChannel:
             raise ChannelError(f"{count} updates wait at Telegram and none arrives. {why}".strip())
         if self._hook and self._desk is not None:
             self._desk.alive()
+
+    def invitation(self, code: str) -> str:
+        """See Invites."""
+        return f"https://t.me/{self._reader.bot.username}?start={code}" if self._reader else ""
 
     # ------------------------------------------------------------------ sending
 
