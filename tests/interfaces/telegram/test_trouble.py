@@ -292,6 +292,15 @@ async def test_telegram_posts_what_happens(tmp_path: Path, telegram: TelegramSer
         assert len(room.backend.requests) == 1
 
 
+async def test_polls_go_on_where_they_are_wanted_and_take_the_place_of_a_webhook(
+    tmp_path: Path, telegram: TelegramServer
+) -> None:
+    telegram.updates.set_webhook({"url": "https://portal.example/old"}, drop=False)
+    async with open_room(tmp_path, telegram, public_url="https://portal.example/channels/telegram", webhook=False):
+        assert telegram.updates.polls > 0
+        assert telegram.updates.webhook == {}
+
+
 async def test_a_forged_post_is_refused(tmp_path: Path, telegram: TelegramServer) -> None:
     channel = made_channel(telegram, public_url="https://portal.example/channels/telegram")
     with pytest.raises(Unauthenticated):

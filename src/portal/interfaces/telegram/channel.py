@@ -62,6 +62,8 @@ class TelegramChannel:
         self._asides = _Asides()
         self._free: dict[str, float] = {}
         """When a group may be called again."""
+        self._settled = False
+        """Whether Telegram knows by now how it is to tell what happens."""
         self._heard = 0
         self._waited = (0, 0)
         """How many updates waited at the last look, and how many had been heard by then."""
@@ -81,18 +83,19 @@ class TelegramChannel:
 
     async def run(self, desk: Desk) -> None:
         """See Channel."""
+        self._waited, self._settled = (0, 0), False
         client = await self._connected()
         number, username = await client.me()
         self._desk, self._reader = desk, Reader(self.name, Bot(number, username))
         await client.publish(COMMANDS)
-        self._waited = (0, 0)
         async with self._asides:
-            if not self._hook:
+            if self._hook:
+                await client.use_webhook(self._hook, self._secret, self._kinds)
+                desk.alive()
+            else:
                 await client.use_polling()
-                await self._poll(client, desk, self._reader)
-            await client.use_webhook(self._hook, self._secret, self._kinds)
-            desk.alive()
-            await asyncio.Event().wait()
+            self._settled = True
+            await (asyncio.Event().wait() if self._hook else self._poll(client, desk, self._reader))
 
     async def _poll(self, client: "Client", desk: Desk, reader: Reader) -> None:
         offset, seconds = 0, 0
@@ -156,7 +159,9 @@ class TelegramChannel:
     async def probe(self) -> None:
         """See Probes. Updates that wait although none comes are the sign of a deaf connection, however it is made."""
         url, count, why = await (await self._connected()).waiting()
-        if url != self._hook and self._reader is not None:
+        if not self._settled:
+            return
+        if url != self._hook:
             raise ChannelError(f"Telegram's updates go elsewhere: {url or 'no webhook is set'}.")
         before, heard = self._waited
         self._waited = (count, self._heard)
