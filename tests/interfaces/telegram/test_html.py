@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.channels.splitting import split
 from portal.interfaces.telegram.html import length, plain, telegram_html, units
 from portal.testing.telegram_entities import parse_html, utf16, visible
 
@@ -70,3 +71,10 @@ def test_length_is_in_utf16() -> None:
     assert length("**😀**") == 6
     table = "|a|b|\n|-|-|\n|a long cell|x|\n"
     assert length(table) == utf16(parse_html(telegram_html(table))[0])
+
+
+@given(ODD)
+def test_what_is_split_fits(markdown: str) -> None:
+    for part in split(markdown, 60, length).texts:
+        text, _ = parse_html(telegram_html(part))
+        assert utf16(text.strip()) <= 60
