@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.channels import Limits, Message, Place, Press, Sender
+from portal.core.channels import Limits, Message, Place, Press, Sender, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.testing.channel import ALICE, Bubble, PlatformState, TestChannel
 from portal.testing.portal import TestPortal, open_test_portal
@@ -82,12 +82,13 @@ async def open_chat(
     limits: Limits = LIMITS,
     toolsets: Sequence[Toolset] = (),
     settings: dict[str, Any] | None = None,
+    transcriber: Transcriber | None = None,
 ) -> AsyncIterator[Chat]:
     platform = platform or PlatformState()
     backend = backend or ScriptedBackend(models=["tiny"], default=echo)
     channel = channel or TestChannel(platform, limits=limits)
     async with open_test_portal(
-        folder, backends=[backend], channels=[channel], toolsets=toolsets, settings=settings
+        folder, backends=[backend], channels=[channel], toolsets=toolsets, settings=settings, transcriber=transcriber
     ) as portal:
         yield Chat(portal, platform, channel, backend)
 

@@ -1,5 +1,6 @@
 """Tools for tests of channels."""
 
+import asyncio
 import json
 
 from portal.backends.scripted import ScriptedBackend
@@ -14,15 +15,22 @@ class Desk:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.gate = asyncio.Event()
 
     def toolsets(self) -> list[Functions]:
-        return [Functions("desk", [self.write_note, self.draw]), Functions("person", [ask_user])]
+        return [Functions("desk", [self.write_note, self.draw, self.wait_long]), Functions("person", [ask_user])]
 
     @tool(risk="write")
     async def write_note(self, text: str) -> str:
         """Write a note."""
         self.done.append(text)
         return "written"
+
+    @tool(risk="read")
+    async def wait_long(self) -> str:
+        """Wait for something."""
+        await self.gate.wait()
+        return "it came"
 
     @tool(risk="read")
     async def draw(self) -> ToolResult:

@@ -13,7 +13,7 @@ from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
-from portal.app.knowledge import Finding, finding_in, open_knowledge
+from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.skills import Skills
@@ -23,7 +23,7 @@ from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel
+from portal.core.channels import Channel, Transcriber
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
@@ -82,11 +82,11 @@ async def open_portal(
     toolsets: Sequence[Toolset] | None = None,
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
+    transcriber: Transcriber | None = None,
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
 
-    For tests, `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` those of the
-    settings, and `embedder` embeds.
+    For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
         StorageError: the database cannot be used; nothing was touched.
@@ -102,14 +102,8 @@ async def open_portal(
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
-        choice = await open_embedding(settings, storage, router, bus, own, stack)
-        finding = finding_in(settings, storage, router, choice.current)
-        mind = await _memory(settings, storage, router, completions, bus, finding, stack)
-        tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
-        recalls, learning = [finding.recall, mind.recall], mind.proposals
-        brain = await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning)
-        knowledge = await open_knowledge(settings, storage, bus, finding, choice, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
             settings=settings,
@@ -120,8 +114,8 @@ async def open_portal(
             backends=registry,
             servers=servers,
             workspaces=catalogue,
-            engine=await _background(settings, storage, registry, brain, bus, tools, stack),
-            tool_servers=tool_servers,
+            engine=await _background(settings, storage, registry, brain, bus, wits.tools, stack),
+            tool_servers=wits.tool_servers,
             manual=packaged_manual(),
             responses=storage.responses,
             conversations=storage.conversations,
@@ -133,12 +127,13 @@ async def open_portal(
             bus=bus,
             approving=approving(storage, brain),
             skills=_skills(settings, storage, bus),
-            compares=finding.compares,
+            compares=wits.finding.compares,
             mind=mind,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, given=channels),
+            channels=(
+                opened := open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels)
+            ),
         )
-        await stack.enter_async_context(parts.channels)
-        usage.channels = parts.channels.status
+        await _started(opened, usage, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
 
@@ -159,6 +154,49 @@ def _opened(
         channels=parts.channels,
         asgi=application(parts),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wits:
+    """What turns are answered with."""
+
+    tool_servers: ToolServers
+    finding: Finding
+    mind: Mind
+    tools: Callable[[], Sequence[Toolset]]
+    brain: Brain
+    knowledge: Knowledge
+
+
+async def _wits(
+    settings: Settings,
+    storage: Storage,
+    router: Router,
+    completions: Completions,
+    bus: Bus,
+    own: Embedder | None,
+    toolsets: Sequence[Toolset] | None,
+    stack: AsyncExitStack,
+) -> _Wits:
+    tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
+    choice = await open_embedding(settings, storage, router, bus, own, stack)
+    finding = finding_in(settings, storage, router, choice.current)
+    mind = await _memory(settings, storage, router, completions, bus, finding, stack)
+    tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
+    recalls, learning = [finding.recall, mind.recall], mind.proposals
+    return _Wits(
+        tool_servers=tool_servers,
+        finding=finding,
+        mind=mind,
+        tools=tools,
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning),
+        knowledge=await open_knowledge(settings, storage, bus, finding, choice, stack),
+    )
+
+
+async def _started(channels: Channels, usage: Metrics, stack: AsyncExitStack) -> None:
+    usage.channels = channels.status
+    await stack.enter_async_context(channels)
 
 
 def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:

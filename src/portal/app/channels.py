@@ -12,7 +12,7 @@ from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
 from portal.core.bus import Bus
-from portal.core.channels import Channel, Surroundings
+from portal.core.channels import Channel, Surroundings, Transcriber
 from portal.core.memories import Memory
 from portal.core.ports import Models
 from portal.errors import PortalError, SettingsError
@@ -46,8 +46,8 @@ def open_channels(
     models: Models,
     memory: Memory,
     bus: Bus,
-    *,
-    given: Sequence[Channel] | None = None,
+    transcriber: Transcriber | None,
+    given: Sequence[Channel] | None,
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
@@ -76,6 +76,7 @@ def open_channels(
         approvals=storage.approvals,
         files=storage.files,
         bus=bus,
+        transcriber=transcriber,
         model=settings.channels.model,
         mode=settings.channels.groups,
     )
@@ -94,6 +95,8 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
             made.append(_create(wanted.kind)(wanted.config, around))
         except ModuleNotFoundError as error:
             broken[wanted.name] = f"It needs a package that is not installed ({error.name}): portal[{wanted.kind}]."
+        except KeyError as error:
+            broken[wanted.name] = f"It needs the option {error}."
         except (PortalError, ValueError) as error:
             broken[wanted.name] = str(error)
     for name, why in broken.items():

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from portal.app import Portal, open_portal
-from portal.core.channels import Channel
+from portal.core.channels import Channel, Transcriber
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.tool_ports import Toolset
@@ -50,11 +50,13 @@ async def open_test_portal(
     toolsets: Sequence[Toolset] | None = (),
     embedder: Embedder | None = None,
     channels: Sequence[Channel] | None = (),
+    transcriber: Transcriber | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[TestPortal]:
     """Serve on a free loopback port with exactly these backends and the guide, and exactly these tools, or with None
     those of an installation; the models are known when it yields. Documents are embedded by `embedder`, if any.
-    `channels` are the chat platforms, or with None those of the settings.
+    `channels` are the chat platforms, with None those of the settings;
+    `transcriber` writes down what is spoken there.
 
     `settings` is a nested mapping over the defaults; titles by the model, discovery, retries and the classifier are off
     unless it says so.
@@ -71,7 +73,12 @@ async def open_test_portal(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         async with open_portal(
-            loaded, backends=backends, toolsets=toolsets, embedder=lambda: embedder, channels=channels
+            loaded,
+            backends=backends,
+            toolsets=toolsets,
+            embedder=lambda: embedder,
+            channels=channels,
+            transcriber=transcriber,
         ) as portal:
             config = server_config(portal.asgi, max_message=loaded.server.max_body, grace=2)
             server = _Server(config)
