@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.channels import Surroundings
+from portal.core.channels import Surroundings, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.interfaces.telegram import create
 from portal.interfaces.telegram.channel import TelegramChannel
@@ -70,12 +70,18 @@ async def open_room(
     toolsets: Sequence[Toolset] = (),
     settings: dict[str, Any] | None = None,
     channel: TelegramChannel | None = None,
+    transcriber: Transcriber | None = None,
     **options: Any,
 ) -> AsyncIterator[Room]:
     channel = channel or made_channel(telegram, **options)
     backend = backend or ScriptedBackend(models=["tiny"], default=echo)
     async with open_test_portal(
-        folder, backends=[backend], channels=[channel], toolsets=toolsets, settings=settings
+        folder,
+        backends=[backend],
+        channels=[channel],
+        toolsets=toolsets,
+        settings=settings,
+        transcriber=transcriber,
     ) as portal:
         room = Room(portal, telegram, channel, backend, alice or telegram.person("Alice"))
         if alice is None:

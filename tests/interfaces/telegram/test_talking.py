@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ async def test_an_album_is_one_question(room: Room) -> None:
     await room.alice.reads("Compare them")
     assert len(room.backend.requests) == 1
     assert {one["filename"] for one in (await room.api("/v1/files"))["data"]} == {"a.txt", "b.txt"}
+
+
+class Ear:
+    """Hears what the bytes say."""
+
+    async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
+        return f"{content_type}: {(b''.join([chunk async for chunk in content])).decode()}"
+
+
+async def test_what_is_spoken_is_written_down_and_answered(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with open_room(tmp_path, telegram, transcriber=Ear()) as room:
+        room.alice.send("voice", b"good morning", mime="audio/ogg")
+        await room.alice.reads("audio/ogg: good morning")
+        room.alice.send("video_note", b"look at me", mime="video/mp4")
+        await room.alice.reads("video/mp4: look at me")
 
 
 class Desk:

@@ -48,7 +48,13 @@ class TelegramChannel:
     def __init__(self, *, token: str, settings: TelegramSettings, around: Surroundings) -> None:
         self.name = around.name
         self.limits = Limits(
-            text=4096, measure=length, file=50 * 2**20, fetch=20 * 2**20, typing=4.5, silence=settings.silence
+            text=4096,
+            measure=length,
+            file=50 * 2**20,
+            fetch=20 * 2**20,
+            per_second=20,  # of thirty: calls that leave evenly do not arrive so
+            typing=4.5,
+            silence=settings.silence,
         )
         self._token = token
         self._settings = settings
