@@ -532,7 +532,7 @@ async def test_any_server_that_is_away_is_asked_less_and_less(changes: Changes) 
 
 async def test_every_change_is_told_once_and_nothing_else(registry: Registry, changes: Changes) -> None:
     async with OllamaServer(models=[OllamaModel(name="a:1b"), OllamaModel(name="b:2b")]) as server:
-        registry.add(Ollama(Config(url=server.url)))
+        registry.add(Ollama(Config(url=server.url, listing_timeout=60)))
 
         async def told(count: int) -> None:
             before = changes.count

@@ -242,14 +242,14 @@ async def test_a_deadline_that_is_moved() -> None:
         writer.write(CHUNKED)
         for _ in range(6):
             writer.write(b"1\r\nx\r\n")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
         await reader.read()
 
     async with Raw(talk) as server:
-        client = http1(server.url, idle=0.12)
+        client = http1(server.url, idle=1)
         answer = await client.send(get(server, seconds=60))
         assert [await answer.chunk() for _ in range(6)] == [b"x"] * 6
-        with pytest.raises(BackendTimeout, match=r"nothing for 0\.12 seconds"):
+        with pytest.raises(BackendTimeout, match="nothing for 1 second"):
             await answer.chunk()
         await server.all_closed()
         await client.aclose()
