@@ -60,13 +60,15 @@ class TelegramFault:
     """What goes wrong with one call: an error, or a reply that does not come.
 
     `reply`: "none" does nothing and never answers, "dropped" does nothing and closes the connection, "lost" does what
-    was asked and closes the connection, "held" does it and never answers.
+    was asked and closes the connection, "held" does it and never answers. With a `gate` it is done, and answered once
+    that is set.
     """
 
     status: int = 0
     description: str = ""
     retry_after: int = 0
     reply: Literal["", "none", "dropped", "lost", "held"] = ""
+    gate: asyncio.Event | None = None
     when: Callable[[TelegramCall], bool] = lambda call: True
 
 
@@ -178,7 +180,7 @@ class TelegramServer:
             return _refuse(TelegramRefusal(404, "Not Found"))
         call = await _read(request, method)
         fault = self._fault(call)
-        if fault is not None and fault.reply not in ("lost", "held"):
+        if fault is not None and fault.gate is None and fault.reply not in ("lost", "held"):
             call.refused = fault.description or _WORDS.get(fault.status, fault.reply)
             self._record(call)
             return await self._broken(request, fault)
@@ -189,7 +191,9 @@ class TelegramServer:
             self._record(call)
             return _refuse(refusal)
         self._record(call)
-        if fault is not None:
+        if fault is not None and fault.gate is not None:
+            await fault.gate.wait()
+        elif fault is not None:
             return await self._broken(request, fault)
         return web.json_response({"ok": True, "result": call.result})
 

@@ -88,7 +88,6 @@ async def open_room(
             await until(lambda: portal.portal.channels.invitations("x"))
             await room.link(room.alice)
         yield room
-    await channel.aclose()
 
 
 @pytest.fixture

@@ -106,6 +106,20 @@ async def test_a_call_of_unknown_fate_is_made_once_more_and_says_so(
         assert len(said) == (2 if reply == "lost" else 1)
 
 
+async def test_a_message_under_way_is_waited_for_when_portal_stops(tmp_path: Path, telegram: TelegramServer) -> None:
+    gate = asyncio.Event()
+    async with open_room(tmp_path, telegram) as room:
+        alice = room.alice
+        telegram.fail("sendMessage", replace(about("Hello"), gate=gate))
+        alice.write("Hello")
+        await alice.reads("Hello")
+        asyncio.get_running_loop().call_later(0.2, gate.set)
+    async with open_room(tmp_path, telegram, alice=alice):
+        alice.write("And on")
+        await alice.reads("And on")
+    assert [words(one) for one in alice.sees() if "Hello" in words(one)] == ["Hello"]
+
+
 async def test_errors_of_telegrams_are_tried_again(room: Room) -> None:
     room.telegram.fail("sendMessage", about("Hello", status=500))
     room.telegram.fail("getUpdates", TelegramFault(status=502), TelegramFault(status=429, retry_after=1))
