@@ -31,6 +31,7 @@ from portal.settings.memory import MemorySettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
+from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
@@ -221,6 +222,7 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()
     slack: SlackSettings = SlackSettings()
+    telegram: TelegramSettings = TelegramSettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()
