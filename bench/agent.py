@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.calibration import calibration
 
-from portal.app.agent import open_agent
+from portal.app.agent import Told, open_agent
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -28,6 +28,7 @@ from portal.core.model import TextDelta, ToolCallDelta
 from portal.core.tokens import estimate
 from portal.core.toolbox import Toolbox
 from portal.core.workspaces import Workspace
+from portal.knowledge.shelf import ConversationShelf
 from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.routing.workspaces import Workspaces
@@ -91,9 +92,11 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
         await registry.refresh()
         router = Router(registry=registry, workspaces=Workspaces())
         toolsets = [Functions("bench", [nothing])]
-        brain = await open_agent(
-            settings, storage, router, Completions(usage=storage.usage), Bus(), lambda: toolsets, stack
+        shelf = ConversationShelf(
+            collections=storage.collections, documents=storage.documents, files=storage.files, seconds=0
         )
+        completions, told = Completions(usage=storage.usage), Told(shelf=shelf)
+        brain = await open_agent(settings, storage, router, completions, Bus(), lambda: toolsets, stack, told)
         await turn(brain.agent, backend, 2)
         rounds, plain, reference = [], [], []
         for _ in range(turns):
@@ -104,10 +107,10 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
         return median(each) * 1000, median(reference) * 1000, calibration() * 1000
 
 
-def prompt(installed: int) -> tuple[int, int]:
+async def prompt(installed: int) -> tuple[int, int]:
     """How many tools a model is shown of so many, and the tokens that they take."""
     toolbox = Toolbox(toolsets=lambda: [Functions("many", many(installed))])
-    offer = toolbox.offer(Workspace(name="auto"), "change the things of kind 7, then list those of kind 12")
+    offer = await toolbox.offer(Workspace(name="auto"), "change the things of kind 7, then list those of kind 12")
     assert offer is not None
     return len(offer.names()), estimate(str(offer.parameters({})["tools"]))
 
@@ -122,7 +125,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             each, reference, loop = asyncio.run(measured(Path(folder), chosen.turns))
         print(f"| in process, stored | {each:.2f} | {reference:.2f} | {each / reference:.2f} | {each / loop:.4f} |")
-    shown, tokens = prompt(100)
+    shown, tokens = asyncio.run(prompt(100))
     print(f"\nof 100 tools a model is shown {shown}, in about {tokens} tokens")
 
 

@@ -36,7 +36,8 @@ async def main() -> None:
     outcomes = {path: await ask_all(guide, path) for path in ALL}
     for path, asked in outcomes.items():
         share = shares(asked)
-        print(f"| {path.stem} ({len(asked)}) | " + " | ".join(f"{share[kind]:.0%}" for kind in KINDS) + " |")
+        told = (f"{share[kind]:.0%}" if kind in share else "" for kind in KINDS)
+        print(f"| {path.stem} ({len(asked)}) | " + " | ".join(told) + " |")
     times = [await milliseconds(guide, one.question) for asked in outcomes.values() for one in asked]
     print(f"\nfirst answer {first:.0f} ms, then median {statistics.median(times):.1f} ms, slowest {max(times):.1f} ms")
     print(f"memory of index and words {memory_mb() - before:.0f} MB")

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from operator import mul
 from pathlib import Path
 
+import numpy
+
 from portal.backends.guide import Guide
 from portal.backends.manual import Manual, Section, packaged_manual
 from portal.backends.words import packaged_lexicon
@@ -26,7 +28,7 @@ from portal.knowledge.minilm import MiniLM
 
 QUESTIONS = Path(__file__).parent.parent / "tests" / "guide"
 UNTOUCHED = ("blind.jsonl", "unseen.jsonl")
-FOLDS, STEPS, PACE, DECAY = 8, 3000, 1.0, 0.0004
+FOLDS, STEPS, DECAY = 8, 20, 0.0004
 FELT = "--felt" in sys.argv
 REFUSED = 0.925 if FELT else 0.975
 
@@ -90,15 +92,18 @@ def sure(weights: Sequence[float], signs: Sequence[float]) -> float:
 
 
 def fit(known: Sequence[Example]) -> list[float]:
-    """Weights by gradient descent."""
-    known = [each for each in known if each.signs]
-    weights = [0.0] * len(known[0].signs)
+    """Weights by Newton's method."""
+    signs = numpy.array([each.signs for each in known if each.signs])
+    right = numpy.array([each.right for each in known if each.signs], float)
+    weights = numpy.zeros(signs.shape[1])
+    decay = numpy.full(len(weights), DECAY)
+    decay[-1] = 0  # what is always 1
     for _ in range(STEPS):
-        errors = [each.right - sure(weights, each.signs) for each in known]
-        for place in range(len(weights)):
-            slope = sum(error * each.signs[place] for error, each in zip(errors, known, strict=True)) / len(known)
-            weights[place] += PACE * (slope - DECAY * weights[place] * (place < len(weights) - 1))
-    return weights
+        sure = 1 / (1 + numpy.exp(-signs @ weights))
+        slope = signs.T @ (right - sure) / len(signs) - decay * weights
+        bend = (signs.T * (sure * (1 - sure))) @ signs / len(signs) + numpy.diag(decay)
+        weights += numpy.linalg.solve(bend, slope)
+    return [float(weight) for weight in weights]
 
 
 def judged(known: Sequence[Example]) -> list[tuple[Example, float]]:

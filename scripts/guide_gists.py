@@ -7,8 +7,6 @@ its first question, which takes a tenth of a second each.
 import asyncio
 from pathlib import Path
 
-import numpy
-
 from portal.backends import gist
 from portal.backends.manual import packaged_manual
 from portal.knowledge.minilm import MiniLM
@@ -20,8 +18,8 @@ async def main() -> None:
     """Embed every section and write the file."""
     embedder = MiniLM()
     sections = packaged_manual().sections()
-    vectors = numpy.stack([await gist.gist(embedder, each) for each in sections])
-    TARGET.write_bytes(gist.packed(embedder, [gist.digest(each) for each in sections], vectors))
+    gists = {gist.digest(each): await gist.gist(embedder, each) for each in sections}
+    TARGET.write_bytes(gist.packed(embedder, gists))
 
 
 if __name__ == "__main__":

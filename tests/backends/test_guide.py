@@ -7,6 +7,8 @@ import pytest
 from portal.backends.guide import MODEL, GuideBackend, create
 from portal.backends.kinds import backend_from
 from portal.backends.manual import Manual, packaged_manual
+from portal.backends.passages import Passages
+from portal.backends.words import packaged_lexicon
 from portal.core.model import Citation, Finished, ModelRequest, TextDelta, TokenUsage
 from portal.core.ports import Backend
 from portal.settings import BackendSettings, Settings
@@ -93,6 +95,23 @@ async def test_the_last_section_of_a_page_has_no_next_step(guide: GuideBackend) 
 
     assert "red handle" in text
     assert "Next:" not in text
+
+
+async def test_slips_are_mended_before_a_question_is_felt_and_what_is_a_word_stays(folder: Path) -> None:
+    passages = Passages(sections=Manual(folder).sections(), lexicon=packaged_lexicon())
+
+    assert (
+        passages.mended("Where is the cubpoard of Mr. Xqzvw? Boil it!")
+        == "Where is the cupboard of Mr. Xqzvw? Boil it!"
+    )
+
+
+async def test_german_is_known_by_a_word_that_only_german_has(guide: GuideBackend) -> None:
+    german, _ = await ask(guide, "unterhaltung löschen")
+    english, _ = await ask(guide, "delete conversation")
+
+    assert german.startswith("Das Handbuch hat darauf keine Antwort.")
+    assert english.startswith("The manual has no answer to that.")
 
 
 async def test_what_the_manual_does_not_say_is_refused_with_the_closest_section(guide: GuideBackend) -> None:

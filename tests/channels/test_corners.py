@@ -17,7 +17,7 @@ from portal.core.model import TextDelta
 from portal.core.records import ConversationRecord
 from portal.errors import ChannelError, ChannelGone, Forbidden, RateLimited
 from portal.testing.channel import ALICE, GrowingChannel, PlatformState
-from portal.testing.records import arrival
+from portal.testing.records import approval, arrival
 
 from .conftest import Chat, open_chat
 from .desk import Desk, able, calls, says
@@ -117,6 +117,10 @@ async def test_what_is_under_way_is_shown(tmp_path: Path) -> None:
         platform.fail = lambda call, name: ChannelError("No.") if call.startswith("typing") else None
         gate.set()
         await chat.until("It came.")
+        platform.fail = lambda call, name: RuntimeError("boom") if call.startswith("typing") else None
+        chat.backend.script(*says("Still here."))
+        chat.write("And now")
+        await chat.until("It came.", "Still here.")
 
 
 async def test_a_chat_that_is_gone_in_the_middle_of_an_answer(chat: Chat) -> None:
@@ -176,3 +180,28 @@ async def test_a_chat_waits_for_its_own_pause_alone() -> None:
         await pace.call(f"c{number}", taken)
     assert not await pace.attempt("a", taken)
     assert tried[:2] == ["refused", "taken"]
+
+
+async def test_a_question_in_the_middle_of_a_call_is_asked_and_answered(tmp_path: Path) -> None:
+    platform, desk = PlatformState(), Desk()
+    async with open_chat(tmp_path, platform, backend=able(), toolsets=desk.toolsets()) as chat:
+        await chat.link()
+        portal, owner = chat.portal.portal, chat.portal.owner
+        chat.backend.script(*says("Look: "), *calls(("wait_long", {})))
+        chat.backend.script(*says("It came."))
+        chat.write("Wait")
+        (bubble,) = await chat.until("Look:")
+        response_id = bubble.button("Stop").value
+        record = approval(owner=owner, response_id=response_id, tool="sampling", call_id="mcp_1")
+        form = approval(
+            owner=owner, response_id=response_id, toolset="forms", call_id="mcp_1", question=True, why="Who?"
+        )
+        for one in (record, form):
+            await portal.storage.call_log.ask([], [one])
+            portal.bus.publish(owner, "approvals.changed", id=one.id, status="pending")
+        await platform.until(lambda: len(chat.texts()) == 3)
+        assert chat.texts()[2] == words.FORM.format(tool="forms", why="Who?")
+        chat.press(chat.bubbles()[1], "Allow")
+        await platform.until(lambda: chat.texts()[1] == "✅ Allowed: **sampling**")
+        desk.gate.set()
+        await platform.until(lambda: chat.texts()[0].endswith("It came."))

@@ -1,9 +1,12 @@
 """Knowledge from the terminal, against a real server."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Installation
+
+from portal.cli.counted import counted
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_a_folder_is_followed(shared: Installation, papers: Path) -> None:
     added = shared.run("knowledge", "add", str(papers), "-c", "Work")
     assert added.returncode == 0, added.stderr
     shown = shared.run("knowledge", "show").stdout
-    assert f"completed\tbread.txt\t{papers}/bread.txt\t1 passages" in shown
+    assert f"completed\tbread.txt\t{papers}/bread.txt\t1 passage" in shown
     assert f"watched\t{papers}" in shown
     (papers / "jam.txt").write_text("Jam is made of damsons.")
     again = shared.run("knowledge", "add", str(papers), "-c", "Work")
@@ -134,3 +137,24 @@ def test_a_file_with_an_odd_name(shared: Installation, papers: Path) -> None:
     odd.write_text("Grüße.")
     assert shared.run("knowledge", "add", str(odd)).returncode == 0
     assert "completed\tGrüße " in shared.run("knowledge", "show").stdout
+
+
+def test_what_was_left_out_of_a_document_is_told(shared: Installation, papers: Path) -> None:
+    with zipfile.ZipFile(papers / "bag.zip", "w") as bag:
+        bag.writestr("doors.md", "The door code is 4821.")
+        bag.writestr("odd.bin", bytes(range(256)))
+    assert shared.run("knowledge", "add", str(papers / "bag.zip")).returncode == 0
+    lines = shared.run("knowledge", "show").stdout.splitlines()
+    assert "\t1 passage\t" in lines[0]
+    assert lines[1].startswith("\t")
+    assert "odd.bin" in lines[1]
+    weak = shared.run("knowledge", "search", "zebra crossings in Lisbon").stdout
+    assert weak == "" or "(weak match)" in weak
+
+
+@pytest.mark.parametrize(
+    ("number", "thing", "words"),
+    [(0, "model", "0 models"), (1, "model", "1 model"), (1200, "model", "1,200 models"), (2, "memory", "2 memories")],
+)
+def test_things_are_counted_in_words(number: int, thing: str, words: str) -> None:
+    assert counted(number, thing) == words

@@ -11,8 +11,9 @@ from portal.core.clock import micros
 from portal.core.collections import Counts, DocumentRecord, Job, NewDocument, Problem, ReadText
 from portal.core.passages import Within
 from portal.errors import BadRequest, Conflict, NotFound
+from portal.settings import Settings
 from portal.storage.database import Statement
-from portal.storage.open import Storage
+from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, STRANGER, collection, file, passage, source
 
 DAY = 86_400_000_000
@@ -354,3 +355,170 @@ async def test_what_lost_its_file_or_its_time_is_swept(storage: Storage) -> None
     await storage.sweep()
     assert await found(storage, "cherry damson elder") == ["cherry"]
     assert (await storage.collections.get(OWNER, ending)).counts.total == 0
+
+
+async def rows_of(storage: Storage) -> list[int]:
+    """Passages, hidden ones included, and what is hidden or leaving."""
+    tables = ("passages", "hidden_passages", "collections WHERE leaving > 0")
+    rows = [await storage.database.fetch(f"SELECT COUNT(*) AS here FROM {table}") for table in tables]
+    return [row[0]["here"] for row in rows]
+
+
+LONG = [f"piece{number} of a long one" for number in range(150)]
+WANTED = Within(owner=OWNER, space="documents")
+
+
+async def test_a_large_collection_is_gone_at_once_and_deleted_by_and_by(storage: Storage) -> None:
+    shelf, other = await store(storage), await store(storage)
+    watched = source(shelf)
+    await storage.sources.add(watched)
+    long = await added(storage, shelf, source_id=watched.id, attributes={"year": 1}, place="/srv/notes/a.txt")
+    document = await completed(storage, *LONG)
+    waiting = await added(storage, shelf, "more")
+    job = await claimed(storage)
+    await added(storage, other, "kept")
+    await completed(storage, "cherry long")
+    ids = [hit.id for hit in await storage.passages.words(WANTED, "long", 300)]
+    assert len(ids) == 151
+    await storage.collections.delete(OWNER, shelf)
+    assert await found(storage, "long") == ["cherry long"]
+    near = await storage.passages.nearest(WANTED, "e", np.ones(2, np.float32), 300)
+    assert len(near) == len(await storage.passages.get(OWNER, ids)) == 1
+    assert await storage.sources.list(OWNER) == []
+    assert [one.id for one in (await storage.collections.list(OWNER)).data] == [other]
+    assert await storage.documents.find(OWNER, ids=[document.id]) == []
+    for refused in (
+        storage.collections.get(OWNER, shelf),
+        storage.collections.delete(OWNER, shelf),
+        storage.documents.get(OWNER, shelf, long),
+        storage.documents.add(OWNER, shelf, [NewDocument(file_id=waiting)]),
+    ):
+        with pytest.raises(NotFound):
+            await refused
+    with pytest.raises(Conflict):
+        await storage.reading_queue.complete(job, "k", text_of(job, "late"))
+    await storage.reading_queue.release()
+    assert await storage.reading_queue.claim(LATER, LATER) is None
+    assert await storage.cleaning.clean()
+    assert await rows_of(storage) == [1, 0, 0]
+    assert await storage.database.fetch("SELECT 1 FROM passage_attributes") == []
+    assert long not in await files(storage)
+    assert waiting in await files(storage)
+
+
+async def test_a_deletion_that_was_cut_off_goes_on_at_the_next_start(settings: Settings) -> None:
+    async with open_storage(settings) as storage:
+        shelf = await store(storage)
+        await added(storage, shelf)
+        await completed(storage, *LONG)
+        mark = Statement("INSERT INTO key_values (name, value) VALUES ('left.documents', '1')")
+        await storage.database.batch([mark, Statement("UPDATE collections SET leaving = 1")])
+        storage.cleaning.call()
+        while (await rows_of(storage))[2]:
+            await asyncio.sleep(0)
+        assert await storage.cleaning.clean()
+        assert await rows_of(storage) == [0, 0, 0]
+
+
+async def test_a_long_document_is_seen_whole_or_not_at_all(storage: Storage) -> None:
+    """Also where it takes the place of what it said before, and where its worker is gone in the middle."""
+    shelf = await store(storage)
+    file_id = await added(storage, shelf)
+    document = await completed(storage, *LONG)
+    await storage.documents.add(OWNER, shelf, [NewDocument(file_id=file_id, chunking={"max_chunk_size_tokens": 9})])
+
+    async def look() -> None:
+        while (await storage.documents.get(OWNER, shelf, file_id)).status == "in_progress":
+            texts = [one.text for one in await storage.passages.of(OWNER, document.id)]
+            assert texts in (LONG, [one.text for one in whole.passages])
+            assert len(await storage.passages.words(WANTED, "piece1 renewed1", 300)) == 1
+
+    now = micros()
+    lost = await storage.reading_queue.claim(now, now + 1)
+    assert lost
+    half = text_of(lost, *(f"renewed{number} half" for number in range(150)))
+    assert half.vectors is not None
+    with pytest.raises(BadRequest):
+        await storage.reading_queue.complete(lost, "k", replace(half, vectors=half.vectors[:100]))
+    assert (await rows_of(storage))[:2] == [150 + 64, 1]
+    assert await storage.passages.words(WANTED, "half", 300) == []
+    again = await storage.reading_queue.claim(now + 2, LATER)
+    assert again
+    whole = text_of(again, *(f"renewed{number}" for number in range(200)))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        tasks.create_task(storage.reading_queue.complete(again, "k", whole))
+    assert len(await storage.passages.of(OWNER, document.id)) == 200
+    assert await found(storage, "piece1 half") == []
+    assert await storage.cleaning.clean()
+    assert await rows_of(storage) == [200, 0, 0]
+
+
+async def test_what_was_stored_of_one_that_is_cancelled_goes(storage: Storage) -> None:
+    shelf = await store(storage)
+    file_id = await kept(storage)
+    await storage.documents.add(OWNER, shelf, [NewDocument(file_id=file_id)], batch_id="vsfb_1")
+    job = await claimed(storage)
+    text = text_of(job, *LONG)
+    assert text.vectors is not None
+    with pytest.raises(BadRequest):
+        await storage.reading_queue.complete(job, "k", replace(text, vectors=text.vectors[:100]))
+    assert (await rows_of(storage))[:2] == [64, 1]
+    await storage.batches.cancel(OWNER, shelf, "vsfb_1")
+    assert await storage.cleaning.clean()
+    assert await rows_of(storage) == [0, 0, 0]
+
+
+async def test_an_expired_collection_is_searched_no_more_before_it_is_swept(storage: Storage) -> None:
+    shelf = await store(storage, expires_days=1, last_active_at=micros())
+    await added(storage, shelf)
+    await completed(storage, "cherry")
+    assert await found(storage, "cherry") == ["cherry"]
+    long_ago = {"then": micros() - 2 * DAY, "id": shelf}
+    await storage.database.batch([Statement("UPDATE collections SET last_active_at = :then WHERE id = :id", long_ago)])
+    assert await found(storage, "cherry") == []
+    assert await storage.passages.nearest(WANTED, "e", np.ones(2, np.float32), 5) == []
+
+
+async def test_the_files_of_a_conversation_have_a_collection_of_their_own(storage: Storage) -> None:
+    kept = await store(storage, conversation_id="conv_1")
+    chain = await store(storage, conversation_id="resp_1", expires_days=1)
+    for shelf in (kept, chain):
+        await added(storage, shelf, shelf)
+        await completed(storage, "cherry")
+    found = await storage.collections.of_conversation(OWNER, "conv_1")
+    assert found == await storage.collections.get(OWNER, kept)
+    assert found.conversation_id == "conv_1"
+    assert await storage.collections.of_conversation(OWNER, "conv_2") is None
+    long_ago = {"then": micros() - 2 * DAY, "id": chain}
+    await storage.database.batch([Statement("UPDATE collections SET last_active_at = :then WHERE id = :id", long_ago)])
+    await storage.sweep()
+    assert await storage.collections.of_conversation(OWNER, "resp_1") is None
+    assert await storage.cleaning.clean()
+    assert await rows_of(storage) == [1, 0, 0]
+    assert [one.id for one in (await storage.collections.list(OWNER)).data] == [kept]
+
+
+async def test_the_same_content_is_known(storage: Storage) -> None:
+    shelf, other = await store(storage), await store(storage)
+    first, copy, elsewhere = await added(storage, shelf), await kept(storage), await added(storage, other)
+    known = await storage.documents.same(OWNER, shelf, copy)
+    assert known
+    assert known.file_id == first
+    assert await storage.documents.same(OWNER, shelf, first) is None
+    assert await storage.documents.same(OWNER, shelf, await kept(storage, "other")) is None
+    assert await storage.documents.same(OWNER, other, elsewhere) is None
+
+
+async def test_what_was_removed_from_a_place_is_remembered(storage: Storage) -> None:
+    shelf = await store(storage)
+    followed = source(shelf)
+    await storage.sources.add(followed)
+    removed = await added(storage, shelf, "removed", source_id=followed.id, place="/srv/a.txt")
+    gone = await added(storage, shelf, "gone", source_id=followed.id, place="/srv/b.txt")
+    sha256 = (await storage.documents.get(OWNER, shelf, removed)).sha256
+    await storage.documents.remove(OWNER, shelf, removed)
+    await storage.documents.remove(OWNER, shelf, gone, gone=True)
+    assert await storage.sources.removed(OWNER, followed.id) == {"/srv/a.txt": sha256}
+    await storage.sources.remove(OWNER, followed.id, documents=False)
+    assert await storage.sources.removed(OWNER, followed.id) == {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from portal.core import channel_stores, collections, memories, passages, ports, tool_ports
+from portal.core import channel_stores, collections, memories, passages, ports, schedules, tool_ports
 from portal.core.channels import Place
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
@@ -37,6 +37,8 @@ from portal.testing.records import (
     request_item,
     response,
     said,
+    schedule,
+    schedule_run,
     source,
     usage,
     workspace,
@@ -66,6 +68,8 @@ class Things:
     read: str
     """Id of a document of the collection."""
     memory: str
+    schedule: str
+    run: str
     link: str
 
 
@@ -111,6 +115,9 @@ async def things(storage: Storage) -> Things:
     (read,) = await storage.documents.find(OWNER, file_id=upload.id)
     known = memory("private")
     await storage.memories.save(known)
+    planned = schedule(next_at=1)
+    await storage.schedules.save(planned)
+    await storage.runs.add([run := schedule_run(planned)])
     await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
@@ -134,6 +141,8 @@ async def things(storage: Storage) -> Things:
         source=followed.id,
         read=read.id,
         memory=known.id,
+        schedule=planned.id,
+        run=run.id,
         link=linked.id,
     )
 
@@ -228,6 +237,13 @@ REFUSED: dict[str, list[Call]] = {
         lambda s, t: s.memories.save(memory("x", owner=S, id=t.memory), before=memory("private", id=t.memory)),
     ],
     "Memories.history": [lambda s, t: s.memories.history(S, t.memory)],
+    "Schedules.save": [
+        lambda s, t: s.schedules.save(schedule(id=t.schedule, owner=S)),
+        lambda s, t: s.schedules.save(schedule(id=t.schedule, owner=S), before=schedule(id=t.schedule, owner=S)),
+    ],
+    "Schedules.get": [lambda s, t: s.schedules.get(S, t.schedule)],
+    "Schedules.delete": [lambda s, t: s.schedules.delete(S, t.schedule)],
+    "ScheduleRuns.list": [lambda s, t: s.runs.list(S, t.schedule)],
     "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
 }
 
@@ -264,13 +280,18 @@ EMPTY: dict[str, list[Call]] = {
     "Passages.cosines": [lambda s, t: s.passages.cosines(S, "e", VECTOR, [t.passage])],
     "Passages.vectors": [lambda s, t: s.passages.vectors(S, "e", [t.passage])],
     "Collections.list": [lambda s, t: s.collections.list(S)],
+    "Collections.of_conversation": [lambda s, t: s.collections.of_conversation(S, t.conversation)],
     "Documents.find": [
         lambda s, t: s.documents.find(S, ids=[t.read]),
         lambda s, t: s.documents.find(S, file_id=t.file),
         lambda s, t: s.documents.find(S, source_id=t.source),
     ],
+    "Documents.same": [lambda s, t: s.documents.same(S, t.collection, t.file)],
     "Sources.list": [lambda s, t: s.sources.list(S)],
+    "Sources.removed": [lambda s, t: s.sources.removed(S, t.source)],
     "Sources.looked": [lambda s, t: s.sources.looked(source(t.collection, id=t.source, owner=S, error="stolen"))],
+    "Schedules.list": [lambda s, t: s.schedules.list(S)],
+    "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
     "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
@@ -314,6 +335,20 @@ OWNERLESS = {
     "ReadingQueue.complete": "a worker's, for the document it claimed",
     "ReadingQueue.fail": "a worker's, for the document it claimed",
     "ReadingQueue.release": "the server's, at start",
+    "Schedules.by_token": "by its secret",
+    "ScheduleRuns.sent": "a webhook's, found by its secret",
+    "RunQueue.due": "the server's: it runs everybody's schedules",
+    "RunQueue.next_after": "the server's own",
+    "RunQueue.add": "makes something new, for a schedule that was found for its owner or is due",
+    "RunQueue.claim": "the server's: it runs everybody's schedules",
+    "RunQueue.change": "the server's, for the run it claimed",
+    "RunQueue.permit": "the server's, for the run it claimed",
+    "RunQueue.among": "the server's own",
+    "RunQueue.followed": "the server's, for a run it follows",
+    "RunQueue.prune": "the server's, for the schedule whose run ended",
+    "DeliveryQueue.take": "the server's: it delivers everybody's answers",
+    "DeliveryQueue.settle": "the server's, for the delivery it took",
+    "DeliveryQueue.interrupted": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",
     "Links.of": "by an account that its platform verified",
@@ -364,6 +399,10 @@ def test_every_method_is_walked() -> None:
         collections.Batches,
         collections.Sources,
         collections.ReadingQueue,
+        schedules.Schedules,
+        schedules.ScheduleRuns,
+        schedules.RunQueue,
+        schedules.DeliveryQueue,
         channel_stores.Links,
         channel_stores.Pairing,
         channel_stores.Chats,
@@ -402,6 +441,17 @@ async def everything(storage: Storage) -> list[object]:
     await storage.usage.summary(OWNER, 0)
     tables = ("conversations", "items", "folders", "files", "file_chunks", "credentials", "usage_log", "approvals")
     knowledge = ("collections", "documents", "sources", "file_batches")
-    more = (*knowledge, "memories", "responses", "approval_rounds", "grants", "audit", "passages", "passage_attributes")
+    timed = ("schedules", "schedule_runs", "schedule_deliveries")
+    more = (
+        *knowledge,
+        *timed,
+        "memories",
+        "responses",
+        "approval_rounds",
+        "grants",
+        "audit",
+        "passages",
+        "passage_attributes",
+    )
     found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
     return [[row for row in rows if row.get("owner") != S] for rows in found]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portal.app.agent import open_agent
+from portal.app.agent import Told, open_agent
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -21,6 +21,7 @@ from portal.core.records import ResponseRecord, StoredItem
 from portal.core.run import Run
 from portal.core.tool_ports import SubAgent, Toolset
 from portal.errors import StorageFull
+from portal.knowledge.shelf import ConversationShelf
 from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.routing.workspaces import Workspaces
@@ -205,8 +206,9 @@ async def open_rig(
         router = Router(registry=registry, workspaces=Workspaces())
         completions = Completions(usage=storage.usage)
         storage = replace(storage, turn_log=log)
-        opened = open_agent(loaded, storage, router, completions, bus, lambda: toolsets, stack, recalls=recalls)
-        brain = await opened
+        stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
+        told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
+        brain = await open_agent(loaded, storage, router, completions, bus, lambda: toolsets, stack, told)
         sealer = SignedSealer(key=load_key(data_dir / "seal.key"))
         yield Rig(data_dir, storage, backend, log, bus, brain.agent, sealer, registry, brain.sub_agent)
 

@@ -127,7 +127,8 @@ def _file(file_id: str) -> Item:
     ],
 )
 async def test_what_no_model_reads_is_refused_before_anything_is_stored(rig: Rig, part: Item, code: str | None) -> None:
-    error = await refused(rig, BadRequest, input=asking(part))
+    """What is stored may be long, or a document: see tests/interfaces/openai/test_long_files.py."""
+    error = await refused(rig, BadRequest, input=asking(part), store=False)
     assert isinstance(error, BadRequest)
     assert (error.code, error.param) == (code, "input")
 
@@ -135,7 +136,7 @@ async def test_what_no_model_reads_is_refused_before_anything_is_stored(rig: Rig
 async def test_stored_files_are_checked_too(rig: Rig) -> None:
     binary, large = await upload(rig, "a.bin", b"\xff\xfe\0"), await upload(rig, "a.txt", b"x" * (2**21 + 1))
     for file_id, code in ((binary, "unsupported_file"), (large, "file_too_large")):
-        error = await refused(rig, BadRequest, input=asking(_file(file_id)))
+        error = await refused(rig, BadRequest, input=asking(_file(file_id)), store=False)
         assert isinstance(error, BadRequest)
         assert error.code == code
     error = await refused(rig, BadRequest, input=asking({"type": "input_image", "file_id": binary}))

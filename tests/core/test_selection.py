@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import pytest
-from tests.core.tool_choice import HERE, SETS, SHOWN, Asked, choices, installed, recall
+from tests.core.tool_choice import HERE, SETS, SHOWN, Asked, choices, installed, learned, recall
 
 from portal.core.selection import Ranking
 from portal.core.thesaurus import Thesaurus, packaged_thesaurus
@@ -28,8 +28,14 @@ look_online > web
 shape: https?://\\S+ = web
 shape: \\blet (.{1,40}?) know\\b = notify \\1
 """
-LEAST = {"first, tuned with": 0.98, "first, unseen": 0.93, "later, tuned with": 0.95, "later, unseen": 0.88}
-"""Recall that is not lost again; what is measured is in docs/benchmarks.md."""
+LEAST = {
+    "first, tuned with": (0.98, 0.98),
+    "first, unseen": (0.93, 0.95),
+    "later, tuned with": (0.95, 0.97),
+    "later, unseen": (0.88, 0.93),
+    "strangers'": (0.87, 0.92),
+}
+"""Recall that is not lost again, by words alone and with the embedder; what is measured is in docs/benchmarks.md."""
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +67,13 @@ def ranked(*specs: ToolSpec) -> Ranking:
 
 
 @pytest.mark.parametrize("asked", SETS, ids=lambda asked: asked.path.stem)
-def test_the_tool_that_a_request_needs_is_shown(asked: Asked, thesaurus: Thesaurus) -> None:
-    made = choices(Ranking(installed(asked.without), thesaurus=thesaurus), asked.path)
+async def test_the_tool_that_a_request_needs_is_shown(asked: Asked, thesaurus: Thesaurus) -> None:
+    specs = installed(asked.without)
+    made = await choices(specs, asked.path, thesaurus=thesaurus)
+    told = await choices(specs, asked.path, thesaurus=thesaurus, likeness=await learned(specs))
 
-    assert recall(made) >= LEAST[asked.name]
-    assert all(len(one.shown) <= SHOWN for one in made)
+    assert (recall(made) >= LEAST[asked.name][0], recall(told) >= LEAST[asked.name][1]) == (True, True)
+    assert all(len(one.shown) <= SHOWN for one in [*made, *told])
 
 
 @pytest.mark.parametrize("asked", SETS, ids=lambda asked: asked.path.stem)
@@ -213,25 +221,58 @@ class Server(Toolset):
         raise AssertionError
 
 
-def shown(toolbox: Toolbox, text: str, patterns: tuple[str, ...] = ("*",)) -> list[str]:
-    offer = toolbox.offer(Workspace(name="w", tools=patterns), text)
+async def shown(toolbox: Toolbox, text: str, patterns: tuple[str, ...] = ("*",)) -> list[str]:
+    offer = await toolbox.offer(Workspace(name="w", tools=patterns), text)
     return offer.names() if offer else []
 
 
-def test_the_index_is_kept_while_the_tools_are_the_same() -> None:
+def test_tools_that_are_alike_are_shown_though_no_word_speaks_for_them() -> None:
+    ranking = ranked(spec("read_file"), spec("send_mail"), spec("send_post"))
+
+    assert names(ranking.best("drop her a line", 2, alike=[0.1, 0.5, 0.3])) == ["send_mail", "send_post"]
+    assert names(ranking.best("drop her a line", 2, {"send_post"}, alike=[0.1, 0.5, 0.3])) == ["send_post"]
+    assert names(ranking.best("read her a line", 2, alike=[0.1, 0.5, 0.2])) == ["send_mail", "read_file"]
+    assert ranking.best("drop her a line", 2, alike=[0.1, -0.5, 0.2]) == []
+
+
+class Opinion:
+    """A Likeness that finds the last tool the best."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def of(self, request: str, specs: Sequence[ToolSpec]) -> Sequence[float]:
+        self.asked.append(request)
+        return [0.0, 0.0, 1.0] if len(specs) == 3 else ()
+
+
+async def test_a_second_opinion_is_asked_for_only_where_there_is_a_choice() -> None:
+    opinion = Opinion()
+    specs = [spec("read_file"), spec("open_file"), spec("other")]
+    server = Server(specs)
+    toolbox = Toolbox(toolsets=lambda: [server], offered=2, likeness=opinion)
+
+    assert await shown(toolbox, "read") == ["other", "read_file", "find_tools"]
+    assert await shown(toolbox, "read", ("*_file",)) == ["read_file", "open_file", "find_tools"][:2]
+    assert opinion.asked == ["read"]
+    server.specs = [*specs, spec("paint")]
+    assert (await shown(toolbox, "read"))[0] == "read_file"
+
+
+async def test_the_index_is_kept_while_the_tools_are_the_same() -> None:
     reads = Reads(type="object")
     tools = [ToolSpec(name=f"count_{at}", description="", risk="read", toolset="server") for at in range(20)]
     server = Server([*tools, ToolSpec(name="open", description="", parameters=reads, risk="read", toolset="server")])
     toolbox = Toolbox(toolsets=lambda: [server], offered=2)
 
-    assert shown(toolbox, "open it") == ["open", "find_tools"]
+    assert await shown(toolbox, "open it") == ["open", "find_tools"]
     after = reads.count
-    assert shown(toolbox, "count 3")[0] == "count_3"
-    assert shown(toolbox, "count 3", ("count_1*",))[0].startswith("count_1")
+    assert (await shown(toolbox, "count 3"))[0] == "count_3"
+    assert (await shown(toolbox, "count 3", ("count_1*",)))[0].startswith("count_1")
     assert (after, reads.count) == (1, 1)
 
     server.specs = [*server.specs, ToolSpec(name="paint", description="", risk="read", toolset="server")]
-    assert shown(toolbox, "paint it") == ["paint", "find_tools"]
+    assert await shown(toolbox, "paint it") == ["paint", "find_tools"]
     assert reads.count == 2
 
 

@@ -37,13 +37,13 @@ def spec(name: str, about: str = "", **fields: Any) -> ToolSpec:
     return ToolSpec(name=name, description=about or name, risk="read", toolset="shelf", **fields)
 
 
-def offered(toolbox: Toolbox, text: str = "x") -> Offer:
-    offer = toolbox.offer(WORKSPACE, text)
+async def offered(toolbox: Toolbox, text: str = "x") -> Offer:
+    offer = await toolbox.offer(WORKSPACE, text)
     assert offer is not None
     return offer
 
 
-def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     odd = [
         spec("no_properties", parameters={"properties": None}),
         spec("nowhere", parameters={"properties": {"x": {"$ref": "#/$defs/x"}}}),
@@ -53,7 +53,7 @@ def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCapture
     toolbox = Toolbox(toolsets=lambda: [Shelf(broken=True), Shelf(*odd), Shelf(spec("fine"))])
 
     with caplog.at_level(logging.WARNING):
-        names = [offered(toolbox).names() for _ in range(3)]
+        names = [(await offered(toolbox)).names() for _ in range(3)]
 
     assert names == [["fine"]] * 3
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
@@ -64,19 +64,19 @@ def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogCapture
     assert toolbox.spec("no_properties") is None
 
 
-def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
+async def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
     shelves = [Shelf(spec("fine"), *(spec(f"t{at}", parameters={}) for at in range(3000))) for _ in range(3)]
     toolbox = Toolbox(toolsets=lambda: shelves)
 
     for shelf in shelves:
         shelves[:] = [shelf]
-        assert len(offered(toolbox).left_out()) > 2900
+        assert len((await offered(toolbox)).left_out()) > 2900
     assert len(toolbox._faults) <= 5000
 
 
-def test_found_tools_take_the_place_of_those_found_before() -> None:
+async def test_found_tools_take_the_place_of_those_found_before() -> None:
     many = [spec(f"tool_{at}", f"Does {chr(97 + at // 5) * 4}") for at in range(100)]
-    offer = offered(Toolbox(toolsets=lambda: [Shelf(*many)], offered=3), "aaaa")
+    offer = await offered(Toolbox(toolsets=lambda: [Shelf(*many)], offered=3), "aaaa")
     shown = offer.names()
 
     for at in range(1, 15):

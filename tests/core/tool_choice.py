@@ -1,5 +1,6 @@
 """Scores the choice of tools on requests; shared by the test and bench/tools.py."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,11 @@ from pathlib import Path
 
 from portal.core.items import JsonObject
 from portal.core.selection import Ranking
+from portal.core.thesaurus import Thesaurus
+from portal.core.tool_ports import Likeness
 from portal.core.tools import ToolSpec
+from portal.knowledge.likeness import EmbeddedLikeness
+from portal.knowledge.minilm import MiniLM
 
 HERE = Path(__file__).parent.parent / "fixtures" / "tools"
 SHOWN = 8
@@ -29,6 +34,7 @@ SETS = (
     Asked("first, unseen", HERE / "requests_unseen.jsonl", False, LATER_SERVERS),
     Asked("later, tuned with", HERE / "requests_later_dev.jsonl", True),
     Asked("later, unseen", HERE / "requests_later_unseen.jsonl", False),
+    Asked("strangers'", HERE / "requests_strangers.jsonl", False),
 )
 
 
@@ -61,13 +67,28 @@ def _spec(server: str, tool: JsonObject) -> ToolSpec:
     )
 
 
-def choices(ranking: Ranking, path: Path) -> list[Choice]:
-    """What is chosen for each request of a file."""
+async def learned(specs: Sequence[ToolSpec]) -> EmbeddedLikeness:
+    """The likeness of the install, once it knows these tools; it may take its time."""
+    likeness = EmbeddedLikeness(embedder=MiniLM(), seconds=60)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(likeness.run())
+        while not await likeness.of("", specs):
+            await asyncio.sleep(0.01)
+        running.cancel()
+    return likeness
+
+
+async def choices(
+    specs: Sequence[ToolSpec], path: Path, *, thesaurus: Thesaurus, likeness: Likeness | None = None
+) -> list[Choice]:
+    """What is chosen of these tools for each request of a file."""
     asked = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [
-        Choice(one["request"], one["tools"], [spec.name for spec in ranking.best(one["request"], SHOWN)])
-        for one in asked
-    ]
+    ranking = Ranking(specs, thesaurus=thesaurus)
+    made = []
+    for request, tools in ((one["request"], one["tools"]) for one in asked):
+        alike = await likeness.of(request, specs) if likeness else ()
+        made.append(Choice(request, tools, [spec.name for spec in ranking.best(request, SHOWN, alike=alike)]))
+    return made
 
 
 def recall(made: Sequence[Choice]) -> float:

@@ -167,6 +167,7 @@ async def seed(visit: Visit) -> dict[str, str]:
     await visit.post("/v1/responses", shopping)
     addresses["asking"] = f"/c/{asking}"
     addresses |= await seed_knowledge(visit)
+    addresses |= await seed_schedules(visit)
     addresses["long"] = f"/c/{await seed_long(visit)}"
     return addresses
 
@@ -218,6 +219,36 @@ async def seed_knowledge(visit: Visit) -> dict[str, str]:
     await visit.post("/v1/responses", asked)
     addresses["cited"] = f"/c/{cited}"
     return addresses
+
+
+PLANS = (
+    {
+        "name": "Morning news",
+        "prompt": "Summarise my unread news.",
+        "when": "every weekday at 8:00",
+        "workspace": "auto",
+    },
+    {"name": "Build server", "prompt": "What does this message mean?", "when": "webhook"},
+    {"name": "A name that is far too long for one line of a phone", "prompt": "Say it.", "when": "every 90 minutes"},
+    {"name": "Birthday", "prompt": "Remind me of the cake.", "when": "2099-05-04 09:00", "paused": True},
+)
+
+
+async def seed_schedules(visit: Visit) -> dict[str, str]:
+    """Of every kind; one has run, and its answer went nowhere but the page."""
+    made = [await visit.post("/portal/v1/schedules", {"zone": "Europe/Berlin", **plan}) for plan in PLANS]
+    for _ in range(2):
+        await visit.post(f"/portal/v1/schedules/{made[0]['id']}/run", {})
+    runs = visit.portal.portal.storage.runs
+    while any(run.ended_at is None for run in (await runs.list(visit.portal.owner, made[0]["id"])).data):
+        await asyncio.sleep(0.05)
+    missed = records.schedule_run(
+        await visit.portal.portal.storage.schedules.get(visit.portal.owner, made[0]["id"]),
+        **{"status": "missed", "cause": "time", "due_at": 1_795_000_000_000_000, "ended_at": 1_795_000_000_000_000},
+        error="3 times passed while Portal was off.",
+    )
+    await runs.add([missed])
+    return {"schedule": f"/schedules/{made[0]['id']}", "hook": f"/schedules/{made[1]['id']}"}
 
 
 async def seed_long(visit: Visit, turns: int = 2500) -> str:
@@ -301,6 +332,12 @@ async def opened(page: Page) -> None:
         await fold.click()
 
 
+async def unfolded(page: Page) -> None:
+    for fold in await page.locator(".schedule-form summary").all():
+        await fold.click()
+    await page.locator("#schedule-runs").scroll_into_view_if_needed()
+
+
 async def hit(page: Page) -> None:
     await page.locator(".hit-link").first.click()
     await expect(page.locator(".is-cited")).to_be_visible()
@@ -372,6 +409,11 @@ SCENES: list[Scene] = [
     ("citation", "cited", citation),
     ("collections", "cited", collections),
     ("approvals", "/approvals", nothing),
+    ("schedules", "/schedules", nothing),
+    ("schedule", "schedule", nothing),
+    ("schedule-more", "schedule", unfolded),
+    ("schedule-hook", "hook", nothing),
+    ("schedule-new", "/schedules/~new", nothing),
     ("tools", "/tools", nothing),
     ("models", "/models", nothing),
     ("settings", "/settings", nothing),

@@ -144,12 +144,12 @@ async def test_attached_files_reach_the_model_and_show_in_the_question(visiting:
             [
                 {"name": "dot.png", "mimeType": "image/png", "buffer": pixel},
                 {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is heron."},
-                {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n\x00"},
+                {"name": "program.bin", "mimeType": "application/octet-stream", "buffer": b"\x7fELF\xe2\xe3\xcf\x00"},
             ]
         )
         await expect(page.get_by_role("button", name="Remove notes.txt")).to_be_visible()
-        await expect(page.get_by_text("paper.pdf is neither a picture nor text")).to_be_visible()
-        await expect(page.get_by_role("button", name="Remove paper.pdf")).to_have_count(0)
+        await expect(page.get_by_text("program.bin is neither a picture nor a text or document")).to_be_visible()
+        await expect(page.get_by_role("button", name="Remove program.bin")).to_have_count(0)
         await expect(page.get_by_text("tiny cannot see images")).to_be_visible()
         await page.get_by_role("button", name="Remove dot.png").click()
         await visit.ask("What is the word?")

@@ -104,6 +104,34 @@ async def test_a_dropped_folder_is_read_found_and_opened_at_the_place(visiting: 
         await expect(page.get_by_role("searchbox", name="Search this collection")).to_have_value("purple books")
 
 
+async def test_what_is_dropped_twice_is_kept_once(visiting: Visiting, tmp_path: Path) -> None:
+    folder = papers(tmp_path / "house")
+    async with visiting() as visit:
+        await add(visit, folder, documents=4)
+        await drop(visit.page, ".drop-place", folder / "handbook.md")
+        await expect(visit.page.get_by_text("1 file is here already: it is kept once")).to_be_visible()
+        await expect(visit.page.get_by_role("heading", name="Documents 4")).to_be_visible()
+
+
+async def test_a_pdf_in_a_chat_is_read_cited_and_listed_apart(visiting: Visiting, tmp_path: Path) -> None:
+    (tmp_path / "rules.pdf").write_bytes(pages("Bicycles stay in the yard.", "The code of the front door is 4821."))
+    backend = ScriptedBackend(models=["tiny"], default=answer)
+    async with visiting(backend=backend, embedder=BagEmbedder()) as visit:
+        page = visit.page
+        await page.locator("input[type=file]").set_input_files(tmp_path / "rules.pdf")
+        await expect(page.get_by_role("button", name="Remove rules.pdf")).to_be_visible()
+        await visit.ask("What is the code?")
+        await expect(page.get_by_role("link", name="Open rules.pdf")).to_be_visible()
+        await expect(page.locator(".md").last).to_contain_text("The door code is 4821")
+        await expect(page.get_by_role("link", name="rules.pdf").last).to_be_visible()
+        assert "front door is 4821" in str(backend.requests[-1].messages[0]["content"])
+        assert "The file rules.pdf is attached" in str(backend.requests[-1].messages[-1]["content"])
+        await page.goto(visit.portal.url + "/knowledge")
+        await page.get_by_text("Files of 1 chat").click()
+        await expect(page.get_by_role("link", name="rules.pdf")).to_be_visible()
+        assert await violations(page) == []
+
+
 async def test_a_page_of_a_pdf_is_named_where_it_is_found_cited_and_read(visiting: Visiting, tmp_path: Path) -> None:
     folder = tmp_path / "house"
     folder.mkdir()

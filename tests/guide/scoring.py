@@ -18,7 +18,11 @@ written before it, its misses never looked at."""
 UNSEEN = HERE / "unseen.jsonl"
 """Written from the manual's headings alone, before the fourth tuning; nothing is tuned with it."""
 
-ALL = (JUDGED, DEVELOPMENT, LATER, SECOND, THIRD, HELD_OUT, STRANGER, BLIND, UNSEEN)
+TERSE = HERE / "terse.jsonl"
+"""As people type: a few words, slips, much of it vague; a third sounds near and has no answer. Written before the
+fifth tuning, and tuned with."""
+
+ALL = (JUDGED, DEVELOPMENT, LATER, SECOND, THIRD, HELD_OUT, STRANGER, BLIND, UNSEEN, TERSE)
 
 
 @dataclass(frozen=True)

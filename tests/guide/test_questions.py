@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from tests.guide.scoring import ALL, DEVELOPMENT, HELD_OUT, JUDGED, ask_all, shares
+from tests.guide.scoring import ALL, DEVELOPMENT, HELD_OUT, JUDGED, TERSE, ask_all, shares
 
 from portal.backends.guide import Guide
 from portal.backends.manual import Section, packaged_manual
@@ -75,6 +75,13 @@ async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
     assert share["ordinary"] >= 0.90
     assert share["paraphrase"] >= 0.85
     assert share["unanswerable"] >= 0.90
+
+
+async def test_terse_questions_do_not_get_worse(guide: Guide) -> None:
+    share = shares(await ask_all(guide, TERSE))
+
+    assert share["answerable"] >= 0.82
+    assert share["unanswerable"] >= 0.87
 
 
 async def test_the_questions_held_out_do_not_get_worse(guide: Guide) -> None:

@@ -15,6 +15,9 @@ import pytest
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import TextDelta, ToolCallDelta
+from portal.core.tool_ports import Toolset
+from portal.core.tools import ToolSpec
+from portal.knowledge.minilm import MiniLM
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.tools.function import Functions, tool
 
@@ -215,3 +218,27 @@ async def test_a_client_hears_something_while_tools_run(
 
     assert b"in Paris." in heard
     assert all(json.loads(line) for line in heard.splitlines() if line.startswith(b"{"))
+
+
+class Many(Toolset):
+    name = "many"
+
+    def tools(self) -> list[ToolSpec]:
+        dull = [ToolSpec(name=f"invoice_{at}", description="Pay it.", risk="read", toolset="many") for at in range(9)]
+        return [*dull, ToolSpec(name="forecast", description="Rain and sun to come.", risk="read", toolset="many")]
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+async def test_a_tool_is_chosen_by_what_it_means_where_there_is_an_embedder(tmp_path: Path) -> None:
+    asked = {"model": "auto", "messages": [{"role": "user", "content": "do I need an umbrella tomorrow"}]}
+    backend = ScriptedBackend(models=["tiny"])
+    async with (
+        open_test_portal(tmp_path, backends=[backend], toolsets=[Many()], embedder=MiniLM()) as portal,
+        httpx.AsyncClient(headers=portal.headers, base_url=portal.url, timeout=20) as client,
+    ):
+        while "forecast" not in (told := (await client.post("/api/dry-run", json=asked)).json())["tools"]:
+            assert told["tools"] == ["find_tools"]
+
+    assert told["tools"] == ["forecast", "find_tools"]

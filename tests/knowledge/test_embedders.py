@@ -11,7 +11,7 @@ from portal.backends.scripted import ScriptedBackend
 from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
-from portal.core.passages import Passage
+from portal.core.passages import Passage, vector_of_question
 from portal.errors import BackendProtocolError, BackendUnavailable, BadRequest, ModelNotFound, StorageError
 from portal.knowledge.embedders import Embedders
 from portal.knowledge.served import ServedEmbedder
@@ -245,3 +245,51 @@ async def test_a_model_whose_vectors_changed_their_length_is_refused() -> None:
 
     with pytest.raises(BackendProtocolError):
         await embedder.embed(["a"])
+
+
+class _Heard(_Odd):
+    """Remembers what it embedded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Any:
+        self.heard += texts
+        self.rows = tuple([1.0, 0.0] for _ in texts)
+        return await super().embed(model, texts, dimensions)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "told"),
+    [
+        ("nomic-embed-text:latest", "search_query: ", "search_document: "),
+        ("intfloat/multilingual-e5-large", "query: ", "passage: "),
+        ("jeffh/intfloat-e5-base-v2:f16", "query: ", "passage: "),
+        ("intfloat/multilingual-e5-large-instruct", "", ""),
+        ("e5-mistral-7b", "", ""),
+        ("bge-m3", "", ""),
+    ],
+)
+async def test_families_that_were_taught_prefixes_get_them(model: str, asked: str, told: str) -> None:
+    models = _Heard()
+    embedder = ServedEmbedder(model=model, models=models)  # type: ignore[arg-type]
+    await embedder.embed(["a pear"])
+    assert (await vector_of_question(embedder, "what is it?")).tolist() == [1.0, 0.0]
+    assert models.heard == [f"{told}a pear", f"{asked}what is it?"]
+    assert embedder.prefixed == bool(asked)
+
+
+async def test_vectors_of_before_there_were_prefixes_are_made_anew(desk: Desk) -> None:
+    name = "nomic-embed-text"
+    desk.server.set_models(["chat", _can_embed(name)])
+    await desk.registry.refresh()
+    desk.index.vectors[name] = dict.fromkeys(desk.index.passages, "old")
+    made: list[object] = []
+    async with desk.running(desk.embedders(name)) as embedders, asyncio.timeout(20):
+        while len(made) < 150 or any(isinstance(one, str) for one in made):
+            await asyncio.sleep(0.002)
+            made = list(desk.index.vectors[name].values())
+    async with desk.running(desk.embedders(name)) as embedders:
+        await desk.until(embedders, name=name, available=True, embedded=150)
+    assert all(one is other for one, other in zip(made, desk.index.vectors[name].values(), strict=True))

@@ -9,7 +9,7 @@ import pytest
 from portal.core.passages import Found
 from portal.core.recall import Recalled, Seeking, heard
 from portal.core.workspaces import Workspace
-from portal.knowledge.recall import KnowledgeRecall
+from portal.knowledge.recall import KnowledgeRecall, chosen
 from portal.knowledge.search import HybridSearch
 from portal.knowledge.told import fitting, result, source
 from portal.knowledge.toolset import KnowledgeTools
@@ -31,7 +31,7 @@ class Desk:
         self.embedder = BagEmbedder()
         search = HybridSearch(passages=storage.passages, embedder=lambda: self.embedder)
         stores = {"collections": storage.collections, "documents": storage.documents}
-        self.knowledge = KnowledgeRecall(search=search, **stores)
+        self.knowledge = KnowledgeRecall(search=search, passages=storage.passages, **stores)
         self.workspaces = [Workspace(name="auto")]
         self.tools = KnowledgeTools(
             search=search, passages=storage.passages, workspaces=lambda owner: self.workspaces, **stores
@@ -222,3 +222,17 @@ async def test_both_only_look_and_bring_what_strangers_wrote(desk: Desk) -> None
         ("read_document", "read", True, "knowledge"),
     ]
     await desk.tools.aclose()
+
+
+async def test_all_collections_are_looked_into_but_those_of_other_conversations(storage: Storage) -> None:
+    ids = []
+    for number in range(1003):
+        record = collection(name="Papers", created_at=number)
+        ids.append(record.id)
+        await storage.collections.create(record)
+    await storage.collections.create(collection(name="Papers", conversation_id="conv_1"))
+    assert sorted(await chosen(storage.collections, OWNER)) == sorted(ids)
+    assert sorted(await chosen(storage.collections, OWNER, ["Papers"])) == sorted(ids)
+    own = await storage.collections.of_conversation(OWNER, "conv_1")
+    assert own
+    assert await chosen(storage.collections, OWNER, [own.id]) == [own.id]

@@ -156,6 +156,8 @@ async def test_what_does_not_bear_on_it_is_not_told(
     await put(storage, embedder, CODE, CAR, STEW)
 
     assert texts(await search.relevant(EVERYTHING, "what is the code of the door?")) == [CODE]
+    weak = {one.passage.text: one.weak for one in await search.search(EVERYTHING, "what is the code of the door?")}
+    assert weak == {CODE: False, CAR: True, STEW: True}
     for chat in ("Good morning to you all", "Tell me a joke", "Write a poem about spring"):
         assert await search.relevant(EVERYTHING, chat) == []
 

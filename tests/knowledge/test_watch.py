@@ -167,6 +167,35 @@ async def test_what_changes_moves_and_goes_is_followed(observatory: Observatory)
     assert sorted(files) == sorted(one.file_id for one in after.values())
 
 
+async def test_what_was_removed_here_stays_away_until_it_changes(observatory: Observatory) -> None:
+    for name in ("kept.txt", "removed.txt"):
+        observatory.write(name, f"text of {name}", modified=1_000_000_000)
+    await observatory.follow(observatory.folder)
+    before = await observatory.look()
+    documents = observatory.room.documents
+    await documents.remove(OWNER, before["removed.txt"].collection_id, before["removed.txt"].file_id)
+    assert sorted(await observatory.look()) == sorted(await observatory.look()) == ["kept.txt"]
+    os.utime(observatory.folder / "removed.txt", (2_000_000_000, 2_000_000_000))
+    assert sorted(await observatory.look()) == ["kept.txt"]
+    observatory.write("removed.txt", "another text")
+    assert sorted(await observatory.look()) == ["kept.txt", "removed.txt"]
+
+    (observatory.folder / "kept.txt").unlink()
+    assert sorted(await observatory.look()) == ["removed.txt"]
+    observatory.write("kept.txt", "text of kept.txt")
+    assert sorted(await observatory.look()) == ["kept.txt", "removed.txt"], "it went there, not here"
+
+
+async def test_an_address_that_was_removed_stays_away_until_it_changes(observatory: Observatory) -> None:
+    observatory.web.serve("<p>apple</p>")
+    await observatory.follow(PAGE)
+    (one,) = (await observatory.look()).values()
+    await observatory.room.documents.remove(OWNER, one.collection_id, one.file_id)
+    assert await observatory.look() == {}
+    observatory.web.serve("<p>banana</p>")
+    assert len(await observatory.look()) == 1
+
+
 async def test_an_older_version_answers_until_the_new_one_is_read(observatory: Observatory) -> None:
     observatory.write("a.txt", "apple")
     await observatory.follow(observatory.folder)

@@ -75,3 +75,58 @@ async def test_what_is_there_after_a_kill_belongs_together(tmp_path: Path, lines
             [Statement("INSERT INTO documents_words (documents_words) VALUES ('integrity-check')")]
         )
         assert await storage.database.fetch("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+
+
+LEAVING = """
+import asyncio, pathlib, sys
+from portal.core.clock import micros
+from portal.core.collections import NewDocument, ReadText
+from portal.settings import Settings
+from portal.storage.open import open_storage
+from portal.testing.records import OWNER, collection, file, passage
+
+async def content():
+    yield b"x"
+
+async def main():
+    async with open_storage(Settings(data_dir=pathlib.Path(sys.argv[1]))) as storage:
+        shelf = collection()
+        await storage.collections.create(shelf)
+        new = NewDocument(file_id=(await storage.files.create(file(), content())).id)
+        await storage.documents.add(OWNER, shelf.id, [new])
+        job = await storage.reading_queue.claim(micros(), 2**60)
+        pieces = [
+            passage(f"zanzibar{n}", document=job.document.id, group=shelf.id, position=n) for n in range(2000)
+        ]
+        print("begun", flush=True)
+        await storage.reading_queue.complete(job, "k", ReadText(passages=pieces))
+        print("stored", flush=True)
+        await storage.collections.delete(OWNER, shelf.id)
+        print("deleted", flush=True)
+        await storage.cleaning.clean()
+        print("clean", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["begun", "stored", "deleted"])
+async def test_what_is_half_stored_or_half_deleted_after_a_kill_is_found_by_nobody(tmp_path: Path, word: str) -> None:
+    command = [sys.executable, "-c", LEAVING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as writer:
+        assert writer.stdout is not None
+        assert any(line.strip() == word for line in writer.stdout)
+        os.kill(writer.pid, signal.SIGKILL)
+        said = [word, *(line.strip() for line in writer.stdout)]
+        writer.wait()
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        found = await storage.passages.words(Within(owner=OWNER, space="documents"), "zanzibar1 zanzibar1999", 9)
+        assert len(found) in (0, 2)
+        assert found == [] or "deleted" not in said
+        await storage.reading_queue.release()
+        assert await storage.cleaning.clean()
+        (left,) = await storage.database.fetch("SELECT COUNT(*) AS passages FROM passages")
+        assert left["passages"] == (2000 if found else 0)
+    if not found:
+        assert b"zanzibar" not in b"".join(path.read_bytes() for path in tmp_path.glob("portal.db*"))

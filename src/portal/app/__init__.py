@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from portal.app.agent import Brain, open_agent
+from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
@@ -16,6 +16,7 @@ from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
+from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
 from portal.backends.engine import Engine
@@ -27,9 +28,11 @@ from portal.core.channels import Channel, Transcriber
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
+from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.memory.keeper import Keeper
@@ -129,11 +132,10 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=wits.finding.compares,
             mind=mind,
-            channels=(
-                opened := open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels)
-            ),
+            timetable=wits.table,
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
-        await _started(opened, usage, stack)
+        await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
 
 
@@ -166,6 +168,8 @@ class _Wits:
     tools: Callable[[], Sequence[Toolset]]
     brain: Brain
     knowledge: Knowledge
+    table: Timetable
+    links: Links
 
 
 async def _wits(
@@ -182,21 +186,26 @@ async def _wits(
     choice = await open_embedding(settings, storage, router, bus, own, stack)
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
-    tools = _tools(settings, storage, mind, bus, tool_servers, toolsets, [finding.tools])
-    recalls, learning = [finding.recall, mind.recall], mind.proposals
+    table, links = timetable(settings, storage, bus)
+    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
+    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+    told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,
         finding=finding,
         mind=mind,
         tools=tools,
-        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, recalls, learning),
-        knowledge=await open_knowledge(settings, storage, bus, finding, choice, stack),
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own),
+        knowledge=knowledge,
+        table=table,
+        links=links,
     )
 
 
-async def _started(channels: Channels, usage: Metrics, stack: AsyncExitStack) -> None:
-    usage.channels = channels.status
-    await stack.enter_async_context(channels)
+async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
+    parts.usage.channels = parts.channels.status
+    await stack.enter_async_context(parts.channels)
+    await open_schedules(parts, storage, links, stack)
 
 
 def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
@@ -241,6 +250,7 @@ def _tools(
     settings: Settings,
     storage: Storage,
     mind: Mind,
+    schedules: Scheduling,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -253,6 +263,7 @@ def _tools(
         settings=settings,
         files=storage.files,
         memory=mind.keeper,
+        schedules=schedules,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )

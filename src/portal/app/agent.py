@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from portal.app.embedding import open_likeness
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
@@ -17,14 +18,16 @@ from portal.core.execution import Executor
 from portal.core.loop import Bounds, Loop
 from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
+from portal.core.passages import Embedder
 from portal.core.policy import Policy, Rules
 from portal.core.preparation import Preparation
 from portal.core.recall import Learning, Recall
 from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
+from portal.core.shelving import Shelf, Shelving
 from portal.core.subturns import SubTurns
 from portal.core.titles import Titles
-from portal.core.tool_ports import Toolset
+from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
@@ -44,6 +47,19 @@ class Brain:
     sub_agent: SubTurns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What turns are told of the user's own, and who looks at what they tell."""
+
+    recalls: Sequence[Recall] = ()
+    shelf: Shelf
+    learning: Learning | None = None
+
+    def recollection(self, recorder: Recorder, seconds: float) -> Recollection:
+        """Who asks all of them."""
+        return Recollection(recalls=self.recalls, recorder=recorder, shelf=self.shelf, seconds=seconds)
+
+
 async def open_agent(
     settings: Settings,
     storage: Storage,
@@ -52,17 +68,17 @@ async def open_agent(
     bus: Bus,
     toolsets: Callable[[], Sequence[Toolset]],
     stack: AsyncExitStack,
-    recalls: Sequence[Recall] = (),
-    learning: Learning | None = None,
+    told: Told,
+    own: Embedder | None = None,
 ) -> Brain:
-    """The agent, at work until the stack is closed. `recalls` look for what its turns are told,
-    `learning` at what they tell."""
+    """The agent, at work until the stack is closed. `own` is the embedder of the install."""
     tools = settings.tools
-    ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
-    toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered)
+    toolbox = _toolbox(settings, toolsets, await open_likeness(own, stack))
     rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
+    window = _window(settings, router)
+    shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
     sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     agent = Agent(
@@ -73,15 +89,16 @@ async def open_agent(
             folders=storage.folders,
             attachments=attachments,
             compactor=compactor,
+            shelving=shelving,
             toolbox=toolbox,
-            window=_window(settings, router),
+            window=window,
             alone=rules.alone,
         ),
         loop=Loop(
             recorder=recorder,
             executor=_executor(settings, storage, recorder, rules, bus),
             diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
-            recollection=Recollection(recalls=recalls, recorder=recorder, seconds=settings.turns.recall_deadline),
+            recollection=told.recollection(recorder, settings.turns.recall_deadline),
             bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
         ),
         recorder=recorder,
@@ -95,12 +112,17 @@ async def open_agent(
         titles=Titles(
             conversations=storage.conversations, bus=bus, completions=completions, by_model=settings.turns.titles
         ),
-        learning=learning,
+        learning=told.learning,
         bus=bus,
         flush_interval=settings.turns.flush_interval,
     )
     await stack.enter_async_context(agent)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+
+
+def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], likeness: Likeness | None) -> Toolbox:
+    tools, ready = settings.tools, toolsets.ready if isinstance(toolsets, Toolsets) else None
+    return Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
 
 
 def policies(settings: Settings) -> Rules:

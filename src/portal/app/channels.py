@@ -26,6 +26,7 @@ PLUGINS = "portal.interfaces"
 
 BUILT_IN: Mapping[str, Callable[[Settings], object | None]] = {
     "telegram": lambda settings: settings.telegram if settings.telegram.token else None,
+    "slack": lambda settings: settings.slack if settings.slack.bot_token.get_secret_value() else None,
 }
 """By kind: the part of the settings that `portal.interfaces.KIND.create` gets; None where nothing is set."""
 

@@ -9,6 +9,7 @@ from portal.core.passages import Embedder, Passages
 from portal.core.ports import KeyValues, Models
 from portal.errors import BadRequest
 from portal.knowledge.embedders import Embedders
+from portal.knowledge.likeness import EmbeddedLikeness
 from portal.knowledge.minilm import INSTALL, MiniLM, is_installed
 from portal.settings import Settings
 from portal.storage.open import Storage
@@ -57,6 +58,16 @@ class NoEmbedder:
 def packaged_embedder() -> Embedder | None:
     """The one that comes with the install, where what it needs is there."""
     return MiniLM() if is_installed() else None
+
+
+async def open_likeness(own: Embedder | None, stack: AsyncExitStack) -> EmbeddedLikeness | None:
+    """What helps to choose tools until the stack is closed, where there is an embedder."""
+    if own is None:
+        return None
+    likeness = EmbeddedLikeness(embedder=own)
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    stack.callback(tasks.create_task(likeness.run()).cancel)
+    return likeness
 
 
 async def open_embedding(

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from functools import cache
 
 from portal.core.bus import Bus
-from portal.core.collections import DocumentRecord, DocumentStatus
+from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
+from portal.core.completion import Completions
 from portal.core.passages import Embedder, Reranker, Search
 from portal.core.ports import Files, Models
 from portal.core.recall import Recall
+from portal.core.shelving import Shelf
 from portal.core.tool_ports import Fetcher, Toolset
 from portal.errors import BadRequest
 from portal.interfaces.library import EmbedderChoice, Library
 from portal.knowledge.announcing import AnnouncedBatches, AnnouncedCollections, AnnouncedDocuments, AnnouncedSources
+from portal.knowledge.describing import PictureDescriber
 from portal.knowledge.extract import Reader
 from portal.knowledge.extract_kind import kind_of
 from portal.knowledge.files import KnownFiles
@@ -25,6 +28,7 @@ from portal.knowledge.places import Grants, Places
 from portal.knowledge.recall import KnowledgeRecall
 from portal.knowledge.rerankers import LikenessReranker, reranker_named
 from portal.knowledge.search import HybridSearch
+from portal.knowledge.shelf import ConversationShelf
 from portal.knowledge.toolset import KnowledgeTools
 from portal.knowledge.watch import Watch
 from portal.settings import Settings
@@ -40,6 +44,8 @@ class Knowledge:
     library: Library
     files: Files
     """As all doors have them: one that is deleted leaves its collections."""
+    shelf: Shelf
+    """For long files of conversations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,12 @@ def finding_in(
     return Finding(
         embedder=embedder,
         search=search,
-        recall=KnowledgeRecall(search=search, collections=storage.collections, documents=storage.documents),
+        recall=KnowledgeRecall(
+            search=search,
+            passages=storage.passages,
+            collections=storage.collections,
+            documents=storage.documents,
+        ),
         tools=KnowledgeTools(
             search=search,
             passages=storage.passages,
@@ -81,20 +92,35 @@ def finding_in(
 
 
 async def open_knowledge(
-    settings: Settings, storage: Storage, bus: Bus, finding: Finding, embedder: EmbedderChoice, stack: AsyncExitStack
+    settings: Settings,
+    storage: Storage,
+    bus: Bus,
+    finding: Finding,
+    embedder: EmbedderChoice,
+    models: Models,
+    completions: Completions,
+    stack: AsyncExitStack,
 ) -> Knowledge:
     """Documents are read and places followed until the stack is closed."""
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
 
+    news: list[Callable[[], None]] = []
+
     def told(document: DocumentRecord, status: DocumentStatus, progress: float) -> None:
         more = {"file_id": document.file_id, "status": status, "progress": round(progress, 3)}
         bus.publish(document.owner, _CHANGED, collection=document.collection_id, **more)
+        for tell in news:
+            tell()
 
+    describer = None
+    if wanted.describe_pictures:
+        owner = await storage.users.owner()
+        describer = PictureDescriber(models=models, completions=completions, owner=owner.id)
     making = Making(
         files=storage.files,
         passages=storage.passages,
-        reader=Reader(largest=wanted.max_file, at_once=workers),
+        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer),
         embedder=finding.embedder,
         largest=wanted.max_file,
     )
@@ -104,23 +130,18 @@ async def open_knowledge(
         bus.publish(owner, _CHANGED, collection=collection_id)
         ingest.call()
 
+    collections = AnnouncedCollections(collections=storage.collections, tell=changed)
     documents = AnnouncedDocuments(documents=storage.documents, tell=changed)
+    shelf = ConversationShelf(
+        collections=collections, documents=documents, files=storage.files, seconds=wanted.attachment_wait
+    )
+    news.append(shelf.tell)
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
-    watch = Watch(
-        sources=sources,
-        documents=documents,
-        files=storage.files,
-        fetcher=_guard(settings),
-        readable=_readable,
-        interval=wanted.watch_interval,
-        largest=wanted.max_file,
-        own=settings.data_dir.resolve(),
-        grants=grants,
-    )
+    watch = _watch(settings, storage, sources, documents, grants)
     await _start(storage, ingest, watch, stack)
     library = Library(
-        collections=AnnouncedCollections(collections=storage.collections, tell=changed),
+        collections=collections,
         documents=documents,
         batches=AnnouncedBatches(batches=storage.batches, tell=changed),
         passages=storage.passages,
@@ -128,7 +149,21 @@ async def open_knowledge(
         places=Places(sources=sources, grants=grants, look=watch.look),
         embedder=embedder,
     )
-    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents))
+    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents), shelf=shelf)
+
+
+def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Documents, grants: Grants) -> Watch:
+    return Watch(
+        sources=sources,
+        documents=documents,
+        files=storage.files,
+        fetcher=_guard(settings),
+        readable=_readable,
+        interval=settings.knowledge.watch_interval,
+        largest=settings.knowledge.max_file,
+        own=settings.data_dir.resolve(),
+        grants=grants,
+    )
 
 
 async def _start(storage: Storage, ingest: Ingest, watch: Watch, stack: AsyncExitStack) -> None:

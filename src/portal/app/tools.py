@@ -7,6 +7,7 @@ from importlib import import_module
 
 from portal.core.memories import Memory
 from portal.core.ports import Files
+from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Sandbox, SubAgent, Toolset
 from portal.security.own_hosts import OwnHosts
 from portal.settings import Settings
@@ -23,6 +24,7 @@ class Toolsets:
         settings: Settings,
         files: Files,
         memory: Memory,
+        schedules: Scheduling,
         servers: Callable[[], Sequence[Toolset]],
         changed: Callable[[], None],
     ) -> None:
@@ -34,6 +36,7 @@ class Toolsets:
         self._settings = settings
         self._files = files
         self._memory = memory if settings.memory.enabled else None
+        self._schedules = schedules if settings.schedules.enabled else None
         self._servers = servers
         self._changed = changed
         self._loaded: Sequence[Toolset] = ()
@@ -75,6 +78,7 @@ class Toolsets:
             files=self._files,
             agent=agent,
             memory=self._memory,
+            schedules=self._schedules,
         )
         return [*built_in(needs), *plugins.load(needs)]
 

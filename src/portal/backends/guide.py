@@ -13,8 +13,9 @@ from importlib.resources import files
 
 from portal.backends.gist import Gists
 from portal.backends.manual import Manual, Section, packaged_manual
-from portal.backends.passages import Asked, Hit, Passages
+from portal.backends.passages import Hit, Passages
 from portal.backends.quotation import quotation
+from portal.backends.weight import Asked
 from portal.backends.words import Lexicon, packaged_lexicon, words
 from portal.core.model import (
     ChatMessage,
@@ -76,7 +77,7 @@ class Guide:
         if earlier and self._follows(question):
             question = f"{earlier[-1]} {question}"
         asked = self._ask(question)
-        felt = await self._gists.felt(question) if self._gists else ()
+        felt = await self._gists.felt(self._passages.mended(question)) if self._gists else ()
         return asked, self._passages.search(asked, question, felt)
 
     async def answer(self, questions: Sequence[str]) -> Answer:
@@ -102,9 +103,12 @@ class Guide:
         return bool(set(words(question)) & set(signs)) or len(self._ask(question)) < 2
 
     def _language(self, question: str) -> str:
-        """The language whose commonest words the question has most of; English when in doubt."""
+        """The language whose commonest words the question has most of, and where it has none of any, German if it has
+        a word that only German has; English when in doubt."""
         found = set(words(question))
-        return max(self._strings, key=lambda language: len(found & set(self._strings[language]["signs"].split())))
+        signs = {language: len(found & set(strings["signs"].split())) for language, strings in self._strings.items()}
+        german = not any(signs.values()) and any(map(self._passages.only_german, found))
+        return "de" if german else max(signs, key=lambda language: signs[language])
 
     def _steps(self, hits: Sequence[Hit], quoted: str) -> list[Section]:
         """What people often need afterwards: the section that the quoted one refers to, else the one below it on its

@@ -42,6 +42,10 @@ class Meanings:
         size = DIMENSIONS // 2
         return [step for byte in packed[place * size : (place + 1) * size] for step in self._pairs[byte]]
 
+    def knows(self, root: str) -> bool:
+        """Whether a word is of everyday English."""
+        return root in self._data[0]
+
     def common(self, root: str) -> bool:
         """Whether a word is one of the most frequent."""
         return self._data[0].get(root, FREQUENT) < FREQUENT

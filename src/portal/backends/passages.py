@@ -8,7 +8,7 @@ whose best section is unsure has no answer.
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import nlargest
@@ -20,6 +20,7 @@ from portal.backends.manual import Section
 from portal.backends.meaning import FINE, Bundle, Meanings, Vector
 from portal.backends.phrases import Phrases
 from portal.backends.spelling import meant
+from portal.backends.weight import Asked, Text, text_of, weighed
 from portal.backends.words import Lexicon, stem, words
 
 # All found on the development questions.
@@ -29,11 +30,8 @@ SOFT, UNKNOWN, COMMON = 0.15, 1.2, 0.4
 """What a word that carries little of a subject weighs beside another; one that the manual never speaks of; and what is
 left of that for an everyday word."""
 TITLE, PAGE, CODE = 4.0, 0.6, 0.5
-K1, B = 1.2, 0.7
 COVERED, NAMED = 3.0, 2.0
 """How much the score grows with coverage of the question, and of the section's title."""
-SHARP = 1.5
-"""How much more closely a word must match to lift a section than to cover the question."""
 TONE = 0.65
 """What is left of the score where only one of the two, question and section, is about a failure."""
 STOP, QUIET = 0.3, 0.5
@@ -44,26 +42,19 @@ PHRASED, ABOUT, VOTED = 3.84, 6.17, 3.5
 """How much the score grows with the closest wording, with how much it is about the same, and with the votes."""
 FELT_WORDS, FELT_LEAST = 1.17, 0.02
 """Where gists are there too: the power of what the words say, and what stands for their silence."""
-FELT_PHRASED, FELT_ABOUT, FELT_WORDINGS, FELT_TEXT = 3.05, 8.4, 10.4, 7.8
-"""How much the score grows then with the closest wording, with how much it is about the same, and with both gists."""
+FELT_PHRASED, FELT_ABOUT, FELT_GISTS = 3.05, 8.4, (10.4, 8.0, 7.8)
+"""How much the score grows then with the closest wording, with how much it is about the same, and with the gists."""
 SURE = (7.66, 4.14, 0.83, 0.82, -6.08, -6.82)
 """How sure an answer is: a logistic regression over the questions of tests/guide, see `_signs`."""
 ENOUGH = 0.643
 """The least confidence of an answer. `scripts/guide_confidence.py` finds this and the weights above."""
-FELT_SURE: Sequence[float] = (6.11, 2.77, 0.61, 1.94, -5.23, 2.61, 0.7, -6.87)
-FELT_ENOUGH = 0.584
+FELT_SURE: Sequence[float] = (4.92, 3.7, 0.47, 1.59, -4.85, 2.97, 2.04, 0.94, -8.27)
+FELT_ENOUGH = 0.503
 """The same where gists are there too."""
 
 _PART = re.compile(r"[^_.]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One subject of a question: the terms that stand for it, each with how well, and how much it matters."""
-
-    terms: Mapping[str, float]
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +101,7 @@ class _Found:
     @property
     def score(self) -> float:
         if self.felt:
-            alike = FELT_WORDINGS * self.felt[0] + FELT_TEXT * self.felt[1]
+            alike = sum(map(mul, FELT_GISTS, self.felt))
             told = FELT_PHRASED * self.near**2 + FELT_ABOUT * self.about
             return float((self.words + FELT_LEAST) ** FELT_WORDS * math.exp(told + alike))
         return self.words * math.exp(PHRASED * self.near**2 + ABOUT * self.about + VOTED * self.votes)
@@ -128,20 +119,12 @@ class _Question:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
-    """Weighted counts of the terms of a section, and how long it is beside the mean."""
-
-    counts: Mapping[str, float]
-    length: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
     section: Section
     heading: frozenset[str]
     denies: bool
     """Whether it is about what fails, by its own title or its page's."""
-    text: _Text
+    text: Text
 
 
 class Passages:
@@ -178,7 +161,7 @@ class Passages:
             titles[term] += TITLE
         heading = frozenset(words(section.title))
         denies = not self._lexicon.denials.isdisjoint({*heading, *words(section.page_title)})
-        return _Entry(section, heading, denies, _text(body, titles, mean))
+        return _Entry(section, heading, denies, text_of(body, titles, mean))
 
     @cached_property
     def _wordings(self) -> Bundle:
@@ -297,12 +280,28 @@ class Passages:
         sure = [term for subject in asked for term, share in subject.terms.items() if share == 1]
         return self._meanings.mean([*map(stem, words(question)), *(part for term in sure for part in term.split("_"))])
 
+    def only_german(self, word: str) -> bool:
+        """Whether a word is known, and neither in the manual nor in everyday English."""
+        return bool(self._lexicon.from_german(word)) and not self._is_word(word)
+
+    def _is_word(self, word: str) -> bool:
+        return self._known(self._lexicon.term(word)) or self._meanings.knows(stem(word))
+
+    def mended(self, question: str) -> str:
+        """A question without slips of the pen: what is no word of the manual, nor of everyday English, as the word
+        that was probably meant."""
+        return _LETTERS.sub(lambda found: self._mended(found[0]), question)
+
+    def _mended(self, word: str) -> str:
+        small = word.lower()
+        return word if self._is_word(small) else meant(small, self._words) or word
+
     def weigh(self, text: str, asked: Sequence[Asked]) -> float:
         """How much any text speaks of the question."""
-        return _weighed(_Text(self._body(text), 1), asked).coverage
+        return weighed(Text(self._body(text), 1), asked).coverage
 
     def _find(self, entry: _Entry, question: _Question, alike: tuple[float, float, float, Felt | None]) -> _Found:
-        found = _weighed(entry.text, question.asked)
+        found = weighed(entry.text, question.asked)
         score = found.strength * found.coverage**COVERED
         score *= 1 + NAMED * self._named(entry, question.asked, question.wording)
         score *= self._standing(entry, question.wording)
@@ -358,40 +357,5 @@ def _signs(found: _Found, behind: float, question: _Question) -> Sequence[float]
     )
 
 
-def _text(body: Mapping[str, float], titles: Mapping[str, float], mean: float) -> _Text:
-    length = sum(body.values()) / mean if mean else 1.0
-    counts = {term: body.get(term, 0) + titles.get(term, 0) for term in {*body, *titles}}
-    return _Text(counts, 1 - B + B * length)
-
-
 def _compound(word: str) -> bool:
     return "_" in word or "." in word
-
-
-@dataclass(frozen=True, slots=True)
-class _Weight:
-    """How strongly a text speaks of what is asked, and what share of it it covers at all."""
-
-    strength: float
-    coverage: float
-
-
-def _weighed(text: _Text, asked: Sequence[Asked]) -> _Weight:
-    strength = covered = 0.0
-    for subject in asked:
-        if not (shared := subject.terms.keys() & text.counts.keys()):
-            continue
-        best, share = _best(subject, text, shared)
-        strength += best * subject.weight
-        covered += share * subject.weight
-    total = sum(subject.weight for subject in asked) or 1
-    return _Weight(strength, covered / total)
-
-
-def _best(subject: Asked, text: _Text, shared: Iterable[str]) -> tuple[float, float]:
-    strength = share = 0.0
-    for term in shared:
-        closeness, count = subject.terms[term], text.counts[term]
-        strength = max(strength, closeness**SHARP * count * (K1 + 1) / (count + K1 * text.length))
-        share = max(share, closeness * min(count, 1))
-    return strength, share

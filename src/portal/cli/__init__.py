@@ -26,6 +26,7 @@ COMMANDS = {
     "knowledge": "knowledge:knowledge",
     "skills": "skills:skills",
     "memory": "memory:memory",
+    "schedule": "schedule:schedule",
     "approvals": "approvals:approvals",
     "channels": "channels:channels",
     "mcp": "mcp:mcp",

@@ -6,6 +6,7 @@ from typing import TextIO
 import click
 
 from portal.cli.client import Client, segment
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running
 
@@ -44,7 +45,7 @@ def add(kind: str, url: str, name: str | None, api_key_file: TextIO | None, data
     """Add a model server, such as: add ollama http://192.168.1.5:11434, or a service known by name: add openrouter"""
     body = {"kind": kind, "url": url, "name": name, "api_key": api_key_file.read().strip() if api_key_file else None}
     added = _client(data_dir).send("POST", "/portal/v1/backends", {key: value for key, value in body.items() if value})
-    state = f"{added['models']} models" if added["status"] == "up" else added["error"] or added["status"]
+    state = counted(added["models"], "model") if added["status"] == "up" else added["error"] or added["status"]
     click.echo(f"Added {added['name']}: {state}", err=True)
 
 

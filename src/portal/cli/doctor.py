@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.announcement import answers_by_itself
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.ports import is_free, owner_of
 from portal.cli.running import noteworthy
@@ -106,7 +107,7 @@ def _running(server: ServerFile) -> Iterator[Finding]:
     for backend in noteworthy(seen["backends"]):
         where = f"Model server {backend['name']} {backend['url']}".rstrip()
         if backend["status"] == "up":
-            yield Finding("good", f"{where} answers with {backend['models']} models")
+            yield Finding("good", f"{where} answers with {counted(backend['models'], 'model')}")
         else:
             yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}")
     if not answers_by_itself(seen):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.client import Client, segment
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.progress import Progress
 from portal.cli.server_file import need_running
@@ -43,8 +44,9 @@ def knowledge() -> None:
 def list_collections(data_dir: Path | None) -> None:
     """Show every collection: name, documents, size, id."""
     found = _client(data_dir).get(_ADDRESS)
-    for one in found["collections"]:
-        click.echo(f"{one['name'] or '-'}\t{_counted(one)}\t{one['usage_bytes'] / 2**20:,.1f} MB\t{one['id']}")
+    for one in [*found["collections"], *found["chats"]]:
+        name = f"{one['name'] or '-'}{' (of a chat)' if one['conversation'] else ''}"
+        click.echo(f"{name}\t{_counted(one)}\t{one['usage_bytes'] / 2**20:,.1f} MB\t{one['id']}")
     if not found["collections"]:
         click.echo(f"There are no collections: {called_as()} knowledge add FILE", err=True)
 
@@ -173,7 +175,8 @@ def search(text: str, collection: str | None, limit: int, data_dir: Path | None)
     found = client.send("POST", f"{_ADDRESS}/search", body)["data"]
     for one in found:
         page = f", page {one['page']}" if one["page"] else ""
-        click.echo(f"{one['score']:.2f}  {one['document']['filename']}{page}  {' > '.join(one['heading'])}")
+        weak = "  (weak match)" if one["weak"] else ""
+        click.echo(f"{one['score']:.2f}  {one['document']['filename']}{page}  {' > '.join(one['heading'])}{weak}")
         shown = " ".join(_plain(one["text"]).split())
         click.echo(f"      {shown[:_SHOWN]}{'...' if len(shown) > _SHOWN else ''}")
     if not found:
@@ -188,8 +191,10 @@ def show(collection: str | None, data_dir: Path | None) -> None:
     client = _client(data_dir)
     store = _chosen(client, collection)
     for one in _documents(client, store["id"]):
-        how = one["error"]["message"] if one["error"] else f"{one['passages_count']} passages"
+        how = one["error"]["message"] if one["error"] else counted(one["passages_count"], "passage")
         click.echo(f"{one['status']}\t{one['filename']}\t{_plain(one['place'])}\t{how}\t{one['file_id']}")
+        for line in _plain(one["note"]).splitlines():
+            click.echo(f"\t{line}")
     for one in client.get(f"{_ADDRESS}/{segment(store['id'])}/sources")["data"]:
         click.echo(f"watched\t{one['place']}\t{one['error']}")
 
@@ -271,8 +276,10 @@ def _create(client: Client, name: str, description: str = "") -> dict[str, Any]:
 
 def _chosen(client: Client, wanted: str | None, *, create: bool = False) -> dict[str, Any]:
     """The collection that is meant. Raises PortalError."""
-    known: list[dict[str, Any]] = client.get(_ADDRESS)["collections"]
+    there = client.get(_ADDRESS)
+    known: list[dict[str, Any]] = there["collections"]
     found = [one for one in known if wanted in (None, one["name"], one["id"])]
+    found += [one for one in there["chats"] if wanted == one["id"]]
     if len(found) == 1:
         return found[0]
     if not found and create:
@@ -323,7 +330,7 @@ def _is_from(place: str, followed: Sequence[str]) -> bool:
 def _tell_embedder(view: dict[str, Any]) -> None:
     click.echo(f"embedder: {view['name'] or 'none'}{'' if view['available'] else ' (away)'}")
     if view["wanted"] != view["name"]:
-        click.echo(f"changing to {view['wanted']}: {view['waiting']} passages wait")
+        click.echo(f"changing to {view['wanted']}: {counted(view['waiting'], 'passage')} to go")
     if view["detail"]:
         click.echo(f"  {view['detail']}")
     if view["suggested"]:
@@ -347,7 +354,7 @@ def _documents(client: Client, store_id: str, **query: str) -> Iterator[dict[str
 
 def _counted(store: dict[str, Any]) -> str:
     counts = store["file_counts"]
-    told = [f"{counts['total']} documents"]
+    told = [counted(counts["total"], "document")]
     told += [
         f"{counts[name]} {name.replace('_', ' ')}" for name in ("in_progress", "failed", "cancelled") if counts[name]
     ]

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import click
 
 from portal.cli.client import segment
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running, running
 from portal.errors import BadRequest, Conflict, NotFound
@@ -30,7 +31,7 @@ def list_servers(data_dir: Path | None) -> None:
 
 
 def _show(one: dict[str, Any]) -> None:
-    facts = (one["name"], one["status"], f"{len(one['tools'])} tools", one["source"], one.get("where", ""))
+    facts = (one["name"], one["status"], counted(len(one["tools"]), "tool"), one["source"], one.get("where", ""))
     click.echo("\t".join([*facts, one["detail"]]).rstrip())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
 from portal.errors import PortalError
@@ -84,7 +85,7 @@ def noteworthy(backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _health(backend: dict[str, Any]) -> str:
     if backend["status"] == "up":
-        return f"{backend['models']} models"
+        return counted(backend["models"], "model")
     return f"{backend['status']} {backend['error'] or ''}".strip()
 
 

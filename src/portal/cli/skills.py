@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.errors import Conflict, NotFound, PortalError
 
@@ -120,8 +121,8 @@ def _describe(skill: "Skill") -> None:
         click.echo(f"  {file.size:>10,}  {_plain(file.path)}{'  (script)' if file.script else ''}")
     if len(files) > _SHOWN:
         click.echo(f"  and {len(files) - _SHOWN} more")
-    scripts = sum(file.script for file in files)
-    click.echo(f"  {len(files)} files, {scripts} scripts, {sum(file.size for file in files):,} bytes")
+    scripts, size = sum(file.script for file in files), sum(file.size for file in files)
+    click.echo(f"  {counted(len(files), 'file')}, {counted(scripts, 'script')}, {counted(size, 'byte')}")
 
 
 def _plain(text: str) -> str:

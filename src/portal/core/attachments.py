@@ -2,7 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Files
@@ -12,23 +14,51 @@ _IMAGE_LIMIT = 20 * 2**20
 _TEXT_LIMIT = 2 * 2**20
 
 
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """The files of a conversation that are searched rather than shown."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 by id."""
+
+    def has(self, file_id: object, content: bytes | None) -> bool:
+        """Whether a part of an item, by its file or by what it brings, is one of them."""
+        if file_id or not self.files:
+            return file_id in self.files
+        return content is not None and hashlib.sha256(content).hexdigest() in self.files.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An attached file."""
+
+    name: str
+    content: bytes | None = None
+    """None of one that is too large to be told."""
+    text: str | None = None
+    """None of one that is too large, or no text."""
+
+
+NOTHING = Shelved()
+
+
 class Attachments:
     """Resolves `file_id` and `file_data` parts."""
 
     def __init__(self, *, files: Files) -> None:
         self._files = files
 
-    async def recalled(self, owner: str, items: Iterable[Item]) -> list[Item]:
+    async def recalled(self, owner: str, items: Iterable[Item], shelved: Shelved = NOTHING) -> list[Item]:
         """Like `resolve`, for what was said before: a file deleted since leaves a note in its place.
 
         Raises:
             BadRequest: as `resolve`.
         """
         kept = [await self._without_missing(owner, item) for item in items]
-        return await self.resolve(owner, kept)
+        return await self.resolve(owner, kept, shelved)
 
     async def _without_missing(self, owner: str, item: Item) -> Item:
-        name, parts = _parts(item)
+        name, parts = parts_of(item)
         if parts is None:
             return item
         return {**item, name: [await self._or_note(owner, part) for part in parts]}
@@ -42,27 +72,27 @@ class Attachments:
             return {"type": "input_text", "text": f"(The file {part.get('filename') or part['file_id']} was deleted.)"}
         return part
 
-    async def resolve(self, owner: str, items: Iterable[Item]) -> list[Item]:
-        """The same items with every attached file in place: images as data URLs, text files as text.
+    async def resolve(self, owner: str, items: Iterable[Item], shelved: Shelved = NOTHING) -> list[Item]:
+        """The same items with every attached file in place: images as data URLs, text files as text, and of those that
+        are `shelved` that they are there.
 
         Raises:
             NotFound: a file is not this owner's.
             BadRequest: a file is neither a picture nor text, or too large to read into a prompt.
         """
-        return [await self._item(owner, item) for item in items]
+        return [await self._item(owner, item, shelved) for item in items]
 
-    async def _item(self, owner: str, item: Item) -> Item:
-        name, parts = _parts(item)
+    async def _item(self, owner: str, item: Item, shelved: Shelved) -> Item:
+        name, parts = parts_of(item)
         if parts is None:
             return item
-        return {**item, name: [await self._part(owner, part) for part in parts]}
+        return {**item, name: [await self._part(owner, part, shelved) for part in parts]}
 
-    async def _part(self, owner: str, part: JsonObject) -> JsonObject:
+    async def _part(self, owner: str, part: JsonObject, shelved: Shelved) -> JsonObject:
         if part["type"] == "input_image" and not part.get("image_url"):
             return await self._image(owner, part)
         if part["type"] == "input_file":
-            name, content = await self._file(owner, part)
-            return {"type": "input_text", "text": as_text(name, content)}
+            return {"type": "input_text", "text": _told(await self.brought(owner, part), part, shelved)}
         return part
 
     async def _image(self, owner: str, part: JsonObject) -> JsonObject:
@@ -75,16 +105,18 @@ class Attachments:
         encoded = base64.b64encode(content).decode("ascii")
         return {**part, "image_url": f"data:{record.content_type};base64,{encoded}"}
 
-    async def _file(self, owner: str, part: JsonObject) -> tuple[str, bytes]:
+    async def brought(self, owner: str, part: JsonObject) -> Brought:
+        """The file of an `input_file`. Raises NotFound, and BadRequest where it names none."""
         if part.get("file_id"):
             record = await self._files.get(owner, part["file_id"])
-            return record.filename, await self._read(owner, part["file_id"], _TEXT_LIMIT, record.filename)
-        if part.get("file_data"):
+            if record.size > _TEXT_LIMIT:
+                return Brought(record.filename)
+            name, content = record.filename, await self._read(owner, record.id, _TEXT_LIMIT, record.filename)
+        elif part.get("file_data"):
             name, content = part.get("filename") or "file", _decode(part["file_data"])
-            if len(content) > _TEXT_LIMIT:
-                raise _too_large(name, _TEXT_LIMIT)
-            return name, content
-        raise BadRequest("An input_file needs a file_id or file_data; files are not fetched by URL.", param="input")
+        else:
+            raise BadRequest("An input_file needs a file_id or file_data; files are not fetched by URL.", param="input")
+        return Brought(name, content, None if len(content) > _TEXT_LIMIT else _text_of(content))
 
     async def _read(self, owner: str, file_id: str, limit: int, name: str) -> bytes:
         content = bytearray()
@@ -108,11 +140,30 @@ def _decode(data: str) -> bytes:
         raise BadRequest("file_data is not base64.", param="input") from error
 
 
-def _parts(item: Item) -> tuple[str, list[JsonObject] | None]:
+def parts_of(item: Item) -> tuple[str, list[JsonObject] | None]:
     """The field that may hold attachments, and its parts."""
     name = "output" if item["type"] == "function_call_output" else "content"
     parts = item.get(name)
     return name, parts if isinstance(parts, list) else None
+
+
+def _text_of(content: bytes) -> str | None:
+    """None where it is not UTF-8 text."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _told(file: Brought, part: JsonObject, shelved: Shelved) -> str:
+    if shelved.has(part.get("file_id"), file.content):
+        return f"(The file {file.name} is attached. It is long: what it says to the question is among the sources.)"
+    if file.text is not None:
+        return fenced(file.name, file.text)
+    if file.content is None or len(file.content) > _TEXT_LIMIT:
+        raise _too_large(file.name, _TEXT_LIMIT)
+    raise _no_text(file.name)
 
 
 def as_text(name: str, content: bytes) -> str:
@@ -121,17 +172,24 @@ def as_text(name: str, content: bytes) -> str:
     Raises:
         BadRequest: it is not UTF-8 text.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise BadRequest(
-            f"The file {name!r} is not text. This version reads pictures and text files.",
-            param="input",
-            code="unsupported_file",
-        )
+    text = _text_of(content)
+    if text is None:
+        raise _no_text(name)
+    return fenced(name, text)
+
+
+def fenced(name: str, text: str) -> str:
+    """A file's text as a model reads it."""
     fence = "```"
     while fence in text:
         fence += "`"
     return f"File {name}:\n{fence}\n{text}\n{fence}"
+
+
+def _no_text(name: str) -> BadRequest:
+    return BadRequest(
+        f"The file {name!r} is not text. Here only pictures and text files can be told; in a conversation, and in "
+        "knowledge, documents are read.",
+        param="input",
+        code="unsupported_file",
+    )

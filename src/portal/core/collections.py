@@ -49,6 +49,8 @@ class CollectionRecord:
     metadata: JsonObject = field(default_factory=dict)
     expires_days: int | None = None
     """Days without use after which it is forgotten."""
+    conversation_id: str | None = None
+    """Of one that holds the files of a conversation (or of a chain of responses, by its first), and goes with it."""
     counts: Counts = Counts()
     usage_bytes: int = 0
 
@@ -186,6 +188,9 @@ class Collections(Protocol):
     ) -> Page[CollectionRecord]:
         """By creation; `after` and `before` are ids. Raises BadRequest for an unknown one."""
 
+    async def of_conversation(self, owner: str, conversation_id: str) -> CollectionRecord | None:
+        """The one that holds its files, where there is one."""
+
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """Set name, description, metadata or expires_days, or note that it is used with {}. Raises NotFound."""
 
@@ -225,6 +230,9 @@ class Documents(Protocol):
     ) -> Sequence[DocumentRecord]:
         """Those with these document ids, of this file, or of this source, in whatever collection."""
 
+    async def same(self, owner: str, collection_id: str, file_id: str) -> DocumentRecord | None:
+        """One of the collection, read or waiting, that has the content of this file and is another."""
+
     async def describe(self, owner: str, collection_id: str, file_id: str, attributes: JsonObject) -> DocumentRecord:
         """Replace its attributes. Raises NotFound, BadRequest."""
 
@@ -234,8 +242,9 @@ class Documents(Protocol):
     async def moved(self, owner: str, document_id: str, *, place: str, filename: str, modified: int | None) -> None:
         """The same content is elsewhere now, or was touched. Raises NotFound."""
 
-    async def remove(self, owner: str, collection_id: str, file_id: str) -> None:
-        """Forget it and its passages; the file stays, unless it came from a source. Raises NotFound."""
+    async def remove(self, owner: str, collection_id: str, file_id: str, *, gone: bool = False) -> None:
+        """Forget it and its passages; the file stays, unless it came from a source: from there it comes back when it
+        has changed, or was `gone` there. Raises NotFound."""
 
 
 class Batches(Protocol):
@@ -262,6 +271,9 @@ class Sources(Protocol):
 
     async def due(self, now: int | None) -> Sequence[SourceRecord]:
         """Those, of whoever, that are to be looked at again by then; with None all. For the server."""
+
+    async def removed(self, owner: str, source_id: str) -> Mapping[str, str]:
+        """What came from it and was removed here, though it is there still: SHA-256 by place."""
 
     async def looked(self, source: SourceRecord) -> None:
         """Keep what a look found; one that was removed meanwhile stays so."""

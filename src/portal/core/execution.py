@@ -144,6 +144,11 @@ class Executor:
         if verdict.action == "deny" or not scene.asks:
             why = verdict.why if verdict.action == "deny" else f"{verdict.why} {_NOBODY[scene.parent is not None]}"
             return _settled(Asked(call.name, text), number, f"Not allowed: {why}", spec=spec)
+        if spec.foretold is not None:
+            try:
+                verdict = replace(verdict, why=f"{verdict.why} {spec.foretold(arguments)}")
+            except PortalError as error:
+                return _settled(Asked(call.name, text), number, error.message, spec=spec)
         return _Plan(spec=spec, arguments=text, round=number, wish=wish, verdict=verdict)
 
     def _decided(self, scene: Scene, approval: ApprovalRecord) -> _Plan:

@@ -6,7 +6,7 @@ Vectors are float32 arrays of shape [n, dimensions], every row of length 1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from portal.core.items import JsonObject
 
@@ -90,6 +90,21 @@ class Embedder(Protocol):
         """
 
 
+@runtime_checkable
+class Asking(Protocol):
+    """An embedder that embeds questions otherwise than what answers them."""
+
+    async def embed_questions(self, texts: Sequence[str]) -> "Vectors":
+        """As Embedder.embed."""
+
+
+async def vector_of_question(embedder: Embedder, text: str) -> "Vectors":
+    """Of what somebody asks, to compare with what is kept. Raises BackendError."""
+    vectors = await (embedder.embed_questions([text]) if isinstance(embedder, Asking) else embedder.embed([text]))
+    first: Vectors = vectors[0]
+    return first
+
+
 class Passages(Protocol):
     """The index. Awaited means committed; words, vector and passage come and go in one transaction."""
 
@@ -169,6 +184,8 @@ class Found:
     """With the text of all that was merged; the id is the best one's."""
     score: float
     """0 to 1; comparable within one search."""
+    weak: bool = False
+    """It is the best there is, and does not bear on the query."""
     attributes: JsonObject = field(default_factory=dict)
 
 

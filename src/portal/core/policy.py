@@ -129,6 +129,8 @@ class Rules:
         return next((one for one in self._policies if _fits(one, wish, self._resolve, hosts)), None)
 
     def _asked(self, wish: Wish, grants: Sequence[GrantRecord], tainted_at: int | None, why: str) -> Verdict:
+        if wish.spec.each:
+            return Verdict(action="ask", why=why, extents=["once"])
         for grant in grants:
             fresh = tainted_at is None or grant.extent == "arguments" or grant.created_at > tainted_at
             if fresh and grant.created_at > wish.spec.since and granted(grant, wish, self._resolve):

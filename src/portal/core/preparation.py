@@ -6,7 +6,7 @@ from functools import partial
 from time import perf_counter
 
 from portal.core.ask import Ask, override
-from portal.core.attachments import Attachments
+from portal.core.attachments import NOTHING, Attachments, Shelved
 from portal.core.call import Call, Tools, offered_names
 from portal.core.chat import to_parameters
 from portal.core.clock import micros
@@ -20,6 +20,7 @@ from portal.core.prompted import prompted
 from portal.core.recall import Seeking, file_search, heard
 from portal.core.records import ConversationRecord, ResponseRecord, TurnRecord
 from portal.core.scene import tainted_at
+from portal.core.shelving import Shelving
 from portal.core.story import COVERS, Story
 from portal.core.tokens import estimate_messages
 from portal.core.toolbox import Offer, Toolbox
@@ -140,6 +141,7 @@ class Preparation:
         folders: Folders,
         attachments: Attachments,
         compactor: Compactor,
+        shelving: Shelving,
         toolbox: Toolbox,
         window: Callable[[ModelInfo], int],
         alone: Callable[[ToolSpec], bool],
@@ -153,6 +155,7 @@ class Preparation:
         self._folders = folders
         self._attachments = attachments
         self._compactor = compactor
+        self._shelving = shelving
         self._window = window
 
     async def prepare(self, turn: Turn) -> Prepared:
@@ -161,11 +164,14 @@ class Preparation:
         conversation = await self._conversation(turn)
         previous = _previous(turn, conversation)
         window = await self._responses.window(turn.owner, previous) if previous is not None else ()
-        story = await self._story(turn, window, await self._instructions(turn, conversation))
+        response_id = turn.response_id or new_id("resp")
+        place = conversation.id if conversation else window[0].response.id if window else response_id
+        parameters = {**to_parameters(turn.request), **turn.parameters}
+        shelved = await self._shelved(turn, place, parameters)
+        story = await self._story(turn, window, await self._instructions(turn, conversation), shelved)
         messages = story.messages()
         before = window[-1].response if window else None
         items = [*turn.history, *(stored.item for record in window for stored in record.items)]
-        parameters = {**to_parameters(turn.request), **turn.parameters}
         last = before and before.decision
         ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=messages, parameters=parameters, last=last)
         route, messages = await self._models.decide(ask), list(ask.messages)
@@ -174,11 +180,11 @@ class Preparation:
             messages = route.workspace.messages(messages)
             parameters = route.workspace.with_defaults(parameters)
             await self._toolbox.ready()
-            offer = self._offer(turn, ask, route.workspace, parameters, items)
+            offer = await self._offer(turn, ask, route.workspace, parameters, items)
         truncated = turn.request.get("truncation") == "auto"
         call = Call(route, partial(self._fitted, parameters, truncated, offer), messages)
         record = ResponseRecord(
-            id=turn.response_id or new_id("resp"),
+            id=response_id,
             owner=turn.owner,
             model=turn.model,
             status="in_progress",
@@ -210,10 +216,10 @@ class Preparation:
             parent=turn.parent,
             story=story,
             room=room(self._window(route.model), call.request.parameters),
-            seeking=_seeking(turn, record, conversation, route.workspace, items),
+            seeking=_seeking(turn, record, conversation, route.workspace, items, place if shelved.files else ""),
         )
 
-    def _offer(
+    async def _offer(
         self, turn: Turn, ask: Ask, workspace: Workspace, parameters: Mapping[str, object], items: Sequence[Item]
     ) -> Offer | None:
         """The tools of a turn: where nobody can be asked, those that may run alone; for chores that chat programs do
@@ -222,7 +228,7 @@ class Preparation:
             return None
         alone = not ((turn.asks and turn.store) or turn.parent)
         taken, used = offered_names(parameters), _called(items)
-        return self._toolbox.offer(
+        return await self._toolbox.offer(
             replace(workspace, memory=workspace.memory and not turn.private),
             ask.wanted,
             taken=taken,
@@ -255,18 +261,28 @@ class Preparation:
             return None
         return await self._conversations.get(turn.owner, turn.conversation_id)
 
-    async def _story(self, turn: Turn, window: Sequence[TurnRecord], instructions: str | None) -> Story:
+    async def _shelved(self, turn: Turn, place: str, parameters: Mapping[str, object]) -> Shelved:
+        """The files that are searched; of what is not kept, nothing is."""
+        if not turn.store:
+            return NOTHING
+        said = [{"role": "user", "content": heard(turn.input)[0]}]
+        ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=said, parameters=parameters)
+        return await self._shelving.shelved(ask, place, turn.input, chain=turn.conversation_id is None)
+
+    async def _story(
+        self, turn: Turn, window: Sequence[TurnRecord], instructions: str | None, shelved: Shelved
+    ) -> Story:
         """What was said before and is said now. Where Portal has summarised the oldest turns, that stands for them."""
         summary, since = self._summarised(window)
-        turns = [("", await self._resolved(turn.owner, turn.history))] if turn.history else []
+        turns = [("", await self._resolved(turn.owner, turn.history, shelved))] if turn.history else []
         for record in window[since:]:
             said = [stored.item for stored in record.items if not _passed_over(stored.item)]
-            turns.append((record.response.id, await self._resolved(turn.owner, said)))
-        now = self._compactor.opened(await self._attachments.resolve(turn.owner, turn.input))
+            turns.append((record.response.id, await self._resolved(turn.owner, said, shelved)))
+        now = self._compactor.opened(await self._attachments.resolve(turn.owner, turn.input, shelved))
         return Story(turns=turns, said=now, instructions=instructions, summary=summary)
 
-    async def _resolved(self, owner: str, items: Sequence[Item]) -> list[Item]:
-        return self._compactor.opened(await self._attachments.recalled(owner, items))
+    async def _resolved(self, owner: str, items: Sequence[Item], shelved: Shelved) -> list[Item]:
+        return self._compactor.opened(await self._attachments.recalled(owner, items, shelved))
 
     def _summarised(self, window: Sequence[TurnRecord]) -> tuple[str, int]:
         """The newest summary, and the place of the first turn that it does not stand for."""
@@ -324,10 +340,13 @@ def _seeking(
     conversation: ConversationRecord | None,
     workspace: Workspace | None,
     earlier: Sequence[Item],
+    shelf: str,
 ) -> Seeking | None:
-    """A plain model is told of nothing but what its client lets it search; chores are done with what they bring."""
+    """A plain model is told of nothing but what its client lets it search, and the files it is given; chores are done
+    with what they bring."""
     text, before = heard([*earlier, *turn.input])
-    if not text.strip() or text.startswith(_CHORE) or (workspace is None and file_search(turn.request) is None):
+    wanted = workspace is not None or file_search(turn.request) is not None or shelf
+    if not (text.strip() or shelf) or text.startswith(_CHORE) or not wanted:
         return None
     return Seeking(
         owner=turn.owner,
@@ -337,6 +356,7 @@ def _seeking(
         conversation_id=record.conversation_id,
         folder_id=conversation.folder_id if conversation else None,
         response_id=record.id,
+        shelf=shelf,
         request=turn.request,
         private=turn.private,
         kept=turn.store and any(item.get("role") == "user" for item in turn.input),

@@ -11,6 +11,7 @@ from portal.core.preparation import Prepared
 from portal.core.recall import Recall, Recalled, Seeking
 from portal.core.recorder import Recorder
 from portal.core.run import Run
+from portal.core.shelving import Shelf
 from portal.core.tokens import estimate_messages
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,9 @@ _LEAST = 50
 class Recollection:
     """Asks whoever recalls."""
 
-    def __init__(self, *, recalls: Sequence[Recall], recorder: Recorder, seconds: float) -> None:
+    def __init__(self, *, recalls: Sequence[Recall], recorder: Recorder, shelf: Shelf, seconds: float) -> None:
         """A recall that takes more than so many seconds has found nothing."""
+        self._shelf = shelf
         self._recalls = recalls
         self._recorder = recorder
         self._seconds = seconds
@@ -38,6 +40,8 @@ class Recollection:
         room = min(free, prepared.room // _SHARE) // len(self._recalls)
         if room < _LEAST:
             return False
+        if prepared.seeking.shelf:
+            await self._shelf.ready(prepared.seeking.owner, prepared.seeking.shelf)
         found = await self._found(replace(prepared.seeking, room=room))
         for item in (item for recalled in found for item in recalled.items):
             await self._recorder.add(run, item)

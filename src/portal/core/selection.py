@@ -1,7 +1,5 @@
 """Which tools fit a request: BM25 over their names, descriptions and parameters, where words of the same meaning count
-as one, and tools whose siblings fit well come before strangers.
-
-A text embedder can stand behind the same two methods: it would add its likeness to the scores of `_scores`.
+as one, and tools whose siblings fit well come before strangers. What else is known of how alike they are is added.
 """
 
 import math
@@ -18,6 +16,8 @@ _SAME, _IMPLIED = 0.85, 0.7
 """What is left of a word's weight where a tool has one of the same meaning, or one that it speaks of as well."""
 _SIBLING = 0.4
 """The share that a tool gets of the score of its server's best one."""
+_ALIKE, _LEAST = 9.0, 0.25
+"""What a likeness of 1 is worth beside words, and how much of it a tool needs that no word speaks for."""
 _READ = 1000
 """Characters that are read at the beginning and at the end of a long text."""
 
@@ -39,18 +39,25 @@ class Ranking:
         """Whether it ranks just these, so that it needs no making anew."""
         return [*specs] == [*self._specs]
 
-    def best(self, text: str, limit: int, among: Collection[str] | None = None) -> list[ToolSpec]:
-        """The best ones that fit at all, best first; `among` are the names of those that may be chosen."""
+    def best(
+        self, text: str, limit: int, among: Collection[str] | None = None, alike: Sequence[float] = ()
+    ) -> list[ToolSpec]:
+        """The best ones that fit at all, best first; `among` are the names of those that may be chosen, `alike` tells
+        of every tool how alike it and the text are, where that is known."""
         if len(text) > 2 * _READ:
             text = f"{text[:_READ]} {text[-_READ:]}"
         scores = self._scores(text)
+        fitting = {at for at, score in scores.items() if score > 0}
+        for at, likeness in enumerate(alike):
+            scores[at] += _ALIKE * likeness
+            fitting |= {at} if likeness >= _LEAST else set()
         allowed = [at for at, spec in enumerate(self._specs) if among is None or spec.name in among]
         best: dict[str, float] = defaultdict(float)
         for at in allowed:
             best[self._specs[at].toolset] = max(best[self._specs[at].toolset], scores[at])
         whole = {at: scores[at] + best[self._specs[at].toolset] * _SIBLING for at in allowed}
         ordered = sorted(allowed, key=lambda at: whole[at], reverse=True)
-        return [self._specs[at] for at in ordered[:limit] if scores[at] > 0]
+        return [self._specs[at] for at in ordered if at in fitting][:limit]
 
     def _indexed(self) -> dict[str, dict[int, float]]:
         counts = [_counted(spec) for spec in self._specs]
@@ -74,7 +81,7 @@ class Ranking:
         rarity = math.log(1 + (len(self._specs) - holding + 0.5) / (holding + 0.5)) if holding else 0.0
         return {at: fit * rarity for at, fit in fits.items()}
 
-    def _scores(self, text: str) -> Mapping[int, float]:
+    def _scores(self, text: str) -> dict[int, float]:
         total: dict[int, float] = defaultdict(float)
         for fits, weight in self._found(list(dict.fromkeys(self._thesaurus.terms(text)))):
             for at, fit in fits.items():

@@ -31,6 +31,14 @@ class Toolset(Protocol):
         """Release what it holds."""
 
 
+class Likeness(Protocol):
+    """Tells which tools a request is like, where words say too little; a second opinion."""
+
+    async def of(self, request: str, specs: Sequence[ToolSpec]) -> Sequence[float]:
+        """For each tool, in order, up to 1 for what could not be more alike; nothing where that is not known within
+        a few milliseconds. Never fails."""
+
+
 class Sandbox(Protocol):
     """Runs programs that nobody vouches for."""
 

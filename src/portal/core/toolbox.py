@@ -12,7 +12,7 @@ from portal.core.items import JsonObject
 from portal.core.schemas import checkable
 from portal.core.selection import Ranking
 from portal.core.thesaurus import Thesaurus, packaged_thesaurus
-from portal.core.tool_ports import Toolset
+from portal.core.tool_ports import Likeness, Toolset
 from portal.core.tools import ToolSpec
 from portal.core.workspaces import Workspace
 from portal.errors import ToolError
@@ -94,13 +94,15 @@ class Toolbox:
         ready: Callable[[], Awaitable[None]] | None = None,
         off: Sequence[str] = (),
         offered: int = 8,
+        likeness: Likeness | None = None,
     ) -> None:
         """`ready` waits until they are there; `off` are patterns of tools or toolsets that nobody gets; `offered` is
-        how many a model is shown at once."""
+        how many a model is shown at once; `likeness` helps to choose them."""
         self._toolsets = toolsets
         self._ready = ready
         self._off = off
         self._offered = offered
+        self._likeness = likeness
         self._faults: dict[int, tuple[JsonObject, str]] = {}
         self._told: set[str] = set()
         self._ranking: Ranking | None = None
@@ -109,7 +111,7 @@ class Toolbox:
     def _thesaurus(self) -> Thesaurus:
         return packaged_thesaurus()
 
-    def offer(
+    async def offer(
         self,
         workspace: Workspace,
         text: str,
@@ -130,10 +132,13 @@ class Toolbox:
         }
         if not allowed and not anyway:
             return None
-        ranking = self._ranked([spec for _, spec in everything])
+        specs = [spec for _, spec in everything]
+        ranking = self._ranked(specs)
         plain = {name: one for name, one in allowed.items() if not one[1].conditional}
-        few = len(plain) <= self._offered
-        fitting = [spec for _, spec in plain.values()] if few else ranking.best(text, self._offered, plain)
+        fitting = [spec for _, spec in plain.values()]
+        if len(plain) > self._offered:
+            alike = await self._likeness.of(text, specs) if self._likeness else ()
+            fitting = ranking.best(text, self._offered, plain, alike)
         shown = {spec.name: spec for spec in fitting}
         shown |= {name: spec for name, (_, spec) in allowed.items() if _wanted(spec, text, used)}
         shown |= {name: allowed[name][1] for name in [*used][:_USED] if name in allowed}

@@ -47,6 +47,11 @@ class ToolSpec:
     """Whether the call is a question to the person: it never runs, its answer is the result."""
     fits: Callable[[str], bool] | None = None
     """For a tool that its description's words cannot choose: whether a model is shown it for this request."""
+    each: bool = False
+    """Whether a person is asked for every call: a yes holds for no other."""
+    foretold: Callable[[JsonObject], str] | None = None
+    """What a call with these arguments would come to, for the person who is asked. Raises PortalError where it can
+    come to nothing; then nobody is asked."""
     after: str = ""
     """Name of the tool that has to be called before a model is shown this one."""
 

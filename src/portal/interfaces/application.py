@@ -39,6 +39,7 @@ from portal.interfaces.web.ports import (
     ToolServers,
     Workspaces,
 )
+from portal.interfaces.web.schedules import Timetable
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
@@ -79,6 +80,7 @@ class Parts:
     approving: Approving
     skills: Skills
     mind: Mind
+    timetable: Timetable
     channels: Channels
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
@@ -212,6 +214,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         memories,
         models,
         routing,
+        schedules,
         skills,
         tools,
         workspaces,
@@ -231,7 +234,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.knowledge_routes(library=parts.library),
         embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
         knowledge.citation_routes(library=parts.library),
-        knowledge.collection_routes(library=parts.library),
+        knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),
@@ -252,6 +255,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
+        *schedules.routers(table=parts.timetable, settings=parts.settings.schedules),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),

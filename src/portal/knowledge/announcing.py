@@ -25,6 +25,7 @@ class AnnouncedCollections:
     def __init__(self, *, collections: Collections, tell: Tell) -> None:
         self._inner, self._tell = collections, tell
         self.get, self.list = collections.get, collections.list
+        self.of_conversation = collections.of_conversation
 
     async def create(self, collection: CollectionRecord) -> None:
         """See Collections."""
@@ -50,6 +51,7 @@ class AnnouncedDocuments:
     def __init__(self, *, documents: Documents, tell: Tell) -> None:
         self._inner, self._tell = documents, tell
         self.get, self.list, self.find, self.moved = documents.get, documents.list, documents.find, documents.moved
+        self.same = documents.same
 
     async def add(
         self, owner: str, collection_id: str, documents: Sequence[NewDocument], *, batch_id: str | None = None
@@ -70,9 +72,9 @@ class AnnouncedDocuments:
         self._tell(owner, collection_id)
         return found
 
-    async def remove(self, owner: str, collection_id: str, file_id: str) -> None:
+    async def remove(self, owner: str, collection_id: str, file_id: str, *, gone: bool = False) -> None:
         """See Documents."""
-        await self._inner.remove(owner, collection_id, file_id)
+        await self._inner.remove(owner, collection_id, file_id, gone=gone)
         self._tell(owner, collection_id)
 
 
@@ -95,7 +97,7 @@ class AnnouncedSources:
 
     def __init__(self, *, sources: Sources, tell: Tell) -> None:
         self._inner, self._tell = sources, tell
-        self.list, self.due = sources.list, sources.due
+        self.list, self.due, self.removed = sources.list, sources.due, sources.removed
 
     async def add(self, source: SourceRecord) -> None:
         """See Sources."""

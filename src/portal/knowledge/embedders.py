@@ -20,6 +20,7 @@ from portal.knowledge.served import ServedEmbedder
 log = logging.getLogger(__name__)
 
 _CHOSEN = "knowledge.embedder"
+_PREFIXED = "knowledge.prefixed"
 _PORTION = 64
 _PAUSE = 60.0
 """Seconds after which to look again, where nobody hurries it: for passages of other processes, and servers back."""
@@ -127,10 +128,20 @@ class Embedders:
         if chosen := await self._key_values.get(_CHOSEN):
             self._wanted = self._made(str(chosen["model"]))
         self._answers = self._wanted
+        await self._renew_unprefixed(self._wanted)
         there = dict(await self._passages.embedders())
         done = there.pop(self._wanted.name, 0)
         if there and max(there.values()) > done:
             self._answers = self._made(max(there, key=lambda name: there[name]))
+
+    async def _renew_unprefixed(self, embedder: Embedder) -> None:
+        """Vectors from before its questions and answers were told apart are made anew."""
+        if isinstance(embedder, ServedEmbedder) and embedder.prefixed:
+            known = await self._key_values.get(_PREFIXED)
+            if known is None or known["model"] != embedder.name:
+                if embedder.name in await self._passages.embedders():
+                    await self._passages.forget_embedder(embedder.name)
+                await self._key_values.set(_PREFIXED, {"model": embedder.name})
 
     async def _step(self) -> bool:
         """Vectors for some passages; whether there may be more."""

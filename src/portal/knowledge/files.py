@@ -14,7 +14,7 @@ class KnownFiles:
 
     async def delete(self, owner: str, file_id: str) -> None:
         """See Files. Its documents go first: what is cut off in between is seen, and deleted again. One that came from
-        a watched place goes with its document, and comes back from there unless it is deleted or followed no more."""
+        a watched place goes with its document, and comes back from there only when it changes."""
         documents = await self._documents.find(owner, file_id=file_id)
         for one in documents:
             await self._documents.remove(owner, one.collection_id, file_id)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from portal.core.passages import Embedder, Reranker
+from portal.core.passages import Embedder, Reranker, vector_of_question
 from portal.core.ports import Models, Reranking
 from portal.errors import ModelNotFound
 
@@ -30,8 +30,8 @@ class LikenessReranker:
 
     async def judge(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """See Reranker."""
-        vectors = await self._embedder.embed([query, *texts])
-        return [min(max(float(cosine), 0.0), 1.0) for cosine in vectors[1:] @ vectors[0]]
+        asked, vectors = await vector_of_question(self._embedder, query), await self._embedder.embed(texts)
+        return [min(max(float(cosine), 0.0), 1.0) for cosine in vectors @ asked]
 
 
 def reranker_named(models: Models, name: str) -> Reranker | None:

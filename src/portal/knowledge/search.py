@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from portal.core.passages import Embedder, Found, Hit, Passages, Reranker, Within
+from portal.core.passages import Embedder, Found, Hit, Passages, Reranker, Within, vector_of_question
 from portal.errors import BackendError, BadRequest
 from portal.knowledge.ranking import cosines, distinct, joined, weighed
 from portal.knowledge.relevance import Relevance, bears, lifted
@@ -20,6 +20,8 @@ _CANDIDATES = 100
 """Of each way of finding; more where more is asked for."""
 _RERANKED = 30
 _RERANK_SECONDS = 10.0
+_SURE = 0.5
+"""A reranker's score from which a match is not weak."""
 _LONGEST = 8000
 """Characters of a query that are looked at."""
 
@@ -62,8 +64,11 @@ class HybridSearch:
             return []
         hits = await self._hits(within, text, max(_CANDIDATES, 3 * limit))
         found = await self._read(within.owner, hits.hits, max(2 * limit, _RERANKED))
+        found = [
+            replace(one, weak=not bears(text, one.passage.told, hits.likeness.get(one.passage.id))) for one in found
+        ]
         if relevant:
-            found = [one for one in found if bears(text, one.passage.told, hits.likeness.get(one.passage.id))]
+            found = [one for one in found if not one.weak]
         reranker = self._reranker() if rerank else None
         if reranker is not None and found:
             found = await _reranked(reranker, text, found)
@@ -75,7 +80,7 @@ class HybridSearch:
         if embedder is None:
             return _Hits(weighed(words, {}, None))
         try:
-            (vector,) = await embedder.embed([text])
+            vector = await vector_of_question(embedder, text)
             floor = await self._relevance.floor(embedder)
         except BackendError as error:
             log.warning("searched by words alone: %s", error.message)
@@ -113,6 +118,8 @@ async def _reranked(reranker: Reranker, text: str, found: Sequence[Found]) -> li
     except (BackendError, TimeoutError) as error:
         log.warning("found without the reranker %s: %s", reranker.name, error)
         return list(found)
-    judged = [Found(passage=one.passage, score=score) for one, score in zip(first, scores, strict=True)]
+    judged = [
+        replace(one, score=score, weak=one.weak and score < _SURE) for one, score in zip(first, scores, strict=True)
+    ]
     judged.sort(key=lambda one: -one.score)
-    return [*judged, *(Found(passage=one.passage, score=min(one.score, judged[-1].score)) for one in rest)]
+    return [*judged, *(replace(one, score=min(one.score, judged[-1].score)) for one in rest)]

@@ -1,5 +1,6 @@
 """Embedding models of model servers, as embedders."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 _PORTION = 32
 """Texts of one call."""
+_PREFIXES = (
+    (re.compile(r"(^|[^a-z])e5-(?!mistral)(?!.*instruct)", re.IGNORECASE), "query: ", "passage: "),
+    (re.compile(r"nomic-embed-text", re.IGNORECASE), "search_query: ", "search_document: "),
+)
+"""Families of models that were taught by words before each text whether it asks or answers."""
 _LONGEST = 2000
 """Characters of a text that are sent: some servers refuse what is longer than their model reads."""
 
@@ -23,12 +29,27 @@ class ServedEmbedder:
         self.name = model
         self.dimensions = 0
         self._models = models
+        self._asking, self._telling = next(
+            ((asks, tells) for one, asks, tells in _PREFIXES if one.search(model)), ("", "")
+        )
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether questions are embedded otherwise than what answers them."""
+        return bool(self._asking)
 
     async def embed(self, texts: Sequence[str]) -> "Vectors":
         """One row a text; `dimensions` is 0 until the first one."""
+        return await self._embed(texts, self._telling)
+
+    async def embed_questions(self, texts: Sequence[str]) -> "Vectors":
+        """See Asking."""
+        return await self._embed(texts, self._asking)
+
+    async def _embed(self, texts: Sequence[str], prefix: str) -> "Vectors":
         rows: list[Sequence[float]] = []
         for start in range(0, len(texts), _PORTION):
-            rows += await self._ask([_sent(text) for text in texts[start : start + _PORTION]])
+            rows += await self._ask([prefix + _sent(text) for text in texts[start : start + _PORTION]])
         if sizes := {len(row) for row in rows}:
             if len(sizes | {self.dimensions or max(sizes)}) > 1 or not max(sizes):
                 raise BackendProtocolError(f"{self.name} answered with vectors of different lengths.")

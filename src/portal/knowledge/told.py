@@ -31,11 +31,21 @@ def source(found: Found, document: DocumentRecord) -> Source:
     )
 
 
+def cost(one: Source) -> int:
+    """Tokens that a source takes."""
+    return cost_of(one.text)
+
+
+def cost_of(text: str) -> int:
+    """Tokens that a source of this text takes."""
+    return estimate(text) + _FRAME
+
+
 def fitting(sources: Sequence[Source], room: int) -> list[Source]:
     """The first ones that fit into so many tokens; of a single long one as much as fits."""
     kept: list[Source] = []
     for one in sources:
-        room -= estimate(one.text) + _FRAME
+        room -= cost(one)
         if room < 0:
             break
         kept.append(one)

@@ -83,6 +83,10 @@ class KnowledgeTools:
         """See Toolset."""
         there = (one.collections for one in self._workspaces(context.owner) if one.name == context.workspace)
         groups = await chosen(self._collections, context.owner, next(there, ()))
+        if context.conversation_id and (
+            own := await self._collections.of_conversation(context.owner, context.conversation_id)
+        ):
+            groups.append(own.id)
         if name == _SEARCH.name:
             return await self._find(context.owner, groups, **arguments)
         return await self._read(context.owner, groups, **arguments)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import mimetypes
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,12 +134,14 @@ class Watch:
         documents = await self._documents_of(source)
         known = {one.place: one for one in documents}
         gone = {path: one for path, one in known.items() if not looked.may_hold(path)}
+        unwanted = await self._sources.removed(source.owner, source.id)
         left_out = looked.too_large
         for seen in looked.found.values():
             before = known.get(seen.path)
             if before is None or (before.modified, before.size) != (seen.modified, seen.size):
                 try:
-                    left_out += not await self._take(source, seen, before, gone)
+                    if before is not None or not await self._is_unwanted(seen, unwanted):
+                        left_out += not await self._take(source, seen, before, gone)
                 except StorageError:
                     raise
                 except (OSError, PortalError) as error:  # it has gone meanwhile, or is not for us: the others are
@@ -151,8 +153,18 @@ class Watch:
         for one in documents:
             if one.place in gone:
                 with suppress(NotFound):  # somebody else forgot it
-                    await self._documents.remove(source.owner, one.collection_id, one.file_id)
+                    await self._documents.remove(source.owner, one.collection_id, one.file_id, gone=True)
         return state
+
+    async def _is_unwanted(self, seen: Seen, unwanted: Mapping[str, str]) -> bool:
+        """Whether somebody removed it from the collection as it is."""
+        if seen.path not in unwanted:
+            return False
+        if self._refused.get(seen.path) != seen.modified:
+            if await asyncio.to_thread(digest, seen.path) != unwanted[seen.path]:
+                return False
+            self._refused[seen.path] = seen.modified
+        return True
 
     async def _documents_of(self, source: SourceRecord) -> Sequence[DocumentRecord]:
         """Older versions first."""
@@ -202,8 +214,9 @@ class Watch:
             raise ToolError(f"{source.place} answered with status {answer.status}.")
         if answer.cut:
             raise ToolError(f"{source.place} is larger than {largest / 2**20:,.0f} MB.")
-        before = await self._documents_of(source)
-        if not before or before[-1].sha256 != hashlib.sha256(answer.body).hexdigest():
+        before, unwanted = await self._documents_of(source), await self._sources.removed(source.owner, source.id)
+        known = [unwanted.get(source.place), *(one.sha256 for one in before[-1:])]
+        if hashlib.sha256(answer.body).hexdigest() not in known:
             kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
             arriving = NewFile(filename=name_of(answer.url, kind), place=source.place, content_type=kind)
             await self._bring(source, arriving, _whole(answer.body))

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from portal.core.passages import Embedder, Passages
+from portal.core.passages import Embedder, Passages, vector_of_question
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Likeness:
         try:
             async with asyncio.timeout(_SECONDS):
                 zero = await self._zero(embedder)
-                (vector,) = await embedder.embed([text])
+                vector = await vector_of_question(embedder, text)
                 cosines = await self._passages.cosines(owner, embedder.name, vector, ids)
         except (PortalError, TimeoutError) as error:
             log.info("texts are compared by their words alone: %s", error or "the embedder is too slow")

@@ -28,7 +28,9 @@ from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.memory import MemorySettings
+from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
+from portal.settings.slack import SlackSettings
 from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -217,8 +219,10 @@ class Settings(BaseSettings):
     mcp: McpSettings = McpSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
+    schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()
     telegram: TelegramSettings = TelegramSettings()
+    slack: SlackSettings = SlackSettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()

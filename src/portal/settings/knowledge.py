@@ -22,6 +22,12 @@ class KnowledgeSettings(Section):
         description="A model that puts what a search found into a better order, by its id (its server needs "
         "/v1/rerank); empty uses none.",
     )
+    attachment_wait: Seconds = Field(
+        120, description="Seconds that an answer waits for a long attached file to be read, at most."
+    )
+    describe_pictures: bool = Field(
+        True, description="Pictures are described by a model that sees, where one is there, so that they are found."
+    )
     max_file: int = Field(256 * 2**20, gt=0, description="Largest document in bytes that is read.")
     embedder: str = Field(
         "",

@@ -7,20 +7,24 @@ from portal.core.clock import micros
 from portal.core.collections import BatchRecord, CollectionRecord, Counts
 from portal.core.records import Page
 from portal.errors import NotFound
+from portal.storage.cleaning import HIDE_FILES, SOME_DOCUMENTS, Cleaning
 from portal.storage.database import Database, Row, Statement
 from portal.storage.keyset import page
 from portal.storage.passage_filters import ELEMENTS
 from portal.storage.passages import StoredPassages
 from portal.storage.rows import from_json, to_json
 
-COLLECTION = "id, owner, name, description, metadata, created_at, last_active_at, expires_days"
+STAYS = "leaving = 0"
+COLLECTION = "id, owner, name, description, metadata, created_at, last_active_at, expires_days, conversation_id"
 
 INSERT = f"""
 INSERT INTO collections ({COLLECTION})
-VALUES (:id, :owner, :name, :description, :metadata, :created_at, :last_active_at, :expires_days)"""
+VALUES (:id, :owner, :name, :description, :metadata, :created_at, :last_active_at, :expires_days,
+    :conversation_id)"""
 
-SELECT = f"SELECT {COLLECTION} FROM collections WHERE id = :collection_id AND owner = :owner"
-LIST = f"SELECT {COLLECTION} FROM collections WHERE owner = :owner"
+SELECT = f"SELECT {COLLECTION} FROM collections WHERE id = :collection_id AND owner = :owner AND {STAYS}"
+OF_CONVERSATION = f"SELECT id FROM collections WHERE conversation_id = :conversation_id AND owner = :owner AND {STAYS}"
+LIST = f"SELECT {COLLECTION} FROM collections WHERE owner = :owner AND {STAYS}"
 CURSOR = "SELECT created_at, id FROM collections WHERE id = :cursor AND owner = :owner"
 
 # Several collections at once: a page of a list.
@@ -28,19 +32,19 @@ COUNTS = """
 SELECT collection_id, status, COUNT(*) AS documents, SUM(usage_bytes) AS bytes FROM documents
 WHERE collection_id IN ({ids}) GROUP BY collection_id, status"""
 
-CHANGE = "UPDATE collections SET {changes} WHERE id = :collection_id AND owner = :owner"
+CHANGE = f"UPDATE collections SET {{changes}} WHERE id = :collection_id AND owner = :owner AND {STAYS}"
 
-# Files that nobody has but these documents; those that watched places brought always go with them.
-HIDE_FILES = """
+# A file that a watched place brought goes with its document, unless another has it.
+HIDE_FILE = """
 UPDATE files SET ready = 0 WHERE owner = :owner AND ready = 1
-    AND id IN (SELECT file_id FROM documents WHERE owner = :owner AND {those}{narrower})
-    AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.file_id = files.id AND NOT (d.{those}))"""
-WATCHED = " AND source_id IS NOT NULL"
-OF_COLLECTION = "collection_id = :collection_id"
-ONE = "id = :document_id"
-
+    AND id IN (SELECT file_id FROM documents WHERE id = :document_id AND owner = :owner AND source_id IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.file_id = files.id AND d.id <> :document_id)"""
 DELETE_DOCUMENT = "DELETE FROM documents WHERE id = :document_id AND owner = :owner"
-DELETE = "DELETE FROM collections WHERE id = :collection_id AND owner = :owner"
+LEAVE = f"UPDATE collections SET leaving = :leaving WHERE id = :collection_id AND owner = :owner AND {STAYS}"
+DELETE_SOURCES = "DELETE FROM sources WHERE collection_id = :collection_id"
+DELETE_BATCHES = "DELETE FROM file_batches WHERE collection_id = :collection_id"
+HIDDEN_AT_ONCE = 1000
+"""Files of a collection that go together with it; the rest follow."""
 
 SELECT_BATCH = """
 SELECT id, owner, collection_id, created_at, cancelled FROM file_batches
@@ -56,9 +60,9 @@ UPDATE documents SET status = 'cancelled', claim = '' WHERE batch_id = :batch_id
 class StoredCollections:
     """The Collections port on a Database."""
 
-    def __init__(self, *, database: Database, passages: StoredPassages) -> None:
+    def __init__(self, *, database: Database, cleaning: Cleaning) -> None:
         self._database = database
-        self._passages = passages
+        self._cleaning = cleaning
 
     async def create(self, collection: CollectionRecord) -> None:
         """See Collections."""
@@ -102,6 +106,12 @@ class StoredCollections:
         rows = await self._database.fetch(sql, ids=to_json([record.id for record in found.data]))
         return replace(found, data=_counted(found.data, rows))
 
+    async def of_conversation(self, owner: str, conversation_id: str) -> CollectionRecord | None:
+        """See Collections."""
+        args = {"owner": owner, "conversation_id": conversation_id}
+        found = await self._database.fetch(OF_CONVERSATION, **args)
+        return await self.get(owner, found[0]["id"]) if found else None
+
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """See Collections."""
         values = {name: to_json(value) if name == "metadata" else value for name, value in changes.items()}
@@ -112,14 +122,16 @@ class StoredCollections:
 
     async def delete(self, owner: str, collection_id: str, *, files: bool = False) -> None:
         """See Collections."""
-        args = {"owner": owner, "collection_id": collection_id}
+        args = {"owner": owner, "collection_id": collection_id, "leaving": 2 if files else 1, "most": HIDDEN_AT_ONCE}
         await self._database.batch(
             [
-                *emptying(self._passages, owner, collection_id, files=files),
-                Statement(DELETE, args, 1, no_collection(collection_id)),
+                self._cleaning.marking("documents"),
+                Statement(LEAVE, args, 1, no_collection(collection_id)),
+                *(Statement(sql, args) for sql in (DELETE_SOURCES, DELETE_BATCHES)),
+                Statement(HIDE_FILES.format(those=SOME_DOCUMENTS), args),
             ]
         )
-        await self._database.scrub()
+        self._cleaning.call()
 
 
 class StoredBatches:
@@ -146,24 +158,14 @@ class StoredBatches:
         return await self.get(owner, collection_id, batch_id)
 
 
-def emptying(passages: StoredPassages, owner: str, collection_id: str, *, files: bool = False) -> Sequence[Statement]:
-    """What forgets all documents of a collection, and `files` that were uploaded."""
-    args = {"owner": owner, "collection_id": collection_id}
-    return [
-        Statement(HIDE_FILES.format(those=OF_COLLECTION, narrower="" if files else WATCHED), args),
-        *passages.dropping(owner, "documents", group=collection_id),
-        Statement("DELETE FROM documents WHERE collection_id = :collection_id AND owner = :owner", args),
-    ]
-
-
 def forgetting(passages: StoredPassages, owner: str, document_ids: Iterable[str]) -> Sequence[Statement]:
     """What forgets these documents."""
     statements: list[Statement] = []
     for one in document_ids:
         args = {"owner": owner, "document_id": one}
         statements += [
-            Statement(HIDE_FILES.format(those=ONE, narrower=WATCHED), args),
-            *passages.dropping(owner, "documents", document=one),
+            Statement(HIDE_FILE, args),
+            *passages.hiding(owner, one),
             Statement(DELETE_DOCUMENT, args),
         ]
     return statements

@@ -276,7 +276,7 @@ class StoredConversations:
             done = sum([await self._purge(row["owner"], row["id"], before) for row in gone])
             purged += done
         if purged:
-            await self._turns.scrub()
+            self._turns.clean()
         return purged
 
     async def _purge(self, owner: str, conversation_id: str, before: int) -> bool:

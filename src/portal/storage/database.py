@@ -61,8 +61,9 @@ class Database(Protocol):
             Conflict: an `expect` was not met or a constraint was violated; nothing was stored.
         """
 
-    async def scrub(self) -> None:
-        """After a deletion: leave nothing of it in the files. PostgreSQL sees to that itself, in its own time."""
+    async def scrub(self) -> bool:
+        """After deletions: leave nothing of them in the files, in steps beside which others write; whether that could
+        be done. PostgreSQL sees to it itself, in its own time."""
 
 
 def storable(args: Mapping[str, object]) -> Mapping[str, object]:

@@ -10,7 +10,7 @@ from portal.core.items import JsonObject
 from portal.core.records import Page
 from portal.errors import NotFound
 from portal.storage.collections import SELECT as SELECT_COLLECTION
-from portal.storage.collections import emptying, forgetting, no_collection
+from portal.storage.collections import STAYS, forgetting, no_collection
 from portal.storage.database import Database, Row, Statement
 from portal.storage.files import VISIBLE, no_file
 from portal.storage.keyset import page
@@ -27,7 +27,9 @@ FRESH = (
     "created_at = CASE WHEN documents.status = 'in_progress' THEN documents.created_at ELSE :now END"
 )
 
-TOUCH = "UPDATE collections SET last_active_at = :now WHERE id = :collection_id AND owner = :owner"
+OF_COLLECTIONS = "collection_id NOT IN (SELECT id FROM collections WHERE leaving > 0)"
+"""Of documents: that theirs is not being deleted."""
+TOUCH = f"UPDATE collections SET last_active_at = :now WHERE id = :collection_id AND owner = :owner AND {STAYS}"
 
 INSERT_BATCH = """
 INSERT INTO file_batches (id, owner, collection_id, created_at, cancelled)
@@ -44,14 +46,17 @@ ON CONFLICT (collection_id, file_id) DO UPDATE SET {FRESH},
     modified = excluded.modified, source_id = excluded.source_id,
     batch_id = COALESCE(excluded.batch_id, documents.batch_id)"""
 
-WITHIN = f"SELECT {DOCUMENT} FROM documents WHERE collection_id = :collection_id AND owner = :owner"
+WITHIN = f"""
+SELECT {DOCUMENT} FROM documents WHERE collection_id = :collection_id AND owner = :owner AND {OF_COLLECTIONS}"""
 OF_STATUS = " AND status = :status"
 OF_BATCH = " AND batch_id = :batch_id"
 OF_FILE = " AND file_id = :file_id"
 CURSOR = """
 SELECT created_at, id FROM documents WHERE collection_id = :collection_id AND owner = :owner AND file_id = :cursor"""
 
-OWN = f"SELECT {DOCUMENT} FROM documents WHERE owner = :owner"
+SAME = """ AND file_id <> :file_id AND status IN ('in_progress', 'completed')
+    AND sha256 = (SELECT sha256 FROM files WHERE id = :file_id AND owner = :owner) LIMIT 1"""
+OWN = f"SELECT {DOCUMENT} FROM documents WHERE owner = :owner AND {OF_COLLECTIONS}"
 OF_SOURCE = " AND source_id = :source_id"
 
 DESCRIBE = f"""
@@ -70,12 +75,22 @@ RENAME = """
 UPDATE files SET filename = :filename
 WHERE owner = :owner AND id = (SELECT file_id FROM documents WHERE id = :document_id)"""
 
-ORPHANS = """
-SELECT id, owner FROM documents d WHERE NOT EXISTS (
+REMEMBER = """
+INSERT INTO removed_places (source_id, place, sha256)
+SELECT d.source_id, d.place, d.sha256 FROM documents d JOIN sources s ON s.id = d.source_id
+WHERE d.id = :document_id AND d.owner = :owner
+ON CONFLICT (source_id, place) DO UPDATE SET sha256 = excluded.sha256"""
+
+ORPHANS = f"""
+SELECT id, owner FROM documents d WHERE {OF_COLLECTIONS} AND NOT EXISTS (
     SELECT 1 FROM files f WHERE f.id = d.file_id AND f.ready = 1 AND (f.expires_at IS NULL OR f.expires_at > :now))"""
-EXPIRED = """
-SELECT c.id, c.owner FROM collections c WHERE c.last_active_at + c.expires_days * 86400000000 <= :now
-    AND EXISTS (SELECT 1 FROM documents d WHERE d.collection_id = c.id)"""
+# Nobody would know what an empty one of a chain of responses was for.
+LEAVE_CHAINS = f"""
+UPDATE collections SET leaving = 1 WHERE conversation_id IS NOT NULL AND {STAYS}
+    AND last_active_at + expires_days * 86400000000 <= :now"""
+EXPIRED = f"""
+SELECT d.id, d.owner FROM collections c JOIN documents d ON d.collection_id = c.id
+WHERE c.last_active_at + c.expires_days * 86400000000 <= :now AND c.{STAYS}"""
 
 
 class StoredDocuments:
@@ -150,6 +165,12 @@ class StoredDocuments:
             sql += f" AND id IN ({ELEMENTS[self._database.dialect].format('ids')})"
         return [document_of(row) for row in await self._database.fetch(sql, **args)]
 
+    async def same(self, owner: str, collection_id: str, file_id: str) -> DocumentRecord | None:
+        """See Documents."""
+        args = {"owner": owner, "collection_id": collection_id, "file_id": file_id}
+        rows = await self._database.fetch(WITHIN + SAME, **args)
+        return document_of(rows[0]) if rows else None
+
     async def describe(self, owner: str, collection_id: str, file_id: str, attributes: JsonObject) -> DocumentRecord:
         """See Documents."""
         record = await self.get(owner, collection_id, file_id)
@@ -178,23 +199,21 @@ class StoredDocuments:
         args = {"owner": owner, "document_id": document_id, "place": place, "filename": filename, "modified": modified}
         await self._database.batch([Statement(MOVE, args, 1, no_document(document_id)), Statement(RENAME, args)])
 
-    async def remove(self, owner: str, collection_id: str, file_id: str) -> None:
+    async def remove(self, owner: str, collection_id: str, file_id: str, *, gone: bool = False) -> None:
         """See Documents."""
         record = await self.get(owner, collection_id, file_id)
-        await self._database.batch(forgetting(self._passages, owner, [record.id]))
-        await self._database.scrub()
+        remembered = [] if gone else [Statement(REMEMBER, {"owner": owner, "document_id": record.id})]
+        await self._database.batch([*remembered, *forgetting(self._passages, owner, [record.id])])
+        self._passages.clean()
 
     async def sweep(self) -> None:
         """Forget documents whose file is gone, and those of collections whose time is over."""
         now = micros()
-        gone = await self._database.fetch(ORPHANS, now=now)
+        await self._database.batch([Statement(LEAVE_CHAINS, {"now": now})])
+        gone = [row for sql in (ORPHANS, EXPIRED) for row in await self._database.fetch(sql, now=now)]
         for row in gone:
             await self._database.batch(forgetting(self._passages, row["owner"], [row["id"]]))
-        expired = await self._database.fetch(EXPIRED, now=now)
-        for row in expired:
-            await self._database.batch(emptying(self._passages, row["owner"], row["id"]))
-        if gone or expired:
-            await self._database.scrub()
+        self._passages.clean()
 
 
 def document_of(row: Row) -> DocumentRecord:

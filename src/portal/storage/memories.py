@@ -81,10 +81,13 @@ class Index(Protocol):
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
     ) -> Sequence[Statement]:
-        """As Passages.drop; `scrub` comes after the batch."""
+        """As Passages.drop; `clean` comes after the batch."""
 
-    async def scrub(self, space: Space) -> None:
-        """Leave nothing of what was dropped in the files."""
+    def marking(self) -> Statement:
+        """For a batch that hides passages of documents itself."""
+
+    def clean(self) -> None:
+        """Leave nothing of what was dropped in the files, soon."""
 
 
 class StoredMemories:
@@ -156,7 +159,7 @@ class StoredMemories:
                 statements += self._index.dropping(owner, "memories", document=one)
         results = await self._database.batch(statements)
         gone = [row["id"] for rows in results for row in rows if row.get("id")]
-        await self._index.scrub("memories")
+        self._index.clean()
         return gone
 
     async def _indexing(self, memory: MemoryRecord, embedded: Embedded | None) -> Sequence[Statement]:

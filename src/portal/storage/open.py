@@ -14,6 +14,7 @@ from portal.storage.audit import StoredAudit
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
+from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
@@ -24,9 +25,12 @@ from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
-from portal.storage.passages import StoredPassages, index_on
+from portal.storage.passage_index import index_on
+from portal.storage.passages import StoredPassages
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.schedule_runs import StoredRuns
+from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
@@ -60,6 +64,7 @@ class Storage:
     grants: tool_ports.Grants
     audit: tool_ports.Audit
     passages: StoredPassages
+    cleaning: Cleaning
     turns: TurnPassages
     memories: memories.Memories
     collections: StoredCollections
@@ -67,11 +72,13 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    schedules: StoredSchedules
+    runs: StoredRuns
     links: channel_stores.Links
     pairing: channel_stores.Pairing
     chats: channel_stores.Chats
-    inbox: channel_stores.Inbox
-    outbox: channel_stores.Outbox
+    inbox: StoredInbox
+    outbox: StoredOutbox
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -79,6 +86,8 @@ class Storage:
         await self.users.sweep()
         await self.files.sweep()
         await self.documents.sweep()
+        await self.inbox.sweep()
+        await self.outbox.sweep()
 
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
@@ -121,9 +130,12 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
     tasks.create_task(usage.run(), name="usage")
-    passages = StoredPassages(database=database, index=index_on(database))
-    tending = tasks.create_task(passages.run(), name="passages")
-    stack.callback(tending.cancel)
+    index = index_on(database)
+    cleaning = Cleaning(database=database, index=index)
+    passages = StoredPassages(database=database, index=index, cleaning=cleaning)
+    stack.push_async_callback(cleaning.finish)
+    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
+        stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
     return Storage(
         database=database,
@@ -141,13 +153,16 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
         passages=passages,
+        cleaning=cleaning,
         turns=turns,
         memories=StoredMemories(database=database, index=passages),
-        collections=StoredCollections(database=database, passages=passages),
+        collections=StoredCollections(database=database, cleaning=cleaning),
         documents=StoredDocuments(database=database, passages=passages),
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        schedules=StoredSchedules(database=database),
+        runs=StoredRuns(database=database),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),

@@ -4,6 +4,7 @@ shape; names and values are arguments."""
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.passages import Within
 from portal.errors import BadRequest
@@ -20,6 +21,13 @@ ELEMENTS = {
 }
 """The texts of an argument that is a JSON array."""
 
+SHOWN = """NOT EXISTS (
+    SELECT 1 FROM hidden_passages h WHERE h.document = p.document AND p.key BETWEEN h.first_key AND h.last_key)"""
+"""Of passages `p`: that they are not to be deleted, and their document is whole."""
+STAYING = "p.in_group NOT IN (SELECT id FROM collections WHERE leaving > 0)"
+_CURRENT = """p.in_group NOT IN (
+    SELECT id FROM collections WHERE owner = :owner
+        AND (leaving > 0 OR last_active_at + expires_days * 86400000000 <= :now))"""
 _FITTING = """p.document IN (SELECT a.document FROM passage_attributes a
     WHERE a.owner = :owner AND a.name = :{name} AND ({fits}))"""
 _OPERATORS = {"eq": "=", "ne": "=", "in": "=", "nin": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -35,6 +43,9 @@ def condition(within: Within, dialect: str) -> tuple[str, Mapping[str, object]]:
     """
     args: dict[str, object] = {"owner": within.owner, "space": within.space}
     parts = ["p.owner = :owner AND p.space = :space"]
+    if within.space == "documents":
+        args["now"] = micros()
+        parts += [SHOWN, _CURRENT]
     if within.groups is not None:
         args["groups"] = to_json(list(within.groups))
         parts.append(f"p.in_group IN ({ELEMENTS[dialect].format('groups')})")

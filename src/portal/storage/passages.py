@@ -4,13 +4,15 @@ batch; other stores take the same statements into batches of their own."""
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from portal.core.items import JsonObject
 from portal.core.passages import Hit, Passage, Space, Within
 from portal.errors import BadRequest, StorageError
+from portal.storage.cleaning import HIDE, Cleaning
 from portal.storage.database import Database, Row, Statement, storable
-from portal.storage.passage_filters import ELEMENTS, attribute_rows
+from portal.storage.passage_filters import ELEMENTS, SHOWN, STAYING, attribute_rows
+from portal.storage.passage_index import Index
 from portal.storage.passage_words import indexed
 from portal.storage.rows import from_json, to_json
 
@@ -21,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 PASSAGE = "id, owner, space, in_group, document, position, body, heading, page, starts_at, ends_at, created_at"
 
-SELECT = f"SELECT {PASSAGE} FROM passages WHERE owner = :owner AND id IN ({{ids}})"
+SELECT = f"SELECT {PASSAGE} FROM passages p WHERE owner = :owner AND id IN ({{ids}}) AND {SHOWN} AND {STAYING}"
 OF = f"""
-SELECT {PASSAGE} FROM passages WHERE owner = :owner AND document = :document AND position >= :first {{last}}
-ORDER BY position, key"""
+SELECT {PASSAGE} FROM passages p WHERE owner = :owner AND document = :document AND position >= :first {{last}}
+    AND {SHOWN} ORDER BY position, key"""
 UP_TO = "AND position <= :last"
 UNEMBEDDED = f"""
 SELECT {PASSAGE} FROM passages p WHERE NOT EXISTS (
@@ -60,43 +62,12 @@ GROUP BY e.name ORDER BY e.name"""
 DELETE_EMBEDDER = "DELETE FROM embedders WHERE name = :embedder"
 
 
-class Index(Protocol):
-    """What an engine does in its own way."""
-
-    embedded: str
-    """SQL of (key, embedder): what has a vector."""
-
-    def add(self, space: Space, rows: Sequence[Row]) -> Sequence[Statement]:
-        """Insert passages with the columns of PASSAGE and `words`."""
-
-    def forget_words(self, space: Space, where: str, args: Mapping[str, object]) -> Sequence[Statement]:
-        """Before passages that fit a condition are deleted."""
-
-    def forget_vectors(self, embedder: str) -> Sequence[Statement]:
-        """Before an embedder is deleted."""
-
-    async def tend(self) -> bool:
-        """One step of keeping vectors quick to find; whether there may be more to do."""
-
-    async def scrub(self, space: Space) -> None:
-        """Rid the index itself of words that were forgotten."""
-
-    async def words(self, within: Within, text: str, limit: int) -> Sequence[Hit]:
-        """See Passages."""
-
-    async def nearest(self, within: Within, embedder: str, vector: "Vectors", limit: int) -> Sequence[Hit]:
-        """See Passages; `vector` is of the embedder's size."""
-
-    async def vectors(self, owner: str, embedder: str, ids: Sequence[str]) -> "Mapping[str, Vectors]":
-        """Those that are there."""
-
-
 class StoredPassages:
     """The Passages port on a Database."""
 
-    def __init__(self, *, database: Database, index: Index) -> None:
+    def __init__(self, *, database: Database, index: Index, cleaning: Cleaning) -> None:
         """`index` is the engine's."""
-        self._database, self._index = database, index
+        self._database, self._index, self._cleaning = database, index, cleaning
         self._added, self._tending = asyncio.Event(), asyncio.Lock()
 
     async def run(self) -> None:
@@ -128,11 +99,26 @@ class StoredPassages:
     ) -> Sequence[Statement]:
         """What `replace` does, for the batch of another store. Raises BadRequest."""
         place: Mapping[str, object] = {"owner": owner, "space": space, "document": document}
-        rows = await asyncio.to_thread(_rows, place, passages)
         statements = [*self._deleting(space, IN_DOCUMENT, place)]
-        statements += self._index.add(space, rows) if rows else []
+        statements += await self.adding(owner, space, document, passages, embedder=embedder, vectors=vectors)
         if attributes is not None:
             statements += describing(owner, document, attributes)
+        return statements
+
+    async def adding(
+        self,
+        owner: str,
+        space: Space,
+        document: str,
+        passages: Sequence[Passage],
+        *,
+        embedder: str,
+        vectors: "Vectors | None",
+    ) -> Sequence[Statement]:
+        """What adds passages to those of a document, for the batch of another store. Raises BadRequest."""
+        place: Mapping[str, object] = {"owner": owner, "space": space, "document": document}
+        rows = await asyncio.to_thread(_rows, place, passages)
+        statements = [*self._index.add(space, rows)] if rows else []
         if vectors is not None and len(passages):
             statements += await self._embedding(embedder, [passage.id for passage in passages], vectors)
         return statements
@@ -140,12 +126,26 @@ class StoredPassages:
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
     ) -> Sequence[Statement]:
-        """What `drop` does, for the batch of another store, which then awaits `scrub`."""
+        """What `drop` does, for the batch of another store, which then calls `clean`."""
         args = {"owner": owner, "space": space, "document": document, "in_group": group}
+        mark = self._cleaning.marking(space)
         if document is not None:
-            return [Statement(CLEAR_ATTRIBUTES, args), *self._deleting(space, IN_DOCUMENT, args)]
+            return [mark, Statement(CLEAR_ATTRIBUTES, args), *self._deleting(space, IN_DOCUMENT, args)]
         where = IN_SPACE if group is None else IN_GROUP
-        return [Statement(DELETE_ATTRIBUTES.format(where=where), args), *self._deleting(space, where, args)]
+        return [mark, Statement(DELETE_ATTRIBUTES.format(where=where), args), *self._deleting(space, where, args)]
+
+    def hiding(self, owner: str, document: str) -> Sequence[Statement]:
+        """What `dropping` does to a document, however long it is: found no more now, and deleted by and by."""
+        args = {"owner": owner, "document": document}
+        return [self._cleaning.marking("documents"), Statement(CLEAR_ATTRIBUTES, args), Statement(HIDE, args)]
+
+    def marking(self) -> Statement:
+        """For a batch that hides passages of documents itself."""
+        return self._cleaning.marking("documents")
+
+    def clean(self) -> None:
+        """After a batch with `dropping` or `hiding` in it: leave nothing of it in the files, soon."""
+        self._cleaning.call()
 
     def _deleting(self, space: Space, where: str, args: Mapping[str, object]) -> Sequence[Statement]:
         return [*self._index.forget_words(space, where, args), Statement(DELETE.format(where=where), args)]
@@ -172,12 +172,7 @@ class StoredPassages:
     async def drop(self, owner: str, space: Space, *, document: str | None = None, group: str | None = None) -> None:
         """See Passages."""
         await self._database.batch(self.dropping(owner, space, document=document, group=group))
-        await self.scrub(space)
-
-    async def scrub(self, space: Space) -> None:
-        """After a batch with `dropping` in it: leave nothing of it in the file."""
-        await self._index.scrub(space)
-        await self._database.scrub()
+        await self._cleaning.clean()
 
     async def get(self, owner: str, ids: Sequence[str]) -> Sequence[Passage]:
         """See Passages."""
@@ -258,17 +253,6 @@ class StoredPassages:
         if rows and vector.shape != (rows[0]["dimensions"],):
             raise _wrong_size(embedder)
         return bool(rows)
-
-
-def index_on(database: Database) -> Index:
-    """The engine's own part, for this database."""
-    if database.dialect == "sqlite":
-        from portal.storage.passages_sqlite import SqliteIndex
-
-        return SqliteIndex(database=database)
-    from portal.storage.passages_postgres import PostgresIndex
-
-    return PostgresIndex(database=database)
 
 
 def passage_of(row: Row) -> Passage:

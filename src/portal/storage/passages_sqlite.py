@@ -29,7 +29,7 @@ DELETE_WORDS = "DELETE FROM {table} WHERE rowid IN (SELECT key FROM passages WHE
 
 CHANGES = Statement("SELECT total_changes() AS changes")
 MERGE = "INSERT INTO {table} ({table}, rank) VALUES ('merge', :pages)"
-MERGED_AT_ONCE = 500
+MERGED_AT_ONCE = 32
 """Pages; others write in between."""
 SELECT_UNMERGED = "SELECT 1 FROM {table}_data WHERE id = 10 AND substr(block, -2) = x'0000'"
 """Whether the oldest level of the index's structure is empty: deleted words may then have outlived the merge, as they

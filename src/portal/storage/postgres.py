@@ -130,8 +130,9 @@ class PostgresDatabase:
         self._tasks.create_task(self._carry_out(statements, done))
         return await done
 
-    async def scrub(self) -> None:
+    async def scrub(self) -> bool:
         """See Database."""
+        return True
 
     async def aclose(self) -> None:
         """Close the pool, and own nothing any more."""

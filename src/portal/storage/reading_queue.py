@@ -8,18 +8,21 @@ from portal.core.ids import new_id
 from portal.errors import Conflict
 from portal.storage.collections import forgetting
 from portal.storage.database import Database, Statement
-from portal.storage.documents import DOCUMENT, document_of, problem_json
+from portal.storage.documents import DOCUMENT, OF_COLLECTIONS, document_of, problem_json
 from portal.storage.passages import StoredPassages, describing
 
 CLAIM = f"""
 UPDATE documents SET claim = :claim, ready_at = :until, attempts = attempts + 1
 WHERE id = (
-    SELECT id FROM documents WHERE status = 'in_progress' AND ready_at <= :now ORDER BY ready_at, id LIMIT 1 {{lock}}
+    SELECT id FROM documents WHERE status = 'in_progress' AND ready_at <= :now AND {OF_COLLECTIONS}
+    ORDER BY ready_at, id LIMIT 1 {{lock}}
 ) RETURNING {DOCUMENT}"""
 LOCK = {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}
 """Of workers that claim at the same moment each gets another document; SQLite has one writer at a time."""
 
-MINE = " WHERE id = :document_id AND owner = :owner AND claim = :claim AND status = 'in_progress'"
+MINE = f" WHERE id = :document_id AND owner = :owner AND claim = :claim AND status = 'in_progress' AND {OF_COLLECTIONS}"
+HOLD = "UPDATE documents SET claim = claim" + MINE
+"""Nobody else can claim it before this batch is stored."""
 RENEW = "UPDATE documents SET ready_at = :until, progress = :progress" + MINE
 COMPLETE = (
     "UPDATE documents SET status = 'completed', progress = 1, problem = NULL, claim = '', ready_at = 0, "
@@ -34,6 +37,25 @@ ORDER BY CASE WHEN id = :document_id THEN 0 ELSE 1 END LIMIT 1"""
 OLDER = """
 SELECT id FROM documents
 WHERE source_id = :source_id AND owner = :owner AND place = :place AND created_at < :created_at"""
+
+# Its passages arrive unseen, and are then seen at once in the place of those of before. What another worker left is
+# among those.
+OLD = "SELECT COALESCE(MAX(key), 0) FROM passages WHERE owner = :owner AND document = :document_id"
+OUTDATE = f"""
+UPDATE hidden_passages SET claim = '', last_key = ({OLD}) WHERE document = :document_id AND claim > ''"""
+ARRIVE = f"""
+INSERT INTO hidden_passages (document, owner, first_key, last_key, claim)
+SELECT id, owner, ({OLD}) + 1, {2**62}, :claim FROM documents WHERE id = :document_id
+ON CONFLICT (document, first_key) DO UPDATE SET last_key = excluded.last_key, claim = excluded.claim"""
+HIDE_OLD = """
+INSERT INTO hidden_passages (document, owner, first_key, last_key, claim)
+SELECT document, owner, 0, first_key - 1, '' FROM hidden_passages
+WHERE document = :document_id AND claim = :claim AND first_key > 1
+ON CONFLICT (document, first_key) DO UPDATE SET last_key = excluded.last_key"""
+SHOW_NEW = "DELETE FROM hidden_passages WHERE document = :document_id AND claim = :claim"
+
+AT_ONCE = 64
+"""Passages of one batch, so that a long document never holds up a running turn for long."""
 
 GIVE_BACK = "UPDATE documents SET claim = '', ready_at = :now, attempts = attempts - 1" + MINE
 RELEASE = "UPDATE documents SET claim = '', ready_at = :now WHERE status = 'in_progress' AND claim <> ''"
@@ -72,29 +94,42 @@ class StoredReadingQueue:
         """See ReadingQueue."""
         document = job.document
         args = {**_mine(job), "key": key}
-        if text is None:
-            statements = [
-                Statement(COMPLETE + MINE, args, 1, _lost(job)),
-                *describing(document.owner, document.id, document.attributes),
-            ]
-        else:
+        filled, seen = "", list[Statement]()
+        if text is not None:
+            await self._arrive(job, text)
             args |= {"passages": len(text.passages), "usage_bytes": _usage(text), "note": text.note}
-            statements = [
-                Statement(COMPLETE + FILLED + MINE, args, 1, _lost(job)),
-                *await self._passages.replacing(
-                    document.owner,
-                    "documents",
-                    document.id,
-                    text.passages,
-                    embedder=text.embedder,
-                    vectors=text.vectors,
-                    attributes=document.attributes,
-                ),
-            ]
+            filled, seen = FILLED, [Statement(HIDE_OLD, args), Statement(SHOW_NEW, args)]
         older = await self._older(document)
-        await self._database.batch([*statements, *older])
-        if older:
-            await self._database.scrub()
+        if text is not None and (document.passages or document.attempts > 1):
+            seen.append(self._passages.marking())
+        await self._database.batch(
+            [
+                Statement(COMPLETE + filled + MINE, args, 1, _lost(job)),
+                *describing(document.owner, document.id, document.attributes),
+                *seen,
+                *older,
+            ]
+        )
+        if older or len(seen) > 2:
+            self._passages.clean()
+
+    async def _arrive(self, job: Job, text: ReadText) -> None:
+        """Store passages that nobody sees yet."""
+        mine, document = _mine(job), job.document
+        hold = Statement(HOLD, mine, 1, _lost(job))
+        await self._database.batch([hold, Statement(OUTDATE, mine), Statement(ARRIVE, mine)])
+        for at in range(0, len(text.passages), AT_ONCE):
+            some = slice(at, at + AT_ONCE)
+            vectors = None if text.vectors is None else text.vectors[some]
+            adding = await self._passages.adding(
+                document.owner,
+                "documents",
+                document.id,
+                text.passages[some],
+                embedder=text.embedder,
+                vectors=vectors,
+            )
+            await self._database.batch([hold, *adding])
 
     async def fail(self, job: Job, problem: Problem, *, retry_at: int | None = None) -> None:
         """See ReadingQueue."""

@@ -1,6 +1,6 @@
 """The Sources port: places that collections follow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from portal.core.collections import SourceRecord
 from portal.errors import Conflict, NotFound
@@ -18,6 +18,9 @@ VALUES (:id, :owner, :collection_id, :kind, :place, :created_at, :checked_at, :n
 
 LIST = f"SELECT {SOURCE} FROM sources WHERE owner = :owner{{narrower}} ORDER BY created_at, id"
 OF_COLLECTION = " AND collection_id = :collection_id"
+REMOVED = """
+SELECT r.place, r.sha256 FROM removed_places r JOIN sources s ON s.id = r.source_id
+WHERE r.source_id = :source_id AND s.owner = :owner"""
 DUE = f"SELECT {SOURCE} FROM sources WHERE next_at <= :now ORDER BY next_at, id"
 LOOKED = """
 UPDATE sources SET checked_at = :checked_at, next_at = :next_at, error = :error, state = :state
@@ -27,6 +30,8 @@ SELECT_DOCUMENTS = "SELECT id FROM documents WHERE source_id = :source_id AND ow
 LEAVE = "UPDATE documents SET source_id = NULL WHERE source_id = :source_id AND owner = :owner"
 DELETE = "DELETE FROM sources WHERE id = :source_id AND owner = :owner"
 
+AT_ONCE = 64
+"""Documents that are forgotten in one batch."""
 _EVER = 2**62
 
 
@@ -61,15 +66,17 @@ class StoredSources:
         args = {"owner": owner, "source_id": source_id}
         rows = await self._database.fetch(SELECT_DOCUMENTS, **args) if documents else []
         missing = NotFound(f"There is no watched place {source_id!r}.", param="source_id")
-        await self._database.batch(
-            [
-                Statement(DELETE, args, 1, missing),
-                *forgetting(self._passages, owner, [row["id"] for row in rows]),
-                Statement(LEAVE, args),
-            ]
-        )
+        for at in range(0, len(rows), AT_ONCE):
+            some = [row["id"] for row in rows[at : at + AT_ONCE]]
+            await self._database.batch(forgetting(self._passages, owner, some))
+        await self._database.batch([Statement(DELETE, args, 1, missing), Statement(LEAVE, args)])
         if rows:
-            await self._database.scrub()
+            self._passages.clean()
+
+    async def removed(self, owner: str, source_id: str) -> Mapping[str, str]:
+        """See Sources."""
+        rows = await self._database.fetch(REMOVED, owner=owner, source_id=source_id)
+        return {row["place"]: row["sha256"] for row in rows}
 
     async def due(self, now: int | None) -> Sequence[SourceRecord]:
         """See Sources."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -21,7 +22,7 @@ from portal.storage.data_folder import make_private_file, make_private_folder
 from portal.storage.database import Row, Statement, storable
 from portal.storage.distances import add_distances, extension
 from portal.storage.sqlite_errors import translated
-from portal.storage.sqlite_scrub import scrub
+from portal.storage.sqlite_scrub import Scrubbing
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +97,15 @@ class SqliteDatabase:
         if error is not None:
             raise error
 
-    async def scrub(self) -> None:
+    async def scrub(self) -> bool:
         """See Database."""
-        error = await self._loop.run_in_executor(self._readers, _scrub, self._path, self._vfs)
-        if error is not None:
-            raise error
+        scrubbing = Scrubbing(partial(_connect, self._path, self._vfs), self._path, self._vfs)
+        while scrubbing.going:
+            self._check_open()
+            error = await self._loop.run_in_executor(self._readers, _step, scrubbing)
+            if error is not None:
+                raise error
+        return scrubbing.done
 
     async def aclose(self) -> None:
         """Finish what is queued, then close the file."""
@@ -303,13 +308,9 @@ _WRITER = (
 )
 
 
-def _scrub(path: Path, vfs: str | None) -> PortalError | None:
+def _step(scrubbing: Scrubbing) -> PortalError | None:
     try:
-        connection = _connect(path, vfs)
-        try:
-            scrub(connection, path, vfs, BUSY_MILLISECONDS)
-        finally:
-            connection.close()
+        scrubbing.step()
     except (apsw.Error, OSError) as error:
         return translated(error)
     except PortalError as error:

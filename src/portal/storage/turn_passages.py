@@ -46,6 +46,10 @@ WHERE i.id = :item_id AND r.conversation_id = :conversation_id AND r.owner = :ow
 
 DELETE_SCOPE = "DELETE FROM memories WHERE owner = :owner AND scope = :scope"
 
+# Its long files: the rest goes in the background.
+LEAVE_FILES = """
+UPDATE collections SET leaving = 1 WHERE conversation_id = :conversation_id AND owner = :owner AND leaving = 0"""
+
 NEWEST = "SELECT MAX(id) AS id FROM responses"
 EARLIER = """
 SELECT id, owner, conversation_id, previous_id, created_at FROM responses
@@ -88,12 +92,12 @@ class TurnPassages:
         return [row["id"] for row in rows]
 
     async def renew(self, response_ids: Sequence[str]) -> None:
-        """Index turns again, as far as they are there still; nothing that was deleted is left in the file."""
+        """Index turns again, as far as they are there still; nothing that was deleted is left in the files, soon."""
         for one in response_ids:
             for turn in await self._database.fetch(TURN, response_id=one):
                 await self._index_again(turn)
         if response_ids:
-            await self.scrub()
+            self.clean()
 
     async def _index_again(self, turn: Mapping[str, object]) -> None:
         place = {"response_id": turn["id"], "previous_id": turn["previous_id"] or ""}
@@ -102,10 +106,9 @@ class TurnPassages:
         with suppress(Conflict):  # whoever changed it indexes it
             await self._database.batch([unchanged, *await self.keeping(turn)])
 
-    async def scrub(self) -> None:
-        """After something was dropped: leave nothing of it in the files."""
-        for space in ("turns", "memories"):
-            await self._index.scrub(space)
+    def clean(self) -> None:
+        """After something was dropped: leave nothing of it in the files, soon."""
+        self._index.clean()
 
     def purging(self, owner: str, conversation_id: str) -> Sequence[Statement]:
         """For a conversation that is really deleted: what is remembered for it alone goes as well."""
@@ -114,6 +117,8 @@ class TurnPassages:
             *self._index.dropping(owner, "turns", group=conversation_id),
             *self._index.dropping(owner, "memories", group=scope),
             Statement(DELETE_SCOPE, {"owner": owner, "scope": scope}),
+            self._index.marking(),
+            Statement(LEAVE_FILES, {"owner": owner, "conversation_id": conversation_id}),
         ]
 
     async def catch_up(self) -> None:

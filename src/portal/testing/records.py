@@ -23,6 +23,7 @@ from portal.core.records import (
     UsageRecord,
     WorkspaceRecord,
 )
+from portal.core.schedules import RunRecord, ScheduleRecord
 
 OWNER = "user_alice"
 STRANGER = "user_mallory"
@@ -239,6 +240,32 @@ def memory(text: str, **fields: Any) -> MemoryRecord:
     now = micros()
     known: dict[str, Any] = {"id": new_id("mem"), "owner": OWNER, "created_at": now, "changed_at": now}
     return MemoryRecord(**{**known, "text": text, **fields})
+
+
+def schedule(**fields: Any) -> ScheduleRecord:
+    """A schedule of OWNER that runs every day at 8."""
+    now = micros()
+    identity = new_id("sched")
+    known: dict[str, Any] = {"id": identity, "owner": OWNER, "name": identity, "prompt": "private", "workspace": "auto"}
+    timing = {"kind": "cron", "timing": "0 8 * * *", "zone": "UTC", "created_at": now, "changed_at": now}
+    return ScheduleRecord(**{**known, **timing, "targets": ["page"], "permits": [], **fields})
+
+
+def schedule_run(of: ScheduleRecord, **fields: Any) -> RunRecord:
+    """A run of a schedule that waits in the queue."""
+    response_id = new_id("resp")
+    known: dict[str, Any] = {
+        "id": new_id("run"),
+        "schedule_id": of.id,
+        "owner": of.owner,
+        "cause": "person",
+        "due_at": micros(),
+        "ready_at": 0,
+        "response_id": response_id,
+        "last_id": response_id,
+        "conversation_id": new_id("conv"),
+    }
+    return RunRecord(**{**known, **fields})
 
 
 def link(**fields: Any) -> LinkRecord:

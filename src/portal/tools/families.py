@@ -7,6 +7,7 @@ from importlib import import_module
 
 from portal.core.memories import Memory
 from portal.core.ports import Files
+from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
 
@@ -32,6 +33,7 @@ FAMILIES: tuple[str, ...] = (
     "documents",
     "skills",
     "memory",
+    "schedule",
 )
 """In the order people see them."""
 
@@ -47,6 +49,7 @@ class Needs:
     agent: SubAgent | None = None
     """Who hands tasks to other workspaces."""
     memory: Memory | None = None
+    schedules: Scheduling | None = None
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:

@@ -107,6 +107,7 @@ async def test_search_in_all_collections_or_some(me, stranger, store):
     (one,) = (await me("POST", f"{PLACE}/search", asked))["data"]
     assert (one["text"], one["document"]["filename"]) == ("The door code is 4821.", "doors.txt")
     assert one["score"] > 0
+    assert isinstance(one["weak"], bool)
     await me.refused("POST", f"{PLACE}/search", {**asked, "collections": ["vs_other"]}, status=404)
     assert len((await me("POST", f"{PLACE}/search", {**asked, "since": 1e9}))["data"]) == 1
     assert (await me("POST", f"{PLACE}/search", {**asked, "until": 1e9}))["data"] == []
@@ -114,6 +115,21 @@ async def test_search_in_all_collections_or_some(me, stranger, store):
     await me.refused("POST", f"{PLACE}/search", {"query": ""}, status=400)
     for moment in (-1, 1e15):
         await me.refused("POST", f"{PLACE}/search", {**asked, "since": moment}, status=400)
+
+
+async def test_the_same_content_is_kept_once(me, stranger, store):
+    first = await added(me, store, "The door code is 4821.", "doors.txt")
+    form = aiohttp.FormData({"purpose": "user_data"})
+    form.add_field("file", b"The door code is 4821.", filename="copy.txt")
+    async with me.client.post("/v1/files", data=form) as answer:
+        copy = (await answer.json())["id"]
+    known = await me("POST", f"{PLACE}/{store}/documents", {"file_id": copy})
+    assert (known["known"], known["file_id"]) == (True, first)
+    await me.refused("GET", f"/v1/files/{copy}", status=404)
+    again = await me("POST", f"{PLACE}/{store}/documents", {"file_id": first, "attributes": {"path": "a"}})
+    assert (again["known"], again["attributes"]) == (False, {"path": "a"})
+    await stranger.refused("POST", f"{PLACE}/{store}/documents", {"file_id": first}, status=404)
+    await me.refused("POST", f"{PLACE}/{store}/documents", {"file_id": "file_no"}, status=404)
 
 
 async def test_a_citation_is_opened_at_its_place(me, stranger, store):

@@ -6,11 +6,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from portal.core.clock import micros
-from portal.core.collections import CollectionRecord, DocumentRecord, SourceRecord
+from portal.core.collections import CollectionRecord, DocumentRecord, NewDocument, SourceRecord
 from portal.core.items import JsonObject
 from portal.core.passages import Found, Passage, Within
+from portal.core.ports import Files
 from portal.errors import NotFound
 from portal.interfaces.library import Library
+from portal.interfaces.openai.knowledge_schema import attributes_of
 from portal.interfaces.openai.vector_stores import counts_object, store_object
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Limit, Moment, Packed, Who, stored
@@ -38,6 +40,13 @@ class Follow(Body):
     place: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
+class Add(Body):
+    """An uploaded file. It is deleted where the collection has its content already."""
+
+    file_id: Annotated[str, Field(min_length=1, max_length=100)]
+    attributes: JsonObject | None = None
+
+
 class Retry(Body):
     """One file; without it all that failed or were cancelled."""
 
@@ -55,7 +64,8 @@ def knowledge_routes(*, library: Library) -> APIRouter:
         failed = sum(record.counts.failed for record in page.data)
         return {
             "object": "portal.knowledge",
-            "collections": [collection(record) for record in page.data],
+            "collections": [collection(record) for record in page.data if not record.conversation_id],
+            "chats": [collection(record) for record in page.data if record.conversation_id],
             "embedder": await library.embedder.status(),
             "queue": {"in_progress": waiting, "failed": failed},
             "sources": [source(record) for record in await library.places.list(who.owner)],
@@ -124,7 +134,7 @@ def citation_routes(*, library: Library) -> APIRouter:
     return router
 
 
-def collection_routes(*, library: Library) -> APIRouter:
+def collection_routes(*, library: Library, files: Files) -> APIRouter:
     """Routes of one collection: what is in it and where that comes from."""
     router = APIRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
 
@@ -138,6 +148,17 @@ def collection_routes(*, library: Library) -> APIRouter:
     ) -> JsonObject:
         page = await library.documents.list(who.owner, collection_id, status=status, limit=limit, after=cursor)
         return views.page(page, document)
+
+    @router.post("/{collection_id}/documents")
+    async def add_document(who: Who, collection_id: str, body: Add) -> JsonObject:
+        await library.collections.get(who.owner, collection_id)
+        known = await library.documents.same(who.owner, collection_id, body.file_id)
+        if known is not None:
+            await files.delete(who.owner, body.file_id)
+            return {**document(known), "known": True}
+        new = NewDocument(file_id=body.file_id, attributes=attributes_of(body.attributes))
+        await library.documents.add(who.owner, collection_id, [new])
+        return {**document(await library.documents.get(who.owner, collection_id, body.file_id)), "known": False}
 
     @router.post("/{collection_id}/retry")
     async def retry(who: Who, collection_id: str, body: Retry) -> JsonObject:
@@ -173,7 +194,12 @@ def collection_routes(*, library: Library) -> APIRouter:
 
 def collection(record: CollectionRecord) -> JsonObject:
     """A collection."""
-    return {**store_object(record), "object": "portal.collection", "file_counts": counts_object(record.counts)}
+    return {
+        **store_object(record),
+        "object": "portal.collection",
+        "conversation": record.conversation_id,
+        "file_counts": counts_object(record.counts),
+    }
 
 
 def document(record: DocumentRecord) -> JsonObject:
@@ -214,7 +240,7 @@ def passage(one: Passage) -> JsonObject:
 
 def result(found: Found, of: DocumentRecord) -> JsonObject:
     """A passage that was found, and in which document."""
-    return {**passage(found.passage), "score": found.score, "document": document(of)}
+    return {**passage(found.passage), "score": found.score, "weak": found.weak, "document": document(of)}
 
 
 def source(record: SourceRecord) -> JsonObject:

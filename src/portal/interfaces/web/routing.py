@@ -46,7 +46,7 @@ def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) ->
         ask = Ask.overridden(model=body.model, owner=who.owner, messages=body.messages, parameters=parameters)
         route = await models.decide(ask)
         await toolbox.ready()
-        return explained(route, ask, _tools(toolbox, route, ask, body.tools), began)
+        return explained(route, ask, await _tools(toolbox, route, ask, body.tools), began)
 
     @router.get("/portal/v1/route/replay")
     async def replay(who: Who, limit: Limit = 50) -> JsonObject:
@@ -56,12 +56,12 @@ def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) ->
     return router
 
 
-def _tools(toolbox: Toolbox, route: Route, ask: Ask, sent: Sequence[JsonObject]) -> list[str]:
+async def _tools(toolbox: Toolbox, route: Route, ask: Ask, sent: Sequence[JsonObject]) -> list[str]:
     """Names of the tools that the model would be shown: the client's, then those of a workspace that fit."""
     functions = (tool.get("function") or tool for tool in sent)
     named = (function.get("name") for function in functions if isinstance(function, dict))
     names = [name for name in named if isinstance(name, str)]
-    offer = toolbox.offer(route.workspace, ask.wanted, taken=names) if route.workspace else None
+    offer = await toolbox.offer(route.workspace, ask.wanted, taken=names) if route.workspace else None
     return [*names, *(offer.names() if offer else ())]
 
 

@@ -19,6 +19,7 @@ from portal.core.records import (
     UserRecord,
 )
 from portal.core.responses import resource
+from portal.core.schedules import RunRecord, ScheduleRecord
 
 T = TypeVar("T")
 _MICROS = 1_000_000
@@ -139,3 +140,29 @@ def memory(record: MemoryRecord) -> JsonObject:
 def switches(chosen: Switches) -> JsonObject:
     """What memory may do."""
     return {"object": "portal.memory.settings", **asdict(chosen)}
+
+
+def schedule(record: ScheduleRecord, last: RunRecord | None = None) -> JsonObject:
+    """A schedule or webhook, with its newest run."""
+    told = asdict(record)
+    tools = [one.tool for one in record.permits]
+    for name in ("owner", "permits", "permitted_at"):
+        del told[name]
+    times = {name: when(getattr(record, name)) for name in ("next_at", "created_at", "changed_at")}
+    return {
+        "object": "portal.schedule",
+        **told,
+        **times,
+        "tools": tools,
+        "last_run": schedule_run(last) if last else None,
+    }
+
+
+def schedule_run(record: RunRecord) -> JsonObject:
+    """A run, and where its answer went."""
+    told = asdict(record)
+    for name in ("owner", "payload", "last_id"):
+        del told[name]
+    times = {name: when(getattr(record, name)) for name in ("due_at", "ready_at", "started_at", "ended_at")}
+    deliveries = [{**one, "ready_at": when(one["ready_at"])} for one in told["deliveries"]]
+    return {"object": "portal.schedule.run", **told, **times, "response_id": record.last_id, "deliveries": deliveries}

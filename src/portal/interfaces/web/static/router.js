@@ -12,6 +12,7 @@ const ROUTES = [
   [/^\/models$/, "models", []],
   [/^\/workspaces(?:\/([^/]+))?$/, "workspaces", ["id"]],
   [/^\/approvals$/, "approvals", []],
+  [/^\/schedules(?:\/([^/]+))?$/, "schedules", ["id"]],
   [/^\/tools$/, "tools", []],
   [/^\/skills$/, "skills", []],
   [/^\/settings(?:\/([^/]+))?$/, "settings", ["section"]],

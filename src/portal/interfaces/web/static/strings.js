@@ -13,7 +13,7 @@ export const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English",
 const LOAD = { en: async () => en, de: async () => (await import("./strings/de.js")).de };
 /** The words of what is not part of the first load. @type {Record<string, () => Promise<Record<string, Entry>>>} */
 const LATE = { en: async () => (await import("./strings/en-late.js")).late, de: async () => (await import("./strings/de-late.js")).late };
-/** The words of knowledge and memory. @type {Record<string, () => Promise<Record<string, Entry>>>} */
+/** The words of knowledge, memory and schedules. @type {Record<string, () => Promise<Record<string, Entry>>>} */
 const LAST = { en: async () => (await import("./strings/en-knowledge.js")).knowledge, de: async () => (await import("./strings/de-knowledge.js")).knowledge };
 
 /** @type {import("@preact/signals").Signal<{language: string, words: Record<string, Entry>}>} */

@@ -67,20 +67,20 @@
  *   status: "up"|"starting"|"down"|"asleep"|"off"|"wrong", tools: Tool[],
  * }} ToolServer
  * @typedef {{in_progress: number, completed: number, failed: number, cancelled: number, total: number}} FileCounts
- * @typedef {{id: string, name: string, description?: string, created_at: number, last_active_at: number, usage_bytes: number, file_counts: FileCounts}} Collection
+ * @typedef {{id: string, name: string, description?: string, created_at: number, last_active_at: number, usage_bytes: number, file_counts: FileCounts, conversation?: string|null}} Collection  `conversation` is whose files it holds.
  * @typedef {{
  *   file_id: string, collection: string, filename: string, status: "in_progress"|"completed"|"failed"|"cancelled", progress: number,
  *   error: {code: string, message: string}|null, size: number, sha256: string, passages_count: number, attributes: Record<string, any>, place: string,
  *   modified: number|null, created_at: number,
  * }} KnowledgeDocument
  * @typedef {{id: string, position: number, text: string, heading: string[], page: number|null, start: number, end: number}} Passage
- * @typedef {Passage & {score: number, document: KnowledgeDocument}} PassageFound
+ * @typedef {Passage & {score: number, weak: boolean, document: KnowledgeDocument}} PassageFound
  * @typedef {{
  *   id: string, collection: string, kind: "folder"|"url", place: string, error: string, files: number|null, left_out: number|null,
  *   created_at: number, checked_at: number|null,
  * }} PlaceFollowed
  * @typedef {{
- *   key: string, collection: string, file: File, name: string, path: string, state: "waiting"|"sending"|"adding"|"added"|"failed",
+ *   key: string, collection: string, file: File, name: string, path: string, state: "waiting"|"sending"|"adding"|"added"|"known"|"failed",
  *   sent: number, id: string|null, error: string|null,
  * }} Sending  A file on its way into a collection.
  * @typedef {{
@@ -91,6 +91,19 @@
  *   happened_at: number|null, confidence: number, status: "active"|"proposed"|"superseded", superseded_by: string|null,
  * }} Memory
  * @typedef {{enabled: boolean, conversations: boolean, propose: boolean}} MemorySwitches
+ * @typedef {{
+ *   name: string, prompt: string, when: string, zone: string, workspace: string, continued: boolean, catch_up: "skip"|"once"|"all", jitter: number,
+ *   parallel: number, targets: string[], tools: string[], signature: ""|"github"|"stripe"|"standard", secret: string, paused?: boolean,
+ * }} ScheduleFields
+ * @typedef {Omit<ScheduleFields, "when"|"secret"> & {
+ *   id: string, kind: "cron"|"interval"|"once"|"hook", timing: string, paused: boolean, next_at: number|null, created_at: number, last_run: ScheduleRun|null,
+ * }} Schedule  A schedule or a webhook.
+ * @typedef {{kind: string, timing: string, zone: string, next: number[]}} SchedulePlan
+ * @typedef {{
+ *   id: string, status: "queued"|"starting"|"running"|"waiting"|"completed"|"failed"|"cancelled"|"unanswered"|"unknown"|"missed",
+ *   cause: "time"|"late"|"person"|"hook", due_at: number, started_at: number|null, ended_at: number|null, error: string, conversation_id: string,
+ *   response_id: string, deliveries: {target: string, status: "pending"|"sending"|"sent"|"failed", error: string}[],
+ * }} ScheduleRun
  * @typedef {{name: string, id: string|null, section: string|null, path: string, hash: string, query: URLSearchParams}} Route
  */
 export {};

@@ -16,6 +16,7 @@ const VIEWS = {
   workspaces: () => import("./views/workspaces.js"),
   models: () => import("./views/models.js"),
   approvals: () => import("./views/approvals.js"),
+  schedules: () => import("./views/schedules.js"),
   tools: () => import("./views/tools.js"),
   skills: () => import("./views/skills.js"),
   settings: () => import("./views/settings.js"),

@@ -6,7 +6,7 @@ import { P, json, path, withQuery } from "../api.js";
 const STORES = "/v1/vector_stores";
 const K = `${P}/knowledge`;
 
-/** @returns {Promise<{collections: Collection[], embedder: Embedder, queue: {in_progress: number, failed: number}, sources: PlaceFollowed[], folders: string[]}>} */
+/** @returns {Promise<{collections: Collection[], chats: Collection[], embedder: Embedder, queue: {in_progress: number, failed: number}, sources: PlaceFollowed[], folders: string[]}>} */
 export const knowledge = () => json("GET", K);
 /** For those who run this installation. @param {string} model @returns {Promise<Embedder>} */
 export const chooseEmbedder = (model) => json("PUT", `${P}/embedder`, { model });
@@ -19,8 +19,8 @@ export const deleteCollection = (id) => json("DELETE", `${K}/${path(id)}?files=t
 
 /** @param {string} id @param {{status?: string|null, limit?: number, cursor?: string|null}} query @returns {Promise<{data: KnowledgeDocument[], next: string|null}>} */
 export const documents = (id, query) => json("GET", withQuery(`${K}/${path(id)}/documents`, query));
-/** @param {string} id @param {{file_id: string, attributes?: Record<string, string>}} fields */
-export const addDocument = (id, fields) => json("POST", `${STORES}/${path(id)}/files`, fields);
+/** `known` where the collection has its content already. @param {string} id @param {{file_id: string, attributes?: Record<string, string>}} fields @returns {Promise<{known: boolean}>} */
+export const addDocument = (id, fields) => json("POST", `${K}/${path(id)}/documents`, fields);
 /** The uploaded file, and what was read from it. @param {string} file */
 export const deleteFile = (file) => json("DELETE", `/v1/files/${path(file)}`);
 /** Read one again, or all that failed. @param {string} id @param {string} [file_id] @returns {Promise<{retried: number}>} */

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api.js";
-import { canBranch, editQuestion, editing, setEditing } from "../state.js";
+import { canBranch, editQuestion, editing, knowledgeNews, setEditing } from "../state.js";
 import { Icon } from "../icons.js";
 import { t } from "../strings.js";
 import { questionFiles, questionText } from "../turns.js";
@@ -38,8 +38,11 @@ function SentFile({ file }) {
     return source && html`<a href=${address ?? undefined} target="_blank" rel="noopener"><img class="sent-image" src=${source} alt=${t("image.sent")} loading="lazy" /></a>`;
   }
   const name = file.filename ?? t("attach.file");
+  const news = knowledgeNews.value;
+  const reading = Boolean(news.file_id) && news.file_id === file.file_id && news.status === "in_progress";
   return html`<a class="file-chip" href=${address ?? undefined} target="_blank" rel="noopener" aria-label=${t("attach.open", { name })}>
     <${Icon} name="file" /><span class="clip">${name}</span>
+    ${reading && html`<span class="small muted" role="status">${t("attach.reading")}</span>`}
   </a>`;
 }
 

@@ -22,7 +22,7 @@ import { SearchArea } from "./search.js";
  * }} props
  */
 export function Collections({ data, query, onFiles, onChange }) {
-  const { collections, embedder, sources } = data;
+  const { collections, chats, embedder, sources } = data;
   const [naming, setNaming] = useState(false);
   const [waiting, setWaiting] = useState(/** @type {Given[]|null} */ (null));
   /** @param {Given[]} given */
@@ -31,13 +31,15 @@ export function Collections({ data, query, onFiles, onChange }) {
     const made = await createCollection(nameFor(given));
     if (made) onFiles(made.id, given);
   };
-  const total = collections.reduce((sum, each) => sum + each.file_counts.completed, 0);
+  const total = [...collections, ...chats].reduce((sum, each) => sum + each.file_counts.completed, 0);
   return html`<${DropPlace} label=${t(collections.length ? "adding.drop" : "adding.dropFirst")} onFiles=${came}><div class="page"><div class="page-inner is-wide">
-    ${collections.length
+    ${collections.length || chats.length
       ? html`<${SearchArea} query=${query} here="/knowledge" collections=${null} empty=${total === 0}>
           <section class="column" aria-labelledby="collections"><div class="row wrap section-head"><h2 id="collections" class="grow">${t("knowledge.collections")}</h2>
               <button type="button" class="button" onClick=${() => setNaming(true)}><${Icon} name="plus" />${t("knowledge.new")}</button></div>
             <ul class="lines">${collections.map((one) => html`<${Line} key=${one.id} one=${one} followed=${sources.filter((each) => each.collection === one.id).length} />`)}</ul>
+            ${chats.length > 0 && html`<details><summary>${t("knowledge.ofChats", { n: chats.length })}</summary>
+              <ul class="lines">${chats.map((one) => html`<${Line} key=${one.id} one=${one} followed=${0} />`)}</ul></details>`}
             <p class="small muted">${t("knowledge.dropHint")} <a href="/manual/knowledge">${t("approvals.more")}</a></p></section>
           <${EmbedderLine} embedder=${embedder} onChange=${onChange} />
         <//>`

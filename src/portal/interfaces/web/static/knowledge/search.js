@@ -43,7 +43,8 @@ function Results({ query, collections }) {
 function Hit({ one, query }) {
   const where = [...one.heading, one.page === null ? "" : t("reader.page", { n: one.page })].filter(Boolean).join(" › ");
   return html`<li class="hit"><a class="hit-link" href=${documentPath(one.document, one.id)}>
-    <span class="row"><${Icon} name="file" /><strong class="clip" dir="auto">${one.document.filename}</strong></span>
+    <span class="row"><${Icon} name="file" /><strong class="clip" dir="auto">${one.document.filename}</strong>
+      ${one.weak && html`<span class="small muted" title=${t("knowledge.weakWhy")}>${t("knowledge.weak")}</span>`}</span>
     ${where && html`<span class="small muted" dir="auto">${where}</span>`}
     <span class="hit-text" dir="auto"><${Pieces} pieces=${excerpt(one.text, query)} /></span>
   </a></li>`;

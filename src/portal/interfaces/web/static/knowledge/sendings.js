@@ -12,7 +12,7 @@ export function Sendings({ collection }) {
   if (!mine.length) return null;
   const failed = mine.filter(({ state }) => state === "failed");
   const going = mine.some(underWay);
-  const sent = mine.filter(({ state }) => state === "added").length;
+  const sent = mine.filter(({ state }) => state === "added" || state === "known").length;
   return html`<div class="card sendings" role="group" aria-label=${t("sending.label")}>
     ${going && html`<div class="row"><p class="grow" role="status">${t("sending.going", { n: sent, all: mine.length - failed.length })}</p>
         <button type="button" class="ghost" onClick=${() => forgetSendings((each) => each.collection === collection && underWay(each))}>${t("composer.stop")}</button></div>

@@ -38,6 +38,8 @@ function places() {
     ["/memory", "memory", t("memory.title")],
     ["/models", "model", t("models.title")],
     ["/approvals", "shield", t("approvals.title")],
+    ["/schedules", "clock", t("schedules.title")],
+    ["/schedules/~new", "plus", t("schedules.new")],
     ["/tools", "tool", t("tools.title")],
     ["/skills", "bulb", t("skills.title")],
     ["/manual", "book", t("manual.title")],

@@ -15,10 +15,13 @@ export const attachments = signal([]);
 const uploads = new Map();
 let count = 0;
 
-/** Pictures and text wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
+/** What the server reads, beside text; the names are enough. */
+const DOCUMENT = /\.(pdf|docx?|pptx?|xlsx?|od[tsp]|rtf|epub|eml|msg|zip)$/i;
+
+/** Pictures, text and documents wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
 export async function attach(files) {
   const given = [...files];
-  const readable = await Promise.all(given.map(async (file) => isImage(file) || isText(file)));
+  const readable = await Promise.all(given.map(async (file) => isImage(file) || DOCUMENT.test(file.name) || isText(file)));
   for (const [index, file] of given.entries()) {
     if (!readable[index]) {
       toast(t("attach.refused", { name: file.name || "file" }));

@@ -32,10 +32,16 @@ const HANDLERS = {
   "knowledge.changed": knowledgeChanged,
   "embedder.changed": knowledgeChanged,
   "memory.changed": memoryChanged,
+  "schedules.changed": schedulesChanged,
   "channels.changed": channelsChanged,
   "pull.progress": (event) => (progressById.value = { ...progressById.value, [event.id]: event }),
   "embedded.progress": (event) => (progressById.value = { ...progressById.value, embedded: event }),
 };
+
+/** @param {any} event */
+async function schedulesChanged(event) {
+  (await import("./schedules.js")).schedulesChanged(event);
+}
 
 /** @param {any} event */
 async function conversationChanged(event) {

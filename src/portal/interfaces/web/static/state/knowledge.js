@@ -67,7 +67,7 @@ export function sendFiles(collection, given) {
     const refused = file.size > uploadLimit.value ? tooBig : null;
     return /** @type {Sending} */ ({ key: `sent-${++count}`, collection, file, name: file.name, path, state: refused ? "failed" : "waiting", sent: 0, id: null, error: refused });
   });
-  sendings.value = [...sendings.value.filter((each) => each.state !== "added" || isSending.peek()), ...made];
+  sendings.value = [...sendings.value.filter((each) => (each.state !== "added" && each.state !== "known") || isSending.peek()), ...made];
   addEventListener("beforeunload", holdBack);
   pump();
 }
@@ -82,8 +82,9 @@ function pump() {
   for (const each of sendings.value.filter(({ state }) => state === "waiting").slice(0, AT_ONCE - busy)) send(each);
   if (!isSending.peek()) {
     removeEventListener("beforeunload", holdBack);
-    const added = sendings.value.filter(({ state }) => state === "added").length;
+    const [added, known] = ["added", "known"].map((wanted) => sendings.value.filter(({ state }) => state === wanted).length);
     if (added) announce(t("sending.done", { n: added }));
+    if (known) toast(t("sending.known", { n: known }));
     sendings.value = sendings.value.filter(({ state }) => state === "failed");
   }
 }
@@ -100,8 +101,8 @@ async function send({ key, file, path, collection }) {
   try {
     const { id } = await api.upload(file, progress, controller.signal);
     change(key, { state: "adding", sent: file.size, id });
-    await library.addDocument(collection, { file_id: id, ...(path ? { attributes: { path: path.slice(-512) } } : {}) });
-    change(key, { state: "added" });
+    const { known } = await library.addDocument(collection, { file_id: id, ...(path ? { attributes: { path: path.slice(-512) } } : {}) });
+    change(key, { state: known ? "known" : "added" });
   } catch (error) {
     if (error instanceof api.ApiError) change(key, { state: "failed", error: error.status ? error.message : t("error.unreachable") });
     else if (!(error instanceof DOMException)) throw error;

@@ -1,5 +1,8 @@
 // German: knowledge, documents, citations, memory.
+import { schedules } from "./de-schedules.js";
+
 export const knowledge = {
+  ...schedules,
   "knowledge.all": "Alle Sammlungen",
   "knowledge.missing": "Diese Sammlung gibt es hier nicht. Vielleicht wurde sie gelöscht.",
   "knowledge.collections": "Sammlungen",
@@ -26,6 +29,9 @@ export const knowledge = {
   "knowledge.searchHere": "Diese Sammlung durchsuchen",
   "knowledge.searchFailed": "Die Suche ist fehlgeschlagen. Bitte noch einmal versuchen.",
   "knowledge.results": "Gefundene Stellen",
+  "knowledge.ofChats": { one: "Dateien eines Chats", other: "Dateien aus {n} Chats" },
+  "knowledge.weak": "passt kaum",
+  "knowledge.weakWhy": "Das Nächste, was es gibt; es hat vielleicht nichts mit der Frage zu tun",
   "knowledge.found": { zero: "Nichts gefunden", one: "{n} Stelle", other: "{n} Stellen" },
 
   "adding.files": "Dateien hinzufügen",
@@ -42,6 +48,7 @@ export const knowledge = {
   "sending.going": "{n} von {all} Dateien gesendet",
   "sending.failed": { one: "{n} Datei konnte nicht gesendet werden", other: "{n} Dateien konnten nicht gesendet werden" },
   "sending.again": "Noch einmal senden",
+  "sending.known": { one: "{n} Datei ist schon hier: sie bleibt einmal", other: "{n} Dateien sind schon hier: jede bleibt einmal" },
   "sending.done": { one: "{n} Datei gesendet; sie wird gelesen", other: "{n} Dateien gesendet; sie werden gelesen" },
 
   "documents.title": "Dokumente",

@@ -1,5 +1,8 @@
 // English: knowledge, documents, citations, memory.
+import { schedules } from "./en-schedules.js";
+
 export const knowledge = {
+  ...schedules,
   "knowledge.all": "All collections",
   "knowledge.missing": "This collection is not here. It may have been deleted.",
   "knowledge.collections": "Collections",
@@ -26,6 +29,9 @@ export const knowledge = {
   "knowledge.searchHere": "Search this collection",
   "knowledge.searchFailed": "The search failed. Try again.",
   "knowledge.results": "Passages found",
+  "knowledge.ofChats": { one: "Files of {n} chat", other: "Files of {n} chats" },
+  "knowledge.weak": "weak match",
+  "knowledge.weakWhy": "The nearest there is; it may have nothing to do with the question",
   "knowledge.found": { zero: "Nothing found", one: "{n} passage", other: "{n} passages" },
 
   "adding.files": "Add files",
@@ -42,6 +48,7 @@ export const knowledge = {
   "sending.going": "{n} of {all} files sent",
   "sending.failed": { one: "{n} file could not be sent", other: "{n} files could not be sent" },
   "sending.again": "Send again",
+  "sending.known": { one: "{n} file is here already: it is kept once", other: "{n} files are here already: each is kept once" },
   "sending.done": { one: "{n} file sent; it is being read", other: "{n} files sent; they are being read" },
 
   "documents.title": "Documents",

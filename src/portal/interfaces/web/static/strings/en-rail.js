@@ -108,6 +108,7 @@ export const rail = {
   "tools.short": "Tools",
   "knowledge.title": "Knowledge",
   "memory.title": "Memory",
+  "schedules.title": "Schedules",
   "models.title": "Models",
   "manual.title": "Manual",
   "workspaces.title": "Workspaces",

@@ -55,6 +55,7 @@ function Folders({ icons = false }) {
     ["/memory", "memory", "memory", t("memory.title")],
     ["/models", "models", "model", t("models.title")],
     ["/approvals", "approvals", "shield", t("approvals.title")],
+    ["/schedules", "schedules", "clock", t("schedules.title")],
     ["/tools", "tools", "tool", t("tools.short")],
     ["/manual", "manual", "book", t("manual.title")],
     ["/settings", "settings", "settings", t("common.settings")],

@@ -1,0 +1,135 @@
+"""What runs by itself, put together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portal.channels.house import Channels
+from portal.core import channels
+from portal.core.bus import Bus
+from portal.core.schedules import Content
+from portal.core.tools import ToolSpec
+from portal.errors import BadRequest
+from portal.interfaces.application import Parts
+from portal.interfaces.web.schedules import Timetable
+from portal.schedules.hooks import Hooks
+from portal.schedules.keeper import Keeper
+from portal.schedules.runs import Runner
+from portal.schedules.scheduler import Bounds, Scheduler
+from portal.schedules.timing import zone_of
+from portal.security.secret_file import SecretFile
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+_LOCAL = Path("/etc/localtime")
+
+
+@dataclass(slots=True)
+class Links:
+    """What schedules need of parts that are made after them."""
+
+    hurry: Callable[[], None] = field(default=lambda: None)
+    tool: Callable[[str], ToolSpec | None] = field(default=lambda name: None)
+    channels: Channels | None = None
+
+
+class ChannelPost:
+    """The Deliverer: people's chats on the channels."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
+        """See Deliverer."""
+        return await self._channels.targets(owner)
+
+    async def deliver(self, owner: str, target: str, content: Content) -> None:
+        """See Deliverer."""
+        told = channels.Content(text=content.text, files=content.files)
+        await self._channels.deliver(owner, target, told, key=content.key)
+
+    async def ask(self, owner: str, target: str, response_id: str) -> None:
+        """See Deliverer."""
+        await self._channels.deliver_answer(owner, target, response_id)
+
+    @property
+    def _channels(self) -> Channels:
+        assert self._links.channels is not None
+        return self._links.channels
+
+
+def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable, Links]:
+    """Before there is an agent."""
+    chosen, links = settings.schedules, Links()
+    deliverer = ChannelPost(links)
+    secrets = SecretFile(settings.data_dir / "secrets.json")
+    keeper = Keeper(
+        schedules=storage.schedules,
+        queue=storage.runs,
+        secrets=secrets,
+        deliverer=deliverer,
+        tool=lambda name: links.tool(name),
+        audit=storage.audit,
+        bus=bus,
+        zone=chosen.zone or local_zone(),
+        shortest=chosen.shortest,
+        most=chosen.most,
+        hurry=lambda: links.hurry(),
+    )
+    hooks = Hooks(
+        schedules=storage.schedules,
+        runs=storage.runs,
+        queue=storage.runs,
+        secrets=secrets,
+        a_minute=chosen.hooks_a_minute,
+        hurry=lambda: links.hurry(),
+    )
+    return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links
+
+
+async def open_schedules(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
+    """Begin to run them, until the stack is closed."""
+    chosen = parts.settings.schedules
+    links.tool, links.channels = parts.toolbox.spec, parts.channels
+    if not chosen.enabled:
+        return
+    runner = Runner(
+        agent=parts.agent,
+        models=parts.models,
+        responses=parts.responses,
+        conversations=parts.conversations,
+        approvals=storage.approvals,
+        queue=storage.runs,
+        bus=parts.bus,
+    )
+    bounds = Bounds(
+        parallel=chosen.parallel,
+        grace=chosen.grace,
+        missed=chosen.missed,
+        history=chosen.history,
+        replay=chosen.replay_hours,
+        attempts=chosen.attempts,
+        pause=chosen.retry_pause,
+    )
+    scheduler = Scheduler(
+        schedules=storage.schedules,
+        queue=storage.runs,
+        deliveries=storage.runs,
+        runner=runner,
+        deliverer=parts.timetable.deliverer,
+        bounds=bounds,
+    )
+    links.hurry = scheduler.hurry
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    stack.callback(tasks.create_task(scheduler.run()).cancel)
+
+
+def local_zone(link: Path = _LOCAL) -> str:
+    """This machine's, by its name; UTC where it has none."""
+    _, found, name = str(link.resolve()).partition("zoneinfo/")
+    try:
+        return zone_of(name).key if found else "UTC"
+    except BadRequest:
+        return "UTC"

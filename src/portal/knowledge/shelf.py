@@ -1,0 +1,84 @@
+"""The long files of conversations: each conversation that has some has a collection of its own for them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from portal.core.clock import micros
+from portal.core.collections import CollectionRecord, Collections, Documents, NewDocument
+from portal.core.ids import new_id
+from portal.core.ports import Files
+from portal.errors import BadRequest
+from portal.knowledge.extract_kind import HEAD, kind_of
+
+_AT_ONCE = 1000
+_DAYS = 30
+"""How long the files of a chain that is no conversation are kept without use."""
+_PAUSE = 2.0
+"""Seconds after which is looked again, though nothing was told: another server may be reading."""
+
+
+class ConversationShelf:
+    """Implements Shelf."""
+
+    def __init__(self, *, collections: Collections, documents: Documents, files: Files, seconds: float) -> None:
+        """`seconds` are waited for what is being read, at most."""
+        self._collections, self._documents, self._files = collections, documents, files
+        self._seconds = seconds
+        self._news = asyncio.Event()
+
+    async def of(self, owner: str, place: str) -> Mapping[str, str]:
+        """See Shelf."""
+        one = await self._collections.of_conversation(owner, place)
+        if one is None or not one.counts.total:
+            return {}
+        page = await self._documents.list(owner, one.id, limit=_AT_ONCE)
+        return {record.file_id: record.sha256 for record in page.data}
+
+    async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool) -> None:
+        """See Shelf."""
+        names = [await self._checked(owner, one) for one in file_ids]
+        one = await self._collections.of_conversation(owner, place)
+        if one is None:
+            now = micros()
+            one = CollectionRecord(
+                id=new_id("vs"),
+                owner=owner,
+                name=Path(names[0]).name,
+                created_at=now,
+                last_active_at=now,
+                expires_days=_DAYS if chain else None,
+                conversation_id=place,
+            )
+            await self._collections.create(one)
+        await self._documents.add(owner, one.id, [NewDocument(file_id=file_id) for file_id in file_ids])
+
+    async def ready(self, owner: str, place: str) -> None:
+        """See Shelf."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                while await self._waits(owner, place):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_PAUSE):
+                            await self._news.wait()
+
+    def tell(self) -> None:
+        """Some document is further than it was."""
+        self._news.set()
+
+    async def _waits(self, owner: str, place: str) -> bool:
+        self._news.clear()
+        one = await self._collections.of_conversation(owner, place)
+        return one is not None and one.counts.in_progress > 0
+
+    async def _checked(self, owner: str, file_id: str) -> str:
+        """Its name. Raises BadRequest where nobody can read it."""
+        record = await self._files.get(owner, file_id)
+        head = b""
+        async for piece in self._files.content(owner, file_id):
+            head = piece[:HEAD]
+            break
+        if kind_of(head, record.filename, record.content_type)[0] == "recording":
+            raise BadRequest(f"Nobody here writes down what {record.filename!r} says.", code="unsupported_file")
+        return record.filename

@@ -1,0 +1,1 @@
+"""What runs by itself: when, what, and to whom the answer goes."""
