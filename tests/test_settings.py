@@ -10,7 +10,7 @@ import pytest
 _SHOW = """
 from portal.settings import load_settings
 token = load_settings().ollama.token
-print(token.get_secret_value() if token else None, "secret" in repr(load_settings()))
+print(token.get_secret_value() if token else None, "secret-" in repr(load_settings()))
 """
 
 

@@ -117,6 +117,10 @@ async def test_what_is_under_way_is_shown(tmp_path: Path) -> None:
         platform.fail = lambda call, name: ChannelError("No.") if call.startswith("typing") else None
         gate.set()
         await chat.until("It came.")
+        platform.fail = lambda call, name: RuntimeError("boom") if call.startswith("typing") else None
+        chat.backend.script(*says("Still here."))
+        chat.write("And now")
+        await chat.until("It came.", "Still here.")
 
 
 async def test_a_chat_that_is_gone_in_the_middle_of_an_answer(chat: Chat) -> None:

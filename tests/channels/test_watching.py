@@ -63,6 +63,9 @@ async def test_a_channel_that_finds_itself_deaf_is_connected_anew(tmp_path: Path
         assert (await until(chat, "deaf"))["detail"] == "There are 7 messages that never came."
         assert (await until(chat, "up"))["repairs"] == 1
         channel.trouble = RateLimited("Later.")
+        channel.trouble = RuntimeError("boom")
+        assert "unexpectedly" in str((await until(chat, "down"))["detail"])
+        await until(chat, "up")
         channel.trouble = ChannelTaken("Another Portal polls this bot.")
         await until(chat, "taken")
 

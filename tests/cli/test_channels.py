@@ -1,6 +1,7 @@
 """Channels from the shell."""
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -110,3 +111,14 @@ def test_without_a_channel_it_says_where_to_read(tmp_path_factory: pytest.TempPa
     assert "manual" in told.stderr
     server.process.terminate()
     server.process.wait()
+
+
+def test_the_manifest_of_slack_is_printed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("slack")
+    made = Installation(data_dir=home / "data", home=home)
+    assert json.loads(made.run("channels", "manifest", "slack").stdout)["settings"]["socket_mode_enabled"]
+    refused = made.run("channels", "manifest", "slack", "--http")
+    assert (refused.returncode, "channels.public_url" in refused.stderr) == (1, True)
+    told = made.run("channels", "manifest", "slack", "--http", PORTAL_CHANNELS__PUBLIC_URL="https://portal.example/")
+    events = json.loads(told.stdout)["settings"]["event_subscriptions"]
+    assert events["request_url"] == "https://portal.example/channels/slack"

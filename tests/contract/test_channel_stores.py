@@ -181,3 +181,22 @@ async def test_answers_their_questions_and_what_follows(storage: Storage) -> Non
     assert await storage.outbox.followed("test") == [(delivery, after.id)]
     await storage.outbox.add(new_delivery(OWNER, PLACE, response_id=after.id))
     assert await storage.outbox.followed("test") == []
+
+
+async def test_what_was_dealt_with_is_forgotten_in_time(storage: Storage) -> None:
+    done, still = arrival(), arrival()
+    for one in (done, still):
+        await storage.inbox.accept(one)
+    sent, waiting = new_delivery(OWNER, PLACE), new_delivery(OWNER, PLACE)
+    await storage.inbox.finish(done.id, [sent, waiting])
+    await storage.outbox.keep(PLACE, Sent(delivery_id=sent.id, position=0, platform_id="9", began_at=1))
+    await storage.outbox.finish(sent.id)
+    await storage.sweep()
+    assert not await storage.inbox.accept(replace(done, id=new_id("arr")))
+    later = micros() + 100 * 24 * HOUR
+    await storage.inbox.sweep(later)
+    await storage.outbox.sweep(later)
+    assert await storage.outbox.of_message(PLACE, "9") is None
+    assert await storage.outbox.open("test") == [waiting]
+    assert await storage.inbox.open("test") == [still]
+    assert await storage.inbox.accept(replace(done, id=new_id("arr")))

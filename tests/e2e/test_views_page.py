@@ -25,6 +25,7 @@ VIEWS = {
     "/settings/appearance": "Text size",
     "/settings/keys": "Address for OpenAI clients",
     "/settings/devices": "Signed-in browsers",
+    "/settings/channels": "No chat platform is set up",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
     "/schedules": "Nothing runs by itself yet",

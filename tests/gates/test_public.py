@@ -43,6 +43,7 @@ PUBLIC = {
     "portal.testing.portal": ["TestPortal", "open_test_portal"],
     "portal.testing.ollama_server": ["OllamaModel", "OllamaServer"],
     "portal.testing.openai_server": ["OpenAIServer"],
+    "portal.testing.slack_server": ["SlackFault", "SlackServer"],
     "portal.testing.model_server": ["Answer", "Fault", "ToolCall"],
     "portal.backends.scripted": ["ScriptedBackend"],
 }

@@ -236,6 +236,8 @@ QUERIES = (
         "delivery of a message": channel_mail.DELIVERY_OF,
         "delivery of an approval": channel_mail.OF_APPROVAL,
         "followed": channel_mail.FOLLOWED,
+        "sweep arrivals": channel_mail.SWEEP_ARRIVALS,
+        "sweep deliveries": channel_mail.SWEEP_DELIVERIES,
         "audit": audit.LIST.format(narrower=audit.AFTER),
     }
     | {

@@ -27,7 +27,7 @@ from portal.core.recorder import Recorder
 from portal.core.shelving import Shelf, Shelving
 from portal.core.subturns import SubTurns
 from portal.core.titles import Titles
-from portal.core.tool_ports import Toolset
+from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
@@ -73,9 +73,7 @@ async def open_agent(
 ) -> Brain:
     """The agent, at work until the stack is closed. `own` is the embedder of the install."""
     tools = settings.tools
-    ready = toolsets.ready if isinstance(toolsets, Toolsets) else None
-    likeness = await open_likeness(own, stack)
-    toolbox = Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
+    toolbox = _toolbox(settings, toolsets, await open_likeness(own, stack))
     rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
@@ -120,6 +118,11 @@ async def open_agent(
     )
     await stack.enter_async_context(agent)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+
+
+def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], likeness: Likeness | None) -> Toolbox:
+    tools, ready = settings.tools, toolsets.ready if isinstance(toolsets, Toolsets) else None
+    return Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
 
 
 def policies(settings: Settings) -> Rules:

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 PLUGINS = "portal.interfaces"
 """The entry-point group of kinds that other packages bring; each names a `create(options, around)`."""
 
-BUILT_IN: Mapping[str, Callable[[Settings], object | None]] = {}
+BUILT_IN: Mapping[str, Callable[[Settings], object | None]] = {
+    "slack": lambda settings: settings.slack if settings.slack.bot_token.get_secret_value() else None,
+    "telegram": lambda settings: settings.telegram if settings.telegram.token else None,
+}
 """By kind: the part of the settings that `portal.interfaces.KIND.create` gets; None where nothing is set."""
 
 

@@ -98,7 +98,7 @@ class Connection:
             return error
         return None
 
-    async def _look(self, silence: float) -> PortalError | None:
+    async def _look(self, silence: float) -> Exception | None:
         """What is wrong, where it does not hear."""
         quiet = asyncio.get_running_loop().time() - self._reception.alive_at
         if quiet > silence:
@@ -112,6 +112,8 @@ class Connection:
                 return error
             except ChannelError as error:
                 return self._deaf(error.message)
+            except Exception as error:  # as below
+                return error
         return None
 
     def _deaf(self, why: str) -> "Deaf":

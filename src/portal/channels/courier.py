@@ -20,6 +20,8 @@ T = TypeVar("T")
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _PATIENCE = 24 * 3600.0
 """Seconds after which what a platform did not take is given up."""
+_GRACE = 5.0
+"""Seconds that calls under way have to end when Portal stops."""
 _MARGIN = 300_000_000
 """Microseconds that a platform's clock may be behind."""
 
@@ -31,6 +33,14 @@ class Courier:
         self._channel = channel
         self._outbox = outbox
         self.pace = pace
+        self._stopped = False
+        self._under_way: set[asyncio.Future[None]] = set()
+
+    async def stop(self) -> None:
+        """Begin no message more, and wait for those under way: one that is cut off would have to be sent again."""
+        self._stopped = True
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_GRACE)
 
     async def put(self, delivery: Delivery, position: int, outgoing: Outgoing, known: Mapping[int, Sent]) -> Sent:
         """Have this message say this: sent, or edited where it was sent before.
@@ -60,6 +70,17 @@ class Courier:
         content = outgoing
 
         async def call() -> Sent:
+            over = asyncio.get_running_loop().create_future()
+            if self._stopped:
+                await over  # until everything is cancelled
+            self._under_way.add(over)
+            try:
+                return await carry()
+            finally:
+                self._under_way.discard(over)
+                over.set_result(None)
+
+        async def carry() -> Sent:
             await self._outbox.keep(place, sent)
             try:
                 made = await (how or (lambda nonce: self._channel.send(place, content, nonce)))(sent.nonce)

@@ -17,7 +17,18 @@ from portal.channels.pace import Pace
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
 from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
-from portal.core.channels import Button, Channel, Content, Hooked, HookReply, HookRequest, Invites, Place, Sender
+from portal.core.channels import (
+    Button,
+    Channel,
+    Closes,
+    Content,
+    Hooked,
+    HookReply,
+    HookRequest,
+    Invites,
+    Place,
+    Sender,
+)
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
@@ -36,6 +47,7 @@ class Open:
     channel: Channel
     reception: Reception
     connection: Connection
+    courier: Courier
     lines: Lines
 
 
@@ -76,13 +88,19 @@ class Channels:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leaves everything as it is: what is stored is gone on with by the next start."""
+        """Leaves everything as it is, but for messages under way: what is stored is gone on with by the next start."""
         for task in self._working:
             task.cancel()
+        async with asyncio.TaskGroup() as group:
+            for one in self._open.values():
+                group.create_task(one.courier.stop())
         for one in self._open.values():
             one.lines.stop()
             one.reception.stop()
         await self._tasks.__aexit__(None, None, None)
+        for channel in self._channels:
+            if isinstance(channel, Closes):
+                await channel.aclose()
 
     def stop(self) -> None:
         """Begin nothing more; what is on its way may still be shown."""
@@ -92,9 +110,10 @@ class Channels:
     def _made(self, channel: Channel) -> Open:
         desks, limits, tasks = self._desks, channel.limits, self._tasks
         pace = Pace(interval=limits.interval, per_second=limits.per_second)
+        courier = Courier(channel=channel, outbox=desks.outbox, pace=pace)
         delivering = Delivering(
             channel=channel,
-            courier=Courier(channel=channel, outbox=desks.outbox, pace=pace),
+            courier=courier,
             outbox=desks.outbox,
             agent=desks.agent,
             responses=desks.responses,
@@ -114,7 +133,7 @@ class Channels:
             ask=self.ask,
         )
         connection = Connection(channel=channel, reception=reception, changed=self._changed, patience=self._patience)
-        return Open(channel, reception, connection, lines)
+        return Open(channel, reception, connection, courier, lines)
 
     def _changed(self) -> None:
         self._desks.bus.publish(None, "channels.changed")

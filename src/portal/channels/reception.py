@@ -1,6 +1,7 @@
 """The desk of one channel: what arrives is stored, acknowledged, and dealt with in the order of its place."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Hashable
 
 from portal.channels.commands import command_in
@@ -12,7 +13,9 @@ from portal.core.channel_stores import Arrival, Delivery, Inbox, Outbox
 from portal.core.channels import Channel, Content, Event, Message, Place, Sender, Typing
 from portal.core.clock import micros
 from portal.core.ids import new_id
-from portal.errors import ChannelError, RateLimited
+from portal.errors import PortalError
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE = frozenset({"stop", "health"})
 """Commands that do not wait for the answer before them."""
@@ -132,8 +135,10 @@ class Reception:
         if isinstance(self._channel, Typing) and self._channel.limits.typing:
             try:
                 await self._channel.typing(place, "")
-            except (ChannelError, RateLimited):
+            except PortalError:
                 return
+            except Exception:  # the border of somebody else's code, whose faults end no other channel
+                log.exception("a typing mark failed unexpectedly", extra={"channel": self._channel.name})
 
 
 def _urgent(event: Event) -> bool:

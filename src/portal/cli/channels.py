@@ -1,5 +1,6 @@
 """Channels from the terminal: how they are, linking an account, letting people in, and unlinking."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import segno
 from portal.cli.client import Client
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running
-from portal.errors import NotFound
+from portal.errors import NotFound, SettingsError
 
 ROOT = "/portal/v1/channels"
 
@@ -73,6 +74,21 @@ def unlink(account: str, data_dir: Path | None) -> None:
     known = _one(client.get(f"{ROOT}/links")["data"], account, "linked account")
     client.send("DELETE", f"{ROOT}/links/{known['id']}")
     click.echo(f"unlinked\t{known['channel']}\t{known['name'] or known['sender']}")
+
+
+@channels.command()
+@click.argument("platform", type=click.Choice(["slack"]))
+@click.option("--http", is_flag=True, help="For requests to `channels.public_url` instead of Socket Mode.")
+@data_dir_option
+def manifest(platform: str, http: bool, data_dir: Path | None) -> None:
+    """Print the manifest of the app that belongs to Portal on PLATFORM: pasted there, it sets everything up."""
+    from portal.interfaces.slack.manifest import manifest as slack_manifest
+
+    base = read_settings(data_dir).channels.public_url.rstrip("/")
+    if http and not base:
+        raise SettingsError("Set channels.public_url to the address where Portal is reached from outside.")
+    made = slack_manifest(f"{base}/channels/{platform}" if http else "")
+    click.echo(json.dumps(made, indent=2))
 
 
 def _one(rows: list[dict[str, Any]], wanted: str, what: str) -> dict[str, Any]:

@@ -284,6 +284,14 @@ class Invites(Protocol):
         """The address that opens the chat and brings `/start CODE`; empty while the bot's name is not known."""
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A channel that keeps connections beyond `run`, so that what is being sent outlives a new connection."""
+
+    async def aclose(self) -> None:
+        """Close them: Portal stops, and nothing more is sent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRequest:
     """What a platform's server posted to `/channels/NAME`."""

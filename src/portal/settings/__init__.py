@@ -30,6 +30,8 @@ from portal.settings.mcp import McpSettings
 from portal.settings.memory import MemorySettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
+from portal.settings.slack import SlackSettings
+from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
@@ -219,6 +221,8 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()
+    slack: SlackSettings = SlackSettings()
+    telegram: TelegramSettings = TelegramSettings()
     faults: FaultSettings = FaultSettings()
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()

@@ -59,6 +59,10 @@ WHERE d.channel = :channel AND d.id >= :since AND d.response_id IS NOT NULL
         SELECT 1 FROM channel_deliveries n WHERE n.response_id = r.id AND n.channel = d.channel)
 ORDER BY r.id"""
 _DAYS = 3 * 86_400_000_000
+_KEPT = 90 * 86_400_000_000
+"""Microseconds for which an event is recognised, and a message known by its id."""
+SWEEP_ARRIVALS = "DELETE FROM channel_arrivals WHERE id < :before AND open = 0"
+SWEEP_DELIVERIES = "DELETE FROM channel_deliveries WHERE id < :before AND open = 0"
 
 
 class StoredInbox:
@@ -97,6 +101,11 @@ class StoredInbox:
         """See Inbox."""
         (row,) = await self._database.fetch(NEWEST, channel=channel)
         return row["newest"] or 0
+
+    async def sweep(self, now: int | None = None) -> None:
+        """Forget events that were dealt with long ago."""
+        before = _id_at("arr", (now or micros()) - _KEPT)
+        await self._database.batch([Statement(SWEEP_ARRIVALS, {"before": before})])
 
 
 class StoredOutbox:
@@ -148,6 +157,15 @@ class StoredOutbox:
 
     async def followed(self, channel: str) -> Sequence[tuple[Delivery, str]]:
         """See Outbox."""
-        since = f"dlv_{(micros() - _DAYS) // 1000 << 80:032x}"  # ids sort by their time
-        rows = await self._database.fetch(FOLLOWED, channel=channel, since=since)
+        rows = await self._database.fetch(FOLLOWED, channel=channel, since=_id_at("dlv", micros() - _DAYS))
         return [(delivery_of(row), row["follower"]) for row in rows]
+
+    async def sweep(self, now: int | None = None) -> None:
+        """Forget what was sent long ago."""
+        before = _id_at("dlv", (now or micros()) - _KEPT)
+        await self._database.batch([Statement(SWEEP_DELIVERIES, {"before": before})])
+
+
+def _id_at(prefix: str, moment: int) -> str:
+    """Below the ids that are made from this moment on, and above earlier ones: ids sort by their time."""
+    return f"{prefix}_{moment // 1000 << 80:032x}"

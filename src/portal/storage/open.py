@@ -77,8 +77,8 @@ class Storage:
     links: channel_stores.Links
     pairing: channel_stores.Pairing
     chats: channel_stores.Chats
-    inbox: channel_stores.Inbox
-    outbox: channel_stores.Outbox
+    inbox: StoredInbox
+    outbox: StoredOutbox
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -86,6 +86,8 @@ class Storage:
         await self.users.sweep()
         await self.files.sweep()
         await self.documents.sweep()
+        await self.inbox.sweep()
+        await self.outbox.sweep()
 
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""

@@ -253,7 +253,7 @@ export const views = {
   "channels.state.broken": "not usable",
   "channels.asks": "Asking to be let in",
   "channels.admit": "Let in",
-  "channels.admitNamed": "Let {name} in",
+  "channels.admitNamed": "Let in {name}",
   "channels.refuse": "Refuse",
   "channels.refuseNamed": "Refuse {name}",
   "channels.letIn": "{name} is let in and speaks for you",

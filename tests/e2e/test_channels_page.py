@@ -1,0 +1,57 @@
+"""Channels on the page: linked by a code, somebody let in, a conversation that goes on in a chat, unlinked."""
+
+import pytest
+from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+
+from portal.backends.scripted import ScriptedBackend, echo
+from portal.channels import words
+from portal.core.channels import Limits, Message, Place, Sender
+from portal.testing.channel import ALICE, PlatformState, TestChannel
+
+pytestmark = in_browser_loop
+QUICK = Limits(interval=0.01, per_second=10_000, typing=0)
+BOB = Sender(id="bob", name="Bob")
+
+
+def write(platform: PlatformState, text: str, sender: Sender) -> None:
+    place = Place(channel="test", chat=sender.id)
+    platform.deliver(Message(event_id=text, id=text, text=text, place=place, sender=sender))
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
+    visiting: Visiting, size: tuple[int, int], theme: Theme
+) -> None:
+    platform = PlatformState()
+    async with visiting(
+        size=size,
+        theme=theme,
+        backend=ScriptedBackend(models=["tiny"], default=echo),
+        channels=[TestChannel(platform, limits=QUICK)],
+    ) as visit:
+        page = visit.page
+        await page.goto(visit.portal.url + "/settings/channels")
+        await expect(page.get_by_text("connected", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Make a code").click()
+        code = await page.locator(".copy-line code").inner_text()
+        write(platform, code, ALICE)
+        await expect(page.get_by_role("button", name="Unlink Alice")).to_be_visible()
+        write(platform, "Hello?", BOB)
+        await expect(page.get_by_text("Asking to be let in")).to_be_visible()
+        assert await violations(page) == []
+        await page.get_by_role("button", name="Let in Bob").click()
+        await expect(page.get_by_role("button", name="Unlink Bob")).to_be_visible()
+        await page.get_by_role("button", name="Unlink Bob").click()
+        await expect(page.get_by_role("button", name="Unlink Bob")).to_have_count(0)
+        write(platform, "Hello from afar", ALICE)
+        await platform.until(lambda: len(platform.texts("alice")) == 2)
+        if size == NARROW:
+            return
+        await page.goto(visit.portal.url)
+        row = page.get_by_role("link", name="Hello from afar")
+        await expect(row).to_contain_text("test")
+        await page.get_by_role("button", name="Actions for Hello from afar").click()
+        await page.get_by_role("menuitem", name="Continue in a chat").click()
+        await page.get_by_role("button", name="Alice, direct").click()
+        moved = words.MOVED.partition("{")[0]
+        await platform.until(lambda: platform.texts("alice")[-1].startswith(moved))
