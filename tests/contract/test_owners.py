@@ -337,6 +337,7 @@ OWNERLESS = {
     "ReadingQueue.release": "the server's, at start",
     "Schedules.by_token": "by its secret",
     "ScheduleRuns.sent": "a webhook's, found by its secret",
+    "ScheduleRuns.open": "a webhook's, found by its secret",
     "RunQueue.due": "the server's: it runs everybody's schedules",
     "RunQueue.next_after": "the server's own",
     "RunQueue.add": "makes something new, for a schedule that was found for its owner or is due",

@@ -155,17 +155,53 @@ async def test_permits_last_as_long_as_their_run(storage: Storage) -> None:
     await storage.runs.add([run, other])
     for one in (run, other):
         await storage.conversations.create(conversation(id=one.conversation_id))
+        await storage.runs.change(replace(one, status="starting"), "queued")
         await storage.runs.permit(made, one)
     granted = await storage.grants.list(OWNER)
     assert {(one.tool, one.extent, one.value, one.created_at) for one in granted} == {
         (tool, "conversation", one.conversation_id, 5) for tool in ("read_note", "write_note") for one in (run, other)
     }
-    await storage.runs.change(replace(run, status="waiting"), "queued")
+    await storage.runs.change(replace(run, status="waiting"), "starting")
     assert len(await storage.grants.list(OWNER)) == 4
     await storage.runs.change(replace(run, status="completed"), "waiting")
     assert {one.value for one in await storage.grants.list(OWNER)} == {other.conversation_id}
     await storage.schedules.save(replace(made, permits=permits[:1], changed_at=made.changed_at + 1), before=made)
     assert await storage.grants.list(OWNER) == []
+
+
+async def test_nothing_is_permitted_that_nobody_would_take_away(storage: Storage) -> None:
+    """The schedule is deleted, or permits something else, just before its run begins; or the run has ended."""
+    permits = [Permit(toolset="notes", tool="write_note")]
+    gone, changed, ended = [await kept(storage, permits=permits, permitted_at=5) for _ in range(3)]
+    runs = [schedule_run(one) for one in (gone, changed, ended)]
+    await storage.runs.add(runs)
+    for run in runs:
+        await storage.conversations.create(conversation(id=run.conversation_id))
+        await storage.runs.change(replace(run, status="starting"), "queued")
+    await storage.schedules.delete(OWNER, gone.id)
+    later = replace(changed, permits=[], permitted_at=6, changed_at=changed.changed_at + 1)
+    await storage.schedules.save(later, before=changed)
+    await storage.runs.change(replace(runs[2], status="failed"), "starting")
+    for one, run in zip((gone, changed, ended), runs, strict=True):
+        await storage.runs.permit(one, run)
+    assert await storage.grants.list(OWNER) == []
+
+
+async def test_a_permit_is_older_than_what_its_conversation_has_read(storage: Storage) -> None:
+    made = await kept(storage, permits=[Permit(toolset="notes", tool="write_note")], permitted_at=2**50)
+    await storage.runs.add([run := schedule_run(made)])
+    await storage.conversations.create(conversation(id=run.conversation_id, created_at=500_000))
+    await storage.runs.change(replace(run, status="starting"), "queued")
+    await storage.runs.permit(made, run)
+    (granted,) = await storage.grants.list(OWNER)
+    assert granted.created_at == 499_000
+
+
+async def test_runs_that_have_not_ended_are_counted(storage: Storage) -> None:
+    made, other = await kept(storage), await kept(storage)
+    statuses: list[RunStatus] = ["queued", "starting", "running", "waiting", "completed", "missed"]
+    await storage.runs.add([schedule_run(made, status=one) for one in statuses])
+    assert (await storage.runs.open(made.id), await storage.runs.open(other.id)) == (4, 0)
 
 
 async def test_a_continued_conversation_is_named_by_its_first_run(storage: Storage) -> None:

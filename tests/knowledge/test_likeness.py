@@ -103,6 +103,20 @@ class Sleeper(BagEmbedder):
         return await super().embed(texts)
 
 
+async def test_tools_that_are_dropped_meanwhile_are_compared_all_the_same() -> None:
+    class Interrupted(BagEmbedder):
+        async def embed(self, texts: Sequence[str]):
+            if list(texts) == ["letter"]:
+                await known(likeness, "x", [spec("other", "")])
+            return await super().embed(texts)
+
+    likeness = EmbeddedLikeness(embedder=Interrupted(), seconds=60, most=1)
+    async with at_work(likeness):
+        for one in (MAIL, FILE):
+            await known(likeness, "x", [one])
+        assert len(await likeness.of("letter", [MAIL])) == 1
+
+
 async def test_nobody_waits_for_an_embedder_that_sleeps_and_it_is_woken() -> None:
     sleeper = Sleeper()
     likeness = EmbeddedLikeness(embedder=sleeper, seconds=0.01)

@@ -161,6 +161,7 @@ async def opened(
             queue=storage.runs,
             secrets=secrets,
             a_minute=3,
+            most=5,
             hurry=ours.hurry,
             now=clock,
         )

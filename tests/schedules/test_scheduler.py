@@ -13,6 +13,7 @@ from portal.core.agent import Turn
 from portal.core.model import Finished, TextDelta
 from portal.core.schedules import RunRecord, ScheduleRecord, Wanted
 from portal.errors import BackendUnavailable, BadRequest, NotFound, RateLimited, StorageError
+from portal.storage.database import Statement
 from portal.testing.records import conversation, decision, said
 
 WRITE = ("write_note", '{"path": "a"}')
@@ -620,3 +621,96 @@ async def test_a_schedule_that_is_deleted_in_the_middle(table: Table) -> None:
     assert await grants(table) == []
     with pytest.raises(NotFound):
         await table.runs(made)
+
+
+class Faulty:
+    """A queue or its like whose named methods fail once, before or after their work."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.before: list[str] = []
+        self.after: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def work(*args: Any) -> Any:
+            if name in self.before:
+                self.before.remove(name)
+                raise StorageError("The disk is full.")
+            done = await getattr(self.real, name)(*args)
+            if name in self.after and done is not None:
+                self.after.remove(name)
+                raise StorageError("The connection is gone.")
+            return done
+
+        return work
+
+
+async def passes(table: Table, scheduler: Any) -> None:
+    """The scheduler's own loop, until every run is done and told of."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(scheduler.run())
+        while True:
+            scheduler.hurry()
+            await asyncio.sleep(0.005)
+            runs = [run for one in await table.keeper.list(table.owner) for run in await table.runs(one)]
+            sent = {one.status for run in runs for one in run.deliveries}
+            if {run.status for run in runs} == {"completed"} and sent == {"sent"}:
+                break
+        assert task.cancel()
+
+
+@pytest.mark.parametrize("before", [["due"], ["among"], ["claim"], ["take"], ["settle"], []])
+@pytest.mark.parametrize("after", [["claim"], ["take"], []])
+async def test_what_fails_half_done_is_done_all_the_same(table: Table, before: list[str], after: list[str]) -> None:
+    faulty = Faulty(table.portal.portal.storage.runs)
+    faulty.before, faulty.after = [*before], [*after]
+    scheduler = table.scheduling(queue=faulty, deliveries=faulty)
+    made = await table.make(targets=["telegram"])
+    await table.keeper.run_now(table.owner, made.id)
+    await passes(table, scheduler)
+    (run,) = await table.runs(made)
+    assert (run.status, [one.status for one in run.deliveries]) == ("completed", ["sent"])
+    assert len(table.backend.requests) == 1
+    assert len({content.key for _, content in table.post.sent}) == 1
+    assert (faulty.before, faulty.after) == ([], [])
+
+
+async def test_what_is_wrong_with_the_queue_does_not_end_the_scheduler(table: Table) -> None:
+    class Odd(Faulty):
+        async def due(self, now: int) -> Any:
+            if self.before:
+                raise KeyError(self.before.pop())
+            return await self.real.due(now)
+
+    odd = Odd(table.portal.portal.storage.runs)
+    odd.before = ["what"]
+    made = await table.make()
+    await table.keeper.run_now(table.owner, made.id)
+    await passes(table, table.scheduling(queue=odd))
+    assert [run.status for run in await table.runs(made)] == ["completed"]
+
+
+async def test_a_schedule_whose_zone_is_not_known_any_more_rests_and_stops_no_other(table: Table) -> None:
+    odd, good = await table.make(name="odd"), await table.make(name="good")
+    moved = [Statement("UPDATE schedules SET zone = 'Mars/Olympus' WHERE id = :id", {"id": odd.id})]
+    await table.portal.portal.storage.database.batch(moved)
+    table.clock.pass_(hours=1)
+    await table.tick()
+    (run,) = await table.runs(odd)
+    assert (run.status, "Mars/Olympus" in run.error) == ("missed", True)
+    assert [run.status for run in await table.runs(good)] == ["completed"]
+    assert {one.name: one.next_at is None for one in await table.keeper.list(table.owner)} == {
+        "odd": True,
+        "good": False,
+    }
+
+
+async def test_more_schedules_than_are_looked_at_once(table: Table) -> None:
+    made = await table.make()
+    copies = [replace(made, id=f"sched_{n}", name=f"n{n}") for n in range(60)]
+    for one in copies:
+        await table.portal.portal.storage.schedules.save(one)
+    table.clock.pass_(hours=1)
+    async with asyncio.TaskGroup() as tasks:
+        await table.scheduler.once(tasks)
+    assert len([one for one in copies if await table.runs(one)]) == 60

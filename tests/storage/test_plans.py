@@ -196,6 +196,8 @@ QUERIES = (
         "runs": schedule_runs.LIST.format(after=schedule_runs.AFTER),
         "newest runs": schedule_runs.NEWEST,
         "sent before": schedule_runs.SENT,
+        "open runs": schedule_runs.OPEN,
+        "permit": schedule_runs.PERMIT,
         "deliveries": schedule_runs.DELIVERIES,
         "due schedules": schedule_runs.DUE,
         "next due": schedule_runs.NEXT_DUE,

@@ -84,6 +84,7 @@ def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable
         queue=storage.runs,
         secrets=secrets,
         a_minute=chosen.hooks_a_minute,
+        most=chosen.hooks_waiting,
         hurry=lambda: links.hurry(),
     )
     return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links

@@ -3,8 +3,9 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Files
@@ -40,6 +41,7 @@ class Brought:
 
 
 NOTHING = Shelved()
+_Told: TypeAlias = Callable[[str, JsonObject, Shelved], Awaitable[JsonObject]]
 
 
 class Attachments:
@@ -49,28 +51,18 @@ class Attachments:
         self._files = files
 
     async def recalled(self, owner: str, items: Iterable[Item], shelved: Shelved = NOTHING) -> list[Item]:
-        """Like `resolve`, for what was said before: a file deleted since leaves a note in its place.
+        """Like `resolve`, for what was said before: a file that was deleted since, or cannot be told any more, leaves a
+        note in its place, for the conversation goes on without it."""
+        return [await self._item(owner, item, shelved, self._or_note) for item in items]
 
-        Raises:
-            BadRequest: as `resolve`.
-        """
-        kept = [await self._without_missing(owner, item) for item in items]
-        return await self.resolve(owner, kept, shelved)
-
-    async def _without_missing(self, owner: str, item: Item) -> Item:
-        name, parts = parts_of(item)
-        if parts is None:
-            return item
-        return {**item, name: [await self._or_note(owner, part) for part in parts]}
-
-    async def _or_note(self, owner: str, part: JsonObject) -> JsonObject:
-        if part["type"] not in ("input_file", "input_image") or not part.get("file_id"):
-            return part
+    async def _or_note(self, owner: str, part: JsonObject, shelved: Shelved) -> JsonObject:
+        name = part.get("filename") or part.get("file_id") or "file"
         try:
-            await self._files.get(owner, part["file_id"])
+            return await self._part(owner, part, shelved)
         except NotFound:
-            return {"type": "input_text", "text": f"(The file {part.get('filename') or part['file_id']} was deleted.)"}
-        return part
+            return {"type": "input_text", "text": f"(The file {name} was deleted.)"}
+        except BadRequest:
+            return {"type": "input_text", "text": f"(What the file {name} says is not kept here any more.)"}
 
     async def resolve(self, owner: str, items: Iterable[Item], shelved: Shelved = NOTHING) -> list[Item]:
         """The same items with every attached file in place: images as data URLs, text files as text, and of those that
@@ -80,13 +72,14 @@ class Attachments:
             NotFound: a file is not this owner's.
             BadRequest: a file is neither a picture nor text, or too large to read into a prompt.
         """
-        return [await self._item(owner, item, shelved) for item in items]
+        return [await self._item(owner, item, shelved, self._part) for item in items]
 
-    async def _item(self, owner: str, item: Item, shelved: Shelved) -> Item:
+    @staticmethod
+    async def _item(owner: str, item: Item, shelved: Shelved, told: _Told) -> Item:
         name, parts = parts_of(item)
         if parts is None:
             return item
-        return {**item, name: [await self._part(owner, part, shelved) for part in parts]}
+        return {**item, name: [await told(owner, part, shelved) for part in parts]}
 
     async def _part(self, owner: str, part: JsonObject, shelved: Shelved) -> JsonObject:
         if part["type"] == "input_image" and not part.get("image_url"):

@@ -57,6 +57,12 @@ class Scene:
 
 
 def tainted_at(items: Sequence[Item]) -> int | None:
-    """When one of these items first brought what strangers wrote; ids begin with their time (RFC 9562)."""
-    read = [item["id"] for item in items if item.get("portal:untrusted")]
-    return min((int(one.rpartition("_")[2][:12], 16) * 1000 for one in read), default=None)
+    """When one of these items first brought what strangers wrote, or last said it themselves: what was allowed before
+    such a message was not allowed with it in mind. Ids begin with their time (RFC 9562)."""
+    read = [(_minted(item["id"]), item["type"] == "message") for item in items if item.get("portal:untrusted")]
+    said = [at for at, is_message in read if is_message]
+    return max(said) if said else min((at for at, _ in read), default=None)
+
+
+def _minted(item_id: str) -> int:
+    return int(item_id.rpartition("_")[2][:12], 16) * 1000

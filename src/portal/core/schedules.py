@@ -171,6 +171,9 @@ class ScheduleRuns(Protocol):
     async def sent(self, schedule_id: str, delivery_id: str) -> RunRecord | None:
         """The run of a webhook that a sender's delivery began."""
 
+    async def open(self, schedule_id: str) -> int:
+        """How many of its runs have not ended."""
+
 
 class RunQueue(Protocol):
     """What is to run: the server's own, whoever's it is. Awaited means committed."""
@@ -199,7 +202,8 @@ class RunQueue(Protocol):
         """Store a run that was of this status; whether it was. One that has ended has no permits any more."""
 
     async def permit(self, schedule: ScheduleRecord, run: RunRecord) -> None:
-        """Let the run's conversation use what its schedule permits, from when that was fixed."""
+        """Let the conversation of a run that is `starting` use what its schedule permits, unless that is another by
+        now; whatever strangers said in it came after."""
 
     async def among(self, statuses: Sequence[RunStatus]) -> Sequence[RunRecord]:
         """Runs of these statuses, oldest first."""

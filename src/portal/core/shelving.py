@@ -95,7 +95,7 @@ class Shelving:
             id=new_id("file"),
             owner=owner,
             filename=name,
-            purpose="user_data",
+            purpose="conversation",  # goes with it, for nobody uploaded it
             size=0,
             sha256="",
             content_type="application/octet-stream",

@@ -54,6 +54,7 @@ class EmbeddedLikeness:
         if self._missing:
             self._wanted.set()
             return ()
+        known = [self._known[text] for text in texts]
         try:
             async with asyncio.timeout(self._seconds):
                 asked = (await self._embedder.embed([shortened(request)]))[0]
@@ -64,7 +65,7 @@ class EmbeddedLikeness:
             return ()
         import numpy  # is loaded by now
 
-        alike = numpy.stack([self._known[text] for text in texts]) @ turned(asked, self._turn)
+        alike = numpy.stack(known) @ turned(asked, self._turn)
         return [float(one) for one in alike]
 
     async def run(self) -> None:

@@ -36,15 +36,17 @@ class Hooks:
         queue: RunQueue,
         secrets: Secrets,
         a_minute: int,
+        most: int,
         hurry: Callable[[], None],
         now: Callable[[], int] = micros,
     ) -> None:
-        """`a_minute` is how many requests of one webhook begin runs in a minute."""
+        """`a_minute` is how many requests of one webhook begin runs in a minute, `most` how many of its runs wait or
+        are under way."""
         self._schedules = schedules
         self._runs = runs
         self._queue = queue
         self._secrets = secrets
-        self._a_minute = a_minute
+        self._a_minute, self._most = a_minute, most
         self._hurry = hurry
         self._now = now
         self._taken: dict[str, deque[int]] = {}
@@ -68,6 +70,8 @@ class Hooks:
         if before is not None:
             return Hooked(run=before, again=True)
         self._count(schedule.id, now)
+        if await self._runs.open(schedule.id) >= self._most:
+            raise RateLimited("Too many runs of this webhook wait.", retry_after=_MINUTE / 1_000_000)
         payload = _text(headers.get("content-type", ""), body)
         run = new_run(schedule, cause="hook", due_at=now, ready_at=now, payload=payload, delivery_id=name)
         try:
@@ -97,13 +101,13 @@ class Hooks:
 
 
 def _text(content_type: str, body: bytes) -> str:
-    """What the body says, JSON in a form that can be read."""
+    """What the body says, as it was sent: made to look better, a little could become a lot."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind and not kind.startswith(_KNOWN) and not kind.endswith("+json"):
         raise BadRequest("A webhook takes JSON, text or a form.", code="unsupported_content", param="content-type")
     try:
         if kind.endswith("json"):
-            return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+            orjson.loads(body)
         return body.decode("utf-8")
     except ValueError as error:
         raise BadRequest("The body is not what its content type says.", code="bad_body") from error

@@ -21,7 +21,7 @@ from portal.core.schedules import (
     ScheduleRecord,
     Schedules,
 )
-from portal.errors import NotFound, PortalError, StorageError
+from portal.errors import BadRequest, NotFound, PortalError
 from portal.schedules.keeper import new_run
 from portal.schedules.runs import Runner
 from portal.schedules.timing import passed, upcoming
@@ -85,8 +85,10 @@ class Scheduler:
         self._chance = chance
         self._news = asyncio.Event()
         self._sending = 0
-        self._stranded: set[str] = set()
-        """Runs whose task failed: what became of them is looked up again."""
+        self._mine: set[str] = set()
+        """Runs that a task of this one is at."""
+        self._doubtful = False
+        """Whether something failed half done: what became of it is looked up again."""
 
     def hurry(self) -> None:
         """Look at once whether there is something to do."""
@@ -109,17 +111,20 @@ class Scheduler:
         """Do it, whatever comes of it; seconds until the next time."""
         try:
             pause = await work()
-        except StorageError:
+        except Exception:  # the border of a task: nothing that is wrong with one schedule stops Portal
             log.exception("schedules could not be looked after: it will be tried again")
+            self._doubtful = True
             return _LONGEST
         return _LONGEST if pause is None else pause
 
     async def once(self, tasks: asyncio.TaskGroup) -> float:
         """Do what is to be done now, runs and deliveries as tasks; seconds until there is more."""
         now = self._now()
-        await self._see_times_come(now)
+        while await self._see_times_come(now):
+            continue
         await self._pick_up()
         while (claimed := await self._queue.claim(now, self._bounds.parallel)) is not None:
+            self._mine.add(claimed[1].id)
             tasks.create_task(self._guarded(self._work(*claimed), "a run"))
         waiting = await self._queue.among(["waiting"])
         for run in waiting:
@@ -138,25 +143,37 @@ class Scheduler:
             await self._on(run, self._runner.recover)
 
     async def _pick_up(self) -> None:
-        if not self._stranded:
+        """What failed half done: runs that no task is at, and deliveries of which nobody knows how they went."""
+        if not self._doubtful:
             return
-        under_way = [run for run in await self._queue.among(["starting", "running"]) if run.id in self._stranded]
-        self._stranded = {run.id for run in under_way}
-        for run in under_way:
+        left = [run for run in await self._queue.among(["starting", "running"]) if run.id not in self._mine]
+        for run in left:
             await self._on(run, self._runner.recover)
+        if not self._sending:
+            await self._deliveries.interrupted()
+        self._doubtful = bool(left or self._sending)
 
     # ------------------------------------------------------------------ times
 
-    async def _see_times_come(self, now: int) -> None:
+    async def _see_times_come(self, now: int) -> bool:
+        """Whether there may be more of them."""
         due = await self._queue.due(now)
         if not due:
-            return
+            return False
         queued = await self._queue.among(["queued"])
         busy = {run.schedule_id for run in queued if run.cause in ("time", "late")}
-        for schedule in due:
-            times = passed(schedule, now, _LOOKED_AT)
-            runs = self._runs(schedule, times, now, busy=schedule.id in busy)
-            await self._queue.add(runs, schedule, next(upcoming(schedule, now), None))
+        moved = [await self._comes(schedule, now, busy=schedule.id in busy) for schedule in due]
+        return any(moved)
+
+    async def _comes(self, schedule: ScheduleRecord, now: int, *, busy: bool) -> bool:
+        """Whether it was moved on; one whose times nobody can tell any more says so and rests."""
+        try:
+            runs = self._runs(schedule, passed(schedule, now, _LOOKED_AT), now, busy=busy)
+            then = next(upcoming(schedule, now), None)
+        except BadRequest as error:
+            log.warning("a schedule rests: %s", error, extra={"schedule": schedule.id})
+            runs, then = [self._missed(schedule, schedule.next_at or now, error.message)], None
+        return await self._queue.add(runs, schedule, then)
 
     def _runs(self, schedule: ScheduleRecord, times: list[int], now: int, *, busy: bool) -> list[RunRecord]:
         """What becomes of times that have come, newest first."""
@@ -187,9 +204,8 @@ class Scheduler:
     async def _work(self, schedule: ScheduleRecord, run: RunRecord) -> None:
         try:
             await self._runner.work(schedule, run)
-        except Exception:
-            self._stranded.add(run.id)
-            raise
+        finally:
+            self._mine.discard(run.id)
         before = self._now() - int(self._bounds.replay * 3600 * _MICROS)
         await self._queue.prune(schedule.id, self._bounds.history, before)
 
@@ -204,25 +220,30 @@ class Scheduler:
             await work
         except Exception:  # the border of a task: what is wrong with one stops no other
             log.exception("%s failed unexpectedly", what)
+            self._doubtful = True
         finally:
             self.hurry()
 
     async def _deliver(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> None:
+        try:
+            await self._deliveries.settle(run.id, await self._brought(schedule, run, delivery))
+        finally:
+            self._sending -= 1
+
+    async def _brought(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> Delivery:
+        """How it went."""
         try:
             if run.status == "waiting":
                 await self._deliverer.ask(run.owner, delivery.target, run.last_id)
             else:
                 content = await self._runner.content(schedule, run, delivery.target)
                 await self._deliverer.deliver(run.owner, delivery.target, content)
-            delivery = replace(delivery, status="sent", error="")
         except PortalError as error:
-            delivery = self._failed(delivery, error)
+            return self._failed(delivery, error)
         except Exception as error:  # the border of what others wrote
             log.exception("an answer could not be delivered", extra={"target": delivery.target})
-            delivery = self._failed(delivery, PortalError(f"It failed unexpectedly: {type(error).__name__}."))
-        finally:
-            self._sending -= 1
-        await self._deliveries.settle(run.id, delivery)
+            return self._failed(delivery, PortalError(f"It failed unexpectedly: {type(error).__name__}."))
+        return replace(delivery, status="sent", error="")
 
     def _failed(self, delivery: Delivery, error: PortalError) -> Delivery:
         """It is tried again, so many times."""

@@ -76,9 +76,10 @@ def _hex(secret: bytes, told: bytes) -> str:
 
 def _key(secret: str) -> bytes:
     try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        return secret.encode()
+        key = b""
+    return key or secret.encode()
 
 
 def _check_time(at: str, now: int) -> None:

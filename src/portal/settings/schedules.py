@@ -27,6 +27,9 @@ class ScheduleSettings(Section):
     retry_pause: Seconds = Field(30, description="Seconds between the first two tries; doubles each time.")
     hook_bytes: int = Field(262_144, gt=0, description="Largest body of a webhook's request in bytes.")
     hooks_a_minute: int = Field(60, gt=0, description="Requests of one webhook that begin runs in a minute.")
+    hooks_waiting: int = Field(
+        100, gt=0, description="Runs of one webhook that wait or are under way; what comes then is turned away."
+    )
 
     @field_validator("zone")
     @classmethod

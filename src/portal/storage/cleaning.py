@@ -61,7 +61,9 @@ ORDER BY key LIMIT :most"""
 SOME_DOCUMENTS = "SELECT id FROM documents WHERE collection_id = :collection_id ORDER BY created_at, id LIMIT :most"
 HIDE_FILES = """
 UPDATE files SET ready = 0 WHERE ready = 1 AND id IN (
-    SELECT d.file_id FROM documents d WHERE d.id IN ({those}) AND (d.source_id IS NOT NULL OR :leaving = 2)
+    SELECT d.file_id FROM documents d WHERE d.id IN ({those}) AND (
+        d.source_id IS NOT NULL OR :leaving = 2
+        OR EXISTS (SELECT 1 FROM files f WHERE f.id = d.file_id AND f.purpose = 'conversation'))
         AND NOT EXISTS (
             SELECT 1 FROM documents o WHERE o.file_id = d.file_id
                 AND o.collection_id NOT IN (SELECT id FROM collections WHERE leaving > 0)))"""

@@ -16,7 +16,7 @@ ORDER BY created_at DESC, id DESC"""
 
 INSERT = f"""
 INSERT INTO grants ({GRANT}) VALUES (:id, :owner, :tool, :toolset, :extent, :value, :created_at)
-ON CONFLICT (owner, toolset, tool, extent, value) DO UPDATE SET created_at = excluded.created_at"""
+ON CONFLICT (owner, toolset, tool, extent, value) DO UPDATE SET id = excluded.id, created_at = excluded.created_at"""
 
 DELETE = "DELETE FROM grants WHERE id = :grant_id AND owner = :owner"
 

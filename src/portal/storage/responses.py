@@ -77,9 +77,11 @@ class StoredResponses:
                 *self._search.remove("response_id = :response_id", **args),
                 Statement(DELETE, args),
                 *dropping,
+                *self._turns.unshelving(owner, response_id),
             ]
         )
         await self._turns.renew(concerned)
+        self._turns.clean()
 
     async def _path(self, owner: str, response_id: str, limit: int, *, siblings: bool) -> list[TurnRecord]:
         args = {"owner": owner, "response_id": response_id, "limit": limit}

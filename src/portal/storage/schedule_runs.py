@@ -26,6 +26,9 @@ SELECT {columns(RUN, "r")} FROM schedules s JOIN schedule_runs r ON r.id = (
     SELECT id FROM schedule_runs WHERE schedule_id = s.id ORDER BY id DESC LIMIT 1)
 WHERE s.owner = :owner"""
 SENT = f"SELECT {RUN} FROM schedule_runs WHERE schedule_id = :schedule_id AND delivery_id = :delivery_id"
+OPEN = """
+SELECT COUNT(*) AS runs FROM schedule_runs
+WHERE schedule_id = :schedule_id AND status IN ('queued', 'starting', 'running', 'waiting')"""
 DELIVERIES = f"SELECT run_id, {DELIVERY} FROM schedule_deliveries WHERE run_id = :run_id ORDER BY target"
 
 DUE = f"SELECT {SCHEDULE} FROM schedules WHERE next_at <= :now ORDER BY next_at, id LIMIT 50"
@@ -63,9 +66,15 @@ INSERT INTO schedule_deliveries (run_id, owner, {DELIVERY})
 VALUES (:run_id, :owner, :target, :status, :attempts, :ready_at, :error) ON CONFLICT (run_id, target) DO NOTHING"""
 FOLLOWED = "SELECT id FROM responses WHERE previous_id = :last_id AND owner = :owner ORDER BY id DESC LIMIT 1"
 AMONG = f"SELECT {RUN} FROM schedule_runs WHERE status = :status ORDER BY id"
+# Older than whatever the conversation has read, for a permit does not outlast strangers' words. None for a run whose
+# schedule was deleted, or permits something else, just now: nobody would take it away again.
 PERMIT = """
 INSERT INTO grants (id, owner, tool, toolset, extent, value, created_at)
-VALUES (:id, :owner, :tool, :toolset, 'conversation', :conversation_id, :permitted_at)
+SELECT :id, c.owner, :tool, :toolset, 'conversation', c.id,
+    CASE WHEN c.created_at <= s.permitted_at THEN c.created_at - 1000 ELSE s.permitted_at END
+FROM schedule_runs r JOIN schedules s ON s.id = r.schedule_id
+    JOIN conversations c ON c.id = :conversation_id AND c.owner = r.owner
+WHERE r.id = :run_id AND r.status = 'starting' AND s.permitted_at = :permitted_at
 ON CONFLICT (owner, toolset, tool, extent, value) DO NOTHING"""
 PRUNE = f"""
 DELETE FROM schedule_runs
@@ -106,22 +115,27 @@ class StoredRuns:
             (args["last_id"],), after = decode_cursor(this, cursor, (str,)), AFTER
         known = Statement(SELECT, args, 1, no_schedule(schedule_id))
         rows = (await self._database.snapshot([known, Statement(LIST.format(after=after), args)]))[1]
-        page = [await self._told(row) for row in rows[:limit]]
+        page = await self._told(rows[:limit])
         return Page(page, encode_cursor(this, (page[-1].id,)) if len(rows) > limit else None)
 
     async def newest(self, owner: str) -> Mapping[str, RunRecord]:
         """See ScheduleRuns."""
         rows = await self._database.fetch(NEWEST, owner=owner)
-        return {row["schedule_id"]: await self._told(row) for row in rows}
+        return {run.schedule_id: run for run in await self._told(rows)}
 
     async def sent(self, schedule_id: str, delivery_id: str) -> RunRecord | None:
         """See ScheduleRuns."""
         rows = await self._database.fetch(SENT, schedule_id=schedule_id, delivery_id=delivery_id)
         return _run_of(rows[0]) if rows else None
 
-    async def _told(self, row: Row) -> RunRecord:
-        found = await self._database.fetch(DELIVERIES, run_id=row["id"])
-        return _run_of(row, [_delivery_of(one) for one in found])
+    async def open(self, schedule_id: str) -> int:
+        """See ScheduleRuns."""
+        return int((await self._database.fetch(OPEN, schedule_id=schedule_id))[0]["runs"])
+
+    async def _told(self, rows: Sequence[Row]) -> Sequence[RunRecord]:
+        """With their deliveries, all looked up at once."""
+        found = await self._database.snapshot([Statement(DELIVERIES, {"run_id": row["id"]}) for row in rows])
+        return [_run_of(row, [_delivery_of(one) for one in sent]) for row, sent in zip(rows, found, strict=True)]
 
     # ------------------------------------------------------------------ queue
 
@@ -179,8 +193,7 @@ class StoredRuns:
 
     async def permit(self, schedule: ScheduleRecord, run: RunRecord) -> None:
         """See RunQueue."""
-        common = {name: getattr(run, name) for name in ("owner", "conversation_id")}
-        common["permitted_at"] = schedule.permitted_at
+        common = {"conversation_id": run.conversation_id, "run_id": run.id, "permitted_at": schedule.permitted_at}
         await self._database.batch(
             [
                 Statement(

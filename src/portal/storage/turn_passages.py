@@ -117,9 +117,12 @@ class TurnPassages:
             *self._index.dropping(owner, "turns", group=conversation_id),
             *self._index.dropping(owner, "memories", group=scope),
             Statement(DELETE_SCOPE, {"owner": owner, "scope": scope}),
-            self._index.marking(),
-            Statement(LEAVE_FILES, {"owner": owner, "conversation_id": conversation_id}),
+            *self.unshelving(owner, conversation_id),
         ]
+
+    def unshelving(self, owner: str, place: str) -> Sequence[Statement]:
+        """For a conversation, or the first response of a chain, that is deleted: its long files go as well."""
+        return [self._index.marking(), Statement(LEAVE_FILES, {"owner": owner, "conversation_id": place})]
 
     async def catch_up(self) -> None:
         """Index the turns of before there was an index; goes on where it was stopped."""

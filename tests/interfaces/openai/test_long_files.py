@@ -90,6 +90,41 @@ async def test_a_long_file_is_searched_and_cited_and_goes_with_its_conversation(
     assert await storage.cleaning.clean()
 
 
+@pytest.mark.parametrize("kept_in", ["conversation", "chain"])
+async def test_what_nobody_uploaded_goes_with_what_it_was_attached_to(client, portal, backend, kept_in):
+    """A file that came within a request, and one that its owner has among their files."""
+    mine = await uploaded(client, LONG)
+    backend.answer("Yes.")
+    data = f"data:text/plain;base64,{base64.b64encode(LONG + kept_in.encode()).decode()}"
+    items = [*said(QUESTION, file_data=data, filename="inline.txt"), *said("And this?", file_id=mine)]
+    conversation = (await client.conversations.create()).id if kept_in == "conversation" else openai.NOT_GIVEN
+    response = await client.responses.create(model="auto", conversation=conversation, input=items)
+    assert "inline.txt" in [one.filename async for one in client.files.list()]
+    storage = portal.portal.storage
+    if kept_in == "chain":
+        await client.responses.delete(response.id)
+    else:
+        await storage.conversations.delete(portal.owner, [conversation])
+        await storage.conversations.purge(micros() + 1)
+    assert await shelves(portal, response.id if kept_in == "chain" else conversation) is None
+    assert await storage.cleaning.clean()
+    left = {one.id: one.filename async for one in client.files.list()}
+    assert (mine in left, "inline.txt" in left.values()) == (True, False)
+
+
+async def test_a_conversation_goes_on_when_what_its_file_said_is_deleted(client, portal, backend):
+    conversation = (await client.conversations.create()).id
+    file_id = await uploaded(client, REPORT.read_bytes(), "report.docx")
+    backend.answer("Yes.")
+    await client.responses.create(
+        model="tiny", conversation=conversation, input=said("What does it say?", file_id=file_id)
+    )
+    await client.vector_stores.delete((await shelves(portal, conversation)).id)
+    backend.answer("Gone.")
+    await client.responses.create(model="tiny", conversation=conversation, input="And now?")
+    assert f"What the file {file_id} says is not kept here any more." in user(backend)
+
+
 async def test_other_conversations_do_not_see_it(client, portal, backend):
     conversation = (await client.conversations.create()).id
     backend.answer("Yes.")

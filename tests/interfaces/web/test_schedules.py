@@ -101,6 +101,8 @@ async def test_a_webhook(me: Door, portal: TestPortal) -> None:
         ):
             async with sender.post(made["url"], data=data, headers={"Content-Type": content_type}) as answer:
                 assert answer.status == status
+        async with sender.get(made["url"]) as answer:
+            assert (answer.status, (await answer.json())["error"]["type"]) == (405, "invalid_request_error")
         another = await me("POST", "/portal/v1/schedules/Hook/token")
         async with sender.post(made["url"], data=b"x") as answer:
             assert answer.status == 404

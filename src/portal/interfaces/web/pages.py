@@ -19,7 +19,7 @@ from portal.security.credentials import Credentials
 STATIC = Path(__file__).parent / "static"
 _COOKIE_SECONDS = 400 * 86_400
 """As long as browsers keep one; when a session ends, the server decides."""
-_NOT_VIEWS = ("/v1/", "/portal/", "/api/")
+_NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/")
 _OLLAMA = "Ollama is running"
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
