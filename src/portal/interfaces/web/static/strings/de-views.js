@@ -253,6 +253,7 @@ export const views = {
   "channels.state.taken": "ein anderes Programm empfängt",
   "channels.state.broken": "nicht nutzbar",
   "channels.asks": "Bitten um Einlass",
+  "channels.asksAbout": "Wen Sie einlassen, der spricht als Sie: mit Ihren Modellen, Erinnerungen und Dokumenten.",
   "channels.admit": "Einlassen",
   "channels.admitNamed": "{name} einlassen",
   "channels.refuse": "Ablehnen",

@@ -252,6 +252,7 @@ export const views = {
   "channels.state.taken": "another program receives",
   "channels.state.broken": "not usable",
   "channels.asks": "Asking to be let in",
+  "channels.asksAbout": "Whom you let in speaks as you: with your models, memory and documents.",
   "channels.admit": "Let in",
   "channels.admitNamed": "Let in {name}",
   "channels.refuse": "Refuse",
