@@ -267,7 +267,7 @@ export const views = {
   "channels.unlinkNamed": "{name} trennen",
   "channels.unlinked": "{name} ist getrennt",
   "channels.codeMake": "Code erzeugen",
-  "channels.codeText": "Schicken Sie das im Chatdienst an Portal:",
+  "channels.codeText": "Schicken Sie das im Chatdienst an Portal (in Slack als /portal link …):",
   "channels.open": "{name} öffnen",
   "channels.qr": "Der Chat in {name} als QR-Code",
   "palette.continue": "In einem Chat fortsetzen",

@@ -266,7 +266,7 @@ export const views = {
   "channels.unlinkNamed": "Unlink {name}",
   "channels.unlinked": "{name} is unlinked",
   "channels.codeMake": "Make a code",
-  "channels.codeText": "Send this to Portal in the chat platform:",
+  "channels.codeText": "Send this to Portal in the chat platform (in Slack as /portal link …):",
   "channels.open": "Open {name}",
   "channels.qr": "The chat in {name} as a QR code",
   "palette.continue": "Continue in a chat",
