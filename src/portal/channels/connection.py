@@ -125,7 +125,7 @@ class Connection:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail, self.since = state, detail, micros()
             if state in ("refused", "taken"):
-                log.warning("a channel is %s: %s", state, detail, extra={"channel": self._channel.name})
+                log.warning("the channel %s is %s: %s", self._channel.name, state, detail)
             self._changed()
 
 
