@@ -56,6 +56,7 @@ async def test_a_button_that_was_pressed_before_a_crash(tmp_path: Path) -> None:
         chat.backend.script(*says("Noted."))
         chat.press(bubble, "Allow")
         await chat.until("✅ Allowed: **write_note**", "Noted.")
+        await platform.until(lambda: bool(chat.bubbles()[-1].said.buttons))
         press = Press(event_id=event, place=bubble.place, sender=ALICE, message_id=bubble.id, data=allow.data)
         await chat.portal.portal.storage.inbox.accept(arrival(event=press))
         again = Press(
