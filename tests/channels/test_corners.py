@@ -13,7 +13,7 @@ from portal.channels.pace import Pace
 from portal.core.agent import Turn
 from portal.core.channels import Attachment, Button, Limits, Press, Sender
 from portal.core.clock import micros
-from portal.core.model import TextDelta
+from portal.core.model import ModelInfo, TextDelta
 from portal.core.records import ConversationRecord
 from portal.errors import ChannelError, ChannelGone, Forbidden, RateLimited
 from portal.testing.channel import ALICE, GrowingChannel, PlatformState
@@ -56,6 +56,7 @@ async def test_a_button_that_was_pressed_before_a_crash(tmp_path: Path) -> None:
         chat.backend.script(*says("Noted."))
         chat.press(bubble, "Allow")
         await chat.until("✅ Allowed: **write_note**", "Noted.")
+        await platform.until(lambda: bool(chat.bubbles()[-1].said.buttons))
         press = Press(event_id=event, place=bubble.place, sender=ALICE, message_id=bubble.id, data=allow.data)
         await chat.portal.portal.storage.inbox.accept(arrival(event=press))
         again = Press(
@@ -148,6 +149,15 @@ async def test_speech_is_written_down_where_it_can_be(tmp_path: Path) -> None:
         voice = Attachment(ref="r1", kind="audio", name="a.ogg", content_type="audio/ogg", voice=True)
         chat.write("", files=(voice,))
         await chat.until("Hello as audio/ogg")
+
+
+async def test_only_models_that_chat_are_offered(tmp_path: Path) -> None:
+    vectors = ModelInfo(id="vectors", backend="scripted", capabilities=frozenset({"embeddings"}))
+    async with open_chat(tmp_path, backend=ScriptedBackend(models=["talker", vectors], default=echo)) as chat:
+        await chat.link()
+        chat.write("/model vectors")
+        await chat.platform.until(lambda: bool(chat.texts()))
+        assert "There is no model 'vectors'. There are: talker" in chat.texts()[0]
 
 
 async def test_many_models_are_not_all_offered(tmp_path: Path) -> None:

@@ -79,13 +79,16 @@ async def test_a_channel_that_finds_itself_deaf_is_connected_anew(tmp_path: Path
         (RuntimeError("boom"), "down"),
     ],
 )
-async def test_a_channel_that_cannot_connect_says_why(tmp_path: Path, error: Exception, wanted: str) -> None:
+async def test_a_channel_that_cannot_connect_says_why(
+    tmp_path: Path, error: Exception, wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
     platform = PlatformState()
     platform.fail = lambda call, chat: error if call == "run" else None
     async with open_chat(tmp_path, platform) as chat:
         told = await until(chat, wanted)
         assert told["detail"]
         assert wanted in " ".join(chat.portal.portal.channels.health())
+    assert (f"the channel test is {wanted}" in caplog.text) is isinstance(error, ChannelRefused | ChannelTaken)
 
 
 class EndingChannel(TestChannel):

@@ -89,6 +89,7 @@ def test_from_a_code_to_unlinking(
     deliver(platform, loop, "Hi", "eve")
     state, linked, *asking = (line.split("\t") for line in shared.run("channels", "status").stdout.splitlines())
     assert state == ["test", "up"]
+    assert "ok   Channel test is up\n" in shared.run("doctor").stdout
     assert linked[1:] == ["linked", "test", "Alice"]
     assert sorted(line[1:] for line in asking) == [["asks", "test", "Bob (bob)"], ["asks", "test", "Eve (eve)"]]
     bob, eve = (next(line[0] for line in asking if name in line[3]) for name in ("Bob", "Eve"))
@@ -109,6 +110,8 @@ def test_without_a_channel_it_says_where_to_read(tmp_path_factory: pytest.TempPa
     server = made.up()
     told = made.run("channels", "status")
     assert "manual" in told.stderr
+    code = made.run("channels", "link")
+    assert (code.returncode, code.stdout, "manual" in code.stderr) == (1, "", True)
     server.process.terminate()
     server.process.wait()
 

@@ -29,8 +29,8 @@ def test_hints_repeat_the_name_portal_was_called_by(installation: Installation) 
 def test_settings_are_shown_without_their_secrets(installation: Installation) -> None:
     config = installation.home / "portal.toml"
     config.write_text(
-        "database = 'postgresql://me:secret1@db/portal'\n"
-        "[[backends]]\nkind = 'ollama'\nurl = 'http://x'\napi_key = 'secret2'\n",
+        "database = 'postgresql://me:hidden1@db/portal'\n"
+        "[[backends]]\nkind = 'ollama'\nurl = 'http://x'\napi_key = 'hidden2'\n",
         encoding="utf-8",
     )
 
@@ -40,7 +40,7 @@ def test_settings_are_shown_without_their_secrets(installation: Installation) ->
     assert '  server.host = "127.0.0.1"\n' in shown
     assert '* database = "postgresql://me:**********@db/portal"\n' in shown
     assert f'* data_dir = "{installation.data_dir}"' in shown
-    assert "secret" not in shown
+    assert "hidden" not in shown
 
 
 def test_a_wrong_setting_is_named(installation: Installation) -> None:
@@ -69,7 +69,7 @@ def test_the_doctor_beside_a_server(shared: Installation, ollama: ModelServerThr
 
     assert done.returncode == 0
     assert "its database answers" in done.stdout
-    assert f"Model server ollama {ollama.server.url} answers with 1 models" in done.stdout
+    assert f"Model server ollama {ollama.server.url} answers with 1 model\n" in done.stdout
 
 
 def test_the_doctor_finds_what_is_wrong(installation: Installation, taken_port: int, free_port: int) -> None:

@@ -43,7 +43,7 @@ def test_a_webhook(empty: Installation) -> None:
         *("schedule", "add", "webhook", "What is this?", "--name", "Hook", "--signed", "github", "--secret", "x")
     )
     assert made.stdout.split("\t")[:3] == ["Hook", "webhook", "-"]
-    url = made.stderr.strip().splitlines()[-1]
+    url = made.stdout.strip().splitlines()[-1]
     another = empty.run("schedule", "token", "Hook").stdout.strip()
     assert another != url
     for address, status in ((url, 404), (another, 401)):

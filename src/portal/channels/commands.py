@@ -114,7 +114,7 @@ class Commands:
                 raise NotFound(f"There is no {kind} {argument!r}. There are: {', '.join(names) or 'none'}.")
             return await self._use(chat, exact[0])
         rows = [[Button(action="choose", value=_token(name), label=name)] for name in names[:_OFFERED]]
-        more = f"\n\nThere are {len(names) - _OFFERED} more: `/{kind} NAME`." if len(names) > _OFFERED else ""
+        more = f"\n\n{len(names) - _OFFERED} more: `/{kind} NAME`." if len(names) > _OFFERED else ""
         return Content(text=words.CHOOSE.format(kind=kind, name=chat.model or "auto") + more, buttons=rows)
 
     async def _use(self, chat: ChatRecord, name: str) -> Content:
@@ -122,7 +122,7 @@ class Commands:
         return Content(text=words.CHOSEN.format(name=name))
 
     def _plain(self) -> Sequence[str]:
-        return [model.id for model in self._models.list()]
+        return [model.id for model in self._models.list() if "chat" in model.capabilities]
 
     def _workspaces(self, owner: str) -> Sequence[str]:
         return [workspace.name for workspace in self._models.workspaces(owner)]

@@ -124,6 +124,8 @@ class Connection:
     def _become(self, state: State, detail: str) -> None:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail, self.since = state, detail, micros()
+            if state in ("refused", "taken"):
+                log.warning("the channel %s is %s: %s", self._channel.name, state, detail)
             self._changed()
 
 

@@ -15,6 +15,7 @@ from portal.cli.server_file import need_running
 from portal.errors import NotFound, SettingsError
 
 ROOT = "/portal/v1/channels"
+_NONE = "No channel is set up: the manual's page on channels tells how."
 
 
 @click.group()
@@ -29,7 +30,7 @@ def status(data_dir: Path | None) -> None:
     client = _client(data_dir)
     rows = client.get(ROOT)["data"]
     if not rows:
-        click.echo("No channel is set up: the manual's page on channels tells how.", err=True)
+        click.echo(_NONE, err=True)
     for row in rows:
         click.echo("\t".join(part for part in (row["name"], row["state"], row["detail"]) if part))
     for link in client.get(f"{ROOT}/links")["data"]:
@@ -43,7 +44,10 @@ def status(data_dir: Path | None) -> None:
 @data_dir_option
 def link(qr: bool, data_dir: Path | None) -> None:
     """Make a code that links an account of yours: send `/link CODE` to Portal there."""
-    made = _client(data_dir).send("POST", f"{ROOT}/codes")
+    client = _client(data_dir)
+    if not client.get(ROOT)["data"]:
+        raise NotFound(_NONE)
+    made = client.send("POST", f"{ROOT}/codes")
     until = datetime.fromtimestamp(made["expires_at"], UTC).astimezone()
     click.echo(f"/link {made['code']}")
     for one in made["invitations"]:

@@ -43,7 +43,7 @@ class Finding:
 @click.command()
 @data_dir_option
 def doctor(data_dir: Path | None) -> None:
-    """Check the installation: Python, data folder, disk, database, port, model servers, sandbox, settings, extras."""
+    """Check Python, data folder, disk, database, port, model servers, channels, sandbox, settings, extras."""
     settings = read_settings(data_dir)
     bad = 0
     for finding in _findings(settings):
@@ -112,6 +112,10 @@ def _running(server: ServerFile) -> Iterator[Finding]:
             yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}")
     if not answers_by_itself(seen):
         yield Finding("note", "There is no chat model yet; the guide answers questions about Portal")
+    for channel in server.client().get("/portal/v1/channels")["data"]:
+        detail = f": {channel['detail']}" if channel["detail"] else ""
+        state: Literal["good", "bad"] = "good" if channel["state"] in ("up", "starting") else "bad"
+        yield Finding(state, f"Channel {channel['name']} is {channel['state']}{detail}")
 
 
 def _database(settings: "Settings") -> Finding:

@@ -60,7 +60,8 @@ def add(data_dir: Path | None, **fields: Any) -> None:
     made = _client(data_dir).send("POST", _ADDRESS, wanted)
     click.echo(_line(made))
     if "url" in made:
-        click.echo(f"Its address, which is shown this once:\n{made['url']}", err=True)
+        click.echo("Its address, which is shown this once:", err=True)
+        click.echo(made["url"])
 
 
 @schedule.command()

@@ -151,7 +151,7 @@ def _text_of(content: bytes) -> str | None:
 
 def _told(file: Brought, part: JsonObject, shelved: Shelved) -> str:
     if shelved.has(part.get("file_id"), file.content):
-        return f"(The file {file.name} is attached. It is long: what it says to the question is among the sources.)"
+        return f"(The file {file.name} is attached. What it says to the question is among the sources.)"
     if file.text is not None:
         return fenced(file.name, file.text)
     if file.content is None or len(file.content) > _TEXT_LIMIT:

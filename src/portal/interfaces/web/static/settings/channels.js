@@ -24,7 +24,7 @@ export function Channels() {
   if (!all.data.data.length) return html`<p>${t("channels.none")}</p><p><a href="/manual/channels">${t("channels.how")}</a></p>`;
   return html`<p class="muted">${t("channels.about")}</p>
     <ul class="lines">${all.data.data.map((one) => html`<${State} key=${one.name} channel=${one} />`)}</ul>
-    ${Boolean(asks.data?.data.length) && html`<section class="column" aria-labelledby="channels-asks"><h3 id="channels-asks">${t("channels.asks")}</h3>
+    ${Boolean(asks.data?.data.length) && html`<section class="column" aria-labelledby="channels-asks"><h3 id="channels-asks">${t("channels.asks")}</h3><p class="muted">${t("channels.asksAbout")}</p>
       <ul class="lines">${asks.data?.data.map((one) => html`<${Asks} key=${one.id} pairing=${one} onDone=${asks.reload} />`)}</ul></section>`}
     <section class="column" aria-labelledby="channels-linked"><h3 id="channels-linked">${t("channels.linked")}</h3>
       ${linked.data?.data.length ? html`<ul class="lines">${linked.data.data.map((one) => html`<${Linked} key=${one.id} link=${one} onGone=${linked.reload} />`)}</ul>`
