@@ -166,6 +166,7 @@ class Channels:
             for one in self._open.values():
                 asked = await self._desks.outbox.of_response(one.channel.name, run.record.previous_id)
                 if asked is not None and asked.owner == run.record.owner:
+                    one.reception.refresh(asked)
                     await self._show(one, asked, response_id)
 
     async def _show(self, one: Open, asked: Delivery, response_id: str) -> None:
@@ -173,7 +174,6 @@ class Channels:
         decided = any(stored.item["type"] == "mcp_approval_response" for stored in turn.items)
         if not (decided and await self._reaches(asked.owner, asked.place)):
             return
-        one.reception.refresh(asked)
         delivery = new_delivery(asked.owner, asked.place, response_id=response_id)
         if await self._desks.outbox.add(delivery):
             one.reception.follow(delivery)
@@ -181,6 +181,7 @@ class Channels:
     async def _follow_up(self, one: Open) -> None:
         """What was decided while Portal was stopping, or too fast to be seen."""
         for asked, response_id in await self._desks.outbox.followed(one.channel.name):
+            one.reception.refresh(asked)
             await self._show(one, asked, response_id)
 
     async def _catch_up(self) -> None:

@@ -33,7 +33,7 @@ from portal.interfaces.slack.socket import Socket
 
 log = logging.getLogger(__name__)
 
-_PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 1.5, 2_000
+_PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 0.9, 2_000  # three look-ups end before the three seconds of Slack
 LIMITS = Limits(
     text=LONGEST,
     measure=size,
