@@ -113,3 +113,47 @@ async def test_a_package_that_is_missing_is_named(tmp_path: Path, package: None)
     (tmp_path / "data").mkdir(mode=0o700)
     async with open_portal(loaded, backends=[]) as portal:
         assert "a_library_that_nobody_has" in portal.channels.status()[0]["detail"]
+
+
+_FAULTY = """
+from pydantic import BaseModel
+
+
+class Config(BaseModel):
+    limit: int
+
+
+def create(options, around):
+    if "limit" in options:
+        return Config(**options)
+    return options.absent
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [({}, "It failed unexpectedly; the log has the details."), ({"limit": "xoxb-hidden"}, "limit: Input should be")],
+)
+async def test_a_faulty_package_ends_nothing_and_shows_no_secret(
+    tmp_path: Path, package: None, options: dict[str, str], why: str
+) -> None:
+    (tmp_path / "site/webchat_example.py").write_text(_FAULTY, encoding="utf-8")
+    settings = {"channels": {"interfaces": {"office": {"kind": "webchat", "options": options}}}}
+    loaded = load_settings({"data_dir": tmp_path / "data", "discovery": {"enabled": False}, **settings})
+    (tmp_path / "data").mkdir(mode=0o700)
+    async with open_portal(loaded, backends=[]) as portal:
+        (told,) = portal.channels.status()
+        assert told["detail"].startswith(why)
+        assert "hidden" not in told["detail"]
+
+
+async def test_of_two_channels_with_one_name_the_first_is_there(tmp_path: Path, package: None) -> None:
+    office = {"kind": "webchat", "options": {"url": "http://127.0.0.1:9", "secret": "s"}}
+    settings = {
+        "telegram": {"token": "123456:" + "a" * 35, "api_base": "http://127.0.0.1:9"},
+        "channels": {"interfaces": {"telegram": office}},
+    }
+    loaded = load_settings({"data_dir": tmp_path / "data", "discovery": {"enabled": False}, **settings})
+    (tmp_path / "data").mkdir(mode=0o700)
+    async with open_portal(loaded, backends=[]) as portal:
+        assert [one["kind"] for one in portal.channels.status()] == ["telegram"]

@@ -191,6 +191,12 @@ async def test_nobody_gets_in_without(portal: TestPortal, headers: dict[str, str
         safe(answer.headers)
 
 
+async def test_what_is_posted_to_a_channel_is_small_before_anybody_knows_who_posts(portal: TestPortal) -> None:
+    size = f"Content-Length: {5 * 2**20}".encode()
+    answer = await raw(portal.url, b"POST /channels/slack HTTP/1.1", b"Host: localhost", size)
+    assert answer.status == 413
+
+
 async def test_a_wrong_key_is_not_made_good_by_a_session(portal: TestPortal, client: aiohttp.ClientSession) -> None:
     await sign_in(portal, client)
     async with client.get("/v1/models", headers={"Authorization": "Bearer portal-wrong"}) as answer:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
+from pydantic import ValidationError
+
 from portal.app.agent import Brain
 from portal.channels.commands import Commands
 from portal.channels.conversing import Desks
@@ -90,6 +92,9 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
     made: list[Channel] = []
     broken: dict[str, str] = {}
     for wanted in _wanted(settings):
+        if any(channel.name == wanted.name for channel in made):
+            log.warning("there are two channels called %s: the second one is left out", wanted.name)
+            continue
         base = settings.channels.public_url.rstrip("/")
         around = Surroundings(name=wanted.name, public_url=f"{base}/channels/{wanted.name}" if base else "")
         try:
@@ -98,8 +103,14 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
             broken[wanted.name] = f"It needs a package that is not installed ({error.name}): portal[{wanted.kind}]."
         except KeyError as error:
             broken[wanted.name] = f"It needs the option {error}."
+        except ValidationError as error:  # whose own words show what was given, and that may be a secret
+            wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
+            broken[wanted.name] = "; ".join(wrong)
         except (PortalError, ValueError) as error:
             broken[wanted.name] = str(error)
+        except Exception:  # the border of somebody else's code
+            log.exception("a channel could not be made", extra={"channel": wanted.name})
+            broken[wanted.name] = "It failed unexpectedly; the log has the details."
     for name, why in broken.items():
         log.warning("the channel %s is not there: %s", name, why)
     return made, broken

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from portal.channels import words
+from portal.channels.border import border
 from portal.channels.commands import Commands, command_in
 from portal.channels.linking import Linking
 from portal.core.agent import Agent, Turn
@@ -224,7 +225,7 @@ class Conversing:
         if file.voice:
             if self._desks.transcriber is None:
                 raise PortalError(words.NO_SPEECH)
-            said = await self._desks.transcriber.transcribe(self._channel.fetch(file), file.content_type)
+            said = await self._desks.transcriber.transcribe(self._bounded(file), file.content_type)
             return {"type": "input_text", "text": said}
         stored = await self._keep(owner, file)
         if file.kind == "image":
@@ -246,11 +247,12 @@ class Conversing:
 
     async def _bounded(self, file: Attachment) -> AsyncIterator[bytes]:
         size, limit = 0, self._channel.limits.fetch
-        async for chunk in self._channel.fetch(file):
-            size += len(chunk)
-            if size > limit:
-                raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
-            yield chunk
+        with border(self._channel):
+            async for chunk in self._channel.fetch(file):
+                size += len(chunk)
+                if size > limit:
+                    raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
+                yield chunk
 
     # ------------------------------------------------------------------ buttons
 

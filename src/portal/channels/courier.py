@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from portal.channels import words
+from portal.channels.border import border
 from portal.channels.pace import Pace
 from portal.core.channel_stores import Delivery, Outbox, Sent
 from portal.core.channels import Channel, Finds, Outgoing, Place
@@ -50,13 +51,11 @@ class Courier:
             ChannelRejected: the platform does not take it.
         """
         before = known.get(position)
-        if before is not None and not before.platform_id:
-            before = await self._found(delivery.place, before)
-            if before is None and not isinstance(self._channel, Finds):
-                outgoing = replace(outgoing, text=f"{outgoing.text}\n\n{words.REPEATED}".strip())
-        if before is not None:
-            return await self._changed(delivery.place, before, outgoing)
-        return await self.send(delivery, position, outgoing)
+        if before is None:
+            return await self.send(delivery, position, outgoing)
+        if not before.platform_id:
+            return await self._settled(delivery.place, before, outgoing)
+        return await self._changed(delivery.place, before, outgoing)
 
     async def send(
         self,
@@ -67,8 +66,29 @@ class Courier:
     ) -> Sent:
         """A new message; `how` is another way to begin one, which is given the nonce. Raises as `put`."""
         place, sent = delivery.place, Sent(delivery_id=delivery.id, position=position, began_at=micros())
-        content = outgoing
+        try:
+            return await self._patiently(lambda: self._sent(place, sent, outgoing, how), harmless=False)
+        except ChannelUncertain:
+            log.warning("it is not known whether a message was sent", extra={"channel": self._channel.name})
+            return await self._settled(place, sent, outgoing)
 
+    async def _settled(self, place: Place, sent: Sent, outgoing: Outgoing) -> Sent:
+        """A message of which nobody knows whether it was sent: looked for, or sent again and marked."""
+        again = outgoing
+        if not isinstance(self._channel, Finds):
+            again = replace(outgoing, text=f"{outgoing.text}\n\n{words.REPEATED}".strip())
+
+        async def settle() -> Sent:
+            found = await self._found(place, sent)
+            if found is not None:
+                return await self._changed(place, found, outgoing)
+            return await self._sent(place, sent, again)
+
+        return await self._patiently(settle)
+
+    async def _sent(
+        self, place: Place, sent: Sent, outgoing: Outgoing, how: Callable[[str], Awaitable[str]] | None = None
+    ) -> Sent:
         async def call() -> Sent:
             over = asyncio.get_running_loop().create_future()
             if self._stopped:
@@ -83,7 +103,7 @@ class Courier:
         async def carry() -> Sent:
             await self._outbox.keep(place, sent)
             try:
-                made = await (how or (lambda nonce: self._channel.send(place, content, nonce)))(sent.nonce)
+                made = await (how or (lambda nonce: self._channel.send(place, outgoing, nonce)))(sent.nonce)
             except ChannelUncertain:
                 raise
             except Exception:
@@ -93,11 +113,7 @@ class Courier:
             await self._outbox.keep(place, done)
             return done
 
-        try:
-            return await self._patiently(lambda: self.pace.call(place.chat, call), harmless=False)
-        except ChannelUncertain:
-            log.warning("it is not known whether a message was sent", extra={"channel": self._channel.name})
-            return await self.put(delivery, position, outgoing, {position: sent})
+        return await self.pace.call(place.chat, call)
 
     async def _changed(self, place: Place, sent: Sent, outgoing: Outgoing) -> Sent:
         """A file that was sent is as it is."""
@@ -131,7 +147,8 @@ class Courier:
         pause, waited = _PAUSE, 0.0
         while True:
             try:
-                return await call()
+                with border(self._channel):
+                    return await call()
             except (ChannelGone, ChannelRejected):
                 raise
             except ChannelError as error:

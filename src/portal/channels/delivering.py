@@ -1,9 +1,11 @@
 """Deliveries: content, and answers while they are written and when they are over. Done again after a crash, a delivery
 comes to the same messages in the same places."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from mimetypes import guess_type
+from weakref import WeakValueDictionary
 
 from portal.channels import words
 from portal.channels.answers import Shown, question, shown
@@ -48,6 +50,8 @@ class Delivering:
         self._responses = responses
         self._approvals = approvals
         self._files = files
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By delivery: a question may be decided elsewhere while it is on its way."""
 
     async def deliver(self, delivery: Delivery) -> None:
         """Send it whole, or find that it cannot be."""
@@ -65,7 +69,8 @@ class Delivering:
 
     async def ask(self, delivery: Delivery) -> None:
         """Put the questions that its response ended with, or show what became of them. Raises ChannelGone."""
-        await self._ask(await self._begin(delivery))
+        async with self._asking.setdefault(delivery.id, asyncio.Lock()):
+            await self._ask(await self._begin(delivery))
 
     async def aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
         """Put a question for which a call of its response waits, or show what became of it. Raises ChannelGone."""
@@ -91,7 +96,7 @@ class Delivering:
         await self._texts(sending, answer.text, _again(delivery, answer, response_id))
         await self._send_files(sending, answer.files)
         if answer.asks:
-            await self._ask(sending)
+            await self.ask(delivery)
 
     async def _ask(self, sending: Sending) -> None:
         delivery = sending.delivery

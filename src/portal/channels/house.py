@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 from portal.channels import words
 from portal.channels.answers import question, text_so_far
+from portal.channels.border import border
 from portal.channels.connection import Connection, Patience
 from portal.channels.conversing import Conversing, Desks, message_item
 from portal.channels.courier import Courier
@@ -100,7 +102,8 @@ class Channels:
         await self._tasks.__aexit__(None, None, None)
         for channel in self._channels:
             if isinstance(channel, Closes):
-                await channel.aclose()
+                with suppress(PortalError), border(channel):
+                    await channel.aclose()
 
     def stop(self) -> None:
         """Begin nothing more; what is on its way may still be shown."""
@@ -149,34 +152,41 @@ class Channels:
     async def _heard(self, event: JsonObject) -> None:
         if event["type"] == "conversation.changed" and event.get("status") == "in_progress":
             await self._began(event["response_id"])
+        elif event["type"] == "resync" or (event["type"] == "conversation.changed" and event.get("status") == "failed"):
+            await self._catch_up()  # what was missed, or a turn that could not even begin
         elif event["type"] == "approvals.changed" and event.get("id"):
             await self._decided(event["id"])
 
     async def _began(self, response_id: str) -> None:
         """A turn that goes on with what was decided on a question in a chat is shown there, wherever it was decided."""
         run = self._desks.agent.running(response_id)
-        previous = run.record.previous_id if run else None
-        if run is None or previous is None:
-            return
-        for one in self._open.values():
-            asked = await self._desks.outbox.of_response(one.channel.name, previous)
-            if asked is not None and asked.owner == run.record.owner:
-                one.reception.refresh(asked)
-                await self._show(one, asked, response_id)
+        if run is None:  # it is over already
+            await self._catch_up()
+        elif run.record.previous_id is not None:
+            for one in self._open.values():
+                asked = await self._desks.outbox.of_response(one.channel.name, run.record.previous_id)
+                if asked is not None and asked.owner == run.record.owner:
+                    one.reception.refresh(asked)
+                    await self._show(one, asked, response_id)
 
     async def _show(self, one: Open, asked: Delivery, response_id: str) -> None:
         turn = await self._desks.responses.get(asked.owner, response_id)
-        if not any(stored.item["type"] == "mcp_approval_response" for stored in turn.items):
+        decided = any(stored.item["type"] == "mcp_approval_response" for stored in turn.items)
+        if not (decided and await self._reaches(asked.owner, asked.place)):
             return
         delivery = new_delivery(asked.owner, asked.place, response_id=response_id)
         if await self._desks.outbox.add(delivery):
             one.reception.follow(delivery)
 
     async def _follow_up(self, one: Open) -> None:
-        """What was decided while Portal was stopping."""
+        """What was decided while Portal was stopping, or too fast to be seen."""
         for asked, response_id in await self._desks.outbox.followed(one.channel.name):
             one.reception.refresh(asked)
             await self._show(one, asked, response_id)
+
+    async def _catch_up(self) -> None:
+        for one in self._open.values():
+            await self._follow_up(one)
 
     async def _decided(self, approval_id: str) -> None:
         for one in self._open.values():
@@ -214,13 +224,19 @@ class Channels:
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
         """What `deliver` can be given for this owner, each with words for it."""
         found = [(link.channel, f"{link.sender.name or link.sender.id}, direct") for link in await self._direct(owner)]
+        linked = {link.channel for link in await self._desks.links.list(owner) if link.channel in self._open}
         places = [chat.place for chat in await self._desks.chats.list(owner)]
-        groups = [place for place in places if place.channel in self._open and not place.direct]
+        groups = [place for place in places if place.channel in linked and not place.direct]
         return [*found, *((target_of(place), place.title or place.chat) for place in groups)]
 
     async def _direct(self, owner: str) -> Sequence[LinkRecord]:
         links = await self._desks.links.list(owner)
         return [link for link in links if link.channel in self._open and link.chat]
+
+    async def _reaches(self, owner: str, place: Place) -> bool:
+        """Whether what is the owner's may be said there still: their account may have been unlinked since."""
+        links = [link for link in await self._desks.links.list(owner) if link.channel == place.channel]
+        return any(not place.direct or link.chat == place.chat for link in links)
 
     async def _place(self, owner: str, target: str) -> Place:
         channel, _, where = target.partition(":")
@@ -228,7 +244,7 @@ class Channels:
             raise NotFound(f"There is no channel {channel!r}. There are: {', '.join(self._open) or 'none'}.")
         if where:
             for chat in await self._desks.chats.list(owner):
-                if target_of(chat.place) == target:
+                if target_of(chat.place) == target and await self._reaches(owner, chat.place):
                     return chat.place
         else:
             for link in await self._direct(owner):

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from portal.channels.answers import doing, text_so_far
+from portal.channels.border import border
 from portal.channels.sending import Sending
 from portal.channels.splitting import split
 from portal.core.channel_stores import Sent
 from portal.core.channels import Button, Drafts, Outgoing, Streams, Typing
 from portal.core.run import Run
-from portal.errors import ChannelError, ChannelGone
+from portal.errors import ChannelError, ChannelGone, RateLimited
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,12 @@ class Live:
             items = run.assembler.snapshot()
             text = text_so_far(items)
             try:
-                if text == self._text or not await self._update(text, stop):
-                    await self._type(doing(items))
+                with border(self._channel):
+                    if text == self._text or not await self._update(text, stop):
+                        await self._type(doing(items))
             except ChannelGone:
                 raise
-            except ChannelError as error:  # the end makes good for it
+            except (ChannelError, RateLimited) as error:  # the end makes good for it
                 log.info("an answer is not shown while it is written: %s", error, extra={"channel": self._channel.name})
 
     async def _update(self, text: str, stop: Sequence[Sequence[Button]]) -> bool:

@@ -1,9 +1,10 @@
 """The desk of one channel: what arrives is stored, acknowledged, and dealt with in the order of its place."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 
+from portal.channels.border import border
 from portal.channels.commands import command_in
 from portal.channels.conversing import Conversing
 from portal.channels.delivering import Delivering
@@ -14,8 +15,6 @@ from portal.core.channels import Channel, Content, Event, Message, Place, Sender
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.errors import PortalError
-
-log = logging.getLogger(__name__)
 
 _AT_ONCE = frozenset({"stop", "health"})
 """Commands that do not wait for the answer before them."""
@@ -133,12 +132,8 @@ class Reception:
     async def _type(self, place: Place) -> None:
         """At once, whoever it is; what goes wrong shows with the answer."""
         if isinstance(self._channel, Typing) and self._channel.limits.typing:
-            try:
+            with suppress(PortalError), border(self._channel):
                 await self._channel.typing(place, "")
-            except PortalError:
-                return
-            except Exception:  # the border of somebody else's code, whose faults end no other channel
-                log.exception("a typing mark failed unexpectedly", extra={"channel": self._channel.name})
 
 
 def _urgent(event: Event) -> bool:

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from portal.channels import words
+from portal.channels.border import border
 from portal.channels.courier import Courier
 from portal.core.channel_stores import Delivery, Sent
 from portal.core.channels import Channel, Outgoing, Streams
-from portal.errors import ChannelError, ChannelRejected
+from portal.errors import ChannelError, ChannelRejected, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Sending:
             return
         try:
             await self._put(position, outgoing)
-        except ChannelRejected as error:
+        except (ChannelRejected, NotFound) as error:  # the second: a file that was deleted meanwhile
             log.warning("a message was refused: %s", error, extra={"channel": self.channel.name})
             try:
                 await self._put(position, Outgoing(text=words.NOT_SHOWN))
@@ -57,7 +58,8 @@ class Sending:
             return False
         message_id = self.known[position].platform_id
         try:
-            await self.courier.pace.call(self.place.chat, lambda: channel.end(self.place, message_id, outgoing))
+            with border(channel):
+                await self.courier.pace.call(self.place.chat, lambda: channel.end(self.place, message_id, outgoing))
         except ChannelError as error:
             log.info("a stream was not ended: %s", error, extra={"channel": channel.name})
             return False

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*$", re.MULTILINE)
 _ENDINGS = ("\n\n", "\n", ". ", " ")
+_SHRINKS = 4
+"""How many times longer than what is shown a text may be: one beyond that is not measured, which may take long."""
 _SUFFIXES = {
     "": "txt",
     "bash": "sh",
@@ -98,7 +100,8 @@ class _Packing:
         return low
 
     def _fits(self, text: str) -> bool:
-        return self._measure(text.strip("\n")) <= self._limit
+        text = text.strip("\n")
+        return len(text) <= _SHRINKS * self._limit and self._measure(text) <= self._limit
 
     def _close(self) -> None:
         text = self._current.lstrip("\n").rstrip()

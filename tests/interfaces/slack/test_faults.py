@@ -96,6 +96,19 @@ async def test_a_connection_that_slack_renews_is_made_before_the_old_one_ends(sl
     await slack.heard("hello", "again")
 
 
+async def test_a_room_that_cannot_be_looked_into_holds_up_no_other(tmp_path: Path, server: SlackServer) -> None:
+    async with open_slack(tmp_path, server) as slack:
+        await slack.link()
+        server.direct("U1", "before")
+        await slack.heard("before")
+    server.retry_delays = ()
+    server.mention("U1", "C1", "meanwhile")
+    server.fail("conversations.history", SlackFault.ERROR, error="channel_not_found")  # of the direct message
+    async with open_slack(tmp_path, server) as slack:
+        await slack.until(lambda: slack.spoken("C1") == ["meanwhile"])
+        assert server.opened == 2, "one connection of each Portal"
+
+
 @pytest.mark.parametrize("where", ["private", "thread"])
 async def test_a_slack_that_withholds_is_found_out(tmp_path: Path, server: SlackServer, where: str) -> None:
     limits = replace(FAST, silence=1.0)

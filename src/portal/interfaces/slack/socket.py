@@ -54,7 +54,7 @@ class Socket:
                     frame = await socket.receive()
                 hello = json.loads(frame.data)
         except (TimeoutError, aiohttp.ClientError, ConnectionError, TypeError, ValueError) as error:
-            raise ChannelError(f"Slack cannot be heard: {error or 'no answer'}") from error
+            raise ChannelError(f"Slack cannot be heard ({type(error).__name__}).") from None  # its address is a ticket
         if hello.get("type") != "hello":
             await socket.close()
             reason = str(hello.get("reason", ""))
