@@ -35,7 +35,7 @@ def test_adding_before_portal_runs_and_while_it_does(installation: Installation)
     assert "one__add\tnetwork\tAdd two numbers." in tested.stdout
     assert "one__echo" not in tested.stdout
     assert more.returncode == 0, more.stderr
-    assert "one\tup\t1 tools\tfile" in listed.stdout
+    assert "one\tup\t1 tool\tfile" in listed.stdout
     assert "far\tasleep" in listed.stdout
     assert removed.returncode == 0
     assert (gone.returncode, "no tool server" in gone.stderr) == (1, True)

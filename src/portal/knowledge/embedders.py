@@ -101,7 +101,8 @@ class Embedders:
             more = await self._tried()
             if not more:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _PAUSE)
+                    async with asyncio.timeout(_PAUSE):
+                        await self._wake.wait()
 
     async def _tried(self) -> bool:
         try:

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import re
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import lru_cache
 from socket import gethostname
 from typing import TYPE_CHECKING, Literal
@@ -110,17 +110,19 @@ class PostgresDatabase:
         """See Database."""
         query = Statement(sql, args)
         try:
-            async with self._pool.connection() as connection:
-                return await _run(connection, query)
+            with _cancellable():
+                async with self._pool.connection() as connection:
+                    return await _run(connection, query)
         except psycopg.Error as error:
             raise _translated(error) from error
 
     async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
         """See Database."""
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                return [await _run(connection, query) for query in queries]
+            with _cancellable():
+                async with self._pool.connection() as connection, connection.transaction():
+                    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    return [await _run(connection, query) for query in queries]
         except psycopg.Error as error:
             raise _translated(error) from error
 
@@ -172,6 +174,17 @@ class PostgresDatabase:
             raise
         except psycopg.Error as error:
             raise _translated(error) from error
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Whoever is cancelled in here hears of it. psycopg waits with `asyncio.wait_for`, which before Python 3.12 loses a
+    cancellation that comes in the very moment in which what it waits for is there."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 async def _try(url: str, seconds: float) -> None:
