@@ -52,7 +52,7 @@ install_node_packages() {
 measured() {
     local code=0
     mkdir -p build/coverage
-    COVERAGE_PROCESS_START="$PWD/pyproject.toml" "$@" | tee build/last-run.txt || code=$?
+    COVERAGE_PROCESS_START="${coverage_of-$PWD/pyproject.toml}" "$@" | tee build/last-run.txt || code=$?
     summary="${summary:+$summary$'\n'}$(grep -E '^(=+ )?[0-9]+ passed|[0-9]+ failed' build/last-run.txt | tail -n 1)"
     return "$code"
 }
@@ -67,6 +67,12 @@ tests() {
     printf '\nOnce more, one at a time:\n'
     grep -E '^(FAILED|ERROR) ' build/last-run.txt | sed 's/^[A-Z]* /UNSTEADY? /'
     measured "$@" -n 0 --last-failed --last-failed-no-failures none
+}
+
+# Suites that start and kill servers again and again, which measuring would only slow down.
+unmeasured_tests() {
+    local coverage_of=""
+    tests "$@"
 }
 
 report_coverage() {
