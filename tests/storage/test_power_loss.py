@@ -102,12 +102,14 @@ async def test_acknowledged_batches_survive_power_loss(tmp_path: Path, folder: P
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(2, 5))
 async def test_acknowledged_batches_survive_power_loss_long(
-    tmp_path: Path, folder: Path, vfs: FaultyVfs, seed: int
+    tmp_path: Path, folder: Path, vfs: FaultyVfs, seed: int, request: pytest.FixtureRequest
 ) -> None:
-    await cut_everywhere(tmp_path, folder, vfs, cuts=1500, batches=60, seed=seed)
+    """400 cuts each in the short form, 4,000 in the long one."""
+    cuts = 20 * request.config.getoption("--kill-rounds")
+    await cut_everywhere(tmp_path, folder, vfs, cuts=cuts, batches=60, seed=seed)
 
 
 async def test_without_syncing_they_would_not(tmp_path: Path, folder: Path, vfs: FaultyVfs) -> None:
@@ -129,8 +131,20 @@ async def test_without_syncing_they_would_not(tmp_path: Path, folder: Path, vfs:
     assert lost > 10
 
 
-@pytest.mark.parametrize("cuts", [25, pytest.param(500, marks=pytest.mark.slow)])
-async def test_power_loss_while_the_schema_is_made(tmp_path: Path, folder: Path, vfs: FaultyVfs, cuts: int) -> None:
+async def test_power_loss_while_the_schema_is_made(tmp_path: Path, folder: Path, vfs: FaultyVfs) -> None:
+    await cut_while_migrating(tmp_path, folder, vfs, cuts=25)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_power_loss_while_the_schema_is_made_long(
+    tmp_path: Path, folder: Path, vfs: FaultyVfs, request: pytest.FixtureRequest
+) -> None:
+    """80 cuts in the short form, 800 in the long one."""
+    await cut_while_migrating(tmp_path, folder, vfs, cuts=4 * request.config.getoption("--kill-rounds"))
+
+
+async def cut_while_migrating(tmp_path: Path, folder: Path, vfs: FaultyVfs, *, cuts: int) -> None:
     before = tmp_path / "before"
     shutil.copytree(folder, before)
     database = SqliteDatabase(path=folder / "portal.db", vfs=vfs.name)
