@@ -32,7 +32,7 @@ PIXEL = base64.b64encode(b"\x89PNG").decode()
 @pytest.fixture
 async def server() -> AsyncIterator[OllamaServer]:
     models = [
-        OllamaModel(name="able:latest", capabilities=ABLE, context_length=16384),
+        OllamaModel(name="able:latest", capabilities=ABLE, context_length=16384, size=17_300_000_000),
         OllamaModel(name="nomic-embed-text:latest", capabilities=("embedding",), family="nomic-bert"),
     ]
     async with OllamaServer(models=models) as made:
@@ -423,8 +423,7 @@ async def test_loading_is_said_while_it_is_known(server: OllamaServer, backend: 
     server.loading.clear()
     events = backend.stream(ModelRequest(model="able:latest", messages=HI))
     first = await anext(events)
-    assert isinstance(first, Progress)
-    assert first.state == "loading"
+    assert first == Progress("loading", "ollama is loading able:latest (17.3 GB) into memory.")
     server.loading.set()
     assert any([isinstance(event, TextDelta) async for event in events])
     assert not any(isinstance(event, Progress) for event in await run(backend))
