@@ -53,7 +53,8 @@ def power(matrix, vector, rounds=100):
 FRAMES = """
 window.measure = () => {
     const made = {frames: [performance.now()], blocked: 0, going: true};
-    const observer = new PerformanceObserver((list) => list.getEntries().forEach((task) => (made.blocked += task.duration)));
+    const add = (list) => list.getEntries().forEach((task) => (made.blocked += task.duration));
+    const observer = new PerformanceObserver(add);
     observer.observe({type: "longtask"});
     const tick = () => { made.frames.push(performance.now()); if (made.going) requestAnimationFrame(tick); };
     requestAnimationFrame(tick);
