@@ -1,6 +1,6 @@
 """A server's answer as the port Forwarding hands it on."""
 
-from collections.abc import AsyncIterator
+from typing import Self
 
 from portal.backends.failures import retry_after
 from portal.backends.http import HttpClient, Reply
@@ -18,12 +18,23 @@ async def forwarded(client: HttpClient, request: RawRequest) -> RawResponse:
     return RawResponse(
         status=reply.status,
         content_type=reply.content_type,
-        body=_body(reply),
+        body=_Body(reply),
         aclose=aclose,
         retry_after=retry_after(reply.headers) if reply.status >= 400 else None,
     )
 
 
-async def _body(reply: Reply) -> AsyncIterator[bytes]:
-    while piece := await reply.chunk():
-        yield piece
+class _Body:
+    """The pieces of an answer as they come. No generator: the loop would keep a list of those under way."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._chunk = reply.chunk
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._chunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece

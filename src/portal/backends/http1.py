@@ -72,7 +72,7 @@ class Http1:
             own = b"".join(_line(name, value) for name, value in request.headers.items())
         except ValueError as error:
             raise self._failures.unusable(error) from error
-        start = f"{request.method} {_target(request.url[self._origin :])} HTTP/1.1\r\n".encode("ascii")
+        start = _start(request.method, request.url[self._origin :])
         return b"%b%b%b%b\r\n" % (start, self._head, own, _length(request.method, request.body))
 
     async def _connection(self, until: float, seconds: float, *, fresh: bool) -> Connection:
@@ -155,6 +155,11 @@ def _line(name: str, value: str) -> bytes:
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
         raise ValueError(f"the header {name!r} has characters that no header may have")
     return f"{name}: {value}\r\n".encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _start(method: str, target: str) -> bytes:
+    return f"{method} {_target(target)} HTTP/1.1\r\n".encode("ascii")
 
 
 def _target(text: str) -> str:

@@ -26,6 +26,8 @@ from portal.storage.data_folder import lock_data_folder
 
 GRACE_SECONDS = 5
 """How long connections may take to end once the running answers were ended."""
+_GC_YOUNG = 10_000
+"""New objects between two looks for rings of them that nobody holds: a request makes hundreds, and few are left."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -86,6 +88,7 @@ async def _run(
         await server.listening.wait()
         file.write(settings.data_dir)
         gc.freeze()  # what is there now stays: looking through it again and again would only hold answers up
+        gc.set_threshold(_GC_YOUNG, 20, 20)
         try:
             if called_as:
                 await asyncio.to_thread(_announce, file, settings, called_as)

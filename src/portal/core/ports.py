@@ -109,6 +109,9 @@ class Models(Protocol):
     def workspaces(self, owner: str = "") -> Sequence[Workspace]:
         """The workspaces that this caller may use, `auto` first; all of them where nobody is named."""
 
+    def workspace(self, name: str, owner: str) -> Workspace | None:
+        """The one of this name, if this caller may use it; quick, since every call of a plain model asks."""
+
     def find(self, model: str) -> tuple[Backend, ModelInfo]:
         """The backend of a plain model id. Raises ModelNotFound with the nearest names."""
 

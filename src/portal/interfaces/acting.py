@@ -45,8 +45,7 @@ class Acting:
     async def acts(self, owner: str, ask: Ask) -> bool:
         """Whether this is for a workspace with tools. A client that brings its own is an agent itself and gets a model
         that does as it is told."""
-        wanted = ask.model.removesuffix(":latest")
-        known = next((one for one in self._models.workspaces(owner) if one.name == wanted), None)
+        known = self._models.workspace(ask.model.removesuffix(":latest"), owner)
         if known is None or ask.parameters.get("tools") or (ask.parameters.get("n") or 1) != 1:
             return False
         await self._toolbox.ready()

@@ -61,6 +61,11 @@ class Router:
         """See Models."""
         return [one for one in self._workspaces.list(owner) if not owner or one.allows(owner)]
 
+    def workspace(self, name: str, owner: str) -> Workspace | None:
+        """See Models."""
+        found = self._workspaces.get(name, owner)
+        return found if found is not None and found.allows(owner) else None
+
     def find(self, model: str) -> tuple[Backend, ModelInfo]:
         """See Models."""
         return self._registry.find(model)
