@@ -318,7 +318,7 @@ async def test_markdown_is_rich_and_harmless(visiting: Visiting) -> None:
 
 async def test_each_paragraph_runs_as_its_script_does(visiting: Visiting) -> None:
     backend = ScriptedBackend(models=["tiny"])
-    backend.answer("שלום, `x = 1` עולם.\n\nAnd English.\n\n```python\nprint(1)\n```\n")
+    backend.answer("שלום, `x = 1` עולם.\n\nAnd English.\n\n- one\n\n```python\nprint(1)\n```\n")
     async with visiting(backend=backend) as visit:
         await visit.page.locator("#composer").fill("مرحبا بالعالم")
         runs = "element => getComputedStyle(element).direction"
@@ -329,6 +329,7 @@ async def test_each_paragraph_runs_as_its_script_does(visiting: Visiting) -> Non
         assert await visit.page.locator(".bubble").evaluate(runs) == "rtl"
         assert await answer.locator(".md").evaluate(runs) == "rtl"
         assert await answer.locator(".code").evaluate(runs) == "ltr"
+        assert await answer.locator("ul").evaluate(runs) == "ltr"
         ends = (
             "element => { const range = document.createRange(); range.selectNodeContents(element);"
             " const box = element.getBoundingClientRect(), text = range.getBoundingClientRect();"

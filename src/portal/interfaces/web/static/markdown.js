@@ -19,6 +19,7 @@ const CLEAN = {
 function fragment(tokens, linkOf = null) {
   const made = /** @type {DocumentFragment} */ (/** @type {unknown} */ (DOMPurify.sanitize(htmlOf(tokens), CLEAN)));
   for (const pre of made.querySelectorAll("pre")) pre.replaceWith(codeFigure(pre.textContent ?? "", pre.dataset.lang ?? ""));
+  for (const block of made.querySelectorAll("ul, ol, blockquote, table")) block.setAttribute("dir", "auto"); // its marks stand where it begins
   for (const table of made.querySelectorAll("table")) table.replaceWith(scrollable(table));
   for (const link of made.querySelectorAll("a")) tameLink(link);
   for (const image of made.querySelectorAll("img")) tameImage(image);
