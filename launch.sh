@@ -28,8 +28,14 @@ find_python() {
 }
 
 # A copy of the lock file inside .venv says what is installed there; it is written last.
+is_installed() { cmp -s "$here/requirements/$1.lock" "$here/.venv/.portal/$1.lock"; }
+
 is_ready() {
-    [ -x "$python" ] && cmp -s "$here/requirements/$1.lock" "$here/.venv/.portal/$1.lock"
+    [ -x "$python" ] && is_installed "$1" || return 1
+    [ -f "$here/.extras" ] || return 0
+    while read -r extra; do
+        [ ! -f "$here/requirements/extra-$extra.lock" ] || is_installed "extra-$extra" || return 1
+    done <"$here/.extras"
 }
 
 export PORTAL_ENV_FILE="${PORTAL_ENV_FILE:-$here/.env}"

@@ -1,6 +1,9 @@
 """Make Portal's environment, `.venv` in the checkout, from a lock file. Standard library only.
 
     python scripts/bootstrap.py core|test [COMMAND ...]    # which is run in place of this at the end
+    python scripts/bootstrap.py add|remove EXTRA ...       # in an environment that is there
+
+Extras that were added are remembered in `.extras`, and installed with whatever environment is made.
 
 Uses uv where it is installed, else venv and pip, else a pip wheel from the package index or Debian's archive.
 Everything is said on standard error. A set-up that was interrupted is begun again by the next one; two at a time
@@ -30,6 +33,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STATE = VENV / ".portal"
 UNFINISHED = STATE / "unfinished"
+CHOSEN = ROOT / ".extras"
 MANUAL_WAY = "install what is missing once with `apt install python3-venv`, then run this again"
 
 
@@ -45,9 +49,27 @@ def lock_file(kind: str) -> Path:
     return ROOT / "requirements" / f"{kind}.lock"
 
 
-def is_ready(kind: str) -> bool:
-    stamp = STATE / f"{kind}.lock"
-    return PYTHON.exists() and stamp.is_file() and stamp.read_bytes() == lock_file(kind).read_bytes()
+def stamp(kind: str) -> Path:
+    """The copy of a lock file that says: this is what is installed."""
+    return STATE / f"{kind}.lock"
+
+
+def is_installed(kind: str) -> bool:
+    return stamp(kind).is_file() and stamp(kind).read_bytes() == lock_file(kind).read_bytes()
+
+
+def kind_of(extra: str) -> str:
+    return f"extra-{extra}"
+
+
+def chosen() -> list[str]:
+    """The extras that were added, but for those that this version does not have."""
+    names = CHOSEN.read_text(encoding="utf-8").split() if CHOSEN.exists() else []
+    return [name for name in names if lock_file(kind_of(name)).is_file()]
+
+
+def choose(names: list[str]) -> None:
+    CHOSEN.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -116,10 +138,16 @@ def create(hold: int, uv: str | None) -> None:
         return
     if importlib.util.find_spec("venv") is None:
         raise SetupError(f"This Python has no venv module; {MANUAL_WAY}")
-    if importlib.util.find_spec("ensurepip") is not None:
-        run(hold, sys.executable, "-m", "venv", VENV, on_line=ignore)
-        return
     run(hold, sys.executable, "-m", "venv", "--without-pip", VENV)
+
+
+def give_pip(hold: int) -> None:
+    """Put pip into the environment, where it is not there: one that uv made has none."""
+    if subprocess.run([PYTHON, "-I", "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+        return
+    if importlib.util.find_spec("ensurepip") is not None:
+        run(hold, PYTHON, "-I", "-m", "ensurepip", "--default-pip", on_line=ignore)
+        return
     with tempfile.TemporaryDirectory() as folder:
         quietly = partial(run, hold, on_line=ignore)
         try:
@@ -138,6 +166,7 @@ def install(hold: int, uv: str | None, kind: str) -> None:
     if uv:
         run(hold, uv, "pip", "install", "--python", PYTHON, "--require-hashes", "--compile-bytecode", "-r", lock)
         return
+    give_pip(hold)
     total = len(re.findall(r"^[A-Za-z0-9]", lock.read_text(encoding="utf-8"), re.MULTILINE))
     arguments = ("install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--require-hashes")
     run(hold, PYTHON, "-m", "pip", *arguments, "-r", lock, on_line=PipProgress(total))
@@ -211,8 +240,8 @@ def prepare(hold: int, kind: str) -> None:
         create(hold, uv)
     STATE.mkdir(exist_ok=True)
     UNFINISHED.touch()
-    for stamp in STATE.glob("*.lock"):
-        stamp.unlink()
+    for old in STATE.glob("*.lock"):
+        old.unlink()
     try:
         install(hold, uv, kind)
     except SetupError as error:
@@ -222,9 +251,55 @@ def prepare(hold: int, kind: str) -> None:
         install(hold, uv, "bare")  # some systems have no onnxruntime: musl, Macs with Intel processors
     link_source()
     for done in ("core", kind):  # the test lock holds everything of the core's, in the same versions
-        shutil.copyfile(lock_file(done), STATE / f"{done}.lock")
+        shutil.copyfile(lock_file(done), stamp(done))
     UNFINISHED.unlink()
     say(f"Environment ready after {time.monotonic() - started:.0f} s.")
+
+
+# --- extras ----------------------------------------------------------------------------------------------------
+
+
+def add(hold: int, names: list[str]) -> None:
+    """Install them, each from its lock file, and remember those that succeeded."""
+    for name in names:
+        say(f"Adding {name}.")
+        install(hold, shutil.which("uv"), kind_of(name))
+        shutil.copyfile(lock_file(kind_of(name)), stamp(kind_of(name)))
+        choose([*(other for other in chosen() if other != name), name])
+
+
+def renew(hold: int) -> None:
+    """Install the chosen ones again where their lock files changed. One that fails keeps nobody from starting."""
+    for name in chosen():
+        if is_installed(kind_of(name)):
+            continue
+        try:
+            add(hold, [name])
+        except SetupError as error:
+            say(f"{error}\nGoing on without the extra {name}. To try again: ./launch.sh extra {name}")
+            shutil.copyfile(lock_file(kind_of(name)), stamp(kind_of(name)))
+
+
+def remove(hold: int, names: list[str]) -> None:
+    """Forget them, and take away what nothing else here needs."""
+    absent = [name for name in names if name not in chosen()]
+    if absent:
+        raise SetupError(f"Not among the extras that were added: {', '.join(absent)}")
+    held = set().union(*(packages(lock_file(kind_of(name))) for name in names))
+    choose([name for name in chosen() if name not in names])
+    for name in names:
+        stamp(kind_of(name)).unlink(missing_ok=True)
+    gone = sorted(held.difference(*map(packages, STATE.glob("*.lock"))))
+    uv = shutil.which("uv")
+    if gone and uv:
+        run(hold, uv, "pip", "uninstall", "--python", PYTHON, *gone)
+    elif gone:
+        give_pip(hold)
+        run(hold, PYTHON, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", *gone)
+
+
+def packages(lock: Path) -> set[str]:
+    return set(re.findall(r"^[A-Za-z0-9][\w.-]*", lock.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 # --- the command -----------------------------------------------------------------------------------------------
@@ -235,25 +310,31 @@ def stop(number: int, frame: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or not lock_file(arguments[0]).is_file():
-        say("usage: bootstrap.py core|test [COMMAND ...]")
+    what, rest = (arguments or [""])[0], arguments[1:]
+    change = {"add": add, "remove": remove}.get(what)
+    if not all(lock_file(kind).is_file() for kind in (map(kind_of, rest) if change else [what])):
+        say("usage: bootstrap.py core|test [COMMAND ...], or add|remove EXTRA ...")
         return 2
     signal.signal(signal.SIGTERM, stop)
     try:
         with one_at_a_time() as hold:
-            if not is_ready(arguments[0]):
-                prepare(hold, arguments[0])
+            if change:
+                change(hold, rest)
+                return 0
+            if not (PYTHON.exists() and is_installed(what)):
+                prepare(hold, what)
+            renew(hold)
     except KeyboardInterrupt:
         say("\nSet-up was stopped; the next start begins it again.")
         return 130
     except SetupError as error:
-        say(f"\nPortal's environment could not be made.\n{error}.")
+        say(f"{error}." if change else f"\nPortal's environment could not be made.\n{error}.")
         return 1
     except (OSError, subprocess.CalledProcessError) as error:
         say(f"\nPortal's environment could not be made: {error}.")
         return 1
-    if arguments[1:]:
-        os.execv(arguments[1], arguments[1:])
+    if rest:
+        os.execv(rest[0], rest)
     return 0
 
 

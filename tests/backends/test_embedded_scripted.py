@@ -100,7 +100,7 @@ async def test_an_answer(bench: Bench) -> None:
     bench.engine.script(Begun(12, thinking=False), "Hel", "lo", Ended("length", 5))
     events = await bench.ask("Hi", temperature=0.5)
     assert events == [
-        Progress("loading", f"Loading {MODEL} into memory."),
+        Progress("loading", f"Portal is loading {MODEL} (1 MB) into memory."),
         TextDelta("Hel"),
         TextDelta("lo"),
         Finished("length"),

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from portal.backends.engine import Engine
-from portal.backends.engine_install import EngineInstall, needs, problems, requirement
-from portal.errors import BadRequest, Conflict, NotFound, SettingsError
+from portal.backends.engine_install import EngineInstall, needs, problems
+from portal.errors import BadRequest, Conflict, NotFound
 from portal.settings import Settings
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tinymodel" / "portal-tiny-q8_0.gguf"
@@ -329,9 +329,3 @@ def test_the_installer_is_the_environments_own() -> None:
         command = install.prepare()
         assert command[-1].startswith("llama-cpp-python")
         assert sys.executable in command
-
-
-def test_the_requirement_is_the_extras() -> None:
-    assert requirement().startswith("llama-cpp-python>=")
-    with pytest.raises(SettingsError):
-        requirement("aiohttp")

@@ -32,7 +32,7 @@ PIXEL = base64.b64encode(b"\x89PNG").decode()
 @pytest.fixture
 async def server() -> AsyncIterator[OllamaServer]:
     models = [
-        OllamaModel(name="able:latest", capabilities=ABLE, context_length=16384),
+        OllamaModel(name="able:latest", capabilities=ABLE, context_length=16384, size=17_300_000_000),
         OllamaModel(name="nomic-embed-text:latest", capabilities=("embedding",), family="nomic-bert"),
     ]
     async with OllamaServer(models=models) as made:
@@ -304,7 +304,7 @@ async def test_models_with_all_that_ollama_knows(server: OllamaServer, backend: 
     able, embedder = await backend.models()
     assert able.capabilities == {"chat", "completion", "tools", "vision", "thinking"}
     assert (able.context_window, able.parameters, able.quantization) == (16384, 1_000_000, "Q4_K_M")
-    assert (able.size, able.family, able.loaded) == (750_000, "llama", True)
+    assert (able.size, able.family, able.loaded) == (17_300_000_000, "llama", True)
     assert able.created == 1767323045
     assert embedder.capabilities == {"embeddings"}
     assert embedder.loaded is False
@@ -423,8 +423,7 @@ async def test_loading_is_said_while_it_is_known(server: OllamaServer, backend: 
     server.loading.clear()
     events = backend.stream(ModelRequest(model="able:latest", messages=HI))
     first = await anext(events)
-    assert isinstance(first, Progress)
-    assert first.state == "loading"
+    assert first == Progress("loading", "ollama is loading able:latest (17.3 GB) into memory.")
     server.loading.set()
     assert any([isinstance(event, TextDelta) async for event in events])
     assert not any(isinstance(event, Progress) for event in await run(backend))

@@ -316,6 +316,29 @@ async def test_markdown_is_rich_and_harmless(visiting: Visiting) -> None:
         assert [url for url in asked if not url.startswith((visit.portal.url, "blob:"))] == []
 
 
+async def test_each_paragraph_runs_as_its_script_does(visiting: Visiting) -> None:
+    backend = ScriptedBackend(models=["tiny"])
+    backend.answer("שלום, `x = 1` עולם.\n\nAnd English.\n\n```python\nprint(1)\n```\n")
+    async with visiting(backend=backend) as visit:
+        await visit.page.locator("#composer").fill("مرحبا بالعالم")
+        runs = "element => getComputedStyle(element).direction"
+        assert await visit.page.locator("#composer").evaluate(runs) == "rtl"
+        await visit.ask("مرحبا بالعالم")
+        answer = visit.page.locator(".answer").first
+        await expect(answer.locator(".code")).to_be_visible()
+        assert await visit.page.locator(".bubble").evaluate(runs) == "rtl"
+        assert await answer.locator(".md").evaluate(runs) == "rtl"
+        assert await answer.locator(".code").evaluate(runs) == "ltr"
+        ends = (
+            "element => { const range = document.createRange(); range.selectNodeContents(element);"
+            " const box = element.getBoundingClientRect(), text = range.getBoundingClientRect();"
+            " return [text.left - box.left < 1, box.right - text.right < 1]; }"
+        )
+        paragraphs = answer.locator(".md > p")
+        assert await paragraphs.nth(0).evaluate(ends) == [False, True]
+        assert await paragraphs.nth(1).evaluate(ends) == [True, False]
+
+
 async def test_older_turns_come_without_a_jump_and_far_ones_leave_the_document(visiting: Visiting) -> None:
     backend = ScriptedBackend(models=["tiny"], default=echo)
     async with visiting(backend=backend) as visit:

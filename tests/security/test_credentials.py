@@ -7,7 +7,7 @@ import pytest
 from portal.core.clock import micros
 from portal.core.ports import Users
 from portal.core.records import CredentialRecord, UserRecord
-from portal.errors import BadRequest, Conflict, NotFound, StorageError, Unauthenticated
+from portal.errors import BadRequest, Conflict, NotFound, StorageError, StorageFull, Unauthenticated
 from portal.security.credentials import Credentials
 from portal.security.seal import SignedSealer, load_key
 from portal.settings import Settings
@@ -23,6 +23,7 @@ class Watched:
         self.found = asyncio.Event()
         self.asked = 0
         self.touched = 0
+        self.full = False
 
     async def owner(self) -> UserRecord:
         return await self._inner.owner()
@@ -51,6 +52,8 @@ class Watched:
         return await self._inner.credentials(owner, kind)
 
     async def touch(self, credential_id: str, when: int, *, expires_at: int | None = None) -> None:
+        if self.full:
+            raise StorageFull("The disk is full.")
         self.touched += 1
         await self._inner.touch(credential_id, when, expires_at=expires_at)
 
@@ -95,6 +98,15 @@ async def test_a_key_is_shown_once_and_known_by_its_hash(
     for name in ("", "  ", "x" * 101):
         with pytest.raises(BadRequest):
             await credentials.create_key(owner, name)
+
+
+async def test_a_full_disk_keeps_nobody_out(users: Watched, credentials: Credentials) -> None:
+    owner = (await users.owner()).id
+    record, secret = await credentials.create_key(owner, "phone")
+    users.full = True
+
+    assert (await credentials.by_token(secret)).credential_id == record.id
+    assert users.touched == 0
 
 
 async def test_a_session_is_no_key_and_a_key_no_session(users: Watched, credentials: Credentials) -> None:

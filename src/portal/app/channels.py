@@ -18,6 +18,7 @@ from portal.core.channels import Channel, Surroundings, Transcriber
 from portal.core.memories import Memory
 from portal.core.ports import Models
 from portal.errors import PortalError, SettingsError
+from portal.extras import EXTRAS, add_command
 from portal.settings import Settings
 from portal.storage.open import Storage
 
@@ -100,7 +101,7 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
         try:
             made.append(_create(wanted.kind)(wanted.config, around))
         except ModuleNotFoundError as error:
-            broken[wanted.name] = f"It needs a package that is not installed ({error.name}): portal[{wanted.kind}]."
+            broken[wanted.name] = _missing(wanted.kind, error)
         except KeyError as error:
             broken[wanted.name] = f"It needs the option {error}."
         except ValidationError as error:  # whose own words show what was given, and that may be a secret
@@ -114,6 +115,11 @@ def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:
     for name, why in broken.items():
         log.warning("the channel %s is not there: %s", name, why)
     return made, broken
+
+
+def _missing(kind: str, error: ModuleNotFoundError) -> str:
+    way = f"add it with `{add_command(kind)}`" if kind in EXTRAS else "the package of that channel names it"
+    return f"It needs a package that is not installed ({error.name}): {way}."
 
 
 def _wanted(settings: Settings) -> Iterator[Wanted]:

@@ -10,7 +10,7 @@ from portal.core.ports import KeyValues, Models
 from portal.errors import BadRequest
 from portal.knowledge.embedders import Embedders
 from portal.knowledge.likeness import EmbeddedLikeness
-from portal.knowledge.minilm import INSTALL, MiniLM, is_installed
+from portal.knowledge.minilm import MiniLM, is_installed, missing
 from portal.settings import Settings
 from portal.storage.open import Storage
 
@@ -48,11 +48,11 @@ class NoEmbedder:
     async def status(self) -> JsonObject:
         """See Choice."""
         nothing = {"name": "", "dimensions": 0, "wanted": "", "embedded": 0, "waiting": 0}
-        return {**nothing, "available": False, "detail": INSTALL, "choices": [], "suggested": ""}
+        return {**nothing, "available": False, "detail": missing(), "choices": [], "suggested": ""}
 
     async def choose(self, model: str) -> None:
         """See Choice."""
-        raise BadRequest(INSTALL)
+        raise BadRequest(missing())
 
 
 def packaged_embedder() -> Embedder | None:

@@ -30,6 +30,7 @@ from portal.core.model import (
     TextDelta,
     TokenUsage,
     ToolCallDelta,
+    loading,
 )
 from portal.errors import BackendError, BackendInterrupted, BackendRejected, BackendUnavailable, PortalError
 from portal.settings import BackendSettings, Settings
@@ -140,7 +141,7 @@ class Embedded:
             self._waiting -= 1
         try:
             if not self._engine.is_loaded(jobs[0].path):
-                yield Progress("loading", f"Loading {request.model} into memory.")
+                yield loading(request.model, by="Portal", size=self._files[request.model].size)
             asked = answered = 0
             for choice, job in enumerate(jobs):
                 maker = _maker(request, job, choice)

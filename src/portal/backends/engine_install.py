@@ -2,8 +2,6 @@
 
 import asyncio
 import importlib
-import importlib.metadata
-import importlib.util
 import math
 import os
 import re
@@ -18,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from portal.core.items import JsonObject
-from portal.errors import BadRequest, Conflict, SettingsError
+from portal.errors import BadRequest, Conflict
+from portal.extras import NO_INSTALLER, installer, requirements
 
 _CORE_MINUTES = 14
 """Minutes that one core takes to compile llama.cpp, measured on an ordinary x86 machine."""
@@ -26,15 +25,6 @@ _SPACE_MB = 1500
 _TAIL = 40
 _STEP = re.compile(r"\[\s*(\d+)/(\d+)\]|\[\s*(\d+)%\]")
 _COMPILERS = ("c++", "g++", "clang++", "cl")
-
-
-def requirement(distribution: str = "portal") -> str:
-    """What the extra `embedded` asks for, as the package itself says."""
-    for line in importlib.metadata.requires(distribution) or ():
-        name, _, marker = line.partition(";")
-        if "embedded" in marker:
-            return name.strip()
-    raise SettingsError("This Portal was packaged without its extra `embedded`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +51,7 @@ def needs(*, which: Callable[[str], str | None] = shutil.which, site: Path | Non
             compiler=compiler is not None,
             free_mb=shutil.disk_usage(site).free // 2**20,
             writable=os.access(site, os.W_OK),
-            installer=_installer(which) is not None,
+            installer=installer(which) is not None,
             site=site,
         ),
     )
@@ -77,17 +67,8 @@ def problems(*, compiler: bool, free_mb: int, writable: bool, installer: bool, s
     if not writable:
         found.append(f"Portal's environment {site} cannot be written to.")
     if not installer:
-        found.append("There is neither uv nor pip to install with; get uv from https://docs.astral.sh/uv/")
+        found.append(NO_INSTALLER)
     return tuple(found)
-
-
-def _installer(which: Callable[[str], str | None]) -> Sequence[str] | None:
-    """The command that installs into this very environment, told to show what the build says."""
-    uv = which("uv")
-    pip = (sys.executable, "-m", "pip", "install", "--verbose", "--disable-pip-version-check")
-    if uv is None:
-        return pip if importlib.util.find_spec("pip") is not None else None
-    return (uv, "pip", "install", "--verbose", "--python", sys.executable)
 
 
 class EngineInstall:
@@ -121,7 +102,7 @@ class EngineInstall:
             missing = needs().problems
             if missing:
                 raise BadRequest(" ".join(missing))
-            command = (*(_installer(shutil.which) or ()), requirement())
+            command = (*(installer() or ()), "--verbose", *requirements("embedded"))
         self.state, self.progress = "running", 0.0
         self._tail.clear()
         return command

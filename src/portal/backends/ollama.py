@@ -32,6 +32,7 @@ from portal.core.model import (
     TextDelta,
     TokenUsage,
     ToolCallDelta,
+    loading,
 )
 from portal.core.tokens import Tally, estimate, estimate_messages
 from portal.errors import BackendError, BackendProtocolError, BadRequest
@@ -144,6 +145,7 @@ class Ollama:
         self._patient = HttpClient(server=config.name, url=address, deadlines=patient, headers=headers)
         self._shown: dict[str, Shown] = {}
         self._digests: dict[str, str] = {}
+        self._bytes: dict[str, int | None] = {}
         self._loaded: dict[str, int | None] | None = None
 
     async def models(self) -> Sequence[ModelInfo]:
@@ -155,6 +157,7 @@ class Ollama:
         if answer.get("models") and not tags:
             raise self._http.odd(answer)
         self._digests = {tag["name"]: str(tag.get("digest") or tag["name"]) for tag in tags}
+        self._bytes = {tag["name"]: count(tag.get("size")) for tag in tags}
         await self._ask_details()
         self._loaded = await self._running()
         return [self._info(tag) for tag in tags]
@@ -199,7 +202,7 @@ class Ollama:
         """One call for each of `n` answers to each prompt, a few of them side by side."""
         path, bodies = self._bodies(request)
         if self._loaded is not None and request.model not in self._loaded:
-            yield Progress("loading", f"{self.name} is loading {request.model} into memory.")
+            yield loading(request.model, by=self.name, size=self._bytes.get(request.model))
         for warning in {self._fill(body) for body in bodies} - {None}:
             yield Progress("loading", cast("str", warning))
         streams = [self._one(path, body, choice) for choice, body in enumerate(bodies)]

@@ -32,6 +32,7 @@ COMMANDS = {
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",
+    "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",
 }

@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from portal.cli.ports import is_free, owner_of
 from portal.cli.running import noteworthy
 from portal.cli.server_file import ServerFile, running
 from portal.errors import DataFolderBusy, PortalError
+from portal.extras import EXTRAS, is_installed
 
 if TYPE_CHECKING:
     from portal.settings import Settings
@@ -29,7 +29,6 @@ MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 LOW_DISK = 2**30
 NO_DISK = 100 * 2**20
 KNOCK_SECONDS = 2.0
-EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp", "knowledge": "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +189,12 @@ def _environment() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, module in EXTRAS.items():
-        there = find_spec(module) is not None
-        yield Finding("good", f"The extra `{extra}` is {'' if there else 'not '}installed")
+    there = [extra for extra in EXTRAS if is_installed(extra)]
+    if there:
+        yield Finding("good", f"Extras that are installed: {', '.join(there)}")
+    absent = ", ".join(extra for extra in EXTRAS if extra not in there)
+    if absent:
+        yield Finding("good", f"Extras that could be added: {absent}; what they give: {called_as()} extra")
 
 
 def _vectors() -> Iterator[Finding]:
@@ -206,8 +208,9 @@ def _vectors() -> Iterator[Finding]:
 
 
 def _embedder(settings: "Settings") -> Finding:
-    from portal.knowledge.minilm import INSTALL, MODEL, is_installed
+    from portal.knowledge.minilm import MODEL, missing
+    from portal.knowledge.minilm import is_installed as is_there
 
-    if not is_installed():
-        return Finding("note", f"Documents are found by their words alone. {INSTALL}")
+    if not is_there():
+        return Finding("note", f"Documents are found by their words alone. {missing()}")
     return Finding("good", f"Texts become vectors by {settings.knowledge.embedder or MODEL}, as the settings say")

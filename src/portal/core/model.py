@@ -126,6 +126,12 @@ class Progress:
     detail: str = ""
 
 
+def loading(model: str, *, by: str, size: int | None) -> Progress:
+    """The wait for a server that reads a model into memory: which, and how big it is in bytes where that is known."""
+    big = f"{size / 1e9:.1f} GB" if size and size >= 1e9 else f"{(size or 0) / 1e6:.0f} MB"
+    return Progress("loading", f"{by} is loading {model}{f' ({big})' if size else ''} into memory.")
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A choice is complete. Each choice of a stream ends with exactly one of these; a stream that ends without

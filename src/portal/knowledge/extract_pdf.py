@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import BadRequest
+from portal.extras import add_command
 from portal.knowledge.extract_draft import Draft, moment
 from portal.knowledge.extract_ocr import recognise
 from portal.knowledge.extract_pypdf import add_paragraphs, read_by_pypdf, refused, whole
@@ -35,7 +36,7 @@ def read_foreign(data: bytes, draft: Draft, mime: str) -> None:
         import kreuzberg  # noqa: F401
     except ImportError as error:
         raise BadRequest(
-            "Reading this format needs kreuzberg: `pip install 'portal[documents]'`.", code="unsupported_file"
+            f"Reading this format needs kreuzberg: `{add_command('documents')}`.", code="unsupported_file"
         ) from error
     found = _extracted(data, mime)
     _tell(found, draft)

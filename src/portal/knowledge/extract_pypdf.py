@@ -6,6 +6,7 @@ from typing import Any
 
 from portal.core.clock import micros
 from portal.errors import BadRequest
+from portal.extras import add_command
 from portal.knowledge.extract_draft import Draft, flat
 
 _HYPHEN = re.compile("(?<=\\w)(?:\x02|[-\u00ad\u2010]\n(?=[a-zà-ÿ]))")
@@ -20,7 +21,7 @@ def read_by_pypdf(data: bytes, draft: Draft) -> None:
         from pypdf.errors import PyPdfError
     except ImportError as error:
         raise BadRequest(
-            "Reading PDF files needs kreuzberg or pypdf: `pip install 'portal[documents]'`.", code="unsupported_file"
+            f"Reading PDF files needs kreuzberg or pypdf: `{add_command('documents')}`.", code="unsupported_file"
         ) from error
     try:
         file = pypdf.PdfReader(io.BytesIO(data))
@@ -39,7 +40,7 @@ def read_by_pypdf(data: bytes, draft: Draft) -> None:
     finally:
         draft.page = None
     if empty:
-        draft.warn(f"{empty} pages hold no text. To recognise scanned pages: `pip install 'portal[documents]'`.")
+        draft.warn(f"{empty} pages hold no text. To recognise scanned pages: `{add_command('documents')}`.")
 
 
 def _tell_by_pypdf(held: Any, draft: Draft) -> None:

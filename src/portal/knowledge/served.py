@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from portal.core.ports import Embedding, Models
 from portal.errors import BackendProtocolError, BackendUnavailable, ModelNotFound
-from portal.knowledge.minilm import INSTALL
+from portal.knowledge.minilm import missing
 
 if TYPE_CHECKING:
     from portal.core.passages import Vectors
@@ -75,7 +75,7 @@ def _normalised(rows: Sequence[Sequence[float]], dimensions: int, name: str) -> 
     try:
         import numpy
     except ImportError as error:
-        raise BackendUnavailable(INSTALL, code="not_installed") from error
+        raise BackendUnavailable(missing(), code="not_installed") from error
     made = numpy.array(rows, numpy.float32).reshape(len(rows), dimensions)
     lengths = numpy.linalg.norm(made, axis=1, keepdims=True)
     if not (numpy.isfinite(lengths) & (lengths > 0)).all():

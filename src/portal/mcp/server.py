@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult, ToolSpec
 from portal.errors import BadRequest, ToolError
+from portal.extras import add_command
 from portal.mcp.opening import Lost, Opening, Surroundings
 from portal.mcp.specs import specs
 from portal.settings.mcp import ToolServerSettings
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from portal.mcp.oauth import SignIn
 
 T = TypeVar("T")
-INSTALL = "Tool servers that speak MCP need the package mcp: install it with `pip install 'portal[mcp]'`."
 _ATTEMPTS = 3
 _FIRST_REST, _LONGEST_REST = 0.5, 60.0
 _PATIENCE = 2.0
@@ -247,7 +247,9 @@ async def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "httpx2", "anyio"):
             raise
-        raise ToolError(INSTALL) from error
+        raise ToolError(
+            f"Tool servers that speak MCP need the package mcp: install it with `{add_command('mcp')}`."
+        ) from error
 
 
 def _key(name: str) -> str:

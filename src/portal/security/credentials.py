@@ -14,7 +14,7 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.ports import Users
 from portal.core.records import CredentialRecord
-from portal.errors import BadRequest, Unauthenticated
+from portal.errors import BadRequest, StorageFull, Unauthenticated
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
@@ -156,7 +156,10 @@ class Credentials:
         if record.last_used_at is not None and when - record.last_used_at < _TOUCH_MICROS:
             return record
         expires = when + self._session_micros if record.kind == "session" else record.expires_at
-        await self._users.touch(record.id, when, expires_at=expires)
+        try:
+            await self._users.touch(record.id, when, expires_at=expires)
+        except StorageFull:  # what is there can still be read, and deleted
+            return record
         return replace(record, last_used_at=when, expires_at=expires)
 
     async def revoke(self, owner: str, credential_id: str) -> None:

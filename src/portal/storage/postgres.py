@@ -10,6 +10,7 @@ from socket import gethostname
 from typing import TYPE_CHECKING, Literal
 
 from portal.errors import DataFolderBusy, PortalError, SettingsError, StorageError, StorageFull
+from portal.extras import add_command
 from portal.storage.database import Row, Statement, storable
 
 try:
@@ -19,7 +20,7 @@ try:
     from psycopg_pool import AsyncConnectionPool
 except ImportError as error:
     raise SettingsError(
-        "`database` names PostgreSQL, which needs an extra: install portal[postgres] (pip install 'portal[postgres]')."
+        f"`database` names PostgreSQL, which needs the extra `postgres`: `{add_command('postgres')}`."
     ) from error
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from urllib.parse import urldefrag
 from portal.core.outbound import OutboundRequest, OutboundResponse
 from portal.core.tool_ports import Fetcher
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.settings.data import BrowserSettings
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Browsing:
         try:
             from playwright.async_api import Error, async_playwright
         except ImportError as error:
-            raise ToolError("The browser needs playwright: install it with `pip install 'portal[browser]'`.") from error
+            raise ToolError(f"The browser needs playwright: install it with `{add_command('browser')}`.") from error
         found = self._settings.executable or next(filter(None, map(shutil.which, _NAMES)), None)
         if self._playwright is None:
             self._playwright = await async_playwright().start()

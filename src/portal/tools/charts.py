@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.datafiles import Cell, Rows
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def draw(kind: Kind, series: Series, *, title: str, name: str) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ToolError("Charts need matplotlib: install it with `pip install 'portal[data]'`.") from error
+        raise ToolError(f"Charts need matplotlib: install it with `{add_command('data')}`.") from error
     figure = Figure(figsize=(8, 4.8), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -12,6 +12,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from portal.errors import ToolError
+from portal.extras import add_command
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -67,7 +68,7 @@ def opened(path: Path, *, seconds: float) -> Iterator["Table"]:
     try:
         import duckdb
     except ImportError as error:
-        raise ToolError("Reading tables needs duckdb: install it with `pip install 'portal[data]'`.") from error
+        raise ToolError(f"Reading tables needs duckdb: install it with `{add_command('data')}`.") from error
     try:
         with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "1GB"}) as connection:
             timer = Timer(seconds, connection.interrupt)
@@ -146,7 +147,7 @@ def _read_sheets(path: Path) -> list[tuple[str, list[list[Cell]]]]:
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
-        raise ToolError("Reading workbooks needs calamine: install it with `pip install 'portal[data]'`.") from error
+        raise ToolError(f"Reading workbooks needs calamine: install it with `{add_command('data')}`.") from error
     try:
         book = CalamineWorkbook.from_path(path)
         sheets = [(name, book.get_sheet_by_name(name).to_python()) for name in book.sheet_names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools import pandoc, pdf, programs
 from portal.tools.families import Needs
 from portal.tools.folders import Folders, granted, keep
@@ -136,7 +137,7 @@ async def _extracted(path: Path, *, by_page: bool = False) -> "ExtractionResult"
     try:
         import kreuzberg
     except ImportError as error:
-        raise ToolError("Reading documents needs kreuzberg: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Reading documents needs kreuzberg: `{add_command('documents')}`.") from error
     config = kreuzberg.ExtractionConfig(
         use_cache=False,
         disable_ocr=True,  # type: ignore[call-arg]
@@ -193,7 +194,7 @@ def _pictures(file: Path, folder: Path) -> list[Path]:
     try:
         import kreuzberg
     except ImportError as error:
-        raise ToolError("Scanned PDF files need kreuzberg: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Scanned PDF files need kreuzberg: `{add_command('documents')}`.") from error
     made: list[Path] = []
     try:
         for number, page in kreuzberg.PdfPageIterator(str(file), 200):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from portal.core.tool_ports import Toolset
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools import dates, formulas
 from portal.tools.algebra import Operation
 from portal.tools.families import Needs
@@ -41,7 +42,7 @@ async def solve_algebra(
 ) -> str:
     """Solve equations, simplify, expand or factor formulas, differentiate, integrate, or find a limit."""
     if find_spec("sympy") is None:
-        raise ToolError("Algebra needs sympy: install it with `pip install 'portal[data]'`.")
+        raise ToolError(f"Algebra needs sympy: install it with `{add_command('data')}`.")
     asked = json.dumps({"operation": operation, "formula": formula, "variable": variable, "at": at})
     return await _in_process(asked)
 

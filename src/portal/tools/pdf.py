@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portal.errors import ToolError
+from portal.extras import add_command
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -37,7 +38,7 @@ def from_markdown(text: str, title: str, folders: tuple[str, ...] = _SYSTEM) -> 
         from fpdf import FPDF, FontFace
         from fpdf.errors import FPDFException
     except ImportError as error:
-        raise ToolError("Making a PDF needs fpdf2: install it with `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Making a PDF needs fpdf2: install it with `{add_command('documents')}`.") from error
     pdf = FPDF(format="A4")
     pdf.set_margin(20)
     pdf.set_title(title)

@@ -7,6 +7,7 @@ from typing import Annotated
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.families import Needs
 from portal.tools.folders import Folders, granted, keep
 from portal.tools.function import Functions, tool
@@ -49,7 +50,7 @@ class Codes:
             import zxingcpp
             from PIL import Image, UnidentifiedImageError
         except ImportError as error:
-            raise ToolError("Reading codes needs zxing-cpp: `pip install 'portal[documents]'`.") from error
+            raise ToolError(f"Reading codes needs zxing-cpp: `{add_command('documents')}`.") from error
         file = self._folders.file(path, context, largest=_LARGEST).path
         try:
             with Image.open(file) as picture:

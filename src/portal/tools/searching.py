@@ -12,6 +12,7 @@ import orjson
 from portal.core.outbound import OutboundRequest
 from portal.core.tool_ports import Fetcher
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.settings.data import SearchSettings
 
 BRAVE = "https://api.search.brave.com/res/v1/web/search"
@@ -78,7 +79,7 @@ def duckduckgo(query: str, results: int, proxy: str | None = None) -> list[Hit]:
         from ddgs import DDGS
         from ddgs.exceptions import DDGSException
     except ImportError as error:
-        raise ToolError("Searching with DuckDuckGo needs ddgs: `pip install 'portal[search]'`.") from error
+        raise ToolError(f"Searching with DuckDuckGo needs ddgs: `{add_command('search')}`.") from error
     try:
         found = DDGS(proxy=proxy, timeout=SECONDS).text(query, max_results=results, backend="duckduckgo")
     except DDGSException as error:

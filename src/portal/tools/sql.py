@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.settings.data import SqlSettings
 from portal.tools.datafiles import Rows, Table, in_thread, opened
 from portal.tools.families import Needs
@@ -168,7 +169,7 @@ class _Postgres:
         try:
             import psycopg
         except ImportError as error:
-            raise ToolError("PostgreSQL needs psycopg: install it with `pip install 'portal[postgres]'`.") from error
+            raise ToolError(f"PostgreSQL needs psycopg: install it with `{add_command('postgres')}`.") from error
         options = f"-c default_transaction_read_only=on -c statement_timeout={int(self._seconds * 1000)}"
         try:
             async with (

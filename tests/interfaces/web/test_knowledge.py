@@ -8,6 +8,7 @@ import pytest_asyncio
 from tests.interfaces.web.conftest import Door, unnumbered
 from tests.knowledge.conftest import SmallEmbedder
 
+from portal.extras import add_command
 from portal.testing.portal import open_test_portal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,7 +87,7 @@ async def test_where_nothing_embeds_words_find(tmp_path):
         await added(door, store, "The door code is 4821.")
         assert len((await door("POST", f"{PLACE}/search", {"query": "door code"}))["data"]) == 1
         view = (await door("GET", PLACE))["embedder"]
-        assert (view["available"], "portal[knowledge]" in view["detail"]) == (False, True)
+        assert (view["available"], add_command("knowledge") in view["detail"]) == (False, True)
         await door.refused("PUT", "/portal/v1/embedder", {"model": ""}, status=400)
 
 

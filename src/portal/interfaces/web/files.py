@@ -66,8 +66,8 @@ def _read(path: Path, changed: int) -> _Kept:
     headers = {
         "content-type": _KINDS[path.suffix],
         "cache-control": "no-cache",
-        "etag": f'"{hashlib.sha256(plain).hexdigest()[:32]}"',
+        "etag": f'"{hashlib.sha256(plain).hexdigest()[:16]}"',
         "vary": "accept-encoding",
     }
-    packed = gzip.compress(plain, 6, mtime=0) if path.suffix in _PACKED and len(plain) > 500 else None
+    packed = gzip.compress(plain, 9, mtime=0) if path.suffix in _PACKED and len(plain) > 500 else None
     return _Kept(changed, plain, packed, headers)

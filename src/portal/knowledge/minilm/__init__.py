@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portal.errors import BackendError, BackendUnavailable, PortalError
+from portal.extras import add_command
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 MODEL = "all-minilm-l6-v2"
 DIMENSIONS, TOKENS = 384, 256
 """The length of a vector, and how much of a text it is made of."""
-INSTALL = "The embedded embedder needs onnxruntime: install it with `pip install 'portal[knowledge]'`."
 
 _LONGEST = 32 * TOKENS
 """Characters that are looked at: what follows them is beyond the model's length in any language."""
 _PORTION = 8
 """Texts that a thread takes at a time: for so long a cancelled call keeps it busy."""
 _NEEDS = ("numpy", "onnxruntime", "tokenizers")
+
+
+def missing() -> str:
+    """What to tell whoever wants it where it is not installed."""
+    return f"The embedded embedder needs onnxruntime: install it with `{add_command('knowledge')}`."
 
 
 def is_installed() -> bool:
@@ -120,7 +125,7 @@ class _Model:
             import onnxruntime
             import tokenizers
         except ImportError as error:
-            raise BackendUnavailable(INSTALL, code="not_installed") from error
+            raise BackendUnavailable(missing(), code="not_installed") from error
         folder = Path(__file__).parent
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()

@@ -23,8 +23,10 @@ async function load(kind) {
   return (loaded[kind] ??= module.Overlay);
 }
 
-/** Fetch the palette before it is asked for; what fails now is fetched when it is. */
-export const preloadPalette = () => void setTimeout(() => load("palette").catch(() => {}), 1500);
+/** Fetch the palette at the first key or touch, before it is asked for; what fails now is fetched when it is. */
+export function preloadPalette() {
+  for (const sign of ["keydown", "pointerdown"]) addEventListener(sign, () => void load("palette").catch(() => {}), { once: true, capture: true });
+}
 
 export function Overlays() {
   const content = overlay.value;

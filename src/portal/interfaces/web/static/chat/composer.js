@@ -75,7 +75,7 @@ export function Composer() {
     ${mention && html`<${Mentions} mention=${mention} steer=${steer} put=${put} leave=${() => setMention(null)} />`}
     <div class="composer-box">
       <${AttachmentStrip} model=${findModel(nextModel())} />
-      <textarea ref=${field} id="composer" rows="1" aria-label=${t("composer.label")} aria-describedby="composer-hint"
+      <textarea ref=${field} id="composer" rows="1" dir="auto" aria-label=${t("composer.label")} aria-describedby="composer-hint"
         placeholder=${t(turns.value.length ? "composer.placeholderNext" : "composer.placeholder")} value=${text}
         onInput=${(/** @type {any} */ event) => write(event.target.value)} onKeyDown=${keys} onPaste=${pasted}></textarea>
       <div class="composer-foot">

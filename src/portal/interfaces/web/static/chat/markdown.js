@@ -18,7 +18,7 @@ export function Markdown({ text, done, linkOf = null }) {
     else pace.current.timer = setTimeout(draw, pace.current.next - now, view.current, text, done, pace.current);
   }, [text, done]);
   useEffect(() => () => clearTimeout(pace.current.timer), []);
-  return html`<div ref=${element} class="md"></div>`;
+  return html`<div ref=${element} class="md" dir="auto"></div>`;
 }
 
 /** A block that is slow to draw is drawn less often: at most a quarter of the time. @param {MarkdownView} view @param {string} text @param {boolean} done @param {{next: number}} pace */

@@ -19,7 +19,7 @@ export function Question({ turn }) {
   if (editing.value === value.key) return html`<${Edit} turn=${turn} text=${text} />`;
   return html`<div class="question" role="article" aria-label=${t("turn.question")}>
     ${files.length > 0 && html`<div class="question-files">${files.map((file) => html`<${SentFile} file=${file} />`)}</div>`}
-    ${text && html`<div class="bubble">${text}</div>`}
+    ${text && html`<div class="bubble" dir="auto">${text}</div>`}
     <div class="question-actions">
       <button type="button" class="ghost icon-only quiet" aria-label=${t("turn.copyQuestion")} onClick=${() => copyText(text)}>
         <${Icon} name="copy" />
@@ -73,7 +73,7 @@ function Edit({ turn, text }) {
     event.preventDefault();
   };
   return html`<form class="edit" onSubmit=${submit}>
-    <textarea ref=${field} class="input" aria-label=${t("turn.editLabel")} value=${draft} rows="2"
+    <textarea ref=${field} class="input" dir="auto" aria-label=${t("turn.editLabel")} value=${draft} rows="2"
       onInput=${(/** @type {any} */ event) => setDraft(event.target.value)} onKeyDown=${keys}></textarea>
     <div class="row edit-foot">
       <span class="small muted grow">${t("turn.editHint")}</span>
