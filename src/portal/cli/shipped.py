@@ -1,6 +1,7 @@
 """`portal mcp serve`: run a tool server that Portal ships, for any MCP client."""
 
 import sys
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from portal.errors import NotFound, PortalError
 if TYPE_CHECKING:
     from portal.mcp.shipped import Shipped
     from portal.shipped.face import Face
+    from portal.shipped.relay import Address
 
 
 @click.command()
@@ -45,8 +47,18 @@ def serve(
         return
     from portal.shipped.alone import Port, run
 
+    settings = read_settings(data_dir)
     listening = None if port is None else Port(host=host, port=port)
-    run(load(name), read_settings(data_dir), folders=folders, read_only=read_only, port=listening)
+    found = partial(_running, settings.data_dir)
+    run(load(name), settings, folders=folders, read_only=read_only, port=listening, running=found)
+
+
+def _running(data_dir: Path) -> "Address | None":
+    from portal.cli.server_file import running
+    from portal.shipped.relay import Address
+
+    server = running(data_dir)
+    return None if server is None else Address(url=server.url, token=server.token)
 
 
 def load(name: str) -> "Face":

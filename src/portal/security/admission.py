@@ -35,7 +35,7 @@ COOKIE = "portal_session"
 METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
-_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json")
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = "/channels/", 4 * 2**20
 """What chat platforms post is read before it is known who posts, so that it is small."""
 _BLOBS = "/api/blobs/"

@@ -5,7 +5,7 @@ import gc
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +18,9 @@ from portal.shipped.face import Face
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
+    from portal.interfaces.mcp.serving import Identity, Offer
     from portal.settings import Settings
-    from portal.shipped.toolbox import Toolbox
+    from portal.shipped.relay import Running
 
 KEY = "tool_server_key"
 """Name of the secret."""
@@ -52,9 +53,10 @@ def run(
     *,
     folders: Sequence[Path] = (),
     read_only: bool = False,
-    port: "Port | None" = None,
+    port: Port | None = None,
+    running: "Running" = lambda: None,
 ) -> None:
-    """Serve it until its client leaves, or on a port until it is stopped.
+    """Serve it until its client leaves, or on a port until it is stopped. `running` tells which Portal runs.
 
     Raises:
         SettingsError: the SDK is not installed, or a folder is not there.
@@ -64,15 +66,37 @@ def run(
             raise SettingsError(f"There is no folder {folder}.")
     with _unhurried_by_garbage():
         serving = _sdk()
-    from portal.shipped.toolbox import Toolbox
-
+    identity = serving.Identity(name=face.name, title=face.title, instructions=face.instructions)
     given = [folder.absolute() for folder in folders]
     tools = settings.tools.model_copy(update={"folders": (*given, *settings.tools.folders)})
     settings = settings.model_copy(update={"tools": tools})
-    toolbox = Toolbox(face, settings, folders=given, read_only=read_only)
-    identity = serving.Identity(name=face.name, title=face.title, instructions=face.instructions)
-    server = serving.make_server(identity, toolbox)
-    asyncio.run(_over_streams(toolbox, server) if port is None else _on_port(toolbox, server, port, settings))
+    asyncio.run(_served(_offer(face, settings, given, running, read_only=read_only), identity, settings, port))
+
+
+async def _served(
+    offer: "AbstractAsyncContextManager[Offer]", identity: "Identity", settings: "Settings", port: Port | None
+) -> None:
+    from portal.interfaces.mcp.serving import make_server
+
+    async with offer as opened:
+        server = make_server(identity, opened)
+        await (_over_streams(server) if port is None else _on_port(server, port, settings))
+
+
+def _offer(
+    face: Face, settings: "Settings", folders: Sequence[Path], running: "Running", *, read_only: bool
+) -> "AbstractAsyncContextManager[Offer]":
+    if face.relays:
+        from portal.shipped.relay import Relay
+
+        return nullcontext(Relay(running))
+    if face.stores:
+        from portal.shipped.stores import StoreTools
+
+        return nullcontext(StoreTools(face, settings, running, read_only=read_only))
+    from portal.shipped.toolbox import Toolbox
+
+    return Toolbox(face, settings, folders=folders, read_only=read_only).loaded()
 
 
 def _sdk() -> Any:
@@ -84,14 +108,14 @@ def _sdk() -> Any:
         raise SettingsError(INSTALL) from error
 
 
-async def _over_streams(toolbox: "Toolbox", server: "Server[Any]") -> None:
+async def _over_streams(server: "Server[Any]") -> None:
     from mcp.server.stdio import stdio_server
 
-    async with toolbox.loaded(), stdio_server() as (reading, writing):
+    async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
 
 
-async def _on_port(toolbox: "Toolbox", server: "Server[Any]", port: Port, settings: "Settings") -> None:
+async def _on_port(server: "Server[Any]", port: Port, settings: "Settings") -> None:
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
@@ -108,9 +132,8 @@ async def _on_port(toolbox: "Toolbox", server: "Server[Any]", port: Port, settin
     )
     with port.listen() as listener:
         _announce(listener, port.host, key)
-        async with toolbox.loaded():
-            config = uvicorn.Config(door, log_level="warning", timeout_graceful_shutdown=_GRACE)
-            await uvicorn.Server(config).serve(sockets=[listener])
+        config = uvicorn.Config(door, log_level="warning", timeout_graceful_shutdown=_GRACE)
+        await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def _key(settings: "Settings") -> str:

@@ -19,5 +19,7 @@ class Face:
     families: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Modules of `portal.tools` with the names of their tools that it has; all of them where none is named."""
     stores: Sequence[str] = ()
-    """Families of tools over Portal's own stores: `knowledge`, `memory`."""
+    """Families of tools over Portal's own stores: `knowledge`, `memory`. They work without a running Portal, too."""
+    relays: bool = False
+    """Its tools are those of the Portal that runs."""
     where: Where = "own"

@@ -76,9 +76,9 @@ class Offer(Protocol):
     """What a server has to offer."""
 
     async def tools(self, asker: Asker) -> Sequence[ToolSpec]:
-        """Those that this asker may use."""
+        """Those that this asker may use. Raises PortalError where that cannot be said."""
 
-    async def call(self, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> ToolResult | Question:
+    async def call(self, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> "Outcome":
         """Run one of them; a question where a person has to be asked and can be.
 
         Raises:
@@ -86,16 +86,19 @@ class Offer(Protocol):
         """
 
 
+Outcome: TypeAlias = ToolResult | Question | types.CallToolResult
+"""What a call comes to; the last is another server's own answer."""
+
+
 def make_server(identity: Identity, offer: Offer) -> "Server[Any]":
     """A server of these tools, for any transport."""
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        specs = await offer.tools(Asker(request=ctx.request))
+        specs = await _offered(offer, ctx)
         return types.ListToolsResult(tools=[described(spec) for spec in specs])
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Called:
-        known = await offer.tools(Asker(request=ctx.request))
-        spec = next((one for one in known if one.name == params.name), None)
+        spec = next((one for one in await _offered(offer, ctx) if one.name == params.name), None)
         if spec is None:
             raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r} here.")
         return await _called(offer, spec, ctx, params)
@@ -110,6 +113,13 @@ def make_server(identity: Identity, offer: Offer) -> "Server[Any]":
     )
 
 
+async def _offered(offer: Offer, ctx: Context) -> Sequence[ToolSpec]:
+    try:
+        return await offer.tools(Asker(request=ctx.request))
+    except PortalError as error:
+        raise MCPError(types.INTERNAL_ERROR, error.message) from error
+
+
 async def _called(offer: Offer, spec: ToolSpec, ctx: Context, params: types.CallToolRequestParams) -> Called:
     """The call with all that a person is asked on its way."""
     answer = _given(params)
@@ -120,6 +130,8 @@ async def _called(offer: Offer, spec: ToolSpec, ctx: Context, params: types.Call
             result = await news.sent_during(offer.call(spec, params.arguments or {}, asker))
         except PortalError as error:
             return failed(error.message)
+        if isinstance(result, types.CallToolResult):
+            return result
         if isinstance(result, ToolResult):
             return answered(result)
         if _is_modern(ctx):
