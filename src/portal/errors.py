@@ -23,6 +23,7 @@ PortalError
 │   ├── ChannelRejected        502  it does not take this message or edit
 │   └── ChannelUncertain       504  no answer came: it may have been carried out
 ├── ToolError                  502  a tool could not do it; a model is told
+├── NotInstalled               501  this needs a package that is not installed
 ├── NoModel                    503  nothing is installed that can answer
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
@@ -218,6 +219,13 @@ class ToolError(PortalError):
 
     status = 502
     code = "tool_error"
+
+
+class NotInstalled(PortalError):
+    """This needs an optional package; the message says which."""
+
+    status = 501
+    code = "not_installed"
 
 
 class NoModel(PortalError):

@@ -14,6 +14,7 @@ from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.mcp import open_endpoint
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.schedules import Links, open_schedules, timetable
@@ -32,6 +33,7 @@ from portal.core.schedules import Scheduling
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
@@ -68,12 +70,14 @@ class Portal:
     memory: Keeper
     bus: Bus
     channels: Channels
+    endpoint: Endpoint
     asgi: App
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
         self.channels.stop()
         self.agent.stop()
+        self.endpoint.stop()
         self.bus.close()
 
 
@@ -132,6 +136,7 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=wits.finding.compares,
             mind=mind,
+            endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
@@ -154,6 +159,7 @@ def _opened(
         memory=mind.keeper,
         bus=parts.bus,
         channels=parts.channels,
+        endpoint=parts.endpoint,
         asgi=application(parts),
     )
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from portal.core.bus import Bus
 from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
@@ -100,8 +101,10 @@ async def open_knowledge(
     models: Models,
     completions: Completions,
     stack: AsyncExitStack,
+    *,
+    watching: bool = True,
 ) -> Knowledge:
-    """Documents are read and places followed until the stack is closed."""
+    """Documents are read, and with `watching` places followed, until the stack is closed."""
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
 
@@ -139,7 +142,7 @@ async def open_knowledge(
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
     watch = _watch(settings, storage, sources, documents, grants)
-    await _start(storage, ingest, watch, stack)
+    await _start(storage, [ingest.run(), *([watch.run()] if watching else [])], stack)
     library = Library(
         collections=collections,
         documents=documents,
@@ -166,11 +169,11 @@ def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Do
     )
 
 
-async def _start(storage: Storage, ingest: Ingest, watch: Watch, stack: AsyncExitStack) -> None:
+async def _start(storage: Storage, works: Sequence[Coroutine[Any, Any, None]], stack: AsyncExitStack) -> None:
     if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
         await storage.reading_queue.release()
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    for work in (ingest.run(), watch.run()):
+    for work in works:
         stack.callback(tasks.create_task(work).cancel)
 
 

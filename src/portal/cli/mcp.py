@@ -11,6 +11,7 @@ from portal.cli.client import segment
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running, running
+from portal.cli.shipped import serve
 from portal.errors import BadRequest, Conflict, NotFound
 
 _ADDRESS = "/portal/v1/mcp"
@@ -19,7 +20,10 @@ _SLOW = 120.0
 
 @click.group()
 def mcp() -> None:
-    """Connect servers of tools: any that speak MCP, and APIs with an OpenAPI document."""
+    """Connect servers of tools: any that speak MCP, and APIs with an OpenAPI document. Or serve Portal's own."""
+
+
+mcp.add_command(serve)
 
 
 @mcp.command("list")

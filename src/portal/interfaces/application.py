@@ -24,6 +24,8 @@ from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
 from portal.interfaces.library import Library
+from portal.interfaces.mcp import endpoint as mcp
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.ollama import errors as ollama
 from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
@@ -80,6 +82,7 @@ class Parts:
     approving: Approving
     skills: Skills
     mind: Mind
+    endpoint: Endpoint
     timetable: Timetable
     channels: Channels
     compares: Callable[[], Reranker | None] = lambda: None
@@ -97,7 +100,7 @@ def application(parts: Parts) -> App:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
-    for route in [*doors, _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _straight(app),
@@ -285,6 +288,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     """What the framework refuses, in the form of the other doors."""
     assert isinstance(error, RequestValidationError)
     return error_response(refused(error))
+
+
+def _mcp(parts: Parts) -> Route:
+    return Route(mcp.PATH, parts.endpoint, methods=["GET", "POST", "DELETE"])
 
 
 def _health(channels: Channels) -> Route:

@@ -35,7 +35,7 @@ COOKIE = "portal_session"
 METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
-_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json")
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = "/channels/", 4 * 2**20
 """What chat platforms post is read before it is known who posts, so that it is small."""
 _BLOBS = "/api/blobs/"
@@ -49,7 +49,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _STARTED = os.urandom(8).hex().encode()
 """Tells the requests of this process from those of others."""
 _requests = itertools.count(1)
-_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -78,7 +78,7 @@ class Admission:
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
-        self._hosts = _LOCAL | {host.lower() for host in allowed_hosts}
+        self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
         self._check_host = lru_cache(maxsize=64)(self._known_host)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._max_body = max_body
@@ -130,8 +130,8 @@ class Admission:
             scope["state"]["caller"] = await self._identify(headers, unsafe=unsafe)
 
     def _known_host(self, header: bytes) -> None:
-        host = _host_name(header.decode("latin-1"))
-        if host in self._hosts or _is_address(host):
+        host = host_name(header.decode("latin-1"))
+        if host in self._hosts or is_address(host):
             return
         raise Forbidden(
             f"Portal does not answer under the name {host!r}. Add it to server.allowed_hosts.", code="host_not_allowed"
@@ -139,7 +139,7 @@ class Admission:
 
     def _check_origin(self, headers: Values) -> None:
         origin = headers[b"origin"].decode("latin-1")
-        if origin.lower() in self._origins or _same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
+        if origin.lower() in self._origins or same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
             return
         raise Forbidden(
             f"Requests from pages of {origin} are not allowed. Add it to server.allowed_origins.",
@@ -282,7 +282,7 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     return (b"x-request-id", request_id)
 
 
-def _host_name(header: str) -> str:
+def host_name(header: str) -> str:
     """The host of a Host header, without port; IPv6 in brackets."""
     return re.sub(r":\d*$", "", header.strip().lower())
 
@@ -291,17 +291,18 @@ def _is_here(headers: Values) -> bool:
     """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
     nothing that came through a proxy."""
     host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
-    ours = origin is None or _same_origin(origin.decode("latin-1"), host)
+    ours = origin is None or same_origin(origin.decode("latin-1"), host)
     typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
-    return is_loopback(_host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
+    return is_loopback(host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
 
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address, IPv6 in brackets or not, is this machine's alone."""
-    return host == "localhost" or (_is_address(host) and ip_address(host.strip("[]")).is_loopback)
+    return host == "localhost" or (is_address(host) and ip_address(host.strip("[]")).is_loopback)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, which no name of another's can be made to lead to."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:
@@ -313,7 +314,8 @@ def _comes_from_here(scope: Scope) -> bool:
     return is_loopback((scope.get("client") or ("",))[0])
 
 
-def _same_origin(origin: str, host: str) -> bool:
+def same_origin(origin: str, host: str) -> bool:
+    """Whether a page of this origin came from the host that it calls."""
     try:
         parts = urlsplit(origin)
     except ValueError:
