@@ -14,6 +14,7 @@ from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.schedules import Links, open_schedules, timetable
@@ -35,6 +36,7 @@ from portal.interfaces.application import Parts, application
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
+from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
@@ -68,10 +70,12 @@ class Portal:
     memory: Keeper
     bus: Bus
     channels: Channels
+    media: MediaStudio
     asgi: App
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.media.close()
         self.channels.stop()
         self.agent.stop()
         self.bus.close()
@@ -105,7 +109,8 @@ async def open_portal(
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        studio = await open_media(settings, storage, bus, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -133,6 +138,7 @@ async def open_portal(
             compares=wits.finding.compares,
             mind=mind,
             timetable=wits.table,
+            media=studio,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
         await _started(parts, storage, wits.links, stack)
@@ -154,6 +160,7 @@ def _opened(
         memory=mind.keeper,
         bus=parts.bus,
         channels=parts.channels,
+        media=parts.media,
         asgi=application(parts),
     )
 
@@ -180,6 +187,7 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
+    studio: MediaStudio,
     stack: AsyncExitStack,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
@@ -187,7 +195,7 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
-    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
+    tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
     knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
@@ -251,6 +259,7 @@ def _tools(
     storage: Storage,
     mind: Mind,
     schedules: Scheduling,
+    studio: MediaStudio,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -264,6 +273,7 @@ def _tools(
         files=storage.files,
         memory=mind.keeper,
         schedules=schedules,
+        media=studio,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )
