@@ -15,6 +15,7 @@ from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.mcp import open_endpoint
+from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.schedules import Links, open_schedules, timetable
@@ -37,6 +38,7 @@ from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
+from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
@@ -71,10 +73,12 @@ class Portal:
     bus: Bus
     channels: Channels
     endpoint: Endpoint
+    media: MediaStudio
     asgi: App
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.media.close()
         self.channels.stop()
         self.agent.stop()
         self.endpoint.stop()
@@ -109,7 +113,8 @@ async def open_portal(
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        studio = await open_media(settings, storage, bus, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -138,6 +143,7 @@ async def open_portal(
             mind=mind,
             endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
+            media=studio,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
         await _started(parts, storage, wits.links, stack)
@@ -160,6 +166,7 @@ def _opened(
         bus=parts.bus,
         channels=parts.channels,
         endpoint=parts.endpoint,
+        media=parts.media,
         asgi=application(parts),
     )
 
@@ -186,6 +193,7 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
+    studio: MediaStudio,
     stack: AsyncExitStack,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
@@ -193,7 +201,7 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
-    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
+    tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
     knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
@@ -257,6 +265,7 @@ def _tools(
     storage: Storage,
     mind: Mind,
     schedules: Scheduling,
+    studio: MediaStudio,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -270,6 +279,7 @@ def _tools(
         files=storage.files,
         memory=mind.keeper,
         schedules=schedules,
+        media=studio,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )

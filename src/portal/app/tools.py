@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
@@ -25,6 +26,7 @@ class Toolsets:
         files: Files,
         memory: Memory,
         schedules: Scheduling,
+        media: Studio,
         servers: Callable[[], Sequence[Toolset]],
         changed: Callable[[], None],
     ) -> None:
@@ -37,6 +39,7 @@ class Toolsets:
         self._files = files
         self._memory = memory if settings.memory.enabled else None
         self._schedules = schedules if settings.schedules.enabled else None
+        self._media = media
         self._servers = servers
         self._changed = changed
         self._loaded: Sequence[Toolset] = ()
@@ -79,6 +82,7 @@ class Toolsets:
             agent=agent,
             memory=self._memory,
             schedules=self._schedules,
+            media=self._media,
         )
         return [*built_in(needs), *plugins.load(needs)]
 

@@ -42,6 +42,7 @@ from portal.interfaces.web.ports import (
     Workspaces,
 )
 from portal.interfaces.web.schedules import Timetable
+from portal.media.studio import MediaStudio
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
@@ -84,6 +85,7 @@ class Parts:
     mind: Mind
     endpoint: Endpoint
     timetable: Timetable
+    media: MediaStudio
     channels: Channels
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
@@ -149,6 +151,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.openai.conversations import conversations_routes
     from portal.interfaces.openai.embeddings import embeddings_routes
     from portal.interfaces.openai.files import files_routes
+    from portal.interfaces.openai.images import image_routes
     from portal.interfaces.openai.models import models_routes
     from portal.interfaces.openai.rerank import rerank_routes
     from portal.interfaces.openai.responses import responses_routes
@@ -176,6 +179,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         ),
         *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
         *files_routes(files=parts.files),
+        *image_routes(studio=parts.media, files=parts.files, usage=parts.usage, keep_alive=keep_alive),
         *vector_store_routes(library=parts.library),
         *vector_store_file_routes(library=parts.library),
         *models_routes(models=parts.models),

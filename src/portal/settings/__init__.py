@@ -27,6 +27,7 @@ from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
+from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
@@ -217,6 +218,7 @@ class Settings(BaseSettings):
         (), description="Which tools run at once, ask first or never run; the first that fits decides."
     )
     mcp: McpSettings = McpSettings()
+    media: MediaSettings = MediaSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()

@@ -23,6 +23,7 @@ from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
+from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
 from portal.storage.passage_index import index_on
@@ -72,6 +73,7 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    media_jobs: StoredMediaJobs
     schedules: StoredSchedules
     runs: StoredRuns
     links: channel_stores.Links
@@ -161,6 +163,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
         runs=StoredRuns(database=database),
         links=StoredLinks(database=database),

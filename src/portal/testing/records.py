@@ -11,6 +11,7 @@ from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, SourceRecord
 from portal.core.ids import new_id, uuid7
 from portal.core.items import Item
+from portal.core.media import MediaJob
 from portal.core.memories import MemoryRecord
 from portal.core.passages import Passage
 from portal.core.records import (
@@ -266,6 +267,13 @@ def schedule_run(of: ScheduleRecord, **fields: Any) -> RunRecord:
         "conversation_id": new_id("conv"),
     }
     return RunRecord(**{**known, **fields})
+
+
+def media_job(**fields: Any) -> MediaJob:
+    """A picture that OWNER has ordered."""
+    known: dict[str, Any] = {"id": new_id("media"), "owner": OWNER, "kind": "image", "recipe": "sdxl"}
+    values = {"prompt": "private", "seed": 1}
+    return MediaJob(**{**known, "engine": "comfyui", "values": values, "created_at": micros(), **fields})
 
 
 def link(**fields: Any) -> LinkRecord:

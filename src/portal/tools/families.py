@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
@@ -50,6 +51,8 @@ class Needs:
     """Who hands tasks to other workspaces."""
     memory: Memory | None = None
     schedules: Scheduling | None = None
+    media: Studio | None = None
+    """Makes pictures, videos and music."""
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:
