@@ -18,6 +18,7 @@ from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
+from portal.app.people import open_entrance
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
@@ -120,6 +121,7 @@ async def open_portal(
         parts = Parts(
             settings=settings,
             credentials=credentials,
+            entrance=open_entrance(settings, storage, credentials, brain.agent),
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,

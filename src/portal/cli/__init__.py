@@ -19,6 +19,7 @@ COMMANDS = {
     "chat": "chat:chat",
     "ask": "ask:ask",
     "keys": "keys:keys",
+    "users": "users:users",
     "models": "models:models",
     "backends": "backends:backends",
     "workspaces": "workspaces:workspaces",

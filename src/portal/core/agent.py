@@ -6,7 +6,7 @@ task group, whoever watches it. What was stored is what is announced: a complete
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
@@ -354,11 +354,15 @@ class Agent:
 
     async def cancel_in(self, owner: str, conversation_ids: Collection[str]) -> None:
         """Stop what runs in these conversations, and wait for its end."""
-        concerned = [
-            run
-            for run in [*self._beginning.values(), *self._runs.values()]
-            if run.record.owner == owner and run.record.conversation_id in conversation_ids
-        ]
+        await self._cancel(owner, lambda run: run.record.conversation_id in conversation_ids)
+
+    async def cancel_of(self, owner: str) -> None:
+        """Stop whatever runs for somebody, and wait for its end."""
+        await self._cancel(owner, lambda run: True)
+
+    async def _cancel(self, owner: str, concerns: Callable[[Run], bool]) -> None:
+        running = [*self._beginning.values(), *self._runs.values()]
+        concerned = [run for run in running if run.record.owner == owner and concerns(run)]
         for run in concerned:
             run.cancel()
         for run in concerned:

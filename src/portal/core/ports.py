@@ -309,6 +309,9 @@ class Users(Protocol):
     async def revoke(self, owner: str, credential_id: str) -> None:
         """Raises NotFound."""
 
+    async def revoke_others(self, owner: str, kept: str) -> Sequence[str]:
+        """End all sessions and links of this owner but one; their ids."""
+
 
 class UsageLog(Protocol):
     """What model calls cost."""

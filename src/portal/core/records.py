@@ -8,6 +8,9 @@ from portal.core.items import Item, JsonObject
 
 T = TypeVar("T")
 
+Role = Literal["owner", "admin", "member", "guest"]
+"""What a person is here: the one whose Portal it is, who runs it with them, who uses it, who may only chat."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRecord:
@@ -133,10 +136,14 @@ class UserRecord:
 
     id: str
     name: str
-    role: Literal["owner", "admin", "member", "guest"]
+    role: Role
     created_at: int
     preferences: JsonObject = field(default_factory=dict)
     """What the page remembers for this person: theme, language, default model, ..."""
+    login: str | None = None
+    """What they sign in by beside a password: a name or an e-mail address, in lower case; unique."""
+    suspended_at: int | None = None
+    """Since when they are kept out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
     Engine,
     Manual,
@@ -63,6 +64,7 @@ class Parts:
 
     settings: Settings
     credentials: Credentials
+    entrance: Entrance
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -220,8 +222,10 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         mcp,
         memories,
         models,
+        people,
         routing,
         schedules,
+        signing_in,
         skills,
         tools,
         workspaces,
@@ -244,18 +248,21 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),
+        mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
         account.account_routes(
             users=parts.users,
-            credentials=parts.credentials,
+            entrance=parts.entrance,
             usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
+        signing_in.sign_in_routes(entrance=parts.entrance),
+        signing_in.password_routes(entrance=parts.entrance),
         approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
         approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
         tools.tool_routes(tools=asked.tools),

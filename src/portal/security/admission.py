@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from starlette.requests import ClientDisconnect
 
 from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
+from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.ollama_door import OllamaDoor
 
@@ -36,8 +37,8 @@ METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
 _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
-_POSTS, _LONGEST_POST = "/channels/", 4 * 2**20
-"""What chat platforms post is read before it is known who posts, so that it is small."""
+_POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
+"""What is read before it is known who posts, so that it is small."""
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
@@ -128,6 +129,9 @@ class Admission:
             )
         elif path.startswith(_CLOSED) or (path == METRICS and not (_comes_from_here(scope) and _is_here(headers))):
             scope["state"]["caller"] = await self._identify(headers, unsafe=unsafe)
+        else:
+            return
+        access.check(scope["state"]["caller"].role, scope.get("method", ""), path)
 
     def _known_host(self, header: bytes) -> None:
         host = host_name(header.decode("latin-1"))

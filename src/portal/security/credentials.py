@@ -13,11 +13,12 @@ from typing import Literal
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.ports import Users
-from portal.core.records import CredentialRecord
-from portal.errors import BadRequest, StorageFull, Unauthenticated
+from portal.core.records import CredentialRecord, Role
+from portal.errors import BadRequest, NotFound, StorageFull, Unauthenticated
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
+INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
 _CACHE_SIZE = 1024
@@ -34,6 +35,10 @@ class Caller:
     """`ollama`: the token of Ollama's API; `open`: a program of this machine without a credential. Both act as the
     owner, and on that API alone."""
     credential_id: str
+    role: Role = "member"
+    """What the person may here; never more than the credential may."""
+    since: int = 0
+    """How many had been shut out when this one was let in."""
 
 
 def _hash(secret: str) -> str:
@@ -51,6 +56,7 @@ class Credentials:
         self._owner = ""
         self._revocations = 0
         self._revoked: set[str] = set()
+        self._shut_out: dict[str, int] = {}
 
     async def create_key(self, owner: str, name: str) -> tuple[CredentialRecord, str]:
         """A new API key and its secret, shown this once.
@@ -66,10 +72,10 @@ class Credentials:
         await self._users.add_credential(record, _hash(secret))
         return record, secret
 
-    async def create_link(self, owner: str) -> tuple[CredentialRecord, str]:
-        """A one-time sign-in token, good for an hour."""
+    async def create_link(self, owner: str, *, minutes: int = LINK_MINUTES) -> tuple[CredentialRecord, str]:
+        """A one-time sign-in token."""
         secret = secrets.token_urlsafe(32)
-        expires = micros() + LINK_MINUTES * 60 * _MICROS
+        expires = micros() + minutes * 60 * _MICROS
         record = self._record(owner, "link", "sign-in link", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
         return record, secret
@@ -83,9 +89,13 @@ class Credentials:
         taken = await self._users.take_link(_hash(link))
         if taken is None:
             raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
+        return await self.open_session(taken.owner, device=device)
+
+    async def open_session(self, owner: str, *, device: str) -> tuple[CredentialRecord, str]:
+        """A session of somebody who has proved who they are, and its secret."""
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
-        record = self._record(taken.owner, "session", device[:200] or "browser", expires_at=expires)
+        record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
         return record, secret
 
@@ -112,7 +122,7 @@ class Credentials:
         """
         hashed = _hash(token)
         if hmac.compare_digest(hashed, self._local_hash):
-            return Caller((await self._users.owner()).id, "local", "local")
+            return Caller((await self._users.owner()).id, "local", "local", "owner")
         caller = await self._known_caller("key", hashed)
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
@@ -121,11 +131,11 @@ class Credentials:
     async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
         """Who acts as the owner without a credential of the owner's."""
         self._owner = self._owner or (await self._users.owner()).id
-        return Caller(self._owner, kind, kind)
+        return Caller(self._owner, kind, kind, "owner")
 
     async def is_admin(self, caller: Caller) -> bool:
         """Whether the person behind it runs this Portal."""
-        return (await self._users.get(caller.owner)).role in ("owner", "admin")
+        return caller.role in ("owner", "admin")
 
     async def by_session(self, secret: str) -> Caller | None:
         """The caller behind a session cookie; None when it is unknown or over."""
@@ -140,8 +150,12 @@ class Credentials:
         self._known.pop((kind, hashed), None)
         if found is None:
             return None
+        try:
+            person = await self._users.get(found.owner)
+        except NotFound:
+            return None
         found = await self._touched(found)
-        caller = Caller(found.owner, kind, found.id)
+        caller = Caller(found.owner, kind, found.id, person.role, before)
         if before == self._revocations:
             self._remember((kind, hashed), caller)
         return caller
@@ -165,10 +179,26 @@ class Credentials:
     async def revoke(self, owner: str, credential_id: str) -> None:
         """End a key or session at once. Raises NotFound."""
         await self._users.revoke(owner, credential_id)
+        self._forget(credential_id)
+
+    async def sign_out_everywhere(self, owner: str, *, but: str) -> int:
+        """End at once all sessions and unused links of somebody but one session; how many."""
+        ended = await self._users.revoke_others(owner, but)
+        self._forget(*ended)
+        return len(ended)
+
+    def _forget(self, *credential_ids: str) -> None:
         self._revocations += 1
-        self._revoked.add(credential_id)
+        self._revoked.update(credential_ids)
+        self._known.clear()
+
+    def shut_out(self, owner: str) -> None:
+        """Somebody's role or admission has changed: whatever they have open ends, and what they come with next is
+        looked at anew."""
+        self._revocations += 1
+        self._shut_out[owner] = self._revocations
         self._known.clear()
 
     def is_revoked(self, caller: Caller) -> bool:
         """Whether what this caller came in with was revoked since: asked again wherever a connection stays open."""
-        return caller.credential_id in self._revoked
+        return caller.credential_id in self._revoked or caller.since < self._shut_out.get(caller.owner, 0)

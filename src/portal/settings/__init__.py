@@ -29,6 +29,7 @@ from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
+from portal.settings.people import PeopleSettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
@@ -203,6 +204,7 @@ class Settings(BaseSettings):
         "", description="The model that `auto` means; empty lets Portal choose the best there is."
     )
     server: ServerSettings = ServerSettings()
+    people: PeopleSettings = PeopleSettings()
     backends: tuple[BackendSettings, ...] = Field((), description="Model servers beside those found by themselves.")
     discovery: DiscoverySettings = DiscoverySettings()
     workspaces: dict[WorkspaceName, WorkspaceSettings] = Field({}, description="Workspaces of your own, by name.")

@@ -52,6 +52,8 @@ DELETE = "DELETE FROM files WHERE id = :file_id AND ready = 0"
 HIDE_EXPIRED = "UPDATE files SET ready = 0 WHERE expires_at <= :now"
 SELECT_UNREADY = "SELECT id FROM files WHERE ready = 0 AND created_at <= :before ORDER BY id"
 
+SELECT_HIDDEN = "SELECT id FROM files WHERE owner = :owner AND ready = 0"
+
 DAY = 86_400_000_000
 
 
@@ -135,6 +137,11 @@ class StoredFiles:
         for row in await self._database.fetch(SELECT_UNREADY, before=before):
             if row["id"] not in arriving | self._arriving:
                 await self._drop(row["id"])
+
+    async def drop_of(self, owner: str) -> None:
+        """Delete those of somebody who is gone, which are hidden already."""
+        for row in await self._database.fetch(SELECT_HIDDEN, owner=owner):
+            await self._drop(row["id"])
 
     async def _drop(self, file_id: str) -> None:
         """Delete a file that is not visible, a few chunks at a time; a visible one stays."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import channel_stores, memories, ports, tool_ports
+from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
@@ -24,10 +25,12 @@ from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.media_jobs import StoredMediaJobs
+from portal.storage.leaving import Leaving
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
+from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
@@ -57,6 +60,8 @@ class Storage:
     folders: ports.Folders
     files: StoredFiles
     users: StoredUsers
+    people: core_people.People
+    passwords: core_people.Passwords
     usage: ports.UsageLog
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
@@ -139,14 +144,18 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
+    files = StoredFiles(database=database)
+    leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,
         turn_log=StoredTurnLog(database=database, search=search, turns=turns),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
-        files=StoredFiles(database=database),
+        files=files,
         users=StoredUsers(database=database),
+        people=StoredPeople(database=database, leaving=leaving, passages=passages, files=files),
+        passwords=StoredPasswords(database=database),
         usage=usage,
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),

@@ -48,7 +48,7 @@ CONVERSATION = (
 )
 FOLDER = "id, owner, name, instructions, model, file_ids, created_at"
 FILE = "id, owner, filename, purpose, size, sha256, content_type, created_at, expires_at"
-USER = "id, name, role, created_at, preferences"
+USER = "id, name, role, created_at, preferences, login, suspended_at"
 WORKSPACE = "owner, name, fields, created_at"
 APPROVAL = (
     "id, owner, response_id, conversation_id, workspace, tool, toolset, risk, arguments, arguments_hash, why, "

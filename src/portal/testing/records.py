@@ -22,6 +22,7 @@ from portal.core.records import (
     ResponseRecord,
     StoredItem,
     UsageRecord,
+    UserRecord,
     WorkspaceRecord,
 )
 from portal.core.schedules import RunRecord, ScheduleRecord
@@ -93,6 +94,12 @@ def file(**fields: Any) -> FileRecord:
         "created_at": micros(),
     }
     return FileRecord(**{**known, **fields})
+
+
+def user(**fields: Any) -> UserRecord:
+    """A member."""
+    known: dict[str, Any] = {"id": new_id("user"), "name": "Alice", "role": "member", "created_at": micros()}
+    return UserRecord(**{**known, **fields})
 
 
 def credential(**fields: Any) -> CredentialRecord:

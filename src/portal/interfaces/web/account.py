@@ -16,6 +16,7 @@ from portal.core.items import JsonObject
 from portal.core.ports import UsageLog, Users
 from portal.errors import TooLarge
 from portal.interfaces.web import views
+from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.requests import Body, Who
 from portal.security.admission import COOKIE
 from portal.security.credentials import Credentials
@@ -24,6 +25,13 @@ from portal.settings import ServerSettings
 _PREFERENCES_LIMIT = 64 * 1024
 _PING_SECONDS = 15.0
 _DAY_MICROS = 86_400 * 1_000_000
+
+
+class AboutMe(Body):
+    """Only what is sent is changed; an empty `login` takes it away."""
+
+    name: Annotated[str, Field(max_length=100)] | None = None
+    login: Annotated[str, Field(max_length=200)] | None = None
 
 
 class NewKey(Body):
@@ -35,7 +43,7 @@ class NewKey(Body):
 def account_routes(
     *,
     users: Users,
-    credentials: Credentials,
+    entrance: Entrance,
     usage: UsageLog,
     server: ServerSettings,
     channels: Callable[[], Sequence[JsonObject]],
@@ -46,13 +54,17 @@ def account_routes(
     @router.get("/me")
     async def me(who: Who, request: Request) -> JsonObject:
         return {
-            "user": views.user(await users.get(who.owner)),
+            "user": {**views.user(await users.get(who.owner)), "password": await entrance.passwords.has(who.owner)},
             "version": __version__,
             "guide_model": "portal-guide",
             "api_base": f"{str(request.base_url).rstrip('/')}/v1",
             "channels": [one["name"] for one in channels()],
             "limits": {"max_body": server.max_body, "max_upload": server.max_upload},
         }
+
+    @router.patch("/me")
+    async def change_me(who: Who, body: AboutMe) -> JsonObject:
+        return views.user(await entrance.membership.rename(who, name=body.name, login=body.login))
 
     @router.put("/preferences")
     async def set_preferences(who: Who, preferences: JsonObject) -> JsonObject:
@@ -64,7 +76,7 @@ def account_routes(
     @router.post("/sign-out")
     async def sign_out(who: Who, response: Response) -> JsonObject:
         if who.kind == "session":
-            await credentials.revoke(who.owner, who.credential_id)
+            await entrance.credentials.revoke(who.owner, who.credential_id)
         response.delete_cookie(COOKIE)
         return {"signed_out": True}
 

@@ -112,7 +112,26 @@ def credential(record: CredentialRecord) -> JsonObject:
 
 def user(record: UserRecord) -> JsonObject:
     """A person."""
-    return {"id": record.id, "name": record.name, "role": record.role, "preferences": record.preferences}
+    return {
+        "id": record.id,
+        "name": record.name,
+        "role": record.role,
+        "login": record.login,
+        "preferences": record.preferences,
+    }
+
+
+def person(record: UserRecord) -> JsonObject:
+    """A person, to those who manage people: nothing of what only they know."""
+    return {
+        "id": record.id,
+        "object": "portal.user",
+        "name": record.name,
+        "login": record.login,
+        "role": record.role,
+        "suspended": record.suspended_at is not None,
+        "created_at": when(record.created_at),
+    }
 
 
 def approval(record: ApprovalRecord) -> JsonObject:

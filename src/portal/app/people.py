@@ -1,0 +1,29 @@
+"""How people come in, of the parts that the settings name."""
+
+from portal.core.agent import Agent
+from portal.interfaces.web.entrance import Entrance
+from portal.security.credentials import Credentials
+from portal.security.passwords import Attempts, PasswordDoor
+from portal.security.people import Membership
+from portal.settings import Settings
+from portal.storage.open import Storage
+
+
+def open_entrance(settings: Settings, storage: Storage, credentials: Credentials, agent: Agent) -> Entrance:
+    """What the page's routes need of it."""
+    chosen = settings.people
+    attempts = Attempts(most=chosen.attempts, seconds=chosen.attempt_minutes * 60)
+    passwords = PasswordDoor(passwords=storage.passwords, attempts=attempts)
+    return Entrance(
+        credentials=credentials,
+        kept=storage.passwords,
+        passwords=passwords,
+        membership=Membership(
+            people=storage.people,
+            users=storage.users,
+            credentials=credentials,
+            passwords=passwords,
+            audit=storage.audit,
+            stop=agent.cancel_of,
+        ),
+    )
