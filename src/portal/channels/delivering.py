@@ -8,9 +8,10 @@ from mimetypes import guess_type
 from weakref import WeakValueDictionary
 
 from portal.channels import words
-from portal.channels.answers import Shown, question, shown
+from portal.channels.answers import Shown, shown
 from portal.channels.courier import Courier
 from portal.channels.live import Live
+from portal.channels.questions import question
 from portal.channels.sending import Sending
 from portal.channels.splitting import Snippet, split
 from portal.core.agent import Agent
@@ -74,9 +75,9 @@ class Delivering:
 
     async def aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
         """Put a question for which a call of its response waits, or show what became of it. Raises ChannelGone."""
-        sending, position = await self._begin(delivery), ASIDES + int(record.id[-8:], 16)
+        sending, position = await self._begin(delivery), aside_position(record)
         if record.status == "pending" or position in sending.known:
-            text, buttons = question(record)
+            text, buttons = question(record, alone=delivery.place.direct)
             await sending.put(position, Outgoing(text=text, buttons=buttons))
 
     async def _begin(self, delivery: Delivery) -> Sending:
@@ -102,7 +103,7 @@ class Delivering:
         delivery = sending.delivery
         records = await self._approvals.of_response(delivery.owner, delivery.response_id or "")
         for number, record in enumerate(records):
-            text, buttons = question(record)
+            text, buttons = question(record, alone=delivery.place.direct)
             await sending.put(QUESTIONS + number, Outgoing(text=text, buttons=buttons))
 
     async def _texts(self, sending: Sending, text: str, buttons: Sequence[Sequence[Button]]) -> None:
@@ -137,6 +138,11 @@ class Delivering:
             size=record.size,
             content=lambda: self._files.content(owner, record.id),
         )
+
+
+def aside_position(record: ApprovalRecord) -> int:
+    """Where in a delivery the question of a call that waits stands."""
+    return ASIDES + int(record.id[-8:], 16)
 
 
 def kind_of(content_type: str) -> FileKind:

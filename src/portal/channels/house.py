@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from portal.channels import words
-from portal.channels.answers import question, text_so_far
+from portal.channels.answers import text_so_far
 from portal.channels.border import border
 from portal.channels.connection import Connection, Patience
 from portal.channels.conversing import Conversing, Desks, message_item
@@ -16,6 +16,7 @@ from portal.channels.courier import Courier
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
 from portal.channels.pace import Pace
+from portal.channels.questions import question
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
 from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
@@ -339,7 +340,7 @@ class Channels:
         rows: list[Sequence[Button]] = []
         pending = await self._desks.approvals.list(link.owner, status="pending", limit=_AT_HOME)
         for record in pending.data:
-            text, buttons = question(record)
+            text, buttons = question(record, replies=False)
             lines.append(text)
             rows.extend(buttons)
         return Content(text="\n\n".join(lines), buttons=rows)

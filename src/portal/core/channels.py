@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 FileKind: TypeAlias = Literal["image", "audio", "video", "file"]
-Action: TypeAlias = Literal["approve", "deny", "stop", "regenerate", "choose"]
+Action: TypeAlias = Literal["approve", "deny", "answer", "stop", "regenerate", "choose"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
