@@ -118,7 +118,7 @@ async def things(storage: Storage) -> Things:
     planned = schedule(next_at=1)
     await storage.schedules.save(planned)
     await storage.runs.add([run := schedule_run(planned)])
-    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
+    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000, micros())
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
     await storage.chats.save(chat(conversation_id=talk.id))
@@ -349,6 +349,7 @@ OWNERLESS = {
     "RunQueue.prune": "the server's, for the schedule whose run ended",
     "DeliveryQueue.take": "the server's: it delivers everybody's answers",
     "DeliveryQueue.settle": "the server's, for the delivery it took",
+    "DeliveryQueue.refused": "the server's, for what a channel did not take",
     "DeliveryQueue.interrupted": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",

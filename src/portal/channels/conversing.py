@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from portal.channels import words
 from portal.channels.asking import Asking
 from portal.channels.border import border
-from portal.channels.commands import Commands, command_in
+from portal.channels.commands import Commands, command_in, spelled
 from portal.channels.linking import Linking
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -112,6 +112,9 @@ class Conversing:
         return await self._reply(arrival, link.owner, None)
 
     async def _reply(self, arrival: Arrival, owner: str, content: Content | None) -> Sequence[Delivery]:
+        """Something of Portal's own."""
+        if content is not None:
+            content = replace(content, text=spelled(content.text, self._channel.limits.slash))
         made = [] if content is None else [new_delivery(owner, arrival.event.place, content=content)]
         return made if await self._desks.inbox.finish(arrival.id, made) else []
 

@@ -3,7 +3,7 @@ comes to the same messages in the same places."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from mimetypes import guess_type
 from weakref import WeakValueDictionary
 
@@ -43,7 +43,9 @@ class Delivering:
         responses: Responses,
         approvals: Approvals,
         files: Files,
+        given_up: Callable[[Delivery, str], Awaitable[None]],
     ) -> None:
+        """`given_up` hears of what cannot be sent, and why."""
         self._channel = channel
         self._courier = courier
         self._outbox = outbox
@@ -51,6 +53,7 @@ class Delivering:
         self._responses = responses
         self._approvals = approvals
         self._files = files
+        self._given_up = given_up
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By delivery: a question may be decided elsewhere while it is on its way."""
 
@@ -66,6 +69,7 @@ class Delivering:
                 await self._answer(sending, delivery.response_id)
         except ChannelGone as error:
             log.warning("a delivery was given up: %s", error, extra={"channel": self._channel.name})
+            await self._given_up(delivery, str(error))
         await self._outbox.finish(delivery.id)
 
     async def ask(self, delivery: Delivery) -> None:
