@@ -210,7 +210,7 @@ async def test_a_question_in_the_middle_of_a_call_is_asked_and_answered(tmp_path
             await portal.storage.call_log.ask([], [one])
             portal.bus.publish(owner, "approvals.changed", id=one.id, status="pending")
         await platform.until(lambda: len(chat.texts()) == 3)
-        assert chat.texts()[2] == words.FORM.format(tool="forms", why="Who?")
+        assert chat.texts()[2] == words.ON_PAGE.format(asks=words.ASKS.format(server="forms", message="Who?"))
         chat.press(chat.bubbles()[1], "Allow")
         await platform.until(lambda: chat.texts()[1] == "✅ Allowed: **sampling**")
         desk.gate.set()

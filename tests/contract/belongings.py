@@ -110,7 +110,7 @@ async def one_of_everything(storage: Storage) -> Things:
     planned = schedule(next_at=1)
     await storage.schedules.save(planned)
     await storage.runs.add([run := schedule_run(planned)])
-    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
+    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000, micros())
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
     await storage.chats.save(chat(conversation_id=talk.id))

@@ -247,6 +247,7 @@ OWNERLESS = {
     "RunQueue.prune": "the server's, for the schedule whose run ended",
     "DeliveryQueue.take": "the server's: it delivers everybody's answers",
     "DeliveryQueue.settle": "the server's, for the delivery it took",
+    "DeliveryQueue.refused": "the server's, for what a channel did not take",
     "DeliveryQueue.interrupted": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",

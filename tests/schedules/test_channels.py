@@ -42,7 +42,7 @@ async def test_the_answer_comes_to_the_chat_once(tmp_path: Path) -> None:
         assert [one["name"] for one in targets] == ["page", "test"]
         await make(chat)
         await api(chat, "POST", "/portal/v1/schedules/News/run")
-        await chat.until("As asked.")
+        await chat.until("**News**\n\nAs asked.")
         run = await newest(chat, "completed")
         assert [one["target"] for one in run["deliveries"]] == ["test"]
 
@@ -59,5 +59,5 @@ async def test_a_question_is_decided_in_the_chat(tmp_path: Path) -> None:
         await chat.platform.until(lambda: any("Allow write_note" in text for text in chat.texts()))
         chat.press(chat.bubbles()[-1], "Allow")
         await newest(chat, "completed")
-        await chat.until("✅ Allowed: **write_note**", "As asked.")
+        await chat.until("**News** asks:", "✅ Allowed: **write_note**", "As asked.")
         assert [path for path, *_ in desk.done] == ["a"]

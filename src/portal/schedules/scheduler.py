@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from portal.core.clock import micros
 from portal.core.schedules import (
+    Content,
     Deliverer,
     Delivery,
     DeliveryQueue,
@@ -234,6 +235,8 @@ class Scheduler:
         """How it went."""
         try:
             if run.status == "waiting":
+                named = Content(text=f"**{schedule.name}** asks:", key=f"{run.last_id}:{delivery.target}")
+                await self._deliverer.deliver(run.owner, delivery.target, named)
                 await self._deliverer.ask(run.owner, delivery.target, run.last_id)
             else:
                 content = await self._runner.content(schedule, run, delivery.target)

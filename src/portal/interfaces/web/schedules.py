@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from portal.core.items import JsonObject
-from portal.core.schedules import PAGE, CatchUp, Deliverer, ScheduleRecord, ScheduleRuns, Signature, Wanted
+from portal.core.schedules import PAGE, CatchUp, Deliverer, ScheduleRecord, ScheduleRuns, Signature, Wanted, spoken
 from portal.errors import NotFound, TooLarge
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Limit, Who
@@ -80,7 +80,13 @@ def schedule_routes(*, table: Timetable) -> APIRouter:
     async def preview_schedule(who: Who, body: When) -> JsonObject:
         plan = table.keeper.plan(body.when, body.zone)
         times = [views.when(at) for at in plan.next]
-        return {"kind": plan.kind, "timing": plan.timing, "zone": plan.zone, "next": times}
+        return {
+            "when": spoken(plan.kind, plan.timing),
+            "kind": plan.kind,
+            "timing": plan.timing,
+            "zone": plan.zone,
+            "next": times,
+        }
 
     @router.get("/targets")
     async def list_targets(who: Who) -> JsonObject:

@@ -19,7 +19,7 @@ from portal.core.records import (
     UserRecord,
 )
 from portal.core.responses import resource
-from portal.core.schedules import RunRecord, ScheduleRecord
+from portal.core.schedules import RunRecord, ScheduleRecord, spoken
 
 T = TypeVar("T")
 _MICROS = 1_000_000
@@ -172,6 +172,7 @@ def schedule(record: ScheduleRecord, last: RunRecord | None = None) -> JsonObjec
         "object": "portal.schedule",
         **told,
         **times,
+        "when": spoken(record.kind, record.timing),
         "tools": tools,
         "last_run": schedule_run(last) if last else None,
     }

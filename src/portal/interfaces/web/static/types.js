@@ -95,10 +95,10 @@
  *   name: string, prompt: string, when: string, zone: string, workspace: string, continued: boolean, catch_up: "skip"|"once"|"all", jitter: number,
  *   parallel: number, targets: string[], tools: string[], signature: ""|"github"|"stripe"|"standard", secret: string, paused?: boolean,
  * }} ScheduleFields
- * @typedef {Omit<ScheduleFields, "when"|"secret"> & {
+ * @typedef {Omit<ScheduleFields, "secret"> & {
  *   id: string, kind: "cron"|"interval"|"once"|"hook", timing: string, paused: boolean, next_at: number|null, created_at: number, last_run: ScheduleRun|null,
  * }} Schedule  A schedule or a webhook.
- * @typedef {{kind: string, timing: string, zone: string, next: number[]}} SchedulePlan
+ * @typedef {{when: string, kind: string, timing: string, zone: string, next: number[]}} SchedulePlan
  * @typedef {{
  *   id: string, status: "queued"|"starting"|"running"|"waiting"|"completed"|"failed"|"cancelled"|"unanswered"|"unknown"|"missed",
  *   cause: "time"|"late"|"person"|"hook", due_at: number, started_at: number|null, ended_at: number|null, error: string, conversation_id: string,
