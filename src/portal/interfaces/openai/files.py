@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from portal.core.items import JsonObject
 from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.errors import BadRequest
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.pages import listed, page_query, whole_number
 from portal.interfaces.openai.validation import missing, one_of
 from portal.interfaces.wire import json_response
@@ -175,7 +175,7 @@ async def _chunks(upload: UploadFile) -> AsyncIterator[bytes]:
 def files_routes(*, files: Files) -> Sequence[BaseRoute]:
     """The routes of the Files API."""
     door = _Door(files=files)
-    router = APIRouter(tags=["files"])
+    router = LateRouter(tags=["files"])
     add, one = router.add_api_route, "/v1/files/{file_id}"
     add("/v1/files", door.upload, methods=["POST"], name="upload_file")
     add("/v1/files", door.list, methods=["GET"], name="list_files")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -13,6 +12,7 @@ from portal.core.model import ModelInfo
 from portal.core.ports import Models
 from portal.core.workspaces import Workspace
 from portal.errors import NoModel
+from portal.interfaces.late import LateRouter
 from portal.interfaces.wire import json_response
 
 
@@ -76,7 +76,7 @@ class _Door:
 def models_routes(*, models: Models) -> Sequence[BaseRoute]:
     """The routes of the Models API; ids may hold slashes and colons."""
     door = _Door(models=models)
-    router = APIRouter(tags=["models"])
+    router = LateRouter(tags=["models"])
     router.add_api_route("/v1/models", door.list, methods=["GET"], name="list_models")
     router.add_api_route("/v1/models/{model:path}", door.get, methods=["GET"], name="get_model")
     return router.routes

@@ -15,6 +15,7 @@ from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.ports import UsageLog, Users
 from portal.errors import TooLarge
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.requests import Body, Who
@@ -49,7 +50,7 @@ def account_routes(
     channels: Callable[[], Sequence[JsonObject]],
 ) -> APIRouter:
     """Routes about the caller. `channels` tells which there are."""
-    router = APIRouter(prefix="/portal/v1", tags=["account"])
+    router = LateRouter(prefix="/portal/v1", tags=["account"])
 
     @router.get("/me")
     async def me(who: Who, request: Request) -> JsonObject:
@@ -89,7 +90,7 @@ def account_routes(
 
 def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> APIRouter:
     """Routes of the caller's keys, sessions and sign-in links."""
-    router = APIRouter(prefix="/portal/v1", tags=["account"])
+    router = LateRouter(prefix="/portal/v1", tags=["account"])
 
     @router.get("/keys")
     async def list_keys(who: Who) -> JsonObject:
@@ -124,7 +125,7 @@ def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> AP
 def event_routes(*, bus: Bus) -> APIRouter:
     """`/portal/v1/events`: what changed, as server-sent events, until the client leaves or the server stops. Behind the
     number of `starting_after` or, as browsers send it, `Last-Event-ID`, what was missed comes first."""
-    router = APIRouter(prefix="/portal/v1", tags=["events"])
+    router = LateRouter(prefix="/portal/v1", tags=["events"])
 
     @router.get("/events")
     async def events(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from portal.core.items import JsonObject
 from portal.errors import BadRequest, Forbidden
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import ToolServers
 from portal.interfaces.web.requests import Body, Who
@@ -38,7 +39,7 @@ class PromptArguments(Body):
 
 def mcp_routes(*, servers: ToolServers) -> APIRouter:
     """Routes that change and show tool servers."""
-    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
+    router = LateRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
 
     def owner(who: Caller) -> None:
         if who.role != "owner":
@@ -100,7 +101,7 @@ def mcp_routes(*, servers: ToolServers) -> APIRouter:
 
 def mcp_library_routes(*, servers: ToolServers) -> APIRouter:
     """Routes of what tool servers hold: resources and prompts."""
-    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
+    router = LateRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
 
     @router.get("/library")
     async def list_library(who: Who) -> JsonObject:
