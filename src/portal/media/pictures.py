@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from portal.core.media import Picture
 from portal.errors import BadRequest
+from portal.extras import add_command
 
 Format: TypeAlias = Literal["png", "jpeg", "webp"]
 
@@ -27,7 +28,7 @@ def _converted(picture: Picture, wanted: Format, compression: int | None) -> Pic
     except ImportError as error:
         raise BadRequest(
             f"To make {wanted.upper()} out of {picture.content_type.removeprefix('image/').upper()} Portal needs "
-            "Pillow: install it with `pip install 'portal[media]'`, or take the other format.",
+            f"Pillow: install it with `{add_command('media')}`, or take the other format.",
             param="output_format",
             code="unsupported_value",
         ) from error

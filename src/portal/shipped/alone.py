@@ -13,6 +13,7 @@ from socket import AF_INET, AF_INET6, create_server, socket
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import SettingsError
+from portal.extras import add_command
 from portal.shipped.face import Face
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 KEY = "tool_server_key"
 """Name of the secret."""
 PATH = "/mcp"
-INSTALL = "This needs the Model Context Protocol's SDK: `pip install 'portal[mcp]'`."
+INSTALL = f"This needs the Model Context Protocol's SDK: `{add_command('mcp')}`."
 
 
 _GRACE = 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from portal.errors import NotInstalled, PortalError
+from portal.extras import add_command
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATH = "/mcp"
-INSTALL = "Serving MCP needs the protocol's SDK: `pip install 'portal[mcp]'`, then start Portal again."
+INSTALL = f"Serving MCP needs the protocol's SDK: `{add_command('mcp')}`, then start Portal again."
 _NAMES = ("mcp", "mcp_types", "anyio", "sse_starlette")
 
 

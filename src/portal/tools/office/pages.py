@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.office.content import (
     Block,
     Break,
@@ -42,7 +43,7 @@ def write(content: Content, places: tuple[str, ...] = PLACES) -> bytes:
     try:
         from fpdf.errors import FPDFException
     except ImportError as error:
-        raise ToolError("Making a PDF needs fpdf2: install it with `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Making a PDF needs fpdf2: install it with `{add_command('documents')}`.") from error
     pages = _Pages(content, places)
     try:
         pages.write()

@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools import charts
 from portal.tools.office.content import Chart, Look, Picture
 
@@ -20,7 +21,7 @@ def picture(data: bytes, name: str, caption: str = "") -> Picture:
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
-        raise ToolError("Pictures need Pillow: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Pictures need Pillow: `{add_command('documents')}`.") from error
     try:
         with Image.open(io.BytesIO(data), formats=_KINDS) as opened:
             if opened.width * opened.height > _MOST_PIXELS:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.office.cells import Known, Value, harmless, number_format, reaching, read
 from portal.tools.office.content import Chart, ChartKind, Content, Heading, Look, Table, plain
 
@@ -97,7 +98,7 @@ class Book:
             import xlsxwriter
             from xlsxwriter.exceptions import XlsxWriterException
         except ImportError as error:
-            raise ToolError("Excel files need XlsxWriter: `pip install 'portal[documents]'`.") from error
+            raise ToolError(f"Excel files need XlsxWriter: `{add_command('documents')}`.") from error
         if not sheets or sum(len(row) for one in sheets for row in one.rows) > MOST_CELLS or len(sheets) > _MOST_SHEETS:
             raise ToolError(f"A file has 1 to {_MOST_SHEETS} sheets with at most {MOST_CELLS:,} cells.")
         out = io.BytesIO()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.office import theme
 from portal.tools.office.content import Chart, Code, Content, Inline, Item, Look, Picture, Table
 from portal.tools.office.deck import Slide, height, slides
@@ -364,7 +365,7 @@ def opened(data: bytes | None) -> "Presentation":
     try:
         import pptx
     except ImportError as error:
-        raise ToolError("PowerPoint files need python-pptx: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"PowerPoint files need python-pptx: `{add_command('documents')}`.") from error
     try:
         return pptx.Presentation(io.BytesIO(data) if data else None)
     except (KeyError, ValueError, AttributeError, SyntaxError, OSError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.office.content import (
     Block,
     Break,
@@ -269,7 +270,7 @@ def _library() -> Any:
     try:
         import docx
     except ImportError as error:
-        raise ToolError("Word files need python-docx: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Word files need python-docx: `{add_command('documents')}`.") from error
     return docx
 
 
