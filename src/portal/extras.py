@@ -25,7 +25,9 @@ class Extra:
 EXTRAS = {
     "browser": Extra("a browser that models may drive; it needs Chromium or Chrome beside it", "playwright", 170),
     "data": Extra("tables and SQL over files, charts, algebra", "duckdb", 180),
-    "documents": Extra("making Word, PowerPoint, Excel and PDF files; older Office files, scanned pages; QR codes", "fpdf", 150),
+    "documents": Extra(
+        "making Word, PowerPoint, Excel and PDF files; reading old ones and scans; QR codes", "fpdf", 150
+    ),
     "embedded": Extra("an engine that runs models inside Portal; compiled here, for some minutes", "llama_cpp", 60),
     "knowledge": Extra("finding documents and memories by their meaning; usually there", "onnxruntime", 170),
     "mcp": Extra("tool servers that speak MCP", "mcp", 20),

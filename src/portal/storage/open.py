@@ -24,8 +24,8 @@ from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
-from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.leaving import Leaving
+from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
 from portal.storage.passage_index import index_on
