@@ -42,10 +42,10 @@ new MutationObserver((_, observer) => {
 
 
 @contextmanager
-def portal(folder: str) -> Iterator[str]:
-    """The address of a server in a process of its own, with a sign-in token; a model that echoes."""
+def portal(folder: str, backend: str = "scripted=http://127.0.0.1:1") -> Iterator[str]:
+    """The address of a server in a process of its own, with a sign-in token; by default, a model that echoes."""
     command = [sys.executable, "-m", "portal", "up", "--port", "0", "--data-dir", folder]
-    server = subprocess.Popen([*command, "--backend", "scripted=http://127.0.0.1:1"], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([*command, "--backend", backend], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         found = (re.search(r"http://\S+/sign-in\?token=\S+", line) for line in server.stdout)

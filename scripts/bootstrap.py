@@ -141,8 +141,15 @@ def create(hold: int, uv: str | None) -> None:
     run(hold, sys.executable, "-m", "venv", "--without-pip", VENV)
 
 
+def installer(hold: int) -> str | None:
+    """uv where there is one; else None, with pip in the environment: one that uv made has none."""
+    uv = shutil.which("uv")
+    if uv is None:
+        give_pip(hold)
+    return uv
+
+
 def give_pip(hold: int) -> None:
-    """Put pip into the environment, where it is not there: one that uv made has none."""
     if subprocess.run([PYTHON, "-I", "-c", "import pip"], capture_output=True, check=False).returncode == 0:
         return
     if importlib.util.find_spec("ensurepip") is not None:
@@ -166,7 +173,6 @@ def install(hold: int, uv: str | None, kind: str) -> None:
     if uv:
         run(hold, uv, "pip", "install", "--python", PYTHON, "--require-hashes", "--compile-bytecode", "-r", lock)
         return
-    give_pip(hold)
     total = len(re.findall(r"^[A-Za-z0-9]", lock.read_text(encoding="utf-8"), re.MULTILINE))
     arguments = ("install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--require-hashes")
     run(hold, PYTHON, "-m", "pip", *arguments, "-r", lock, on_line=PipProgress(total))
@@ -238,6 +244,7 @@ def prepare(hold: int, kind: str) -> None:
     say(f"Setting up Portal's environment in {VENV} with {'uv' if uv else 'pip'}; this happens once.")
     if not reusable():
         create(hold, uv)
+    installer(hold)
     STATE.mkdir(exist_ok=True)
     UNFINISHED.touch()
     for old in STATE.glob("*.lock"):
@@ -263,7 +270,7 @@ def add(hold: int, names: list[str]) -> None:
     """Install them, each from its lock file, and remember those that succeeded."""
     for name in names:
         say(f"Adding {name}.")
-        install(hold, shutil.which("uv"), kind_of(name))
+        install(hold, installer(hold), kind_of(name))
         shutil.copyfile(lock_file(kind_of(name)), stamp(kind_of(name)))
         choose([*(other for other in chosen() if other != name), name])
 
@@ -290,11 +297,10 @@ def remove(hold: int, names: list[str]) -> None:
     for name in names:
         stamp(kind_of(name)).unlink(missing_ok=True)
     gone = sorted(held.difference(*map(packages, STATE.glob("*.lock"))))
-    uv = shutil.which("uv")
-    if gone and uv:
+    uv = installer(hold) if gone else None
+    if uv:
         run(hold, uv, "pip", "uninstall", "--python", PYTHON, *gone)
     elif gone:
-        give_pip(hold)
         run(hold, PYTHON, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", *gone)
 
 

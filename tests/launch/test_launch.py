@@ -92,6 +92,20 @@ def test_a_python_without_pip_gets_one(checkout: Checkout, bare_pythons: Path) -
     assert done.stdout == f"{__version__}\n"
 
 
+def test_where_no_pip_can_be_had_it_says_what_to_install(
+    checkout: Checkout, bare_pythons: Path, tmp_path: Path
+) -> None:
+    env = without_python(checkout, tmp_path)
+    env["PATH"] += f":{bare_pythons}"
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": "/dev/null"}
+
+    done = checkout.run("up", **env, **nowhere)
+
+    assert done.returncode == 1
+    assert done.stderr.count("apt install python3-venv") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_with_uv_it_is_quick_interruptions_are_mended_and_changes_are_followed(
