@@ -84,3 +84,29 @@ async def test_an_answer_within_the_schema_is_text(tmp_path: Path, kind: str) ->
         missed, said = (await answer.json())["output"]
     assert missed["error"] == "There is no tool 'get_whether'. There are: get_weather."
     assert said["content"][0]["text"] == "I do not know."
+
+
+async def test_tools_that_a_server_refuses_are_told_in_the_prompt(tmp_path: Path) -> None:
+    older = OllamaModel(name="plain:latest", capabilities=None)  # from before Ollama told what models can do
+    async with (
+        OllamaServer(models=[older]) as server,
+        open_test_portal(
+            tmp_path,
+            backends=[Ollama(OllamaConfig(url=server.url))],
+            toolsets=[Functions("sky", [get_weather])],
+        ) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        server.script(
+            Answer(status=400, error="registry.ollama.ai/library/plain:latest does not support tools"),
+            Answer(text=['<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>']),
+            Answer(text=["It is sunny."]),
+            Answer(status=400, error="the tool of thought is blunt"),
+        )
+        answer = await client.post("/v1/responses", json={"model": "auto", "input": "What is the weather in Oslo?"})
+        called, said = (await answer.json())["output"]
+        refused = await client.post("/v1/responses", json={"model": "plain:latest", "input": "Hello"})
+    assert (called["output"], said["content"][0]["text"]) == ("sunny in Oslo", "It is sunny.")
+    assert refused.status == 400
+    asked = [one.body for one in server.requests if (one.body or {}).get("messages")]
+    assert ["tools" in body for body in asked] == [True, False, False, False]
