@@ -51,8 +51,10 @@ class ChannelPost:
         told = channels.Content(text=content.text, files=content.files)
         await self._channels.deliver(owner, target, told, key=content.key)
 
-    async def ask(self, owner: str, target: str, response_id: str) -> None:
+    async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:
         """See Deliverer."""
+        named = channels.Content(text=f"**{name}** asks:")
+        await self._channels.deliver(owner, target, named, key=f"{response_id}:{target}")
         await self._channels.deliver_answer(owner, target, response_id)
 
     @property

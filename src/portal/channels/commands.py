@@ -16,6 +16,7 @@ from portal.core.clock import micros
 from portal.core.memories import Memory, Said, Wanted
 from portal.core.ports import Conversations, Models
 from portal.core.toolbox import Toolbox
+from portal.core.workspaces import Workspace
 from portal.errors import NotFound, PortalError
 
 _COMMAND = re.compile(r"/([a-z]+)(?:@\w+)?(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
@@ -133,11 +134,12 @@ class Commands:
 
     def _workspaces(self, owner: str) -> Sequence[str]:
         """Those for which a model is there."""
-        return [one.name for one in self._models.workspaces(owner) if self._serves(one.name, owner)]
+        return [one.name for one in self._models.workspaces(owner) if self._serves(one, owner)]
 
-    def _serves(self, workspace: str, owner: str) -> bool:
+    def _serves(self, workspace: Workspace, owner: str) -> bool:
+        needs = frozenset({"chat", "vision"} if workspace.task == "vision" else {"chat"})
         try:
-            self._models.route(Ask(model=workspace, owner=owner))
+            self._models.route(Ask(model=workspace.name, owner=owner, needs=needs))
         except PortalError:
             return False
         return True

@@ -36,7 +36,7 @@ from portal.core.scene import Asked, Scene
 from portal.core.workspaces import Workspace
 from portal.core.writable import writable
 from portal.core.written_calls import WrittenCalls
-from portal.errors import BackendInterrupted, BadRequest
+from portal.errors import BackendInterrupted, BackendRejected, BadRequest
 
 APPROVAL_REQUIRED: JsonObject = {"status": "incomplete", "incomplete_details": {"reason": "approval_required"}}
 _LAST_WORD = (
@@ -197,12 +197,19 @@ class Loop:
 
     async def _asked(self, run: Run, call: Call, round_: _Round, prepared: Prepared | None) -> None:
         run.check_stopped()
-        await attempted(
-            call.route,
-            lambda permit: self._stream(run, call, permit, round_, prepared),
-            told=run.progress,
-            rerouted=lambda route: reroute(run, call, route),
-        )
+        while True:
+            try:
+                return await attempted(
+                    call.route,
+                    lambda permit: self._stream(run, call, permit, round_, prepared),
+                    told=run.progress,
+                    rerouted=lambda route: reroute(run, call, route),
+                )
+            except BackendRejected as error:
+                ours = prepared is not None and prepared.offer is not None and "tool" in error.message.lower()
+                begun = run.assembler.is_open or run.assembler.length > round_.start
+                if begun or not (ours and call.without_tool_support()):
+                    raise
 
     async def _stream(self, run: Run, call: Call, permit: Permit, round_: _Round, prepared: Prepared | None) -> None:
         offered = prepared.names() if prepared else offered_names(call.request.parameters)

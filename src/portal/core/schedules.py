@@ -272,9 +272,9 @@ class Deliverer(Protocol):
             PortalError: it could not, now or ever; a `retry_after` says when to try again.
         """
 
-    async def ask(self, owner: str, target: str, response_id: str) -> None:
-        """Show there what a response asks, to be decided there; what follows it is shown there as well. Raises as
-        `deliver`."""
+    async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:
+        """Show there what a response asks, in the name of its schedule, to be decided there; what follows it is
+        shown there as well. Raises as `deliver`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from portal.core.clock import micros
 from portal.core.schedules import (
-    Content,
     Deliverer,
     Delivery,
     DeliveryQueue,
@@ -235,9 +234,7 @@ class Scheduler:
         """How it went."""
         try:
             if run.status == "waiting":
-                named = Content(text=f"**{schedule.name}** asks:", key=f"{run.last_id}:{delivery.target}")
-                await self._deliverer.deliver(run.owner, delivery.target, named)
-                await self._deliverer.ask(run.owner, delivery.target, run.last_id)
+                await self._deliverer.ask(run.owner, delivery.target, run.last_id, schedule.name)
             else:
                 content = await self._runner.content(schedule, run, delivery.target)
                 await self._deliverer.deliver(run.owner, delivery.target, content)

@@ -26,7 +26,7 @@ from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import home_view
 from portal.interfaces.slack.events import Me
 from portal.interfaces.slack.history import History
-from portal.interfaces.slack.markdown import LONGEST, size
+from portal.interfaces.slack.limits import LIMITS
 from portal.interfaces.slack.saying import STOP, Saying
 from portal.interfaces.slack.socket import Socket
 
@@ -36,17 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 0.9, 2_000  # three look-ups end before the three seconds of Slack
-LIMITS = Limits(
-    text=LONGEST,
-    measure=size,
-    file=2**30,
-    fetch=100 * 2**20,
-    interval=1.2,
-    per_second=20,
-    typing=60,
-    silence=30,
-    slash="/portal ",
-)
 
 
 class SlackChannel:

@@ -1,9 +1,11 @@
 """/portal/v1 about models: what is there and who serves it, model servers added from the page, the manual."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
+from starlette.responses import Response
 
 from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
@@ -129,6 +131,11 @@ def manual_routes(*, manual: Manual) -> APIRouter:
     @router.get("")
     async def contents(who: Who) -> JsonObject:
         return {"pages": [_contents(page) for page in manual.pages()]}
+
+    @router.get("/pictures/{name}")
+    async def picture(who: Who, name: str) -> Response:
+        content = await asyncio.to_thread(manual.picture, name)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
     @router.get("/{page_id}")
     async def page(who: Who, page_id: str) -> JsonObject:

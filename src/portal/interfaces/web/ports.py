@@ -229,6 +229,9 @@ class Manual(Protocol):
     def page(self, page_id: str) -> ManualPage:
         """Raises NotFound."""
 
+    def picture(self, name: str) -> bytes:
+        """A PNG. Raises NotFound."""
+
 
 class Engine(Protocol):
     """The embedded engine and its model files."""
