@@ -14,8 +14,8 @@ from mcp.shared.exceptions import MCPError
 from portal.core.items import JsonObject
 from portal.core.tools import ToolSpec
 from portal.errors import PortalError
-from portal.interfaces.mcp.content import RISK, UNTRUSTED
 from portal.interfaces.mcp.serving import Answer, Asker, Outcome, Question
+from portal.mcp.specs import RISK, UNTRUSTED
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext

@@ -2,12 +2,24 @@
 
 import hmac
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.errors import Forbidden, PortalError, Unauthenticated
 from portal.security.admission import LOCAL, host_name, is_address, same_origin
+
+
+def guarded(
+    server: Server[Any], *, path: str, key: str, hosts: Iterable[str] = (), origins: Iterable[str] = ()
+) -> ASGIApp:
+    """A server over streamable HTTP, behind a door."""
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the door checks
+    app = server.streamable_http_app(streamable_http_path=path, transport_security=unchecked)
+    return Door(app, key=key, hosts=hosts, origins=origins)
 
 
 class Door:

@@ -55,6 +55,11 @@ def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
         await owner(who)
         return await servers.add(body.name, ToolServerSettings.model_validate(body.model_dump(exclude={"name"})))
 
+    @router.get("/shipped")
+    async def list_shipped(who: Who) -> JsonObject:
+        await owner(who)
+        return views.listing(servers.shipped())
+
     @router.post("/servers/import")
     async def import_servers(who: Who, body: ToolServerImport) -> JsonObject:
         await owner(who)
