@@ -66,7 +66,7 @@ class ToolServerSettings(Section):
     @model_validator(mode="after")
     def _reachable(self) -> "ToolServerSettings":
         if sum(map(bool, (self.shipped, self.command, self.url))) != 1:
-            raise ValueError("a tool server has a command or a url, or is one that Portal ships")
+            raise ValueError("a tool server has either a command or a url, or is one that Portal ships")
         if self.kind == "openapi" and not self.url:
             raise ValueError("a server of kind openapi needs the url of its openapi.json")
         for address in filter(None, (self.url, self.base)):

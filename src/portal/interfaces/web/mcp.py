@@ -1,5 +1,6 @@
 """/portal/v1/mcp: tool servers, for the owner of this installation; and what they hold to read, for everyone."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -40,10 +41,7 @@ class PromptArguments(Body):
 def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
     """Routes that change and show tool servers."""
     router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
-
-    async def owner(who: Caller) -> None:
-        if (await users.get(who.owner)).role != "owner":
-            raise Forbidden("Tool servers are the business of this installation's owner.")
+    owner = partial(_owner, users)
 
     @router.get("/servers")
     async def list_servers(who: Who) -> JsonObject:
@@ -54,11 +52,6 @@ def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
     async def add_server(who: Who, body: NewToolServer) -> JsonObject:
         await owner(who)
         return await servers.add(body.name, ToolServerSettings.model_validate(body.model_dump(exclude={"name"})))
-
-    @router.get("/shipped")
-    async def list_shipped(who: Who) -> JsonObject:
-        await owner(who)
-        return views.listing(servers.shipped())
 
     @router.post("/servers/import")
     async def import_servers(who: Who, body: ToolServerImport) -> JsonObject:
@@ -100,6 +93,24 @@ def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
             raise BadRequest(f"The server did not let you in: {error_description or error or 'it sent no code'}.")
         servers.come_back(code=code, state=state, iss=iss)
         return RedirectResponse("/tools", 303)
+
+    return router
+
+
+async def _owner(users: Users, who: Caller) -> None:
+    """Raises Forbidden for everybody else."""
+    if (await users.get(who.owner)).role != "owner":
+        raise Forbidden("Tool servers are the business of this installation's owner.")
+
+
+def mcp_shipped_routes(*, servers: ToolServers, users: Users) -> APIRouter:
+    """Those that come with Portal, to be added by their name."""
+    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
+
+    @router.get("/shipped")
+    async def list_shipped(who: Who) -> JsonObject:
+        await _owner(users, who)
+        return views.listing(servers.shipped())
 
     return router
 
