@@ -225,7 +225,9 @@ async def test_each_key_sees_its_own(tmp_path: Path) -> None:
             wrong = await http.post(f"{portal.url}/mcp", json=body, headers={"Authorization": "Bearer pk_no"})
             page = {**portal.headers, "Origin": "https://evil.example"}
             foreign = await http.post(f"{portal.url}/mcp", json=body, headers=page)
-            rebound = await http.post(f"{portal.url}/mcp", json=body, headers={**portal.headers, "Host": "evil.example"})
+            rebound = await http.post(
+                f"{portal.url}/mcp", json=body, headers={**portal.headers, "Host": "evil.example"}
+            )
 
     assert text(theirs) == "There are none."
     assert all(one.is_error for one in (peeked, fetched, joined))

@@ -34,6 +34,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or refuse it."""
         if scope["type"] == "http":
+            scope["headers"] = bare(scope["headers"])
             try:
                 self._check({name: value.decode("latin-1") for name, value in scope["headers"]})
             except PortalError as error:
@@ -53,6 +54,12 @@ class Door:
         given = sent.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key", "")
         if self._key and not hmac.compare_digest(given.encode(), self._key):
             raise Unauthenticated("This server wants its key: `Authorization: Bearer KEY`.")
+
+
+def bare(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers without the white space around values, which is none of them (RFC 9110, section 5.5); the SDK compares
+    them with what the body says."""
+    return [(name, value.strip(b" \t")) for name, value in headers]
 
 
 async def _refuse(send: Send, error: PortalError) -> None:

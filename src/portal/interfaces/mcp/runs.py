@@ -57,6 +57,8 @@ class Runs:
     async def go_on(self, owner: str, answer: Answer, asker: Asker) -> ToolResult | Question:
         """After a person was asked through the client. Raises PortalError."""
         waiting = await self._pending(owner, answer.state)
+        if waiting and not answer.action:
+            return _question(answer.state, waiting)
         if answer.action == "cancel":
             return _queued(answer.state, waiting)
         if not waiting:
