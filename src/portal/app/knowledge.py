@@ -107,7 +107,6 @@ async def open_knowledge(
     """Documents are read, and with `watching` places followed, until the stack is closed."""
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
-
     news: list[Callable[[], None]] = []
 
     def told(document: DocumentRecord, status: DocumentStatus, progress: float) -> None:
@@ -142,7 +141,7 @@ async def open_knowledge(
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
     watch = _watch(settings, storage, sources, documents, grants)
-    await _start(storage, [ingest.run(), *([watch.run()] if watching else [])], stack)
+    await _start(storage, [ingest.run(), *([watch.run()] if watching else ())], stack)
     library = Library(
         collections=collections,
         documents=documents,

@@ -249,6 +249,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers),
+        mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
         account.account_routes(

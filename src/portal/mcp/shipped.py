@@ -9,6 +9,8 @@ from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 FACE, README = "server.py", "README.md"
+_OWN = ("knowledge", "memory", "portal")
+"""What these do Portal has itself, for each of its people; as a server of its own it would act for the owner alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,11 @@ class Shipped:
     about: str
     """What it does, in a sentence or two."""
     face: Path
+
+    @property
+    def startable(self) -> bool:
+        """Whether Portal may start it as a tool server of its own."""
+        return self.name not in _OWN
 
 
 def place() -> Path:

@@ -118,22 +118,16 @@ async def _over_streams(server: "Server[Any]") -> None:
 
 async def _on_port(server: "Server[Any]", port: Port, settings: "Settings") -> None:
     import uvicorn
-    from mcp.server.transport_security import TransportSecuritySettings
 
-    from portal.interfaces.mcp.door import Door
+    from portal.interfaces.mcp.door import guarded
     from portal.security.admission import is_loopback
 
     key = "" if is_loopback(port.host) else _key(settings)
-    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the door checks
-    door = Door(
-        server.streamable_http_app(streamable_http_path=PATH, transport_security=unchecked),
-        key=key,
-        hosts=settings.server.allowed_hosts,
-        origins=settings.server.allowed_origins,
-    )
+    hosts, origins = settings.server.allowed_hosts, settings.server.allowed_origins
+    app = guarded(server, path=PATH, key=key, hosts=hosts, origins=origins)
     with port.listen() as listener:
         _announce(listener, port.host, key)
-        config = uvicorn.Config(door, log_level="warning", timeout_graceful_shutdown=_GRACE)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE)
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

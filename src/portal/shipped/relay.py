@@ -14,8 +14,8 @@ from mcp.shared.exceptions import MCPError
 from portal.core.items import JsonObject
 from portal.core.tools import ToolSpec
 from portal.errors import PortalError
-from portal.interfaces.mcp.content import RISK, UNTRUSTED
 from portal.interfaces.mcp.serving import Answer, Asker, Outcome, Question
+from portal.mcp.specs import RISK, UNTRUSTED
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext
@@ -102,16 +102,21 @@ def _deepest(error: BaseException) -> BaseException:
 def _given(answer: Answer | None) -> tuple[dict[str, Any] | None, str | None]:
     if answer is None:
         return None, None
+    if not answer.action:
+        return None, answer.state
     said = types.ElicitResult.model_validate({"action": answer.action, "content": answer.content or None})
-    return {"question": said}, answer.state
+    return {answer.key: said}, answer.state
 
 
 def _question(asked: types.InputRequiredResult) -> Question:
-    request = (asked.input_requests or {})["question"]
+    key, request = next(iter((asked.input_requests or {}).items()))
     assert isinstance(request, types.ElicitRequest)
     assert isinstance(request.params, types.ElicitRequestFormParams)
     return Question(
-        text=request.params.message, schema=dict(request.params.requested_schema), state=asked.request_state or ""
+        text=request.params.message,
+        schema=dict(request.params.requested_schema),
+        state=asked.request_state or "",
+        key=key,
     )
 
 

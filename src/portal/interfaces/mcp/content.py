@@ -9,9 +9,8 @@ import mcp_types as types
 
 from portal.core.items import JsonObject
 from portal.core.tools import Risk, ToolFile, ToolResult, ToolSpec
+from portal.mcp.specs import RISK, UNTRUSTED
 
-RISK, UNTRUSTED = "portal/risk", "portal/untrusted"
-"""Of `_meta`: what the hints of the protocol cannot say."""
 _TEXTUAL = ("application/json", "application/xml", "application/javascript", "image/svg+xml")
 _LONGEST_TEXT = 200_000
 Content: TypeAlias = list[types.ContentBlock]

@@ -2,12 +2,24 @@
 
 import hmac
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.errors import Forbidden, PortalError, Unauthenticated
 from portal.security.admission import LOCAL, host_name, is_address, same_origin
+
+
+def guarded(
+    server: Server[Any], *, path: str, key: str, hosts: Iterable[str] = (), origins: Iterable[str] = ()
+) -> ASGIApp:
+    """A server over streamable HTTP, behind a door."""
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the door checks
+    app = server.streamable_http_app(streamable_http_path=path, transport_security=unchecked)
+    return Door(app, key=key, hosts=hosts, origins=origins)
 
 
 class Door:
@@ -22,6 +34,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or refuse it."""
         if scope["type"] == "http":
+            scope["headers"] = bare(scope["headers"])
             try:
                 self._check({name: value.decode("latin-1") for name, value in scope["headers"]})
             except PortalError as error:
@@ -41,6 +54,12 @@ class Door:
         given = sent.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key", "")
         if self._key and not hmac.compare_digest(given.encode(), self._key):
             raise Unauthenticated("This server wants its key: `Authorization: Bearer KEY`.")
+
+
+def bare(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers without the white space around values, which is none of them (RFC 9110, section 5.5); the SDK compares
+    them with what the body says."""
+    return [(name, value.strip(b" \t")) for name, value in headers]
 
 
 async def _refuse(send: Send, error: PortalError) -> None:

@@ -73,8 +73,10 @@ class Endpoint:
             raise self._fault
         if self._manager is None:
             raise PortalError("Portal is stopping.", code="stopping")
-        scope["user"] = _bound_to(scope["state"]["caller"].owner)
-        await self._manager.handle_request(scope, receive, send)
+        from portal.interfaces.mcp.door import bare
+
+        told = {**scope, "headers": bare(scope["headers"]), "user": _bound_to(scope["state"]["caller"].owner)}
+        await self._manager.handle_request(told, receive, send)
 
 
 def _bound_to(owner: str) -> Any:

@@ -3,6 +3,7 @@ is asked through the client where it can, else it waits in Portal's queue."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from portal.core.agent import Agent, Turn
 from portal.core.approvals import ApprovalRecord, Decision
@@ -56,6 +57,8 @@ class Runs:
     async def go_on(self, owner: str, answer: Answer, asker: Asker) -> ToolResult | Question:
         """After a person was asked through the client. Raises PortalError."""
         waiting = await self._pending(owner, answer.state)
+        if waiting and not answer.action:
+            return _question(answer.state, waiting)
         if answer.action == "cancel":
             return _queued(answer.state, waiting)
         if not waiting:
@@ -93,7 +96,7 @@ class Runs:
             run.cancel()
             raise
         if (done["incomplete_details"] or {}).get("reason") != _WAITS:
-            return _brought(done)
+            return _signed(_brought(done), run.record.conversation_id)
         waiting = await self._pending(run.record.owner, run.id)
         return _question(run.id, waiting) if asker.asks and waiting else _queued(run.id, waiting)
 
@@ -132,6 +135,12 @@ def _brought(done: JsonObject) -> ToolResult:
         said = (done.get("error") or {}).get("message") or f"It ended as {done['status']}."
     kept = [file for item in calls for file in item.get("portal:files", ())]
     return ToolResult(text=said or "It is done.", failed=failed, kept=kept, untrusted=tainted_at(output) is not None)
+
+
+def _signed(result: ToolResult, conversation_id: str | None) -> ToolResult:
+    """With what it takes to go on."""
+    note = f"\n\n[conversation: {conversation_id}]" if conversation_id else ""
+    return replace(result, text=result.text + note)
 
 
 def _queued(response_id: str, waiting: Sequence[ApprovalRecord]) -> ToolResult:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -22,7 +23,6 @@ _REPORTS = 256
 """News of one call that wait to be sent; what comes faster is dropped."""
 _LAST_NEWS = 2.0
 """Seconds that a call that is over waits for them."""
-_QUESTION = "question"
 Context: TypeAlias = ServerRequestContext[Any, Any]
 Called: TypeAlias = types.CallToolResult | types.InputRequiredResult
 T = TypeVar("T")
@@ -45,7 +45,9 @@ class Question:
     schema: JsonObject
     """Of the form that answers it."""
     state: str
-    """By which the call is known again."""
+    """By which the call is known again. Clients bring it back sealed as they got it."""
+    key: str = "question"
+    """Which question it is, where a call comes to several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,9 @@ class Answer:
     """What a person said to it."""
 
     state: str
+    key: str = "question"
     action: str
-    """accept, decline or cancel."""
+    """accept, decline or cancel; empty where the client came back without an answer."""
     content: JsonObject = field(default_factory=dict)
 
 
@@ -103,7 +106,7 @@ def make_server(identity: Identity, offer: Offer) -> "Server[Any]":
             raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r} here.")
         return await _called(offer, spec, ctx, params)
 
-    return Server(
+    server = Server(
         identity.name,
         version=__version__,
         title=identity.title,
@@ -111,6 +114,8 @@ def make_server(identity: Identity, offer: Offer) -> "Server[Any]":
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=identity.name))
+    return server
 
 
 async def _offered(offer: Offer, ctx: Context) -> Sequence[ToolSpec]:
@@ -135,9 +140,9 @@ async def _called(offer: Offer, spec: ToolSpec, ctx: Context, params: types.Call
         if isinstance(result, ToolResult):
             return answered(result)
         if _is_modern(ctx):
-            return types.InputRequiredResult(input_requests={_QUESTION: _form(result)}, request_state=result.state)
+            return types.InputRequiredResult(input_requests={result.key: _form(result)}, request_state=result.state)
         said = await ctx.session.elicit_form(result.text, result.schema, ctx.request_id)
-        answer = _read(said, result.state)
+        answer = _read(result.key, said, result.state)
 
 
 def _is_modern(ctx: Context) -> bool:
@@ -159,14 +164,15 @@ def _form(question: Question) -> types.ElicitRequest:
 
 
 def _given(params: types.CallToolRequestParams) -> Answer | None:
-    said = (params.input_responses or {}).get(_QUESTION)
-    if params.request_state is None or not isinstance(said, types.ElicitResult):
-        return None
-    return _read(said, params.request_state)
+    state, said = params.request_state, params.input_responses or {}
+    forms = [(key, one) for key, one in said.items() if isinstance(one, types.ElicitResult)]
+    if forms:
+        return _read(*forms[0], state or "")
+    return None if state is None else Answer(state=state, action="")
 
 
-def _read(said: types.ElicitResult, state: str) -> Answer:
-    return Answer(state=state, action=said.action, content=dict(said.content or {}))
+def _read(key: str, said: types.ElicitResult, state: str) -> Answer:
+    return Answer(key=key, state=state, action=said.action, content=dict(said.content or {}))
 
 
 class _News:

@@ -259,8 +259,12 @@ class ToolServers(Protocol):
     def view(self, name: str) -> JsonObject:
         """One of them."""
 
+    def shipped(self) -> Sequence[JsonObject]:
+        """Per server that comes with Portal: {name, title, about, added}, the last the name it has here, if any."""
+
     async def add(self, name: str, settings: ToolServerSettings) -> JsonObject:
-        """Use a server at an address from now on. Raises BadRequest for a program, Conflict for a name in use."""
+        """Use a server at an address, or a shipped one, from now on. Raises BadRequest for a program, Conflict for a
+        name in use."""
 
     async def remove(self, name: str) -> None:
         """Forget one that was added this way. Raises Conflict for another."""
