@@ -137,13 +137,14 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
+    files = settings.files
     return Storage(
         database=database,
         turn_log=StoredTurnLog(database=database, search=search, turns=turns),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
-        files=StoredFiles(database=database),
+        files=StoredFiles(database=database, quota=files.quota, keep_days=files.keep_days),
         users=StoredUsers(database=database),
         usage=usage,
         workspaces=StoredWorkspaces(database=database),
