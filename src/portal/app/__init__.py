@@ -136,6 +136,7 @@ async def open_portal(
             folders=storage.folders,
             files=knowledge.files,
             library=knowledge.library,
+            previews=knowledge.previews,
             users=storage.users,
             usage=usage,
             bus=bus,

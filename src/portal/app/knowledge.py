@@ -26,6 +26,7 @@ from portal.knowledge.files import KnownFiles
 from portal.knowledge.ingest import Ingest
 from portal.knowledge.making import Making
 from portal.knowledge.places import Grants, Places
+from portal.knowledge.previews import Previews
 from portal.knowledge.recall import KnowledgeRecall
 from portal.knowledge.rerankers import LikenessReranker, reranker_named
 from portal.knowledge.search import HybridSearch
@@ -36,6 +37,8 @@ from portal.settings import Settings
 from portal.storage.open import Storage
 
 _CHANGED = "knowledge.changed"
+_GLIMPSE = 60
+"""Seconds that reading a file to show it may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,7 @@ class Knowledge:
     """What others look at."""
 
     library: Library
+    previews: Previews
     files: Files
     """As all doors have them: one that is deleted leaves its collections."""
     shelf: Shelf
@@ -151,7 +155,10 @@ async def open_knowledge(
         places=Places(sources=sources, grants=grants, look=watch.look),
         embedder=embedder,
     )
-    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents), shelf=shelf)
+    known = KnownFiles(files=storage.files, documents=documents)
+    glimpses = Reader(largest=wanted.max_file, seconds=_GLIMPSE, longest=2_000_000, memory=2**30)
+    previews = Previews(files=storage.files, reader=glimpses)
+    return Knowledge(library=library, previews=previews, files=known, shelf=shelf)
 
 
 def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Documents, grants: Grants) -> Watch:

@@ -11,6 +11,7 @@ from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
     FileRecord,
+    FileUsage,
     FolderRecord,
     Page,
     ResponseRecord,
@@ -256,7 +257,11 @@ class Files(Protocol):
     """Uploaded files, by owner."""
 
     async def create(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
-        """Store; size and sha256 are computed here, whatever the record says. All or nothing."""
+        """Store; size and sha256 are computed here, whatever the record says. All or nothing.
+
+        Raises:
+            StorageFull: the disk, or what this owner may keep.
+        """
 
     async def get(self, owner: str, file_id: str) -> FileRecord:
         """Raises NotFound."""
@@ -272,8 +277,11 @@ class Files(Protocol):
     ) -> Page[FileRecord]:
         """By creation, newest first unless `ascending`; `after` is a file id. Raises BadRequest for an unknown one."""
 
-    def content(self, owner: str, file_id: str) -> AsyncIterator[bytes]:
-        """In chunks. Raises NotFound before the first."""
+    def content(self, owner: str, file_id: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """In chunks, from byte `start` to before `end`. Raises NotFound before the first."""
+
+    async def usage(self, owner: str) -> FileUsage:
+        """What they take."""
 
     async def delete(self, owner: str, file_id: str) -> None:
         """Raises NotFound."""

@@ -131,6 +131,16 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileUsage:
+    """What an owner's files take; equal ones are kept once."""
+
+    files: int
+    bytes: int
+    quota: int
+    """Bytes they may take; 0 for any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRecord:
     """A person."""
 

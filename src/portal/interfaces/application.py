@@ -38,6 +38,7 @@ from portal.interfaces.web.ports import (
     Manual,
     Mind,
     ModelServers,
+    Previews,
     Skills,
     ToolServers,
     Workspaces,
@@ -79,6 +80,7 @@ class Parts:
     folders: Folders
     files: Files
     library: Library
+    previews: Previews
     users: Users
     usage: Metrics
     bus: Bus
@@ -227,6 +229,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         signing_in,
         skills,
+        stored_files,
         tools,
         workspaces,
     )
@@ -246,6 +249,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
         knowledge.citation_routes(library=parts.library),
         knowledge.collection_routes(library=parts.library, files=parts.files),
+        stored_files.stored_file_routes(files=parts.files, previews=parts.previews),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers),

@@ -25,6 +25,7 @@ from pydantic_settings.exceptions import SettingsError as SettingsParseError
 from portal.errors import SettingsError
 from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
+from portal.settings.files import FileSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.media import MediaSettings
@@ -222,6 +223,7 @@ class Settings(BaseSettings):
     mcp: McpSettings = McpSettings()
     media: MediaSettings = MediaSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     channels: ChannelSettings = ChannelSettings()

@@ -144,7 +144,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database)
+    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
     leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,

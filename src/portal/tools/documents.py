@@ -16,6 +16,7 @@ from portal.tools.families import Needs
 from portal.tools.folders import Folders, granted, keep
 from portal.tools.function import Functions, tool
 from portal.tools.office import markdown, pages
+from portal.tools.office.changing import Changing
 from portal.tools.office.making import Making
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _pictures(file: Path, folder: Path) -> list[Path]:
 def create(needs: Needs) -> Toolset:
     """The family `documents`."""
     folders = granted(needs.settings)
-    documents, making = Documents(folders=folders), Making(folders=folders)
+    documents, making, changing = Documents(folders=folders), Making(folders=folders), Changing(folders=folders)
     return Functions(
         "documents",
         [
@@ -205,5 +206,10 @@ def create(needs: Needs) -> Toolset:
             making.make_document,
             making.make_presentation,
             making.make_spreadsheet,
+            changing.outline_document,
+            changing.append_to_document,
+            changing.replace_in_document,
+            changing.edit_spreadsheet,
+            changing.fill_template,
         ],
     )

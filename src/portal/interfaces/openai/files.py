@@ -3,12 +3,11 @@
 import mimetypes
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from urllib.parse import quote
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from portal.core.clock import micros, seconds
@@ -18,6 +17,7 @@ from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.errors import BadRequest
 from portal.interfaces.late import LateRouter
+from portal.interfaces.openai.file_content import answer
 from portal.interfaces.openai.pages import listed, page_query, whole_number
 from portal.interfaces.openai.validation import missing, one_of
 from portal.interfaces.wire import json_response
@@ -28,7 +28,6 @@ _CHUNK = 256 * 1024
 _SHORTEST, _LONGEST = 3600, 30 * 86_400
 _SECOND = 1_000_000
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+_-]{1,100}/[a-z0-9.+_-]{1,100}")
-_INERT = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def file_object(record: FileRecord) -> JsonObject:
@@ -81,16 +80,9 @@ class _Door:
         return json_response(file_object(await self._files.get(*_names(request))))
 
     async def content(self, request: Request) -> Response:
-        """The file itself, as a download: whatever it holds, it is never a page of this site."""
+        """The file itself, or the part that a `Range` names: whatever it holds, it is never a page of this site."""
         owner, file_id = _names(request)
-        record = await self._files.get(owner, file_id)
-        headers = {
-            **_INERT,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(record.filename, safe='')}",
-            "Content-Length": str(record.size),
-        }
-        chunks = self._files.content(owner, file_id)
-        return StreamingResponse(chunks, headers=headers, media_type=record.content_type)
+        return await answer(request, self._files, await self._files.get(owner, file_id))
 
     async def delete(self, request: Request) -> Response:
         """Forget a file."""
@@ -182,4 +174,5 @@ def files_routes(*, files: Files) -> Sequence[BaseRoute]:
     add(one, door.get, methods=["GET"], name="get_file")
     add(one, door.delete, methods=["DELETE"], name="delete_file")
     add(f"{one}/content", door.content, methods=["GET"], name="get_file_content")
+    add(f"{one}/content", door.content, methods=["HEAD"], name="head_file_content", include_in_schema=False)
     return router.routes

@@ -13,6 +13,20 @@ from portal.settings.mcp import ToolServerSettings
 from portal.settings.workspaces import WorkspaceSettings
 
 
+class Previews(Protocol):
+    """Glimpses of an owner's files."""
+
+    async def thumbnail(self, owner: str, file_id: str) -> tuple[str, bytes]:
+        """What names its version, and a PNG. Raises NotFound where there is none."""
+
+    async def text(self, owner: str, file_id: str) -> tuple[str, bool]:
+        """What a document says as Markdown, and whether that is all.
+
+        Raises:
+            NotFound, BadRequest, TooLarge, BackendError: why there is none.
+        """
+
+
 class ModelServers(Protocol):
     """The model servers in use and their models."""
 

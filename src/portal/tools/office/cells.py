@@ -23,6 +23,10 @@ _ACTIVE = re.compile(
     r"|\||\[[^\]]*\]|!\s*['\"]?\s*[A-Za-z]+://|\\\\",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+_CODE = re.compile(
+    r"General|[-0#?.,%@ymdhsYMDHSAPEe+/:;$€£¥()_* ]*[0#?@ymdhsYMDHS][-0#?.,%@ymdhsYMDHSAPEe+/:;$€£¥()_* ]*"
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LONGEST = 32_767
 """Characters of a cell."""
@@ -59,7 +63,7 @@ def number_format(wanted: str) -> str:
     plain = wanted.strip()
     if found := FORMATS.get(plain.lower()):
         return found
-    if len(plain) > 80 or not re.search(r"[0#?@ymdhs]|General", plain):
+    if len(plain) > 80 or not _CODE.fullmatch(_QUOTED.sub("", plain)):
         raise ToolError(
             f"{wanted!r} is no number format: use {', '.join(FORMATS)}, or a code of Excel's such as 0.00 or #,##0."
         )

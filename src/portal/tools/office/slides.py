@@ -27,7 +27,7 @@ class Deck:
 
     def cover(self, title: str, under: str) -> None:
         """The first slide."""
-        slide = self.deck.slides.add_slide(self._layout("TITLE", "CENTER_TITLE"))
+        slide = self.deck.slides.add_slide(self._layout("TITLE"))
         _titled(slide, title)
         others = [one for one in slide.placeholders if one.placeholder_format.idx != 0 and one.has_text_frame]
         for at, one in enumerate(others):
@@ -72,12 +72,20 @@ class Deck:
         self._notes(slide, wanted)
         self._number(slide)
 
-    def _layout(self, *names: str) -> Any:
+    def _layout(self, name: str) -> Any:
+        """The layout for a slide of this kind, by the places that it has."""
         layouts = list(self.deck.slide_layouts)
         if self._own:
-            return layouts[{"TITLE": 0, "CONTENT": 1, "SECTION": 2, "ALONE": 3}[names[0]]]
-        wanted = {"TITLE": 0, "CONTENT": 1, "SECTION": 2, "ALONE": 5}[names[0]]
-        return layouts[wanted] if wanted < len(layouts) else layouts[min(1, len(layouts) - 1)]
+            return layouts[("TITLE", "CONTENT", "SECTION", "ALONE").index(name)]
+        kinds = [[one.placeholder_format.type.name for one in layout.placeholders] for layout in layouts]
+        if name == "SECTION" and (named := [one for one in layouts if "section" in one.name.lower()]):
+            return named[0]
+        for layout, held in zip(layouts, kinds, strict=True):
+            bodies = sum(kind in ("BODY", "OBJECT") for kind in held)
+            cover, titled = "CENTER_TITLE" in held, "TITLE" in held
+            if {"TITLE": cover, "CONTENT": titled and bodies == 1, "ALONE": titled and not bodies}.get(name):
+                return layout
+        return layouts[0 if name in ("TITLE", "SECTION") else min(1, len(layouts) - 1)]
 
     def _area(self, body: Any) -> tuple[int, int, int, int]:
         if self._own:

@@ -11,7 +11,8 @@ INCH = 914_400
 WIDTH, HEIGHT = int(13.333 * INCH), int(7.5 * INCH)
 LEFT, TOP, ACROSS, DOWN = int(0.75 * INCH), int(1.55 * INCH), WIDTH - int(1.5 * INCH), int(5.1 * INCH)
 TITLE, CONTENT, SECTION, ALONE = 0, 1, 2, 5
-"""Numbers of the layouts that are used."""
+"""Numbers of the plain presentation's layouts that are used."""
+LAYOUTS = (TITLE, CONTENT, SECTION, ALONE)
 _A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 
 
@@ -24,7 +25,7 @@ def design(deck: "Presentation", look: Look) -> None:
     _footers(master)
     layouts = list(deck.slide_layouts)
     for at, layout in enumerate(layouts):
-        if at not in (TITLE, CONTENT, SECTION, ALONE):
+        if at not in LAYOUTS:
             deck.slide_layouts.remove(layout)
             continue
         for shape in list(layout.placeholders):
