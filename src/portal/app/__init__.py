@@ -18,17 +18,19 @@ from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
+from portal.app.speech import open_speech
 from portal.app.tools import Toolsets
 from portal.backends.engine import Engine
 from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel, Transcriber
+from portal.core.channels import Channel
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
@@ -104,8 +106,9 @@ async def open_portal(
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
+        speech = open_speech(settings, router, stack, transcriber)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, speech, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -133,7 +136,8 @@ async def open_portal(
             compares=wits.finding.compares,
             mind=mind,
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
+            speech=speech,
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
@@ -180,6 +184,7 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
+    speech: Speech,
     stack: AsyncExitStack,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
@@ -188,7 +193,9 @@ async def _wits(
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
     tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
-    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+    knowledge = await open_knowledge(
+        settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
+    )
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,

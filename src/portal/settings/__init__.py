@@ -31,6 +31,7 @@ from portal.settings.memory import MemorySettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
+from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -220,6 +221,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    speech: SpeechSettings = SpeechSettings()
     channels: ChannelSettings = ChannelSettings()
     slack: SlackSettings = SlackSettings()
     telegram: TelegramSettings = TelegramSettings()
