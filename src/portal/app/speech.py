@@ -11,8 +11,10 @@ from portal.errors import ModelNotFound, SettingsError
 from portal.settings import Settings
 from portal.settings.speech import SpeechEngineSettings
 from portal.speech.espeak_ng import EspeakNg
+from portal.speech.faster_whisper import found
 from portal.speech.hearing import Listener
 from portal.speech.openai_compatible import OpenAICompatible
+from portal.speech.piper import PiperProgram
 from portal.speech.ports import Around, Engine, Hearing, Voicing
 from portal.speech.speaking import Speaking
 
@@ -36,15 +38,18 @@ def open_speech(
         assert isinstance(made, Forwarding)
         return made
 
-    named = [_created(config, Around(server=server)) for config in settings.speech.engines]
-    own = EspeakNg(name="espeak_ng", program=None)
+    folder = settings.data_dir / "speech"
+    named = [_created(config, Around(server=server, models=folder)) for config in settings.speech.engines]
+    piper = PiperProgram(name="piper", program=None, folder=folder / "piper")
+    espeak = EspeakNg(name="espeak_ng", program=None)
+    whispers = found(folder)
     served = _Served(models)
 
     def voicing() -> Sequence[Voicing]:
-        return [*(one for one in named if isinstance(one, Voicing)), *served.engines(), own]
+        return [*(one for one in named if isinstance(one, Voicing)), *served.engines(), piper, espeak]
 
     def hearing() -> Sequence[Hearing]:
-        return [*(one for one in named if isinstance(one, Hearing)), *served.engines()]
+        return [*(one for one in named if isinstance(one, Hearing)), *whispers, *served.engines()]
 
     wanted = settings.speech
     return Speech(

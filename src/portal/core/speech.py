@@ -176,6 +176,10 @@ class Speech:
     speaker: Speaker
     transcriber: Transcriber
 
+    def models(self) -> Sequence[SpeechModel]:
+        """Of both, in memory."""
+        return [*self.speaker.models(), *self.transcriber.models()]
+
 
 async def whole(hearing: AsyncGenerator[Heard, None]) -> Transcript:
     """All of it. Raises what `transcribe` raises."""

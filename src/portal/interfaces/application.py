@@ -181,9 +181,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         *vector_store_file_routes(library=parts.library),
         *audio_routes(transcriber=parts.speech.transcriber, usage=parts.usage, keep_alive=keep_alive),
         *speech_routes(speaker=parts.speech.speaker, usage=parts.usage, keep_alive=keep_alive),
-        *models_routes(
-            models=parts.models, speech=lambda: [*parts.speech.speaker.models(), *parts.speech.transcriber.models()]
-        ),
+        *models_routes(models=parts.models, speech=parts.speech.models),
     ]
 
 

@@ -153,7 +153,7 @@ class Reader:
         draft, paragraph = Draft(self._longest), list[Segment]()
         async with aclosing(self._transcriber.transcribe(path, Listening())) as hearing:
             async for heard in hearing:
-                if heard.segment is None:
+                if heard.segment is None or not heard.segment.text.strip():
                     continue
                 if paragraph and _is_whole(paragraph, heard.segment):
                     draft.text(_timed(paragraph))

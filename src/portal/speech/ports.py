@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from portal.core.ports import Forwarding
@@ -66,3 +67,5 @@ class Around:
 
     server: Callable[[SpeechEngineSettings], Forwarding]
     """Whatever leads to the server of an engine that is one."""
+    models: Path
+    """Portal's own folder of models for speech."""

@@ -1,5 +1,6 @@
 """A transcriber that hears what a test says, and keeps what it was given."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from portal.core.speech import Heard, Listening, Segment, SpeechModel
 
 
 class ScriptedTranscriber:
-    """Implements Transcriber: every recording says these texts, ten seconds each."""
+    """Implements Transcriber: every recording says these texts, ten seconds each; without any, what its bytes say."""
 
     def __init__(self, *texts: str, refusal: str = "") -> None:
         self.texts: Sequence[str] = texts
@@ -25,8 +26,10 @@ class ScriptedTranscriber:
 
     async def transcribe(self, recording: Path, wanted: Listening) -> AsyncGenerator[Heard, None]:
         """See Transcriber."""
-        self.recordings.append((recording.name, recording.read_bytes()))
-        duration = 10.0 * len(self.texts)
-        for number, text in enumerate(self.texts):
+        content = await asyncio.to_thread(recording.read_bytes)
+        self.recordings.append((recording.name, content))
+        texts = self.texts or [content.decode()]
+        duration = 10.0 * len(texts)
+        for number, text in enumerate(texts):
             segment = Segment(start=10.0 * number, end=10.0 * (number + 1), text=text)
             yield Heard(segment, seconds=segment.end, duration=duration)
