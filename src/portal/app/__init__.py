@@ -192,7 +192,7 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
-    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
+    tools = _tools(settings, storage, mind, table.keeper, speech, bus, tool_servers, toolsets, [finding.tools])
     knowledge = await open_knowledge(
         settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
     )
@@ -258,6 +258,7 @@ def _tools(
     storage: Storage,
     mind: Mind,
     schedules: Scheduling,
+    speech: Speech,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -271,6 +272,7 @@ def _tools(
         files=storage.files,
         memory=mind.keeper,
         schedules=schedules,
+        speech=speech,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )

@@ -29,7 +29,7 @@ MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 LOW_DISK = 2**30
 NO_DISK = 100 * 2**20
 KNOCK_SECONDS = 2.0
-EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp", "knowledge": "onnxruntime"}
+EXTRAS = {"postgres": "psycopg", "embedded": "llama_cpp", "knowledge": "onnxruntime", "speech": "faster_whisper"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield from _extras()
     yield from _vectors()
     yield _embedder(settings)
+    yield from _speech(settings)
 
 
 def _python() -> Finding:
@@ -211,3 +212,11 @@ def _embedder(settings: "Settings") -> Finding:
     if not is_installed():
         return Finding("note", f"Documents are found by their words alone. {INSTALL}")
     return Finding("good", f"Texts become vectors by {settings.knowledge.embedder or MODEL}, as the settings say")
+
+
+def _speech(settings: "Settings") -> Iterator[Finding]:
+    """Without the models of model servers, which only a running Portal knows."""
+    from portal.app.speech import readiness
+
+    for feature, ready, words in readiness(settings):
+        yield Finding("good" if ready else "note", f"{feature}: {words}")

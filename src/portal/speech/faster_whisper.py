@@ -111,6 +111,16 @@ def _heard(segments: Any, language: str, duration: float) -> Iterator[Heard]:
         yield Heard(made, seconds=made.end, duration=duration)
 
 
+def step(folder: Path) -> str:
+    """The quickest one to writing down speech, from where this machine is."""
+    package = "" if installed() else f"{INSTALL}, and then "
+    place = folder / "small"
+    return (
+        f"Nothing here can write down speech. The quickest step: {package}hf download Systran/faster-whisper-small "
+        f"--local-dir '{place}' (half a gigabyte), and restart Portal. The manual's page on speech has other ways."
+    )
+
+
 def found(folder: Path) -> Sequence[FasterWhisper]:
     """One for each model in Portal's folder, the smallest name first."""
     if not installed():

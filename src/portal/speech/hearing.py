@@ -15,10 +15,7 @@ from portal.speech.ports import Hearing, Piece
 
 KNOWN = frozenset(("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"))
 """OpenAI's own, which many programs name without asking: here they mean the usual model."""
-NOTHING = (
-    "Nothing here can write down speech. The quickest step: `pip install 'portal[speech]'`, put a faster-whisper model "
-    "on this machine, and name it in [[speech.engines]]; the manual's page on speech has each step, and other ways."
-)
+NOTHING = "Nothing here can write down speech: the manual's page on speech says how it can."
 _SHORT = 4 * 2**20
 """Bytes of a file that an engine gets as it is."""
 _TAIL = 400
@@ -28,8 +25,12 @@ _TAIL = 400
 class Listener:
     """Implements Transcriber."""
 
-    def __init__(self, *, engines: Callable[[], Sequence[Hearing]], model: str = "", language: str = "") -> None:
-        """`engines`: those there are now, the usual one first; `model` and `language` are what nobody has to name."""
+    def __init__(
+        self, *, engines: Callable[[], Sequence[Hearing]], model: str = "", language: str = "", step: str = NOTHING
+    ) -> None:
+        """`engines`: those there are now, the usual one first; `model` and `language` are what nobody has to name;
+        `step` says what to do where there is no engine."""
+        self._step = step
         self._engines = engines
         self._model = model
         self._language = language
@@ -45,7 +46,7 @@ class Listener:
         """See Transcriber."""
         if self._choice().models:
             return ""
-        return next((why for engine in self._engines() if (why := engine.refusal())), NOTHING)
+        return next((why for engine in self._engines() if (why := engine.refusal())), self._step)
 
     def models(self) -> Sequence[SpeechModel]:
         """See Transcriber."""

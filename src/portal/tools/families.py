@@ -8,6 +8,7 @@ from importlib import import_module
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
 
@@ -31,6 +32,8 @@ FAMILIES: tuple[str, ...] = (
     "archives",
     "qr",
     "documents",
+    "speech",
+    "transcription",
     "skills",
     "memory",
     "schedule",
@@ -50,6 +53,7 @@ class Needs:
     """Who hands tasks to other workspaces."""
     memory: Memory | None = None
     schedules: Scheduling | None = None
+    speech: Speech | None = None
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:
