@@ -25,7 +25,8 @@ finish() {
 
 install_system_packages() {
     local wanted=() program
-    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell git:git node:nodejs \
+    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell \
+        espeak-ng:espeak-ng ffmpeg:ffmpeg git:git node:nodejs \
         npm:npm openssl:openssl pandoc:pandoc tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")

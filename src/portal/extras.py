@@ -35,6 +35,7 @@ EXTRAS = {
     "postgres": Extra("PostgreSQL as Portal's database, and as one that models may read", "psycopg", 12),
     "search": Extra("searching the web with DuckDuckGo, without a key", "ddgs", 27),
     "slack": Extra("Slack as a chat platform; usually there", "slack_bolt", 3),
+    "speech": Extra("writing down what is said, inside Portal, with a model that you fetch", "faster_whisper", 200),
     "telegram": Extra("Telegram as a chat platform; usually there", "aiogram", 4),
 }
 """Those of pyproject.toml, but for the one of the tests."""

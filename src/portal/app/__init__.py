@@ -21,17 +21,19 @@ from portal.app.models import answering_servers, open_routing, open_servers
 from portal.app.people import open_entrance
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
+from portal.app.speech import open_speech
 from portal.app.tools import Toolsets
 from portal.backends.engine import Engine
 from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel, Transcriber
+from portal.core.channels import Channel
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
@@ -113,9 +115,10 @@ async def open_portal(
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
+        speech = open_speech(settings, router, stack, transcriber)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         studio = await open_media(settings, storage, bus, stack)
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, speech, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -147,7 +150,8 @@ async def open_portal(
             endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
             media=studio,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
+            speech=speech,
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
@@ -197,6 +201,7 @@ async def _wits(
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
     studio: MediaStudio,
+    speech: Speech,
     stack: AsyncExitStack,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
@@ -204,8 +209,10 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
-    tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
-    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+    tools = _tools(settings, storage, mind, table.keeper, studio, speech, bus, tool_servers, toolsets, [finding.tools])
+    knowledge = await open_knowledge(
+        settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
+    )
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,
@@ -269,6 +276,7 @@ def _tools(
     mind: Mind,
     schedules: Scheduling,
     studio: MediaStudio,
+    speech: Speech,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -283,6 +291,7 @@ def _tools(
         memory=mind.keeper,
         schedules=schedules,
         media=studio,
+        speech=speech,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )

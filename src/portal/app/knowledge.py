@@ -15,6 +15,7 @@ from portal.core.passages import Embedder, Reranker, Search
 from portal.core.ports import Files, Models
 from portal.core.recall import Recall
 from portal.core.shelving import Shelf
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Fetcher, Toolset
 from portal.errors import BadRequest
 from portal.interfaces.library import EmbedderChoice, Library
@@ -104,6 +105,7 @@ async def open_knowledge(
     embedder: EmbedderChoice,
     models: Models,
     completions: Completions,
+    transcriber: Transcriber,
     stack: AsyncExitStack,
     *,
     watching: bool = True,
@@ -126,7 +128,7 @@ async def open_knowledge(
     making = Making(
         files=storage.files,
         passages=storage.passages,
-        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer),
+        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer, transcriber=transcriber),
         embedder=finding.embedder,
         largest=wanted.max_file,
     )
@@ -144,7 +146,7 @@ async def open_knowledge(
     news.append(shelf.tell)
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
-    watch = _watch(settings, storage, sources, documents, grants)
+    watch = _watch(settings, storage, sources, documents, grants, transcriber)
     await _start(storage, [ingest.run(), *([watch.run()] if watching else ())], stack)
     library = Library(
         collections=collections,
@@ -161,13 +163,20 @@ async def open_knowledge(
     return Knowledge(library=library, previews=previews, files=known, shelf=shelf)
 
 
-def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Documents, grants: Grants) -> Watch:
+def _watch(
+    settings: Settings,
+    storage: Storage,
+    sources: Sources,
+    documents: Documents,
+    grants: Grants,
+    transcriber: Transcriber,
+) -> Watch:
     return Watch(
         sources=sources,
         documents=documents,
         files=storage.files,
         fetcher=_guard(settings),
-        readable=_readable,
+        readable=lambda head, name: _readable(head, name, hears=not transcriber.refusal()),
         interval=settings.knowledge.watch_interval,
         largest=settings.knowledge.max_file,
         own=settings.data_dir.resolve(),
@@ -193,9 +202,9 @@ def _guard(settings: Settings) -> Callable[[], Fetcher]:
     return guard
 
 
-def _readable(head: bytes, name: str) -> bool:
+def _readable(head: bytes, name: str, *, hears: bool) -> bool:
     """Whether a file of a watched folder is taken: recordings are not, as long as nobody writes them down."""
     try:
-        return kind_of(head, name)[0] != "recording"
+        return hears or kind_of(head, name)[0] != "recording"
     except BadRequest:
         return False

@@ -11,6 +11,7 @@ from portal.app.knowledge import finding_in, open_knowledge
 from portal.app.mcp import own_toolsets
 from portal.app.memory import open_memory
 from portal.app.models import open_routing
+from portal.app.speech import open_speech
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
@@ -47,6 +48,7 @@ async def open_stores(settings: Settings, embedder: Embedder | None) -> AsyncIte
         registry = Registry(settings=settings, families=load_families(settings.data_dir), on_change=lambda: None)
         stack.push_async_callback(registry.aclose)
         router, _ = await open_routing(settings, storage, registry, completions, bus)
+        speech = open_speech(settings, router, stack)
         choice = await open_embedding(settings, storage, router, bus, embedder, stack)
         finding = finding_in(settings, storage, router, choice.current)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -55,7 +57,7 @@ async def open_stores(settings: Settings, embedder: Embedder | None) -> AsyncIte
         )
         stack.callback(mind.keeper.cancel)
         knowledge = await open_knowledge(
-            settings, storage, bus, finding, choice, router, completions, stack, watching=False
+            settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack, watching=False
         )
         owner = await storage.users.owner()
         yield Stores(owner=owner.id, toolsets=own_toolsets(settings, mind, finding, knowledge))

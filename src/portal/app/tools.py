@@ -9,6 +9,7 @@ from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech
 from portal.core.tool_ports import Sandbox, SubAgent, Toolset
 from portal.security.own_hosts import OwnHosts
 from portal.settings import Settings
@@ -27,6 +28,7 @@ class Toolsets:
         memory: Memory,
         schedules: Scheduling,
         media: Studio,
+        speech: Speech,
         servers: Callable[[], Sequence[Toolset]],
         changed: Callable[[], None],
     ) -> None:
@@ -40,6 +42,7 @@ class Toolsets:
         self._memory = memory if settings.memory.enabled else None
         self._schedules = schedules if settings.schedules.enabled else None
         self._media = media
+        self._speech = speech
         self._servers = servers
         self._changed = changed
         self._loaded: Sequence[Toolset] = ()
@@ -83,6 +86,7 @@ class Toolsets:
             memory=self._memory,
             schedules=self._schedules,
             media=self._media,
+            speech=self._speech,
         )
         return [*built_in(needs), *plugins.load(needs)]
 

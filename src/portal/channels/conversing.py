@@ -1,8 +1,12 @@
 """From what arrived to what is to be sent: messages begin turns of the linked person's own conversations."""
 
+import asyncio
 import logging
+import mimetypes
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 from portal.channels import words
 from portal.channels.asking import Asking
@@ -23,13 +27,14 @@ from portal.core.channel_stores import (
     Pairing,
     new_delivery,
 )
-from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction, Transcriber
+from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Conversations, Files, Responses
 from portal.core.records import ConversationRecord, FileRecord
 from portal.core.run import Run
+from portal.core.speech import Listening, Transcriber, whole
 from portal.core.tool_ports import Approvals
 from portal.errors import Conflict, NotFound, PortalError
 
@@ -56,7 +61,7 @@ class Desks:
     approvals: Approvals
     files: Files
     bus: Bus
-    transcriber: Transcriber | None = None
+    transcriber: Transcriber
     model: str = "auto"
     mode: Mode = "mentioned"
 
@@ -228,14 +233,27 @@ class Conversing:
         if file.size > limit:
             raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
         if file.voice:
-            if self._desks.transcriber is None:
-                raise PortalError(words.NO_SPEECH)
-            said = await self._desks.transcriber.transcribe(self._bounded(file), file.content_type)
-            return {"type": "input_text", "text": said}
+            return {"type": "input_text", "text": await self._heard(file)}
         stored = await self._keep(owner, file)
         if file.kind == "image":
             return {"type": "input_image", "file_id": stored.id, "detail": "auto"}
         return {"type": "input_file", "file_id": stored.id, "filename": stored.filename}
+
+    async def _heard(self, file: Attachment) -> str:
+        """What is said in a voice message or video note. Raises PortalError."""
+        transcriber = self._desks.transcriber
+        if why := transcriber.refusal():
+            raise PortalError(words.NO_SPEECH.format(why=why))
+        with tempfile.TemporaryDirectory(prefix="portal-") as folder:
+            ending = PurePath(file.name).suffix or mimetypes.guess_extension(file.content_type) or ""
+            recording = Path(folder, f"voice{ending}")
+            with await asyncio.to_thread(recording.open, "wb") as kept:
+                async for chunk in self._bounded(file):
+                    kept.write(chunk)
+            made = await whole(transcriber.transcribe(recording, Listening()))
+        if not made.text:
+            raise PortalError(words.NOTHING_HEARD)
+        return made.text
 
     async def _keep(self, owner: str, file: Attachment) -> FileRecord:
         record = FileRecord(

@@ -69,6 +69,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield from _extras()
     yield from _vectors()
     yield _embedder(settings)
+    yield from _speech(settings)
 
 
 def _python() -> Finding:
@@ -214,3 +215,11 @@ def _embedder(settings: "Settings") -> Finding:
     if not is_there():
         return Finding("note", f"Documents are found by their words alone. {missing()}")
     return Finding("good", f"Texts become vectors by {settings.knowledge.embedder or MODEL}, as the settings say")
+
+
+def _speech(settings: "Settings") -> Iterator[Finding]:
+    """Without the models of model servers, which only a running Portal knows."""
+    from portal.app.speech import readiness
+
+    for feature, ready, words in readiness(settings):
+        yield Finding("good" if ready else "note", f"{feature}: {words}")

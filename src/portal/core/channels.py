@@ -330,13 +330,6 @@ class Surroundings:
     """Where `/channels/NAME` is reached from outside; empty where it is not."""
 
 
-class Transcriber(Protocol):
-    """Speech to text."""
-
-    async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
-        """What was said. Raises PortalError."""
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something that can be asked for with a slash, in every channel."""

@@ -18,6 +18,7 @@ from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.speech import Speech
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
@@ -91,6 +92,7 @@ class Parts:
     timetable: Timetable
     media: MediaStudio
     channels: Channels
+    speech: Speech
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -150,6 +152,7 @@ class _Application(FastAPI):
 
 
 def _openai(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.openai.audio import audio_routes
     from portal.interfaces.openai.chat import chat_routes
     from portal.interfaces.openai.completions import completions_routes
     from portal.interfaces.openai.conversations import conversations_routes
@@ -159,6 +162,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.openai.models import models_routes
     from portal.interfaces.openai.rerank import rerank_routes
     from portal.interfaces.openai.responses import responses_routes
+    from portal.interfaces.openai.speech import speech_routes
     from portal.interfaces.openai.vector_store_files import vector_store_file_routes
     from portal.interfaces.openai.vector_stores import vector_store_routes
 
@@ -186,7 +190,9 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         *image_routes(studio=parts.media, files=parts.files, usage=parts.usage, keep_alive=keep_alive),
         *vector_store_routes(library=parts.library),
         *vector_store_file_routes(library=parts.library),
-        *models_routes(models=parts.models),
+        *audio_routes(transcriber=parts.speech.transcriber, usage=parts.usage, keep_alive=keep_alive),
+        *speech_routes(speaker=parts.speech.speaker, usage=parts.usage, keep_alive=keep_alive),
+        *models_routes(models=parts.models, speech=parts.speech.models),
     ]
 
 

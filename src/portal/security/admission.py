@@ -39,6 +39,7 @@ _OLLAMA = "/api/"
 _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
+_UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
@@ -193,7 +194,7 @@ class Admission:
             return reply.guarded(receive)
         if scope["path"].startswith(_BLOBS):
             return receive
-        limit = self._max_upload if scope["path"] == "/v1/files" else self._max_body
+        limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")

@@ -34,6 +34,7 @@ from portal.settings.people import PeopleSettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
+from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -226,6 +227,7 @@ class Settings(BaseSettings):
     files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    speech: SpeechSettings = SpeechSettings()
     channels: ChannelSettings = ChannelSettings()
     slack: SlackSettings = SlackSettings()
     telegram: TelegramSettings = TelegramSettings()

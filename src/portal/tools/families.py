@@ -9,6 +9,7 @@ from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
 
@@ -32,6 +33,8 @@ FAMILIES: tuple[str, ...] = (
     "archives",
     "qr",
     "documents",
+    "speech",
+    "transcription",
     "skills",
     "memory",
     "schedule",
@@ -53,6 +56,7 @@ class Needs:
     schedules: Scheduling | None = None
     media: Studio | None = None
     """Makes pictures, videos and music."""
+    speech: Speech | None = None
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:

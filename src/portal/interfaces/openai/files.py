@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -18,6 +17,7 @@ from portal.core.records import FileRecord
 from portal.errors import BadRequest
 from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.file_content import answer
+from portal.interfaces.openai.forms import read_form
 from portal.interfaces.openai.pages import listed, page_query, whole_number
 from portal.interfaces.openai.validation import missing, one_of
 from portal.interfaces.wire import json_response
@@ -53,7 +53,7 @@ class _Door:
 
     async def upload(self, request: Request) -> Response:
         """Keep a file."""
-        form = await _form(request)
+        form = await read_form(request, "Files")
         try:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):
@@ -93,17 +93,6 @@ class _Door:
 
 def _names(request: Request) -> tuple[str, str]:
     return request.state.caller.owner, request.path_params["file_id"]
-
-
-async def _form(request: Request) -> FormData:
-    """The multipart form; a large file waits on disk, not in memory."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise BadRequest("Files are uploaded as multipart/form-data.", code="invalid_content_type")
-    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=20)
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise BadRequest(f"We could not parse the form of your request: {error.message}") from error
 
 
 def _fields(form: FormData) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import orjson
-from fastapi import APIRouter
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from portal.core.ports import Files, UsageLog
 from portal.core.records import FileRecord, UsageRecord
 from portal.core.tokens import estimate
 from portal.errors import BadRequest, Conflict, NotFound, PortalError
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.errors import DIALECT
 from portal.interfaces.openai.image_request import CreateImage, EditImage, VaryImage, read_form
 from portal.interfaces.openai.validation import check, parse_json
@@ -267,7 +267,7 @@ async def _chunks(data: bytes) -> AsyncIterator[bytes]:
 def image_routes(*, studio: Studio, files: Files, usage: UsageLog, keep_alive: float) -> Sequence[BaseRoute]:
     """The routes of the Images API."""
     door = _Door(studio=studio, files=files, usage=usage, keep_alive=keep_alive)
-    router = APIRouter(tags=["images"])
+    router = LateRouter(tags=["images"])
     add = router.add_api_route
     add("/v1/images/generations", door.generate, methods=["POST"], name="create_image")
     add("/v1/images/edits", door.edit, methods=["POST"], name="edit_image")

@@ -83,7 +83,11 @@ def page_routes(*, credentials: Credentials) -> list[BaseRoute]:
 
     async def document(request: Request) -> Response:
         policy = content_security_policy(html, host=request.headers.get("host", ""))
-        headers = {"content-security-policy": policy, "cache-control": "no-cache"}
+        headers = {
+            "content-security-policy": policy,
+            "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+            "cache-control": "no-cache",
+        }
         return pack(request, HTMLResponse(html, headers=headers))
 
     async def artefact(request: Request) -> Response:

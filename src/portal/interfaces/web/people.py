@@ -8,6 +8,7 @@ from pydantic import Field
 from portal.core.bus import Bus
 from portal.core.items import JsonObject
 from portal.errors import BadRequest
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Who
 from portal.security.people import Changes, Membership
@@ -38,7 +39,7 @@ class UserChanges(Body):
 
 def people_routes(*, membership: Membership, bus: Bus) -> APIRouter:
     """Routes of people. Each is managed by somebody above them."""
-    router = APIRouter(prefix="/portal/v1/users", tags=["people"])
+    router = LateRouter(prefix="/portal/v1/users", tags=["people"])
 
     @router.get("")
     async def list_users(who: Who) -> JsonObject:

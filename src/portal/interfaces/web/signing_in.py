@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from portal.core.items import JsonObject
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.requests import Body, Who
 from portal.security.admission import COOKIE
@@ -53,7 +54,7 @@ def address(request: Request) -> str:
 
 def sign_in_routes(*, entrance: Entrance) -> APIRouter:
     """Routes for whoever is not signed in."""
-    router = APIRouter(prefix="/sign-in", tags=["sign-in"])
+    router = LateRouter(prefix="/sign-in", tags=["sign-in"])
 
     @router.get("/ways")
     async def list_ways() -> JsonObject:
@@ -71,7 +72,7 @@ def sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
 def password_routes(*, entrance: Entrance) -> APIRouter:
     """Routes of the caller's own password."""
-    router = APIRouter(prefix="/portal/v1/me", tags=["account"])
+    router = LateRouter(prefix="/portal/v1/me", tags=["account"])
 
     @router.put("/password")
     async def set_password(who: Who, body: NewPassword) -> JsonObject:

@@ -6,13 +6,14 @@ from starlette.responses import Response
 
 from portal.core.items import JsonObject
 from portal.core.ports import Files
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web.ports import Previews
 from portal.interfaces.web.requests import Who
 
 
 def stored_file_routes(*, files: Files, previews: Previews) -> APIRouter:
     """Routes of files beyond what `/v1/files` has."""
-    router = APIRouter(prefix="/portal/v1/files", tags=["files"])
+    router = LateRouter(prefix="/portal/v1/files", tags=["files"])
 
     @router.get("/usage")
     async def get_file_usage(who: Who) -> JsonObject:

@@ -22,7 +22,7 @@ export const path = encodeURIComponent;
  * @param {string} url
  * @param {RequestInit} [init]
  */
-async function call(url, init) {
+export async function call(url, init) {
   let response;
   try {
     response = await fetch(url, { credentials: "same-origin", ...init });

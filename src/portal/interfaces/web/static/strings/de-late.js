@@ -2,6 +2,7 @@
 import { approvals } from "./de-approvals.js";
 import { skills } from "./de-skills.js";
 import { views } from "./de-views.js";
+import { voice } from "./de-voice.js";
 import { workspaces } from "./de-workspaces.js";
 
-export const late = { ...approvals, ...skills, ...views, ...workspaces };
+export const late = { ...approvals, ...skills, ...views, ...voice, ...workspaces };

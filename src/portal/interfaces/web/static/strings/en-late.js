@@ -2,6 +2,7 @@
 import { approvals } from "./en-approvals.js";
 import { skills } from "./en-skills.js";
 import { views } from "./en-views.js";
+import { voice } from "./en-voice.js";
 import { workspaces } from "./en-workspaces.js";
 
-export const late = { ...approvals, ...skills, ...views, ...workspaces };
+export const late = { ...approvals, ...skills, ...views, ...voice, ...workspaces };
