@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from portal.core import channel_stores, collections, memories, passages, ports, schedules, tool_ports
+from portal.core import channel_stores, collections, media, memories, passages, ports, schedules, tool_ports
 from portal.core.channels import Place
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
@@ -31,6 +31,7 @@ from portal.testing.records import (
     file,
     folder,
     link,
+    media_job,
     memory,
     output,
     passage,
@@ -71,6 +72,7 @@ class Things:
     schedule: str
     run: str
     link: str
+    media_job: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -122,6 +124,7 @@ async def things(storage: Storage) -> Things:
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
     await storage.chats.save(chat(conversation_id=talk.id))
+    await storage.media_jobs.add(painted := media_job(call_id="mcp_1"))
     return Things(
         conversation=talk.id,
         deleted=deleted.id,
@@ -144,6 +147,7 @@ async def things(storage: Storage) -> Things:
         schedule=planned.id,
         run=run.id,
         link=linked.id,
+        media_job=painted.id,
     )
 
 
@@ -245,6 +249,9 @@ REFUSED: dict[str, list[Call]] = {
     "Schedules.delete": [lambda s, t: s.schedules.delete(S, t.schedule)],
     "ScheduleRuns.list": [lambda s, t: s.runs.list(S, t.schedule)],
     "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
+    "MediaJobs.get": [lambda s, t: s.media_jobs.get(S, t.media_job)],
+    "MediaJobs.cancel": [lambda s, t: s.media_jobs.cancel(S, t.media_job, 1)],
+    "MediaJobs.delete": [lambda s, t: s.media_jobs.delete(S, t.media_job)],
 }
 
 EMPTY: dict[str, list[Call]] = {
@@ -297,6 +304,7 @@ EMPTY: dict[str, list[Call]] = {
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
     "Links.list": [lambda s, t: s.links.list(S)],
+    "MediaJobs.list": [lambda s, t: s.media_jobs.list(S), lambda s, t: s.media_jobs.list(S, call_id="mcp_1")],
     "Chats.get": [lambda s, t: s.chats.get(S, PLACE)],
     "Chats.list": [lambda s, t: s.chats.list(S)],
     "Chats.of_conversation": [lambda s, t: s.chats.of_conversation(S, t.conversation)],
@@ -375,6 +383,10 @@ OWNERLESS = {
     "Outbox.of_message": "a channel's, by a message of its own",
     "Outbox.of_approval": "a channel's, which reads the approval as the delivery's owner",
     "Outbox.followed": "the server's, at start",
+    "MediaJobs.add": "makes something new",
+    "MediaQueue.claim": "the server's: it does everybody's jobs",
+    "MediaQueue.change": "the server's, for the job it claimed",
+    "MediaQueue.release": "the server's, at start",
 }
 
 
@@ -409,6 +421,8 @@ def test_every_method_is_walked() -> None:
         channel_stores.Chats,
         channel_stores.Inbox,
         channel_stores.Outbox,
+        media.MediaJobs,
+        media.MediaQueue,
     )
     methods = {
         f"{store.__name__}.{name}"
@@ -446,6 +460,7 @@ async def everything(storage: Storage) -> list[object]:
     more = (
         *knowledge,
         *timed,
+        "media_jobs",
         "memories",
         "responses",
         "approval_rounds",

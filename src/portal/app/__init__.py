@@ -109,8 +109,7 @@ async def open_portal(
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        studio = await open_media(settings, storage, bus, stack)
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -138,7 +137,7 @@ async def open_portal(
             compares=wits.finding.compares,
             mind=mind,
             timetable=wits.table,
-            media=studio,
+            media=wits.studio,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
         await _started(parts, storage, wits.links, stack)
@@ -177,6 +176,7 @@ class _Wits:
     knowledge: Knowledge
     table: Timetable
     links: Links
+    studio: MediaStudio
 
 
 async def _wits(
@@ -187,7 +187,6 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
-    studio: MediaStudio,
     stack: AsyncExitStack,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
@@ -195,6 +194,7 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
+    studio = await open_media(settings, storage, bus, stack)
     tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
     knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
@@ -207,6 +207,7 @@ async def _wits(
         knowledge=knowledge,
         table=table,
         links=links,
+        studio=studio,
     )
 
 

@@ -215,6 +215,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder,
         knowledge,
         mcp,
+        media,
         memories,
         models,
         routing,
@@ -224,7 +225,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         workspaces,
     )
 
-    asked = parts.approving
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
         conversations.conversation_routes(
@@ -253,13 +253,14 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
-        approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
-        approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
-        tools.tool_routes(tools=asked.tools),
+        approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
+        approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
+        tools.tool_routes(tools=parts.approving.tools),
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
         *schedules.routers(table=parts.timetable, settings=parts.settings.schedules),
+        *media.routers(studio=parts.media, files=parts.files),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from portal.core.items import JsonObject
 from portal.interfaces.anthropic.schema import CountTokens, CreateMessage
+from portal.interfaces.openai.image_request import CreateImage
 from portal.interfaces.openai.knowledge_schema import (
     AddBatch,
     AddFile,
@@ -40,6 +41,7 @@ _BODIES: Mapping[_Place, type[BaseModel]] = {
     ("post", "/v1/completions"): CreateCompletion,
     ("post", "/v1/embeddings"): CreateEmbeddings,
     ("post", "/v1/rerank"): CreateRerank,
+    ("post", "/v1/images/generations"): CreateImage,
     ("post", "/v1/vector_stores"): CreateVectorStore,
     ("post", _STORE): UpdateVectorStore,
     ("post", f"{_STORE}/search"): SearchVectorStore,
@@ -73,7 +75,16 @@ _PARAMETERS: Mapping[str, tuple[JsonObject, str]] = {
     "starting_after": ({"type": "integer"}, "Only events with a higher sequence number."),
     "portal_events": ({"enum": ["1"]}, "Portal's own events, too."),
 }
-_STREAMS = frozenset({"/v1/responses", "/v1/chat/completions", "/v1/completions", "/v1/messages"})
+_STREAMS = frozenset(
+    {
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/responses",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/messages",
+    }
+)
 _BY_HAND: Mapping[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "Answer a conversation that the client keeps."),
     "/v1/completions": ("completions", "Continue a text."),
@@ -89,6 +100,17 @@ _FORM: JsonObject = {
         "expires_after[anchor]": {"enum": ["created_at"]},
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     },
+}
+_FILE: JsonObject = {"type": "string", "format": "binary"}
+_PICTURE: JsonObject = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {"image": _FILE, "n": {"type": "integer"}, "size": {"type": "string"}, "model": {"type": "string"}},
+}
+_EDIT: JsonObject = {
+    "type": "object",
+    "required": ["image", "prompt"],
+    "properties": {**_PICTURE["properties"], "mask": _FILE, "prompt": {"type": "string"}},
 }
 _ERROR: JsonObject = {
     "type": "object",
@@ -130,7 +152,8 @@ def described(document: JsonObject) -> JsonObject:
         document["paths"][path] = {"post": operation}
     for (method, path), model in _BODIES.items():
         _body(document["paths"][path][method], "application/json", _schema(model, schemas))
-    _body(document["paths"]["/v1/files"]["post"], "multipart/form-data", _FORM)
+    for path, form in (("/v1/files", _FORM), ("/v1/images/edits", _EDIT), ("/v1/images/variations", _PICTURE)):
+        _body(document["paths"][path]["post"], "multipart/form-data", form)
     for (method, path), names in _QUERIES.items():
         document["paths"][path][method].setdefault("parameters", []).extend(_parameter(name) for name in names)
     for path, operations in document["paths"].items():
