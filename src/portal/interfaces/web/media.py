@@ -129,7 +129,7 @@ def job_view(job: MediaJob) -> JsonObject:
         "prompt": job.prompt,
         "values": dict(job.values),
         "pictures": dict(job.pictures),
-        "progress": round(job.progress, 3),
+        "progress": round(job.progress, 4),
         "detail": job.detail,
         "error": job.error or None,
         "code": job.code or None,

@@ -46,7 +46,7 @@ function Made({ job, onEnd }) {
 function About({ job }) {
   /** @type {[string, any][]} */
   const rows = [[t("media.workflow"), job.workflow], ...(job.values.seed === undefined ? [] : [/** @type {[string, any]} */ ([t("media.seed"), job.values.seed])]),
-    ...Object.entries(job.values).filter(([name]) => !HIDDEN.has(name)), [t("media.made"), moment(job.created_at)]];
+    ...Object.entries(job.values).filter(([name, value]) => !HIDDEN.has(name) && !(name === "count" && value === 1)), [t("media.made"), moment(job.created_at)]];
   return html`<section class="column" aria-labelledby="media-about"><h2 id="media-about">${t("media.asked")}</h2>
     <p class="media-prompt" dir="auto">${job.prompt || t("media.noWords")}</p>
     <dl class="media-facts small">${rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${String(value)}</dd></div>`)}</dl></section>`;
