@@ -21,6 +21,7 @@ from portal.testing.records import (
     file,
     folder,
     link,
+    media_job,
     memory,
     output,
     passage,
@@ -63,6 +64,7 @@ class Things:
     schedule: str
     run: str
     link: str
+    media_job: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -114,6 +116,7 @@ async def one_of_everything(storage: Storage) -> Things:
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
     await storage.chats.save(chat(conversation_id=talk.id))
+    await storage.media_jobs.add(painted := media_job(call_id="mcp_1"))
     return Things(
         conversation=talk.id,
         deleted=deleted.id,
@@ -136,4 +139,5 @@ async def one_of_everything(storage: Storage) -> Things:
         schedule=planned.id,
         run=run.id,
         link=linked.id,
+        media_job=painted.id,
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 from tests.contract.belongings import VECTOR, Things, one_of_everything
 
-from portal.core import channel_stores, collections, memories, passages, people, ports, schedules, tool_ports
+from portal.core import channel_stores, collections, media, memories, passages, people, ports, schedules, tool_ports
 from portal.core.channels import Place
 from portal.core.collections import NewDocument
 from portal.core.memories import Wanted
@@ -137,6 +137,9 @@ REFUSED: dict[str, list[Call]] = {
     "Schedules.delete": [lambda s, t: s.schedules.delete(S, t.schedule)],
     "ScheduleRuns.list": [lambda s, t: s.runs.list(S, t.schedule)],
     "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
+    "MediaJobs.get": [lambda s, t: s.media_jobs.get(S, t.media_job)],
+    "MediaJobs.cancel": [lambda s, t: s.media_jobs.cancel(S, t.media_job, 1)],
+    "MediaJobs.delete": [lambda s, t: s.media_jobs.delete(S, t.media_job)],
 }
 
 EMPTY: dict[str, list[Call]] = {
@@ -191,6 +194,7 @@ EMPTY: dict[str, list[Call]] = {
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
     "Links.list": [lambda s, t: s.links.list(S)],
+    "MediaJobs.list": [lambda s, t: s.media_jobs.list(S), lambda s, t: s.media_jobs.list(S, call_id="mcp_1")],
     "Chats.get": [lambda s, t: s.chats.get(S, PLACE)],
     "Chats.list": [lambda s, t: s.chats.list(S)],
     "Chats.of_conversation": [lambda s, t: s.chats.of_conversation(S, t.conversation)],
@@ -274,6 +278,10 @@ OWNERLESS = {
     "Outbox.of_message": "a channel's, by a message of its own",
     "Outbox.of_approval": "a channel's, which reads the approval as the delivery's owner",
     "Outbox.followed": "the server's, at start",
+    "MediaJobs.add": "makes something new",
+    "MediaQueue.claim": "the server's: it does everybody's jobs",
+    "MediaQueue.change": "the server's, for the job it claimed",
+    "MediaQueue.release": "the server's, at start",
 }
 
 
@@ -310,6 +318,8 @@ def test_every_method_is_walked() -> None:
         channel_stores.Chats,
         channel_stores.Inbox,
         channel_stores.Outbox,
+        media.MediaJobs,
+        media.MediaQueue,
     )
     methods = {
         f"{store.__name__}.{name}"
@@ -347,6 +357,7 @@ async def everything(storage: Storage) -> list[object]:
     more = (
         *knowledge,
         *timed,
+        "media_jobs",
         "memories",
         "responses",
         "approval_rounds",

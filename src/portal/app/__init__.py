@@ -119,6 +119,7 @@ async def open_portal(
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         studio = await open_media(settings, storage, bus, stack)
         wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, speech, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage)
         parts = Parts(
@@ -152,6 +153,8 @@ async def open_portal(
             media=studio,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
             speech=speech,
+            media=wits.studio,
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
@@ -190,6 +193,7 @@ class _Wits:
     knowledge: Knowledge
     table: Timetable
     links: Links
+    studio: MediaStudio
 
 
 async def _wits(
@@ -213,6 +217,9 @@ async def _wits(
     knowledge = await open_knowledge(
         settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
     )
+    studio = await open_media(settings, storage, bus, stack)
+    tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
+    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,
@@ -223,6 +230,7 @@ async def _wits(
         knowledge=knowledge,
         table=table,
         links=links,
+        studio=studio,
     )
 
 

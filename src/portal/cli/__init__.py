@@ -28,6 +28,8 @@ COMMANDS = {
     "skills": "skills:skills",
     "memory": "memory:memory",
     "schedule": "schedule:schedule",
+    "image": "media:image",
+    "media": "media:media",
     "approvals": "approvals:approvals",
     "channels": "channels:channels",
     "mcp": "mcp:mcp",

@@ -221,6 +221,14 @@ class Studio(Protocol):
     def local(self) -> bool:
         """Whether every engine is on this machine or network."""
 
+    @property
+    def closing(self) -> bool:
+        """Whether the server is about to end: whoever stops waiting then does not mean that the job should stop."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a job that is not done is given up."""
+
     async def recipes(self, kind: Kind | None = None) -> Sequence[Recipe]:
         """What can be made, what is ready first."""
 

@@ -228,6 +228,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder,
         knowledge,
         mcp,
+        media,
         memories,
         models,
         people,
@@ -240,7 +241,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         workspaces,
     )
 
-    asked = parts.approving
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
         conversations.conversation_routes(
@@ -274,13 +274,14 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=parts.entrance),
         signing_in.password_routes(entrance=parts.entrance),
-        approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
-        approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
-        tools.tool_routes(tools=asked.tools),
+        approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
+        approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
+        tools.tool_routes(tools=parts.approving.tools),
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
         *schedules.routers(table=parts.timetable, settings=parts.settings.schedules),
+        *media.routers(studio=parts.media, files=parts.files),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),

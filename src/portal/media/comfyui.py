@@ -40,6 +40,16 @@ class _Lost(Exception):
     """ComfyUI was started anew and does not know the job any more."""
 
 
+class _Work:
+    """A job at ComfyUI. `client` is whom it tells of it, the same after a restart."""
+
+    def __init__(self, *, id: str, sent: bool) -> None:
+        self.id = id
+        self.client = f"portal-{id}"
+        self.sent = sent
+        """Whether ComfyUI may know of it."""
+
+
 class ComfyUI:
     """The engine."""
 
@@ -90,12 +100,11 @@ class ComfyUI:
         known, _ = await asyncio.to_thread(self._library)
         if task.recipe not in known:
             raise NotFound(f"There is no workflow {task.recipe!r} any more.")
-        prompt_id = task.engine_job
+        work = _Work(id=task.engine_job or str(uuid.uuid4()), sent=bool(task.engine_job))
         for _ in range(_TRIES):
-            if not prompt_id or not await self._has(prompt_id, task):
-                prompt_id = await self._submit(known[task.recipe], task, prompt_id or str(uuid.uuid4()))
             with suppress(_Lost):
-                return await self._fetched(await self._followed(prompt_id, task))
+                return await self._fetched(await self._followed(known[task.recipe], task, work))
+            work.sent = False
         raise MediaError("ComfyUI was started anew twice in the middle of the job.", code="engine_restarted")
 
     async def stop(self, engine_job: str) -> None:
@@ -118,19 +127,19 @@ class ComfyUI:
 
     # ------------------------------------------------------------------ a job
 
-    async def _submit(self, workflow: Workflow, task: Task, prompt_id: str) -> str:
-        """Its id at ComfyUI, which it may have chosen itself."""
+    async def _submit(self, workflow: Workflow, task: Task, work: _Work) -> None:
         nodes = await self._nodes(fresh=True)
         names = {name: await self._uploaded(picture) for name, picture in task.pictures.items()}
         graph = resolved(workflow.filled({**task.values, **names}), nodes)
         needs = missing(workflow, graph, nodes)
         if needs:
             raise MediaMissing(needs)
-        await task.begun(prompt_id)
-        given = await self._api.submit(graph, prompt_id, _client(prompt_id))
-        if given != prompt_id:
+        await task.begun(work.id)
+        work.sent = True
+        given = await self._api.submit(graph, work.id, work.client)
+        if given != work.id:
+            work.id = given
             await task.begun(given)
-        return given
 
     async def _uploaded(self, picture: Picture) -> Value:
         """Named by what it holds: one that is there already is the same."""
@@ -138,15 +147,17 @@ class ComfyUI:
         name = f"{hashlib.sha256(found.data).hexdigest()[:24]}.{found.ending}"
         return await self._api.upload(Picture(data=found.data, content_type=found.content_type, name=name))
 
-    async def _followed(self, prompt_id: str, task: Task) -> JsonObject:
-        """The history's entry of a job once it has ended. Raises _Lost."""
-        watch, reached = Watch(prompt_id, task), monotonic()
+    async def _followed(self, workflow: Workflow, task: Task, work: _Work) -> JsonObject:
+        """The history's entry of a job once it has ended; it is sent first if it was not. Raises _Lost."""
+        watch, reached = Watch(task), monotonic()
         while True:
             try:
-                async with self._api.socket(_client(prompt_id)) as socket:
-                    while (entry := await self._entry(prompt_id, watch)) is None:
+                async with self._api.socket(work.client) as socket:
+                    if not work.sent:
+                        await self._submit(workflow, task, work)
+                    while (entry := await self._entry(work.id, watch)) is None:
                         reached = monotonic()
-                        await watch.listen(socket)
+                        await watch.listen(socket, work.id)
                 return entry
             except MediaUnavailable:
                 if monotonic() - reached > self._settings.patience:
@@ -165,18 +176,6 @@ class ComfyUI:
                 raise _Lost
         watch.waiting = bool(waiting)
         return entry
-
-    async def _has(self, prompt_id: str, task: Task) -> bool:
-        """Whether ComfyUI knows a job of before; it may be starting just as Portal is."""
-        until = monotonic() + self._settings.patience
-        while True:
-            try:
-                return await self._api.queued(prompt_id) is not None or await self._api.history(prompt_id) is not None
-            except MediaUnavailable:
-                if monotonic() > until:
-                    raise
-                task.progress(0, _AWAY)
-                await asyncio.sleep(_PAUSE)
 
     async def _fetched(self, entry: JsonObject) -> Sequence[Picture]:
         problem = failure(entry)
@@ -199,11 +198,6 @@ class ComfyUI:
         if fresh or self._known is None or monotonic() - self._known[0] > _FRESH:
             self._known = (monotonic(), await self._api.nodes())
         return self._known[1]
-
-
-def _client(prompt_id: str) -> str:
-    """Whom ComfyUI tells of a job: the same after a restart."""
-    return f"portal-{prompt_id}"
 
 
 def _hardware(stats: JsonObject) -> JsonObject:

@@ -87,8 +87,13 @@ class MediaStudio:
 
     @property
     def closing(self) -> bool:
-        """Whether the server is about to end: whoever stops waiting does not mean that the job should stop."""
+        """See Studio."""
         return self._closing
+
+    @property
+    def patience(self) -> float:
+        """See Studio."""
+        return self._settings.timeout
 
     async def recipes(self, kind: Kind | None = None) -> Sequence[Recipe]:
         """See Studio."""

@@ -21,16 +21,15 @@ _NEARLY = 0.97
 class Watch:
     """Of one job."""
 
-    def __init__(self, prompt_id: str, task: Task) -> None:
+    def __init__(self, task: Task) -> None:
         self.share = 0.0
         """From 0 to 1, never less than before."""
         self.waiting = False
         """Whether it stands in ComfyUI's queue."""
-        self._prompt_id = prompt_id
         self._task = task
 
-    async def listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Until the job may have ended. Raises MediaUnavailable when the connection is gone."""
+    async def listen(self, socket: aiohttp.ClientWebSocketResponse, prompt_id: str) -> None:
+        """Until the job of this id may have ended. Raises MediaUnavailable when the connection is gone."""
         if self.waiting:
             self._task.progress(self.share, "waits in ComfyUI's queue")
         try:
@@ -38,7 +37,7 @@ class Watch:
                 async with asyncio.timeout(_QUIET):
                     message = await socket.receive()
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    if self._ends(message.data):
+                    if self._ends(message.data, prompt_id):
                         return
                 elif message.type is aiohttp.WSMsgType.BINARY:
                     self._show(message.data)
@@ -47,13 +46,13 @@ class Watch:
         except TimeoutError:
             return
 
-    def _ends(self, text: str) -> bool:
+    def _ends(self, text: str, prompt_id: str) -> bool:
         try:
             event = json.loads(text)
             kind, data = event["type"], event["data"]
         except (ValueError, KeyError, TypeError):
             return False
-        if not isinstance(data, Mapping) or data.get("prompt_id") != self._prompt_id:
+        if not isinstance(data, Mapping) or data.get("prompt_id") != prompt_id:
             return False
         if kind == "progress":
             self._progress(data)

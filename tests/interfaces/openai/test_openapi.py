@@ -14,6 +14,7 @@ from portal.interfaces.openai.completions import completions_routes
 from portal.interfaces.openai.conversations import conversations_routes
 from portal.interfaces.openai.embeddings import embeddings_routes
 from portal.interfaces.openai.files import files_routes
+from portal.interfaces.openai.images import image_routes
 from portal.interfaces.openai.models import models_routes
 from portal.interfaces.openai.rerank import rerank_routes
 from portal.interfaces.openai.responses import responses_routes
@@ -50,6 +51,7 @@ async def test_the_document_has_every_route_and_no_other(document, portal):
         *responses_routes(agent=agent, responses=storage.responses, collections=storage.collections),
         *conversations_routes(conversations=storage.conversations, responses=storage.responses, agent=agent),
         *files_routes(files=storage.files),
+        *image_routes(studio=portal.portal.media, files=storage.files, usage=storage.usage, keep_alive=15),
         *vector_store_routes(library=storage),
         *vector_store_file_routes(library=storage),
         *models_routes(models=models),

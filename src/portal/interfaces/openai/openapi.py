@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from portal.core.items import JsonObject
 from portal.interfaces.anthropic.schema import CountTokens, CreateMessage
+from portal.interfaces.openai.image_request import CreateImage
 from portal.interfaces.openai.knowledge_schema import (
     AddBatch,
     AddFile,
@@ -42,6 +43,7 @@ _BODIES: Mapping[_Place, type[BaseModel]] = {
     ("post", "/v1/embeddings"): CreateEmbeddings,
     ("post", "/v1/rerank"): CreateRerank,
     ("post", "/v1/audio/speech"): CreateSpeech,
+    ("post", "/v1/images/generations"): CreateImage,
     ("post", "/v1/vector_stores"): CreateVectorStore,
     ("post", _STORE): UpdateVectorStore,
     ("post", f"{_STORE}/search"): SearchVectorStore,
@@ -81,6 +83,8 @@ _PARAMETERS: Mapping[str, tuple[JsonObject, str]] = {
 }
 _STREAMS = frozenset(
     {
+        "/v1/images/generations",
+        "/v1/images/edits",
         "/v1/responses",
         "/v1/chat/completions",
         "/v1/completions",
@@ -126,10 +130,23 @@ _TRANSCRIPTION: JsonObject = {
         "timestamp_granularities[]": {"type": "array", "items": {"enum": ["word", "segment"]}},
     },
 }
+_FILE: JsonObject = {"type": "string", "format": "binary"}
+_PICTURE: JsonObject = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {"image": _FILE, "n": {"type": "integer"}, "size": {"type": "string"}, "model": {"type": "string"}},
+}
+_EDIT: JsonObject = {
+    "type": "object",
+    "required": ["image", "prompt"],
+    "properties": {**_PICTURE["properties"], "mask": _FILE, "prompt": {"type": "string"}},
+}
 _FORMS: Mapping[str, JsonObject] = {
     "/v1/files": _FORM,
     "/v1/audio/transcriptions": _TRANSCRIPTION,
     "/v1/audio/translations": _TRANSLATION,
+    "/v1/images/edits": _EDIT,
+    "/v1/images/variations": _PICTURE,
 }
 _ERROR: JsonObject = {
     "type": "object",

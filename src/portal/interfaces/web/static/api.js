@@ -115,7 +115,7 @@ export async function* resume(id, after, signal) {
 }
 
 /** @param {string} url @param {RequestInit} init @param {() => void} [opened] @returns {AsyncGenerator<any, void, void>} */
-async function* stream(url, init, opened) {
+export async function* stream(url, init, opened) {
   const response = await call(url, init);
   opened?.();
   try {
