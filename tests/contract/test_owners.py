@@ -24,6 +24,7 @@ from portal.testing.records import (
     memory,
     output,
     passage,
+    passkey,
     response,
     said,
     schedule,
@@ -121,6 +122,8 @@ REFUSED: dict[str, list[Call]] = {
     ],
     "People.save": [lambda s, t: s.people.save(user(id="user_none", name="stolen"))],
     "People.remove": [lambda s, t: s.people.remove("user_none", None), lambda s, t: s.people.remove("user_none", S)],
+    "Passkeys.remove": [lambda s, t: s.passkeys.remove(S, t.passkey)],
+    "Identities.add": [lambda s, t: s.identities.add("https://id.example", "alice", S)],
     "Passwords.set": [lambda s, t: s.passwords.set("user_none", "hash")],
     "Users.revoke": [lambda s, t: s.users.revoke(S, t.credential)],
     "Memories.save": [
@@ -150,6 +153,8 @@ EMPTY: dict[str, list[Call]] = {
     "Conversations.restore": [lambda s, t: s.conversations.restore(S, [t.deleted])],
     "Folders.list": [lambda s, t: s.folders.list(S)],
     "Files.list": [lambda s, t: s.files.list(S)],
+    "Passkeys.list": [lambda s, t: s.passkeys.list(S)],
+    "Passkeys.used": [lambda s, t: s.passkeys.used(passkey(id=t.passkey, owner=S), 7)],
     "Users.revoke_others": [lambda s, t: s.users.revoke_others(S, t.credential)],
     "Passwords.of": [lambda s, t: s.passwords.of("user_none")],
     "Users.credentials": [lambda s, t: s.users.credentials(S, "key")],
@@ -212,6 +217,11 @@ OWNERLESS = {
     "People.list": "those who run this installation see who is here",
     "People.add": "makes something new",
     "Passwords.find": "by what somebody signs in with, before they are anybody",
+    "Passkeys.add": "makes something new",
+    "Passkeys.get": "by what a device answers with, before they are anybody",
+    "Passkeys.any": "says of nobody in particular whether there is one",
+    "Identities.find": "by what an identity provider says, before they are anybody",
+    "Identities.with_login": "by what an identity provider says, before they are anybody",
     "Passwords.any": "says of nobody in particular whether there is one",
     "UsageLog.record": "makes something new",
     "UsageLog.begun": "counts, whoever calls",
@@ -286,6 +296,8 @@ def test_every_method_is_walked() -> None:
         ports.Users,
         people.People,
         people.Passwords,
+        people.Passkeys,
+        people.Identities,
         ports.UsageLog,
         ports.SavedWorkspaces,
         ports.KeyValues,
@@ -340,12 +352,25 @@ async def test_a_stranger_sees_empty_lists(storage: Storage, things: Things, cal
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
     await storage.usage.summary(OWNER, 0)
-    tables = ("conversations", "items", "folders", "files", "file_chunks", "credentials", "usage_log", "approvals")
+    tables = (
+        "conversations",
+        "items",
+        "folders",
+        "files",
+        "file_chunks",
+        "credentials",
+        "usage_log",
+        "approvals",
+        "passkeys",
+        "identities",
+    )
     knowledge = ("collections", "documents", "sources", "file_batches")
     timed = ("schedules", "schedule_runs", "schedule_deliveries")
     more = (
         *knowledge,
         *timed,
+        "passkeys",
+        "identities",
         "memories",
         "responses",
         "approval_rounds",

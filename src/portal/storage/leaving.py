@@ -14,6 +14,8 @@ PERSONAL = (
     "channel_links",
     "channel_codes",
     "channel_chats",
+    "passkeys",
+    "identities",
     "approval_rounds",
     "approvals",
 )

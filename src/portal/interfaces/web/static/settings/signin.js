@@ -3,11 +3,14 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import * as api from "../api/people.js";
 import { attempt, loadSession, me, toast } from "../state.js";
+import { moment } from "../format.js";
 import { t } from "../strings.js";
+import { useLoad } from "../load.js";
+import { canPasskeys, makePasskey } from "./passkey.js";
 import { useRefusal } from "./refusal.js";
 
 export function SignInSettings() {
-  return html`<${Names} /><${Password} />`;
+  return html`<${Names} /><${Password} /><${Passkeys} />`;
 }
 
 function Names() {
@@ -54,6 +57,38 @@ function Password() {
       <div class="row"><button class="button" disabled=${busy}>${t(has ? "account.passwordChange" : "account.passwordMake")}</button></div>
       <p class="bad" role="alert" dir="auto">${error}</p>
     </form></section>`;
+}
+
+function Passkeys() {
+  const { data, reload } = useLoad(api.passkeys);
+  const [name, setName] = useState("");
+  const { busy, error, attempt: sending } = useRefusal();
+  const make = sending(async () => {
+    const { token, options } = await api.newPasskey();
+    const credential = await makePasskey(options);
+    if (!credential) return;
+    await api.addPasskey(token, credential, name);
+    setName("");
+    reload();
+  });
+  return html`<section class="column" aria-labelledby="my-passkeys"><div><h3 id="my-passkeys">${t("account.passkeys")}</h3>
+      <p class="muted">${t(canPasskeys() ? "account.passkeysAbout" : "account.passkeysNot")}</p></div>
+    ${Boolean(data?.data.length) && html`<ul class="lines">${data?.data.map((one) => html`<${PasskeyLine} key=${one.id} passkey=${one} onGone=${reload} />`)}</ul>`}
+    ${canPasskeys() && html`<form class="form" onSubmit=${make}><div class="field"><label for="passkey-name">${t("account.passkeyName")}</label>
+      <div class="row"><input id="passkey-name" class="input grow" dir="auto" required maxlength="100" autocomplete="off" value=${name} onInput=${(/** @type {any} */ event) => setName(event.target.value)} />
+      <button class="button" disabled=${busy}>${t("account.passkeyAdd")}</button></div></div><p class="bad" role="alert" dir="auto">${error}</p></form>`}</section>`;
+}
+
+/** @param {{passkey: api.Passkey, onGone: () => void}} props */
+function PasskeyLine({ passkey, onGone }) {
+  const remove = () => attempt(async () => {
+    await api.removePasskey(passkey.id);
+    onGone();
+  });
+  const used = passkey.last_used_at ? t("settings.keyUsed", { when: moment(passkey.last_used_at) }) : t("settings.keyUnused");
+  return html`<li class="line"><div class="grow"><p class="clip" dir="auto"><strong>${passkey.name}</strong></p>
+    <p class="small muted">${[t("settings.created", { when: moment(passkey.created_at) }), used].join(" · ")}</p></div>
+    <button type="button" class="button danger" aria-label=${t("account.passkeyRemove", { name: passkey.name })} onClick=${remove}>${t("common.delete")}</button></li>`;
 }
 
 /** Ends every other session. @param {{onDone: () => void}} props */

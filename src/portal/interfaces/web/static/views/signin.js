@@ -3,15 +3,16 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import * as api from "../api/people.js";
 import { loadSession, route, session } from "../state.js";
-import { t } from "../strings.js";
+import { has, t } from "../strings.js";
 import { useSheet } from "../sheets.js";
 import { useLoad } from "../load.js";
 import { Icon } from "../icons.js";
 import { CopyLine } from "../settings/copy.js";
+import { askPasskey, canPasskeys } from "../settings/passkey.js";
 import { useRefusal } from "../settings/refusal.js";
 
 export function SignIn() {
-  const expired = route.value.query.get("sign-in") === "expired";
+  const why = route.value.query.get("sign-in");
   useSheet("people");
   const { data: ways, failed } = useLoad(api.waysIn);
   if (!ways && !failed) return html`<main class="signin" id="main" />`;
@@ -19,12 +20,34 @@ export function SignIn() {
     <div class="signin-card">
       <span class="mark"><${Icon} name="portal" /></span>
       <h1>${t("signin.title")}</h1>
-      ${expired && html`<p class="notice is-warn"><${Icon} name="warn" /><span class="grow">${t("signin.expired")}</span></p>`}
-      ${ways?.password ? html`<${ByPassword} /><details class="signin-link"><summary>${t("signin.byLink")}</summary><${ByLink} /></details>` : html`<${ByLink} />`}
+      ${why && html`<p class="notice is-warn"><${Icon} name="warn" /><span class="grow">${refused(why)}</span></p>`}
+      ${ways?.oidc.map((one) => html`<a key=${one.name} class="button" href=${api.providerAddress(one.name)} target="_self">${t("signin.at", { name: one.label })}</a>`)}
+      ${ways?.passkey && canPasskeys() && html`<${ByPasskey} />`}
+      ${ways?.password && html`<${ByPassword} />`}
+      ${ways && (ways.password || ways.oidc.length > 0 || ways.passkey) ? html`<details class="signin-link"><summary>${t("signin.byLink")}</summary><${ByLink} /></details>` : html`<${ByLink} />`}
     </div>
   </main>`;
 }
 export const View = SignIn;
+
+/** Why somebody is back here. @param {string} why */
+const refused = (why) => {
+  const key = `signin.why.${why}`;
+  return t(why === "expired" ? "signin.expired" : has(key) ? key : "signin.why.refused");
+};
+
+function ByPasskey() {
+  const { busy, error, attempt } = useRefusal();
+  const enter = attempt(async () => {
+    const { token, options } = await api.passkeyChallenge();
+    const credential = await askPasskey(options);
+    if (!credential) return;
+    await api.enterByPasskey(token, credential);
+    await loadSession();
+  });
+  return html`<form class="form" onSubmit=${enter}><button class="button" disabled=${busy}>${t("signin.byPasskey")}</button>
+    <p class="bad" role="alert" dir="auto">${error}</p></form>`;
+}
 
 function ByPassword() {
   const [fields, setFields] = useState({ login: "", password: "" });
