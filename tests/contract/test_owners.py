@@ -46,6 +46,10 @@ async def use(storage: Storage, things: Things) -> None:
     await storage.call_log.begin(call, approval_id=things.allowed, arguments_hash=things.hash)
 
 
+async def nothing_spent(storage: Storage) -> bool:
+    return await storage.spending.spent("person", S, 0) != (0, 0)
+
+
 async def read(content: AsyncIterator[bytes]) -> bytes:
     return b"".join([chunk async for chunk in content])
 
@@ -191,6 +195,7 @@ EMPTY: dict[str, list[Call]] = {
     "Sources.looked": [lambda s, t: s.sources.looked(source(t.collection, id=t.source, owner=S, error="stolen"))],
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
+    "Spending.spent": [lambda s, t: nothing_spent(s)],
     "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
@@ -299,6 +304,7 @@ def test_every_method_is_walked() -> None:
         people.Passkeys,
         people.Identities,
         ports.UsageLog,
+        ports.Spending,
         ports.SavedWorkspaces,
         ports.KeyValues,
         tool_ports.CallLog,

@@ -45,6 +45,7 @@ from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
 from portal.security.ollama_door import OllamaDoor
+from portal.security.throttle import Throttle
 from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
@@ -62,6 +63,7 @@ class Parts:
     settings: Settings
     credentials: Credentials
     entrance: Entrance
+    throttle: Throttle
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -110,6 +112,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        throttle=parts.throttle,
     )
 
 

@@ -41,11 +41,36 @@ class OidcSettings(Section):
         return issuer.rstrip("/")
 
 
+class TermSettings(Section):
+    """What people of one role may use, and how much of it; 0 is any number."""
+
+    scopes: tuple[str, ...] = Field(
+        (), description="Such as `models:qwen*`, `workspaces:auto`, `tools:none`; empty is everything the role may."
+    )
+    rate: int = Field(0, ge=0, description="Requests a minute.")
+    requests: int = Field(0, ge=0, description="Calls of models a day.")
+    tokens: int = Field(0, ge=0, description="Tokens a day, in and out.")
+
+
+class LimitSettings(Section):
+    """How often and how much at once anybody may ask; 0 is any number. The owner on this machine is not bounded."""
+
+    person: int = Field(1200, ge=0, description="Requests a minute of one person.")
+    address: int = Field(3000, ge=0, description="Requests a minute from one address.")
+    person_at_once: int = Field(200, ge=0, description="Requests, streams and sockets of one person that are open.")
+    address_at_once: int = Field(500, ge=0, description="Requests, streams and sockets from one address that are open.")
+    messages: int = Field(60, ge=0, description="Messages a minute of one person on chat platforms.")
+
+
 class PeopleSettings(Section):
-    """People: how they sign in."""
+    """People: how they sign in, and what each role may use."""
 
     attempts: int = Field(
         10, gt=0, description="Failures to sign in with a password, of one account or address, until it has to wait."
     )
     attempt_minutes: float = Field(15, gt=0, description="Minutes for which such failures count.")
     oidc: dict[ProviderName, OidcSettings] = Field({}, description="Identity providers by a name of your choice.")
+    roles: dict[GivenRole, TermSettings] = Field(
+        {"guest": TermSettings(scopes=("tools:none",))},
+        description="What people of a role may use; guests use no tools unless this says otherwise.",
+    )

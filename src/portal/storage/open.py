@@ -65,6 +65,7 @@ class Storage:
     passkeys: core_people.Passkeys
     identities: core_people.Identities
     usage: ports.UsageLog
+    spending: ports.Spending
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -160,6 +161,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         passkeys=StoredPasskeys(database=database),
         identities=StoredIdentities(database=database),
         usage=usage,
+        spending=usage,
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),

@@ -29,3 +29,7 @@ CREATE TABLE identities (
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX identities_owner ON identities (owner);
+
+-- The key whose daily budget a call counts against.
+ALTER TABLE usage_log ADD COLUMN credential TEXT;
+CREATE INDEX usage_log_credential ON usage_log (credential, created_at) WHERE credential IS NOT NULL;
