@@ -32,6 +32,7 @@ EXTRAS = {
     "knowledge": Extra("finding documents and memories by their meaning; usually there", "onnxruntime", 170),
     "mcp": Extra("tool servers that speak MCP", "mcp", 20),
     "media": Extra("pictures in other formats, thumbnails, masks; ComfyUI does the drawing", "PIL", 20),
+    "people": Extra("signing in with passkeys and identity providers", "webauthn", 10),
     "postgres": Extra("PostgreSQL as Portal's database, and as one that models may read", "psycopg", 12),
     "search": Extra("searching the web with DuckDuckGo, without a key", "ddgs", 27),
     "slack": Extra("Slack as a chat platform; usually there", "slack_bolt", 3),

@@ -25,6 +25,7 @@ from portal.testing.records import (
     memory,
     output,
     passage,
+    passkey,
     request_item,
     response,
     said,
@@ -49,6 +50,7 @@ class Things:
     folder: str
     file: str
     credential: str
+    passkey: str
     approval: str
     allowed: str
     hash: str
@@ -89,6 +91,8 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.turn_log.append(turn.id, output(turn.id, answered("private too")))
     await storage.files.create(upload, pieces())
     await storage.users.add_credential(key, "hash")
+    await storage.passkeys.add(opener := passkey())
+    await storage.identities.add("https://id.example", "alice", OWNER)
     storage.usage.record(usage())
     await storage.workspaces.save(workspace())
     await storage.audit.record(audit())
@@ -125,6 +129,7 @@ async def one_of_everything(storage: Storage) -> Things:
         folder=shelf.id,
         file=upload.id,
         credential=key.id,
+        passkey=opener.id,
         approval=asked.id,
         allowed=allowed.id,
         hash=allowed.arguments_hash,

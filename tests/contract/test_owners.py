@@ -24,6 +24,7 @@ from portal.testing.records import (
     memory,
     output,
     passage,
+    passkey,
     response,
     said,
     schedule,
@@ -43,6 +44,10 @@ async def use(storage: Storage, things: Things) -> None:
     await storage.turn_log.begin(theirs, [])
     call = output(theirs.id, call_item(), last_seq=-1)
     await storage.call_log.begin(call, approval_id=things.allowed, arguments_hash=things.hash)
+
+
+async def nothing_spent(storage: Storage) -> bool:
+    return await storage.spending.spent("person", S, 0) != (0, 0)
 
 
 async def read(content: AsyncIterator[bytes]) -> bytes:
@@ -121,6 +126,8 @@ REFUSED: dict[str, list[Call]] = {
     ],
     "People.save": [lambda s, t: s.people.save(user(id="user_none", name="stolen"))],
     "People.remove": [lambda s, t: s.people.remove("user_none", None), lambda s, t: s.people.remove("user_none", S)],
+    "Passkeys.remove": [lambda s, t: s.passkeys.remove(S, t.passkey)],
+    "Identities.add": [lambda s, t: s.identities.add("https://id.example", "alice", S)],
     "Passwords.set": [lambda s, t: s.passwords.set("user_none", "hash")],
     "Users.revoke": [lambda s, t: s.users.revoke(S, t.credential)],
     "Memories.save": [
@@ -153,6 +160,8 @@ EMPTY: dict[str, list[Call]] = {
     "Conversations.restore": [lambda s, t: s.conversations.restore(S, [t.deleted])],
     "Folders.list": [lambda s, t: s.folders.list(S)],
     "Files.list": [lambda s, t: s.files.list(S)],
+    "Passkeys.list": [lambda s, t: s.passkeys.list(S)],
+    "Passkeys.used": [lambda s, t: s.passkeys.used(passkey(id=t.passkey, owner=S), 7)],
     "Users.revoke_others": [lambda s, t: s.users.revoke_others(S, t.credential)],
     "Passwords.of": [lambda s, t: s.passwords.of("user_none")],
     "Users.credentials": [lambda s, t: s.users.credentials(S, "key")],
@@ -189,6 +198,7 @@ EMPTY: dict[str, list[Call]] = {
     "Sources.looked": [lambda s, t: s.sources.looked(source(t.collection, id=t.source, owner=S, error="stolen"))],
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
+    "Spending.spent": [lambda s, t: nothing_spent(s)],
     "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
@@ -216,6 +226,11 @@ OWNERLESS = {
     "People.list": "those who run this installation see who is here",
     "People.add": "makes something new",
     "Passwords.find": "by what somebody signs in with, before they are anybody",
+    "Passkeys.add": "makes something new",
+    "Passkeys.get": "by what a device answers with, before they are anybody",
+    "Passkeys.any": "says of nobody in particular whether there is one",
+    "Identities.find": "by what an identity provider says, before they are anybody",
+    "Identities.with_login": "by what an identity provider says, before they are anybody",
     "Passwords.any": "says of nobody in particular whether there is one",
     "UsageLog.record": "makes something new",
     "UsageLog.begun": "counts, whoever calls",
@@ -295,7 +310,10 @@ def test_every_method_is_walked() -> None:
         ports.Users,
         people.People,
         people.Passwords,
+        people.Passkeys,
+        people.Identities,
         ports.UsageLog,
+        ports.Spending,
         ports.SavedWorkspaces,
         ports.KeyValues,
         tool_ports.CallLog,
@@ -351,13 +369,26 @@ async def test_a_stranger_sees_empty_lists(storage: Storage, things: Things, cal
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
     await storage.usage.summary(OWNER, 0)
-    tables = ("conversations", "items", "folders", "files", "file_chunks", "credentials", "usage_log", "approvals")
+    tables = (
+        "conversations",
+        "items",
+        "folders",
+        "files",
+        "file_chunks",
+        "credentials",
+        "usage_log",
+        "approvals",
+        "passkeys",
+        "identities",
+    )
     knowledge = ("collections", "documents", "sources", "file_batches")
     timed = ("schedules", "schedule_runs", "schedule_deliveries")
     more = (
         *knowledge,
         *timed,
         "media_jobs",
+        "passkeys",
+        "identities",
         "memories",
         "responses",
         "approval_rounds",

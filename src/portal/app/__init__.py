@@ -18,7 +18,7 @@ from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
-from portal.app.people import open_entrance
+from portal.app.people import Counted, open_entrance, open_rights, throttle
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.speech import open_speech
@@ -34,6 +34,7 @@ from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.schedules import Scheduling
 from portal.core.speech import Speech, Transcriber
+from portal.core.terms import Bounding
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
@@ -52,6 +53,8 @@ from portal.routing.router import Router
 from portal.routing.servers import ModelServers
 from portal.security.admission import App
 from portal.security.credentials import Credentials
+from portal.security.limiter import Limiter
+from portal.security.rights import Rights
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
@@ -112,7 +115,8 @@ async def open_portal(
         await storage.database.own()
         bus = Bus()
         registry = _registry(settings, bus, stack)
-        storage = replace(storage, usage=(usage := _usage(storage, registry)))
+        rights, limiter = await open_rights(settings, storage), Limiter()
+        storage = replace(storage, usage=(usage := _usage(storage, registry, rights.of)))
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
         speech = open_speech(settings, router, stack, transcriber)
@@ -120,12 +124,16 @@ async def open_portal(
         studio = await open_media(settings, storage, bus, stack)
         wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, speech, stack)
         wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
+        servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack, rights.of)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        token, credentials = _credentials(settings, storage)
+        token, credentials = _credentials(settings, storage, rights)
         parts = Parts(
             settings=settings,
             credentials=credentials,
             entrance=open_entrance(settings, storage, credentials, brain.agent),
+            throttle=throttle(settings, limiter),
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
@@ -207,6 +215,7 @@ async def _wits(
     studio: MediaStudio,
     speech: Speech,
     stack: AsyncExitStack,
+    bounding: Bounding,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
     choice = await open_embedding(settings, storage, router, bus, own, stack)
@@ -226,7 +235,7 @@ async def _wits(
         finding=finding,
         mind=mind,
         tools=tools,
-        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own),
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own, bounding),
         knowledge=knowledge,
         table=table,
         links=links,
@@ -240,15 +249,17 @@ async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExi
     await open_schedules(parts, storage, links, stack)
 
 
-def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
+def _credentials(settings: Settings, storage: Storage, rights: Rights) -> tuple[str, Credentials]:
     """What the command line beside this server signs in with, and everybody's credentials."""
     token = secrets.token_urlsafe(32)
-    return token, Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
+    days = settings.server.session_days
+    return token, Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
 
 
-def _usage(storage: Storage, registry: Registry) -> Metrics:
+def _usage(storage: Storage, registry: Registry, bounding: Bounding) -> Metrics:
     """The usage log, and before it whoever learns from calls and counts them."""
-    return Metrics(log=WatchedCalls(storage.usage, registry.called), backends=lambda: answering_servers(registry))
+    counted = Counted(storage.usage, bounding)
+    return Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
 
 
 def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:

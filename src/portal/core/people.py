@@ -1,12 +1,27 @@
 """Several people on one installation: the ports that keep them, and who may do what to whom."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from portal.core.records import Role, UserRecord
 
 RANKS: dict[Role, int] = {"guest": 0, "member": 1, "admin": 2, "owner": 3}
 """Each may do what those below may, and manages only people below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyRecord:
+    """A passkey: the public half of a key that a device keeps."""
+
+    id: str
+    owner: str
+    name: str
+    public_key: bytes
+    uses: int
+    """How often the device says it was used; some always say 0."""
+    created_at: int
+    last_used_at: int | None = None
 
 
 class People(Protocol):
@@ -40,3 +55,38 @@ class Passwords(Protocol):
 
     async def any(self) -> bool:
         """Whether anybody has one."""
+
+
+class Passkeys(Protocol):
+    """People's passkeys."""
+
+    async def add(self, passkey: PasskeyRecord) -> None:
+        """Raises Conflict for one that is known."""
+
+    async def list(self, owner: str) -> Sequence[PasskeyRecord]:
+        """Oldest first."""
+
+    async def get(self, passkey_id: str) -> PasskeyRecord | None:
+        """The one of this id, whoever's."""
+
+    async def any(self) -> bool:
+        """Whether anybody has one."""
+
+    async def used(self, passkey: PasskeyRecord, uses: int) -> bool:
+        """Note its new count; whether nobody has used it since it was read."""
+
+    async def remove(self, owner: str, passkey_id: str) -> None:
+        """Raises NotFound."""
+
+
+class Identities(Protocol):
+    """Who people are at identity providers."""
+
+    async def find(self, issuer: str, subject: str) -> str | None:
+        """The user's id."""
+
+    async def add(self, issuer: str, subject: str, owner: str) -> None:
+        """Raises Conflict for one that somebody has."""
+
+    async def with_login(self, login: str) -> UserRecord | None:
+        """Who signs in by this."""

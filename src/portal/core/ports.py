@@ -334,6 +334,13 @@ class UsageLog(Protocol):
         """Per day and model: {day, model, calls, input_tokens, output_tokens}."""
 
 
+class Spending(Protocol):
+    """What has been used of a budget."""
+
+    async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
+        """Calls and tokens of a key that has a budget, or of a person."""
+
+
 class SavedWorkspaces(Protocol):
     """Workspaces that people made, by owner."""
 

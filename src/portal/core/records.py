@@ -154,6 +154,8 @@ class UserRecord:
     """What they sign in by beside a password: a name or an e-mail address, in lower case; unique."""
     suspended_at: int | None = None
     """Since when they are kept out."""
+    terms: JsonObject = field(default_factory=dict)
+    """What they may use, and how much of it: see Terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,8 @@ class CredentialRecord:
     """The last four characters of a key, to tell keys apart."""
     expires_at: int | None = None
     last_used_at: int | None = None
+    terms: JsonObject = field(default_factory=dict)
+    """What it may do, and how often: see Terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +204,8 @@ class UsageRecord:
     decision: JsonObject | None = None
     first_milliseconds: int | None = None
     """Until a streamed answer began; not kept."""
+    credential: str | None = None
+    """The key whose daily budget this counts against."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
 from portal.security.ollama_door import OllamaDoor
+from portal.security.throttle import Throttle
 from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
@@ -67,6 +68,7 @@ class Parts:
     settings: Settings
     credentials: Credentials
     entrance: Entrance
+    throttle: Throttle
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -119,6 +121,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        throttle=parts.throttle,
     )
 
 
@@ -231,6 +234,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         media,
         memories,
         models,
+        oidc,
+        passkeys,
         people,
         routing,
         schedules,
@@ -274,6 +279,9 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=parts.entrance),
         signing_in.password_routes(entrance=parts.entrance),
+        passkeys.passkey_sign_in_routes(entrance=parts.entrance),
+        passkeys.passkey_routes(entrance=parts.entrance),
+        oidc.oidc_routes(entrance=parts.entrance),
         approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
         approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
         tools.tool_routes(tools=parts.approving.tools),

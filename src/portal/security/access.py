@@ -46,8 +46,10 @@ GUESTS_READ = ("/portal/v1/models", "/portal/v1/workspaces", "/portal/v1/backend
 """And what the page looks at."""
 
 
-def check(role: Role, method: str, path: str) -> None:
+def check(role: Role, method: str, path: str, *, read_only: bool = False) -> None:
     """Raise Forbidden unless somebody of this role may call that; `method` is empty for a WebSocket."""
+    if read_only and method not in _READING:
+        raise Forbidden("This key only reads.", code="scope")
     if RANKS[role] >= RANKS["admin"]:
         return
     reading = method in _READING

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any, TypeAlias
@@ -16,10 +17,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 
+from portal.core.clock import now
 from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
+from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
+from portal.security.throttle import Throttle
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -51,6 +55,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _STARTED = os.urandom(8).hex().encode()
 """Tells the requests of this process from those of others."""
 _requests = itertools.count(1)
+_HERE = frozenset({"127.0.0.1", "::1", ""})
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -74,6 +79,7 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        throttle: Throttle,
     ) -> None:
         """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
         self._app = app
@@ -85,6 +91,7 @@ class Admission:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._max_body = max_body
         self._max_upload = max_upload
+        self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -101,8 +108,17 @@ class Admission:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            await self._admit(scope, headers)
-            await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+            address = _address(scope, headers)
+            if address:
+                self._throttle.knock(address)
+            caller = await self._admit(scope, headers)
+            if caller is not None:
+                self._take(scope, caller, reply, at_home=not address)
+            if not address and (caller is None or caller.role == "owner"):
+                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+                return
+            with self._throttle.inside(caller, address):
+                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
             if not reply.cut_off:
                 raise
@@ -115,7 +131,13 @@ class Admission:
                 await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
             raise
 
-    async def _admit(self, scope: Scope, headers: Values) -> None:
+    def _take(self, scope: Scope, caller: Caller, reply: "_Reply", *, at_home: bool) -> None:
+        """One request of theirs; clients of a key that has a rate are told what is left of it."""
+        bucket = self._throttle.admit(caller, at_home=at_home, socket=scope["type"] == "websocket")
+        if bucket is not None:
+            reply.add(rate_headers(scope["path"], bucket))
+
+    async def _admit(self, scope: Scope, headers: Values) -> Caller | None:
         if len(headers) != len(scope["headers"]) and sum(name == b"host" for name, _ in scope["headers"]) > 1:
             raise BadRequest("A request has one Host header.")
         self._check_host(headers.get(b"host", b""))
@@ -131,8 +153,10 @@ class Admission:
         elif path.startswith(_CLOSED) or (path == METRICS and not (_comes_from_here(scope) and _is_here(headers))):
             scope["state"]["caller"] = await self._identify(headers, unsafe=unsafe)
         else:
-            return
-        access.check(scope["state"]["caller"].role, scope.get("method", ""), path)
+            return None
+        caller: Caller = scope["state"]["caller"]
+        access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only)
+        return caller
 
     def _known_host(self, header: bytes) -> None:
         host = host_name(header.decode("latin-1"))
@@ -171,7 +195,7 @@ class Admission:
             return []
         return [
             (b"access-control-allow-origin", origin),
-            (b"access-control-expose-headers", b"x-request-id, x-portal-model, x-portal-reason"),
+            (b"access-control-expose-headers", b"x-request-id, x-portal-model, x-portal-reason, retry-after"),
             (b"vary", b"origin"),
         ]
 
@@ -240,6 +264,10 @@ class _Reply:
         elif (message.get("more_body") or kind == "websocket.send") and self._revoked():
             return self._cut()
         return self._send(message)
+
+    def add(self, headers: Headers) -> None:
+        """More headers for the response, whatever it will be."""
+        self._extra += headers
 
     def guarded(self, receive: Receive) -> Receive:
         """`receive` of a WebSocket that is over once its credential is revoked."""
@@ -313,6 +341,28 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def rate_headers(path: str, bucket: Bucket) -> Headers:
+    """What is left of a key's rate, as the clients of the API at this path know it."""
+    seconds = bucket.full_in
+    if path.startswith("/v1/messages"):
+        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
+        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
+    named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), f"{seconds:.3f}s"), strict=True)
+    return [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in named]
+
+
+def _address(scope: Scope, headers: Values) -> str:
+    """Where a request comes from, empty at home; behind a proxy of this machine, what that says last."""
+    host: str = (scope.get("client") or ("",))[0]
+    if host not in _HERE:
+        return host
+    told = headers.get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
+    if told:
+        return told
+    return "" if _FORWARDED.isdisjoint(headers) else host
 
 
 def _comes_from_here(scope: Scope) -> bool:

@@ -6,15 +6,20 @@ Secrets are 256 random bits, so a plain hash is enough: there is nothing to gues
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
 
 from portal.core.clock import micros
 from portal.core.ids import new_id
+from portal.core.items import JsonObject
+from portal.core.people import RANKS
 from portal.core.ports import Users
-from portal.core.records import CredentialRecord, Role
+from portal.core.records import CredentialRecord, Role, UserRecord
+from portal.core.terms import Standing, Terms
 from portal.errors import BadRequest, NotFound, StorageFull, Unauthenticated
+from portal.security.rights import Rights
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
@@ -23,6 +28,7 @@ _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
 _CACHE_SIZE = 1024
 _TOUCH_MICROS = 60 * _MICROS
+_UNBOUNDED = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,13 @@ class Caller:
     """What the person may here; never more than the credential may."""
     since: int = 0
     """How many had been shut out when this one was let in."""
+    standing: Standing | None = None
+    """What bounds it; None where nothing does."""
+    read_only: bool = False
+    rate: int = 0
+    """Requests a minute of the key itself; 0 is any number."""
+    rates: Sequence[tuple[str, int]] = ()
+    """Those of its person, by name."""
 
 
 def _hash(secret: str) -> str:
@@ -48,8 +61,10 @@ def _hash(secret: str) -> str:
 class Credentials:
     """Makes and checks what stands for a person. `local_token` is this server process's own, for the command line."""
 
-    def __init__(self, *, users: Users, session_days: int, local_token: str) -> None:
+    def __init__(self, *, users: Users, session_days: int, local_token: str, rights: Rights | None = None) -> None:
+        """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets."""
         self._users = users
+        self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
         self._local_hash = _hash(local_token)
         self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
@@ -58,17 +73,21 @@ class Credentials:
         self._revoked: set[str] = set()
         self._shut_out: dict[str, int] = {}
 
-    async def create_key(self, owner: str, name: str) -> tuple[CredentialRecord, str]:
-        """A new API key and its secret, shown this once.
+    async def create_key(
+        self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
+    ) -> tuple[CredentialRecord, str]:
+        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner.
 
         Raises:
-            BadRequest: the name is empty or too long.
+            BadRequest: the name is empty or too long, or it would be over already.
             Conflict: this owner has a key of that name.
         """
+        if expires_at is not None and expires_at <= micros():
+            raise BadRequest("A key cannot end before it begins.", param="expires_at")
         if not 0 < len(name.strip()) <= 100:
             raise BadRequest("A key needs a name of 1 to 100 characters.", param="name")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
-        record = self._record(owner, "key", name.strip(), hint=secret[-4:])
+        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=terms.stored())
         await self._users.add_credential(record, _hash(secret))
         return record, secret
 
@@ -101,7 +120,13 @@ class Credentials:
 
     @staticmethod
     def _record(
-        owner: str, kind: Literal["key", "session", "link"], name: str, *, hint: str = "", expires_at: int | None = None
+        owner: str,
+        kind: Literal["key", "session", "link"],
+        name: str,
+        *,
+        hint: str = "",
+        expires_at: int | None = None,
+        terms: JsonObject | None = None,
     ) -> CredentialRecord:
         prefix = {"key": "key", "session": "sess", "link": "link"}[kind]
         return CredentialRecord(
@@ -112,6 +137,7 @@ class Credentials:
             created_at=micros(),
             hint=hint,
             expires_at=expires_at,
+            terms=terms or {},
         )
 
     async def by_token(self, token: str) -> Caller:
@@ -155,10 +181,20 @@ class Credentials:
         except NotFound:
             return None
         found = await self._touched(found)
-        caller = Caller(found.owner, kind, found.id, person.role, before)
+        caller = await self._caller(kind, found, person, before)
         if before == self._revocations:
             self._remember((kind, hashed), caller)
         return caller
+
+    async def _caller(
+        self, kind: Literal["key", "session"], found: CredentialRecord, person: UserRecord, since: int
+    ) -> Caller:
+        terms, own = Terms.of(found.terms), Terms.of(person.terms)
+        standing = await self._rights.of_key(person, found) if self._rights else None
+        role = person.role if terms.runs_portal or RANKS[person.role] <= RANKS["member"] else "member"
+        rates = [(f"person {person.id} itself", own.rate)] if own.rate else ()
+        read_only = terms.read_only or own.read_only
+        return Caller(found.owner, kind, found.id, role, since, standing, read_only, terms.rate, rates)
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:

@@ -30,7 +30,7 @@ from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
 from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
-from portal.settings.people import PeopleSettings
+from portal.settings.people import LimitSettings, PeopleSettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
@@ -207,6 +207,7 @@ class Settings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     people: PeopleSettings = PeopleSettings()
+    limits: LimitSettings = LimitSettings()
     backends: tuple[BackendSettings, ...] = Field((), description="Model servers beside those found by themselves.")
     discovery: DiscoverySettings = DiscoverySettings()
     workspaces: dict[WorkspaceName, WorkspaceSettings] = Field({}, description="Workspaces of your own, by name.")

@@ -36,6 +36,7 @@ from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
+from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
@@ -62,7 +63,10 @@ class Storage:
     users: StoredUsers
     people: core_people.People
     passwords: core_people.Passwords
+    passkeys: core_people.Passkeys
+    identities: core_people.Identities
     usage: ports.UsageLog
+    spending: ports.Spending
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -156,7 +160,10 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         users=StoredUsers(database=database),
         people=StoredPeople(database=database, leaving=leaving, passages=passages, files=files),
         passwords=StoredPasswords(database=database),
+        passkeys=StoredPasskeys(database=database),
+        identities=StoredIdentities(database=database),
         usage=usage,
+        spending=usage,
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),

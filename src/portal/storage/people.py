@@ -12,10 +12,11 @@ from portal.storage.rows import USER, to_json, user_of
 
 LIST = f"SELECT {USER} FROM users ORDER BY created_at, id"
 INSERT = f"""
-INSERT INTO users ({USER}) VALUES (:id, :name, :role, :created_at, :preferences, :login, :suspended_at)"""
+INSERT INTO users ({USER}) VALUES (:id, :name, :role, :created_at, :preferences, :login, :suspended_at, :terms)"""
 # There is one owner, who stays it and is never kept out.
 SAVE = """
-UPDATE users SET name = :name, login = :login, role = CASE WHEN role = 'owner' THEN role ELSE :role END,
+UPDATE users SET name = :name, login = :login, terms = :terms,
+    role = CASE WHEN role = 'owner' THEN role ELSE :role END,
     suspended_at = CASE WHEN role = 'owner' THEN NULL ELSE CAST(:suspended_at AS BIGINT) END
 WHERE id = :id"""
 DELETE = "DELETE FROM users WHERE id = :user_id AND role <> 'owner'"
@@ -104,4 +105,5 @@ def _args(user: UserRecord) -> dict[str, object]:
         "preferences": to_json(user.preferences),
         "login": user.login,
         "suspended_at": user.suspended_at,
+        "terms": to_json(user.terms),
     }

@@ -13,7 +13,8 @@ from portal.storage.rows import CREDENTIAL, USER, credential_of, to_json, user_o
 
 # Whoever is first makes the owner; a unique index lets the others find that one.
 INSERT_OWNER = f"""
-INSERT INTO users ({USER}) VALUES (:id, 'Owner', 'owner', :created_at, '{{}}', NULL, NULL) ON CONFLICT DO NOTHING"""
+INSERT INTO users ({USER}) VALUES (:id, 'Owner', 'owner', :created_at, '{{}}', NULL, NULL, '{{}}')
+ON CONFLICT DO NOTHING"""
 SELECT_OWNER = f"SELECT {USER} FROM users WHERE role = 'owner'"
 
 SELECT = f"SELECT {USER} FROM users WHERE id = :user_id"
@@ -21,7 +22,8 @@ SET_PREFERENCES = "UPDATE users SET preferences = :preferences WHERE id = :user_
 
 INSERT_CREDENTIAL = f"""
 INSERT INTO credentials ({CREDENTIAL}, secret_hash)
-VALUES (:id, :owner, :kind, :name, :hint, :created_at, :expires_at, :last_used_at, :secret_hash)"""
+VALUES (:id, :owner, :kind, :name, :hint, :created_at, :expires_at, :last_used_at, :terms,
+    :secret_hash)"""
 
 # Of somebody who is suspended none is good, whatever else it says.
 VALID = """(expires_at IS NULL OR expires_at > :now)
@@ -82,6 +84,7 @@ class StoredUsers:
             "created_at": record.created_at,
             "expires_at": record.expires_at,
             "last_used_at": record.last_used_at,
+            "terms": to_json(record.terms),
             "secret_hash": secret_hash,
         }
         taken = Conflict(f"There is a {record.kind} named {record.name!r} already.", param="name")

@@ -14,6 +14,7 @@ from portal.core.items import Item
 from portal.core.media import MediaJob
 from portal.core.memories import MemoryRecord
 from portal.core.passages import Passage
+from portal.core.people import PasskeyRecord
 from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
@@ -100,6 +101,12 @@ def user(**fields: Any) -> UserRecord:
     """A member."""
     known: dict[str, Any] = {"id": new_id("user"), "name": "Alice", "role": "member", "created_at": micros()}
     return UserRecord(**{**known, **fields})
+
+
+def passkey(**fields: Any) -> PasskeyRecord:
+    """A passkey of OWNER."""
+    known: dict[str, Any] = {"id": uuid7(), "owner": OWNER, "name": "phone", "public_key": b"key", "uses": 0}
+    return PasskeyRecord(**{**known, "created_at": micros(), **fields})
 
 
 def credential(**fields: Any) -> CredentialRecord:

@@ -58,7 +58,12 @@ def sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
     @router.get("/ways")
     async def list_ways() -> JsonObject:
-        return {"password": await entrance.kept.any()}
+        named = [{"name": name, "label": one.label or name} for name, (one, _) in entrance.providers.items()]
+        return {
+            "password": await entrance.kept_passwords.any(),
+            "passkey": entrance.passkeys.there and await entrance.kept_passkeys.any(),
+            "oidc": named,
+        }
 
     @router.post("/password")
     async def by_password(request: Request, response: Response, body: ByPassword) -> JsonObject:

@@ -20,6 +20,7 @@ from portal.core.records import (
 )
 from portal.core.responses import resource
 from portal.core.schedules import RunRecord, ScheduleRecord, spoken
+from portal.core.terms import Terms
 
 T = TypeVar("T")
 _MICROS = 1_000_000
@@ -99,9 +100,12 @@ def folder(record: FolderRecord) -> JsonObject:
 
 def credential(record: CredentialRecord) -> JsonObject:
     """A key or a session, without its secret."""
+    terms = Terms.of(record.terms)
+    bounds = {"scopes": list(terms.scopes), "rate": terms.rate, "requests": terms.requests, "tokens": terms.tokens}
     return {
         "id": record.id,
         "object": f"portal.{record.kind}",
+        **(bounds if record.kind == "key" else {}),
         "name": record.name,
         "hint": record.hint,
         "created_at": when(record.created_at),
