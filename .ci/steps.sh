@@ -1,5 +1,6 @@
 # The steps of .ci/run and .ci/full. A step that fails ends the script, which then says so in its last line.
 export CI=true
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile what they import
 export COVERAGE_FILE="$PWD/build/coverage/data"
 rm -rf build/coverage
 began=$SECONDS

@@ -8,7 +8,7 @@ The manual's configuration page is generated from the descriptions below.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -249,20 +249,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, environment, `.env`, and behind them the TOML file that those (or the data folder) name."""
         stronger = (init_settings, env_settings, dotenv_settings)
+        given = [source() for source in stronger]
         return (
             *stronger,
             InitSettingsSource(settings_cls, init_kwargs=_alias(env_settings, dotenv_settings)),
-            InitSettingsSource(
-                settings_cls, init_kwargs=_toml(_first(stronger, "config"), _first(stronger, "data_dir"))
-            ),
+            InitSettingsSource(settings_cls, init_kwargs=_toml(_first(given, "config"), _first(given, "data_dir"))),
         )
 
 
-def _first(sources: tuple[PydanticBaseSettingsSource, ...], name: str) -> Path | None:
-    """The strongest of the sources' values for one top-level path."""
-    for source in sources:
-        value = source().get(name)
-        if value:
+def _first(given: Sequence[Mapping[str, Any]], name: str) -> Path | None:
+    """The strongest value for one top-level path."""
+    for values in given:
+        if value := values.get(name):
             return Path(value).expanduser()
     return None
 
