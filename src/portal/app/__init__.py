@@ -118,15 +118,10 @@ async def open_portal(
         rights, limiter = await open_rights(settings, storage), Limiter()
         storage = replace(storage, usage=(usage := _usage(storage, registry, rights.of)))
         completions = Completions(usage=usage)
-        router, catalogue = await open_routing(settings, storage, registry, completions, bus)
+        router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
         speech = open_speech(settings, router, stack, transcriber)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        studio = await open_media(settings, storage, bus, stack)
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, studio, speech, stack)
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
-        router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
-        servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack, rights.of)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, speech, stack, rights.of)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         token, credentials = _credentials(settings, storage, rights)
         parts = Parts(
@@ -158,11 +153,9 @@ async def open_portal(
             mind=mind,
             endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
-            media=studio,
             channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
             speech=speech,
             media=wits.studio,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
@@ -212,7 +205,6 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
-    studio: MediaStudio,
     speech: Speech,
     stack: AsyncExitStack,
     bounding: Bounding,
@@ -222,13 +214,11 @@ async def _wits(
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
+    studio = await open_media(settings, storage, bus, stack)
     tools = _tools(settings, storage, mind, table.keeper, studio, speech, bus, tool_servers, toolsets, [finding.tools])
     knowledge = await open_knowledge(
         settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
     )
-    studio = await open_media(settings, storage, bus, stack)
-    tools = _tools(settings, storage, mind, table.keeper, studio, bus, tool_servers, toolsets, [finding.tools])
-    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,

@@ -11,6 +11,7 @@ from portal.app.knowledge import finding_in, open_knowledge
 from portal.app.mcp import own_toolsets
 from portal.app.memory import open_memory
 from portal.app.models import open_routing
+from portal.app.people import open_rights
 from portal.app.speech import open_speech
 from portal.core.bus import Bus
 from portal.core.completion import Completions
@@ -47,7 +48,8 @@ async def open_stores(settings: Settings, embedder: Embedder | None) -> AsyncIte
         bus, completions = Bus(), Completions(usage=storage.usage)
         registry = Registry(settings=settings, families=load_families(settings.data_dir), on_change=lambda: None)
         stack.push_async_callback(registry.aclose)
-        router, _ = await open_routing(settings, storage, registry, completions, bus)
+        rights = await open_rights(settings, storage)
+        router, _ = await open_routing(settings, storage, registry, completions, bus, rights.of)
         speech = open_speech(settings, router, stack)
         choice = await open_embedding(settings, storage, router, bus, embedder, stack)
         finding = finding_in(settings, storage, router, choice.current)

@@ -11,6 +11,7 @@ from portal.core.items import JsonObject
 from portal.core.media import ENDED, EngineState, JobStatus, Kind, MediaJob, Order, Progress, Recipe
 from portal.core.ports import Files
 from portal.errors import NotFound
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Limit, Who
 from portal.interfaces.wire import EventStream
