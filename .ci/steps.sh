@@ -1,5 +1,6 @@
 # The steps of .ci/run and .ci/full. A step that fails ends the script, which then says so in its last line.
 export CI=true
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile what they import
 export COVERAGE_FILE="$PWD/build/coverage/data"
 rm -rf build/coverage
 began=$SECONDS
@@ -25,7 +26,8 @@ finish() {
 
 install_system_packages() {
     local wanted=() program
-    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell git:git node:nodejs \
+    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell \
+        espeak-ng:espeak-ng ffmpeg:ffmpeg git:git node:nodejs \
         npm:npm openssl:openssl pandoc:pandoc tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")

@@ -1,11 +1,14 @@
 """What a call through Portal costs beside the bare SDK, on warm sessions: `python bench/tool_servers.py [--calls 200]`.
+And how long the servers that Portal ships take to start beside an empty one of the SDK: `--starts 5 --names time web`.
 
 Both talk to the same small server, over stdio and over streamable HTTP, in turns: the ratio is of medians in one run.
+A start is over when the tools are listed; its processor time counts the whole process.
 """
 
 import argparse
 import asyncio
 import json
+import resource
 import socket
 import statistics
 import sys
@@ -19,6 +22,7 @@ from portal.core.items import JsonObject
 from portal.core.tools import ToolContext
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
+from portal.mcp.shipped import shipped
 from portal.security.secret_file import SecretFile
 from portal.settings import load_settings
 
@@ -117,11 +121,84 @@ async def measure(folder: Path, calls: int) -> dict[str, dict[str, float]]:
     return found
 
 
+EMPTY = """
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("empty")
+@server.tool(structured_output=False)
+def nothing() -> str:
+    "Nothing."
+    return ""
+server.run("stdio")
+"""
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}},
+}
+
+
+async def begun(words: list[str]) -> tuple[float, float, float]:
+    """Milliseconds until it answers, until its tools are listed, and of the processor."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    at = time.perf_counter()
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, limit=2**24
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(HELLO).encode() + b"\n")
+    await process.stdout.readline()
+    answered = time.perf_counter() - at
+    process.stdin.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n')
+    process.stdin.write(b'{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}\n')
+    await process.stdout.readline()
+    listed = time.perf_counter() - at
+    process.stdin.close()
+    await process.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return answered * 1000, listed * 1000, spent * 1000
+
+
+async def starts(folder: Path, names: list[str], count: int) -> dict[str, dict[str, float]]:
+    script = folder / "empty.py"
+    script.write_text(EMPTY, encoding="utf-8")
+    serve = [sys.executable, "-m", "portal", "mcp", "serve"]
+    options = ["--data-dir", str(folder / "data"), "--folder", str(folder)]
+    servers = {"empty": [sys.executable, str(script)], **{name: [*serve, name, *options] for name in names}}
+    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in servers}
+    for words in servers.values():  # so that all are compiled and in memory
+        await begun(words)
+    for _ in range(count):
+        for name, words in servers.items():
+            times[name].append(await begun(words))
+    medians = {name: [statistics.median(one) for one in zip(*each, strict=True)] for name, each in times.items()}
+    measures = ("answers", "lists", "cpu")
+    return {
+        name: {
+            **{f"{what}_ms": round(value) for what, value in zip(measures, found, strict=True)},
+            **{
+                f"{what}_ratio": round(one / base, 2)
+                for what, one, base in zip(measures, found, medians["empty"], strict=True)
+            },
+        }
+        for name, found in medians.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--starts", type=int, default=0, help="measure starts instead, so often each")
+    parser.add_argument("--names", nargs="*", default=[one.name for one in shipped()])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.starts:
+            for name, measured in asyncio.run(starts(Path(folder), arguments.names, arguments.starts)).items():
+                print(name, json.dumps(measured))
+            return
         for way, figures in asyncio.run(measure(Path(folder), arguments.calls)).items():
             print(way, json.dumps(figures))
 

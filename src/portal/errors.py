@@ -22,7 +22,12 @@ PortalError
 │   ├── ChannelGone            502  the chat cannot be written to any more
 │   ├── ChannelRejected        502  it does not take this message or edit
 │   └── ChannelUncertain       504  no answer came: it may have been carried out
+├── MediaError                 502  a picture, video or piece of music could not be made
+│   ├── MediaRefused           400  the engine does not take the workflow or an input
+│   ├── MediaMissing           503  a model or node is not installed; names it and where to get it
+│   └── MediaUnavailable       503  no engine is there, or it cannot be reached
 ├── ToolError                  502  a tool could not do it; a model is told
+├── NotInstalled               501  this needs a package that is not installed
 ├── NoModel                    503  nothing is installed that can answer
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
@@ -213,11 +218,47 @@ class ChannelUncertain(ChannelError):
     code = "channel_uncertain"
 
 
+class MediaError(PortalError):
+    """A picture, video or piece of music could not be made; the code says of what kind the failure is."""
+
+    status = 502
+    code = "media_error"
+
+
+class MediaRefused(MediaError):
+    """An engine does not take the workflow, or an input of it."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "workflow_refused"
+
+
+class MediaMissing(MediaError):
+    """A model or node that a workflow needs is not installed; the message names it and where to get it."""
+
+    status = 503
+    code = "model_missing"
+
+
+class MediaUnavailable(MediaError):
+    """No engine is there for this, or it cannot be reached."""
+
+    status = 503
+    code = "engine_unavailable"
+
+
 class ToolError(PortalError):
     """A tool could not do what it was asked; the message is for the model, and says what to do instead."""
 
     status = 502
     code = "tool_error"
+
+
+class NotInstalled(PortalError):
+    """This needs an optional package; the message says which."""
+
+    status = 501
+    code = "not_installed"
 
 
 class NoModel(PortalError):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.channels import Limits, Message, Place, Press, Sender, Transcriber
+from portal.core.channels import Limits, Message, Place, Press, Sender
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Toolset
 from portal.testing.channel import ALICE, Bubble, PlatformState, TestChannel
 from portal.testing.portal import TestPortal, open_test_portal

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from portal.backends.scripted import ScriptedBackend
 from portal.channels import words
 from portal.core.channels import COMMANDS
+from portal.core.model import ModelInfo
 
 from .conftest import Chat, open_chat
 from .desk import Desk, able
@@ -53,6 +55,16 @@ async def test_the_workspace_is_chosen(chat: Chat) -> None:
     chat.press(chat.bubbles()[-1], "auto-coding")
     await chat.platform.until(lambda: words.CHOSEN.format(name="auto-coding") in chat.texts())
     assert await said(chat, "/workspace auto") == words.CHOSEN.format(name="auto")
+
+
+async def test_a_workspace_without_a_model_is_not_offered(tmp_path: Path) -> None:
+    sees = ModelInfo(id="eye", backend="", capabilities=frozenset({"chat", "vision"}))
+    for models, there in ((["tiny"], False), (["tiny", sees], True)):
+        async with open_chat(tmp_path / str(there), backend=ScriptedBackend(models=models)) as chat:
+            await chat.link()
+            told = await said(chat, "/workspace no such")
+            assert "auto-coding" in told
+            assert ("auto-vision" in told) is there
 
 
 async def test_memory_is_shown_to_its_person_alone(chat: Chat) -> None:

@@ -11,6 +11,7 @@ from portal.core.channels import Attachment, Limits, Reaction, Sender
 from portal.core.model import ModelInfo, TextDelta
 from portal.core.records import TurnRecord
 from portal.errors import BackendTimeout
+from portal.speech.faster_whisper import step
 from portal.testing.channel import ALICE
 
 from .conftest import Chat, open_chat
@@ -134,7 +135,9 @@ async def test_files_that_are_too_large_or_spoken_are_told_of(tmp_path: Path) ->
         chat.write("", files=(Attachment(ref="r1", kind="file", name="a.pdf"),))
         await chat.until(too_large, too_large)
         chat.write("", files=(Attachment(ref="r1", kind="audio", name="a.ogg", voice=True),))
-        await chat.until(too_large, too_large, words.FAILED.format(why=words.NO_SPEECH))
+        await chat.until(
+            too_large, too_large, words.FAILED.format(why=words.NO_SPEECH.format(why=step(tmp_path / "speech")))
+        )
 
 
 async def test_a_failure_is_told_and_can_be_tried_again(chat: Chat) -> None:

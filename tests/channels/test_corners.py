@@ -1,7 +1,6 @@
 """What seldom happens in a chat, and must go right."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from portal.core.records import ConversationRecord
 from portal.errors import ChannelError, ChannelGone, Forbidden, RateLimited
 from portal.testing.channel import ALICE, GrowingChannel, PlatformState
 from portal.testing.records import approval, arrival
+from portal.testing.scripted_speech import ScriptedTranscriber
 
 from .conftest import Chat, open_chat
 from .desk import Desk, able, calls, says
@@ -138,17 +138,15 @@ async def test_a_chat_that_is_gone_in_the_middle_of_an_answer(chat: Chat) -> Non
 
 
 async def test_speech_is_written_down_where_it_can_be(tmp_path: Path) -> None:
-    class Ears:
-        async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
-            data = b"".join([chunk async for chunk in content])
-            return f"{data.decode()} as {content_type}"
-
-    async with open_chat(tmp_path, transcriber=Ears()) as chat:
+    ears = ScriptedTranscriber()
+    async with open_chat(tmp_path, transcriber=ears) as chat:
         await chat.link()
-        chat.platform.files = {"r1": b"Hello"}
-        voice = Attachment(ref="r1", kind="audio", name="a.ogg", content_type="audio/ogg", voice=True)
-        chat.write("", files=(voice,))
-        await chat.until("Hello as audio/ogg")
+        chat.platform.files = {"r1": b"Hello", "r2": b" "}
+        chat.write("", files=(Attachment(ref="r1", kind="audio", name="a.ogg", content_type="audio/ogg", voice=True),))
+        await chat.until("Hello")
+        chat.write("", files=(Attachment(ref="r2", kind="audio", name="", content_type="audio/mpeg", voice=True),))
+        await chat.until("Hello", words.FAILED.format(why=words.NOTHING_HEARD))
+        assert [name for name, _ in ears.recordings] == ["voice.ogg", "voice.mp3"]
 
 
 async def test_only_models_that_chat_are_offered(tmp_path: Path) -> None:
@@ -210,7 +208,7 @@ async def test_a_question_in_the_middle_of_a_call_is_asked_and_answered(tmp_path
             await portal.storage.call_log.ask([], [one])
             portal.bus.publish(owner, "approvals.changed", id=one.id, status="pending")
         await platform.until(lambda: len(chat.texts()) == 3)
-        assert chat.texts()[2] == words.FORM.format(tool="forms", why="Who?")
+        assert chat.texts()[2] == words.ON_PAGE.format(asks=words.ASKS.format(server="forms", message="Who?"))
         chat.press(chat.bubbles()[1], "Allow")
         await platform.until(lambda: chat.texts()[1] == "✅ Allowed: **sampling**")
         desk.gate.set()

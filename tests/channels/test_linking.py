@@ -84,11 +84,15 @@ async def test_a_code_grows_old(chat: Chat) -> None:
     now = until
     said = await linking.redeem(Place(channel="test", chat="c2"), BOB, code)
     assert said == Content(text=words.BAD_CODE)
+    await linking.offer(chat.portal.owner)
+    kept = await storage.database.fetch("SELECT expires_at FROM channel_codes")
+    assert [row["expires_at"] for row in kept] == [now + CODE_MINUTES * 60_000_000]
 
 
 async def test_buttons_of_strangers_do_nothing(chat: Chat) -> None:
     chat.write("Hello")
     (bubble,) = await chat.until("Hello")
+    await chat.platform.until(lambda: bubble.said.buttons[0][0].label == "↻")
     chat.press(bubble, "↻", sender=BOB)
     chat.write("Next")
     await chat.until("Hello", "Next")

@@ -1,7 +1,6 @@
 """What goes wrong in a platform's code or between two steps costs no answer, and doubles none."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from portal.core.records import ResponseRecord
 from portal.errors import ChannelUncertain, NotFound, RateLimited
 from portal.testing.channel import GrowingChannel, PlatformState, TestChannel
 from portal.testing.portal import open_test_portal
+from portal.testing.scripted_speech import ScriptedTranscriber
 
 from .conftest import Chat, open_chat
 from .desk import Desk, able, calls, says
@@ -94,14 +94,10 @@ async def test_a_question_decided_before_it_is_sent_is_sent_once(tmp_path: Path)
 
 
 async def test_speech_is_bounded_by_what_comes(tmp_path: Path) -> None:
-    class Transcriber:
-        async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
-            return str(len(b"".join([chunk async for chunk in content])))
-
     platform = PlatformState()
     platform.files = {"v": b"x" * 2_000_000}
     channel = TestChannel(platform, limits=Limits(interval=0.01, per_second=10_000, typing=0, fetch=2**20))
-    async with open_chat(tmp_path, platform, channel=channel, transcriber=Transcriber()) as chat:
+    async with open_chat(tmp_path, platform, channel=channel, transcriber=ScriptedTranscriber()) as chat:
         await chat.link()
         chat.write("", files=[Attachment(ref="v", kind="audio", name="v.ogg", voice=True)])
         await chat.until(words.FAILED.format(why=words.TOO_LARGE.format(name="v.ogg", limit=1)))

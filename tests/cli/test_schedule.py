@@ -22,7 +22,7 @@ def test_making_running_pausing_and_deleting(empty: Installation) -> None:
     )
     assert made.returncode == 0, made.stderr
     name, when, then, last, identity = made.stdout.strip().split("\t")
-    assert (name, when, last) == ("News", "cron 0 8 * * 1-5 (Europe/Berlin)", "-")
+    assert (name, when, last) == ("News", "every weekday at 8:00 (Europe/Berlin)", "-")
     assert ":00:00" in then
     assert empty.run("schedule", "list").stdout == made.stdout
     assert empty.run("schedule", "pause", "News").stdout.split("\t")[2] == "paused"
@@ -56,7 +56,7 @@ def test_a_webhook(empty: Installation) -> None:
 
 def test_what_it_means_and_what_cannot_be(empty: Installation) -> None:
     told = empty.run("schedule", "preview", "every 2 hours", "--zone", "UTC").stdout.splitlines()
-    assert told[0] == "interval 7200 (UTC)"
+    assert told[0] == "every 2 hours (UTC)"
     assert len(told) == 4
     for words, reason in (
         (("preview", "soon"), "no time to run at"),

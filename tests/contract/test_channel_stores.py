@@ -29,7 +29,7 @@ HOUR = 3_600_000_000
 
 
 async def offered(storage: Storage, code: str, owner: str = OWNER) -> None:
-    await storage.pairing.offer(owner, code, micros() + HOUR)
+    await storage.pairing.offer(owner, code, micros() + HOUR, micros())
 
 
 def pairing(sender: str = "bob", **fields: object) -> PairingRecord:

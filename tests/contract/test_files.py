@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from portal.core.clock import micros
-from portal.errors import BadRequest, Conflict, NotFound
+from portal.core.collections import CollectionRecord, NewDocument
+from portal.errors import BadRequest, Conflict, NotFound, StorageFull
 from portal.settings import Settings
 from portal.storage.database import Statement
-from portal.storage.files import CHUNK
+from portal.storage.files import CHUNK, StoredFiles
 from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, STRANGER, credential, file
 
@@ -128,7 +129,7 @@ async def test_sweeping_and_uploading_side_by_side(storage: Storage) -> None:
         uploading = group.create_task(upload())
         group.create_task(sweep(uploading))
     assert len((await storage.files.list(OWNER)).data) == 15
-    assert await rows(storage) == 30
+    assert await rows(storage) == 15 + 1
 
 
 async def test_sweeping_forgets_what_expired(storage: Storage) -> None:
@@ -212,3 +213,93 @@ async def test_several_uploads_at_once(storage: Storage) -> None:
         ]
     for number, task in enumerate(tasks):
         assert b"".join(await read(storage, task.result().id)) == bytes([number]) * 1_500_000
+
+
+async def chunks(storage: Storage) -> int:
+    return int((await storage.database.fetch("SELECT COUNT(*) AS n FROM file_chunks"))[0]["n"])
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 1), (5, 5), (CHUNK - 1, CHUNK + 1), (CHUNK, 2 * CHUNK), (100, None), (0, 9 * CHUNK)]
+)
+async def test_a_part_of_the_content(storage: Storage, start: int, end: int | None) -> None:
+    content = random.Random(1).randbytes(2 * CHUNK + 500)
+    record = await storage.files.create(file(), pieces(content))
+    found = [chunk async for chunk in storage.files.content(OWNER, record.id, start, end)]
+    assert b"".join(found) == content[start:end]
+
+
+async def test_the_same_bytes_are_kept_once_and_go_with_their_last_file(storage: Storage) -> None:
+    content = b"x" * (2 * CHUNK) + b"y"
+    first = await storage.files.create(file(filename="a"), pieces(content))
+    second = await storage.files.create(file(filename="b"), pieces(content))
+    third = await storage.files.create(file(filename="c"), pieces(content))
+    theirs = await storage.files.create(file(owner=STRANGER), pieces(content))
+    assert await chunks(storage) == 6
+    assert (await storage.files.usage(OWNER)).bytes == len(content)
+    assert (await storage.files.usage(OWNER)).files == 3
+
+    await storage.files.delete(OWNER, first.id)
+    await storage.sweep()
+    for kept in (second, third):
+        assert b"".join(await read(storage, kept.id)) == content
+    with pytest.raises(NotFound):
+        await read(storage, first.id)
+    await storage.files.delete(OWNER, third.id)
+    again = await storage.files.create(file(filename="d"), pieces(content))
+    await storage.files.delete(OWNER, second.id)
+    assert b"".join(await read(storage, again.id)) == content
+    await storage.files.delete(OWNER, again.id)
+    assert await rows(storage) == 1 + 3
+    await storage.files.delete(STRANGER, theirs.id)
+    assert await rows(storage) == 0
+
+
+async def test_equal_files_come_and_go_side_by_side(storage: Storage) -> None:
+    content = b"z" * (CHUNK + 1)
+
+    async def come_and_go() -> None:
+        for _ in range(5):
+            record = await storage.files.create(file(), pieces(content))
+            assert b"".join(await read(storage, record.id)) == content
+            await storage.files.delete(OWNER, record.id)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(come_and_go())
+    await storage.sweep()
+    assert await rows(storage) == 0
+
+
+async def test_a_quota_refuses_what_does_not_fit_and_loses_nothing(storage: Storage) -> None:
+    files = StoredFiles(database=storage.database, quota=1000)
+    kept = await files.create(file(), pieces(b"a" * 600))
+    with pytest.raises(StorageFull, match="1,000 bytes"):
+        await files.create(file(), pieces(b"b" * 401))
+    with pytest.raises(StorageFull):
+        await files.create(file(), pieces(b"c" * 3000))
+    same = await files.create(file(), pieces(b"a" * 600))
+    await files.create(file(), pieces(b"d" * 400))
+    with pytest.raises(StorageFull) as full:
+        await files.create(file(), pieces(b"e"))
+    assert full.value.code == "file_quota_reached"
+    await files.create(file(owner=STRANGER), pieces(b"f" * 1000))
+    usage = await files.usage(OWNER)
+    assert (usage.files, usage.bytes, usage.quota) == (3, 1000, 1000)
+    assert b"".join(await read(storage, kept.id)) == b"".join(await read(storage, same.id)) == b"a" * 600
+
+
+async def test_files_are_kept_as_long_as_the_settings_say(storage: Storage) -> None:
+    files = StoredFiles(database=storage.database, keep_days=30)
+    old = await files.create(file(created_at=micros() - 31 * DAY), pieces(b"old"))
+    own = await files.create(file(created_at=micros() - 31 * DAY, expires_at=micros() + DAY), pieces(b"own"))
+    used = await files.create(file(created_at=micros() - 31 * DAY), pieces(b"used"))
+    new = await files.create(file(created_at=micros() - 29 * DAY), pieces(b"new"))
+    await storage.collections.create(
+        CollectionRecord(id="vs_1", owner=OWNER, name="Kept", created_at=micros(), last_active_at=micros())
+    )
+    await storage.documents.add(OWNER, "vs_1", [NewDocument(file_id=used.id)])
+    await files.sweep()
+    assert {one.id for one in (await files.list(OWNER)).data} == {own.id, used.id, new.id}
+    with pytest.raises(NotFound):
+        await files.get(OWNER, old.id)

@@ -2,14 +2,12 @@
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
+from tests.contract.belongings import VECTOR, Things, one_of_everything
 
-from portal.core import channel_stores, collections, memories, passages, ports, schedules, tool_ports
+from portal.core import channel_stores, collections, media, memories, passages, people, ports, schedules, tool_ports
 from portal.core.channels import Place
-from portal.core.clock import micros
 from portal.core.collections import NewDocument
 from portal.core.memories import Wanted
 from portal.core.passages import Within
@@ -19,132 +17,25 @@ from portal.storage.open import Storage
 from portal.testing.records import (
     OWNER,
     STRANGER,
-    answered,
-    approval,
-    audit,
     call_item,
-    chat,
-    collection,
     conversation,
-    credential,
     decision,
-    file,
     folder,
-    link,
     memory,
     output,
     passage,
-    request_item,
+    passkey,
     response,
     said,
     schedule,
-    schedule_run,
     source,
-    usage,
-    workspace,
+    user,
 )
-
-
-@dataclass(frozen=True)
-class Things:
-    """One of everything, all of OWNER."""
-
-    conversation: str
-    deleted: str
-    response: str
-    item: str
-    folder: str
-    file: str
-    credential: str
-    approval: str
-    allowed: str
-    hash: str
-    grant: str
-    passage: str
-    document: str
-    collection: str
-    batch: str
-    source: str
-    read: str
-    """Id of a document of the collection."""
-    memory: str
-    schedule: str
-    run: str
-    link: str
-
-
-async def pieces() -> AsyncIterator[bytes]:
-    yield b"private"
 
 
 @pytest.fixture
 async def things(storage: Storage) -> Things:
-    shelf, talk, deleted, turn, upload, key = (
-        folder(),
-        conversation(title="private"),
-        conversation(),
-        response(),
-        file(),
-        credential(),
-    )
-    await storage.folders.save(shelf)
-    await storage.conversations.create(replace(talk, folder_id=shelf.id))
-    await storage.conversations.create(deleted)
-    await storage.conversations.delete(OWNER, [deleted.id])
-    await storage.turn_log.begin(replace(turn, conversation_id=talk.id), [said("private", item_id="msg_private")])
-    await storage.turn_log.append(turn.id, output(turn.id, answered("private too")))
-    await storage.files.create(upload, pieces())
-    await storage.users.add_credential(key, "hash")
-    storage.usage.record(usage())
-    await storage.workspaces.save(workspace())
-    await storage.audit.record(audit())
-    asked, allowed = (approval(response_id=turn.id, extents=("once", "arguments")) for _ in range(2))
-    items = [output(turn.id, request_item(one), position=place) for place, one in enumerate((asked, allowed), start=1)]
-    await storage.call_log.ask(items, [asked, allowed])
-    await storage.approvals.decide(OWNER, {allowed.id: decision(extent="arguments")})
-    (grant,) = await storage.grants.list(OWNER)
-    piece = passage("private")
-    await storage.passages.replace(
-        OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
-    )
-    shelf_of_papers = collection()
-    await storage.collections.create(shelf_of_papers)
-    await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
-    followed = source(shelf_of_papers.id)
-    await storage.sources.add(followed)
-    (read,) = await storage.documents.find(OWNER, file_id=upload.id)
-    known = memory("private")
-    await storage.memories.save(known)
-    planned = schedule(next_at=1)
-    await storage.schedules.save(planned)
-    await storage.runs.add([run := schedule_run(planned)])
-    await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
-    linked = await storage.pairing.redeem("hash", link(), micros())
-    assert linked is not None
-    await storage.chats.save(chat(conversation_id=talk.id))
-    return Things(
-        conversation=talk.id,
-        deleted=deleted.id,
-        response=turn.id,
-        item="msg_private",
-        folder=shelf.id,
-        file=upload.id,
-        credential=key.id,
-        approval=asked.id,
-        allowed=allowed.id,
-        hash=allowed.arguments_hash,
-        grant=grant.id,
-        passage=piece.id,
-        document=piece.document,
-        collection=shelf_of_papers.id,
-        batch="vsfb_1",
-        source=followed.id,
-        read=read.id,
-        memory=known.id,
-        schedule=planned.id,
-        run=run.id,
-        link=linked.id,
-    )
+    return await one_of_everything(storage)
 
 
 async def use(storage: Storage, things: Things) -> None:
@@ -155,6 +46,10 @@ async def use(storage: Storage, things: Things) -> None:
     await storage.call_log.begin(call, approval_id=things.allowed, arguments_hash=things.hash)
 
 
+async def nothing_spent(storage: Storage) -> bool:
+    return await storage.spending.spent("person", S, 0) != (0, 0)
+
+
 async def read(content: AsyncIterator[bytes]) -> bytes:
     return b"".join([chunk async for chunk in content])
 
@@ -163,7 +58,6 @@ Call = Callable[[Storage, Things], Awaitable[object]]
 S = STRANGER
 PLACE = Place(channel="test", chat="c1")
 THEIRS = Within(owner=S, space="documents")
-VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
 REFUSED: dict[str, list[Call]] = {
     "TurnLog.begin": [
@@ -230,6 +124,11 @@ REFUSED: dict[str, list[Call]] = {
         lambda s, t: s.sources.remove(S, t.source, documents=False),
         lambda s, t: s.sources.remove(S, t.source, documents=True),
     ],
+    "People.save": [lambda s, t: s.people.save(user(id="user_none", name="stolen"))],
+    "People.remove": [lambda s, t: s.people.remove("user_none", None), lambda s, t: s.people.remove("user_none", S)],
+    "Passkeys.remove": [lambda s, t: s.passkeys.remove(S, t.passkey)],
+    "Identities.add": [lambda s, t: s.identities.add("https://id.example", "alice", S)],
+    "Passwords.set": [lambda s, t: s.passwords.set("user_none", "hash")],
     "Users.revoke": [lambda s, t: s.users.revoke(S, t.credential)],
     "Memories.save": [
         lambda s, t: s.memories.save(memory("stolen", owner=S), supersedes=[t.memory]),
@@ -245,6 +144,9 @@ REFUSED: dict[str, list[Call]] = {
     "Schedules.delete": [lambda s, t: s.schedules.delete(S, t.schedule)],
     "ScheduleRuns.list": [lambda s, t: s.runs.list(S, t.schedule)],
     "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
+    "MediaJobs.get": [lambda s, t: s.media_jobs.get(S, t.media_job)],
+    "MediaJobs.cancel": [lambda s, t: s.media_jobs.cancel(S, t.media_job, 1)],
+    "MediaJobs.delete": [lambda s, t: s.media_jobs.delete(S, t.media_job)],
 }
 
 EMPTY: dict[str, list[Call]] = {
@@ -258,6 +160,10 @@ EMPTY: dict[str, list[Call]] = {
     "Conversations.restore": [lambda s, t: s.conversations.restore(S, [t.deleted])],
     "Folders.list": [lambda s, t: s.folders.list(S)],
     "Files.list": [lambda s, t: s.files.list(S)],
+    "Passkeys.list": [lambda s, t: s.passkeys.list(S)],
+    "Passkeys.used": [lambda s, t: s.passkeys.used(passkey(id=t.passkey, owner=S), 7)],
+    "Users.revoke_others": [lambda s, t: s.users.revoke_others(S, t.credential)],
+    "Passwords.of": [lambda s, t: s.passwords.of("user_none")],
     "Users.credentials": [lambda s, t: s.users.credentials(S, "key")],
     "Approvals.of_response": [lambda s, t: s.approvals.of_response(S, t.response)],
     "Approvals.list": [
@@ -292,11 +198,13 @@ EMPTY: dict[str, list[Call]] = {
     "Sources.looked": [lambda s, t: s.sources.looked(source(t.collection, id=t.source, owner=S, error="stolen"))],
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
+    "Spending.spent": [lambda s, t: nothing_spent(s)],
     "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
     "Links.list": [lambda s, t: s.links.list(S)],
+    "MediaJobs.list": [lambda s, t: s.media_jobs.list(S), lambda s, t: s.media_jobs.list(S, call_id="mcp_1")],
     "Chats.get": [lambda s, t: s.chats.get(S, PLACE)],
     "Chats.list": [lambda s, t: s.chats.list(S)],
     "Chats.of_conversation": [lambda s, t: s.chats.of_conversation(S, t.conversation)],
@@ -315,6 +223,15 @@ OWNERLESS = {
     "Users.find_credential": "by its secret",
     "Users.take_link": "by its secret",
     "Users.touch": "by the credential that was admitted",
+    "People.list": "those who run this installation see who is here",
+    "People.add": "makes something new",
+    "Passwords.find": "by what somebody signs in with, before they are anybody",
+    "Passkeys.add": "makes something new",
+    "Passkeys.get": "by what a device answers with, before they are anybody",
+    "Passkeys.any": "says of nobody in particular whether there is one",
+    "Identities.find": "by what an identity provider says, before they are anybody",
+    "Identities.with_login": "by what an identity provider says, before they are anybody",
+    "Passwords.any": "says of nobody in particular whether there is one",
     "UsageLog.record": "makes something new",
     "UsageLog.begun": "counts, whoever calls",
     "SavedWorkspaces.all": "the server's, at start",
@@ -349,6 +266,7 @@ OWNERLESS = {
     "RunQueue.prune": "the server's, for the schedule whose run ended",
     "DeliveryQueue.take": "the server's: it delivers everybody's answers",
     "DeliveryQueue.settle": "the server's, for the delivery it took",
+    "DeliveryQueue.refused": "the server's, for what a channel did not take",
     "DeliveryQueue.interrupted": "the server's, at start",
     "KeyValues.get": "the server's own",
     "KeyValues.set": "the server's own",
@@ -375,6 +293,10 @@ OWNERLESS = {
     "Outbox.of_message": "a channel's, by a message of its own",
     "Outbox.of_approval": "a channel's, which reads the approval as the delivery's owner",
     "Outbox.followed": "the server's, at start",
+    "MediaJobs.add": "makes something new",
+    "MediaQueue.claim": "the server's: it does everybody's jobs",
+    "MediaQueue.change": "the server's, for the job it claimed",
+    "MediaQueue.release": "the server's, at start",
 }
 
 
@@ -386,7 +308,12 @@ def test_every_method_is_walked() -> None:
         ports.Folders,
         ports.Files,
         ports.Users,
+        people.People,
+        people.Passwords,
+        people.Passkeys,
+        people.Identities,
         ports.UsageLog,
+        ports.Spending,
         ports.SavedWorkspaces,
         ports.KeyValues,
         tool_ports.CallLog,
@@ -409,6 +336,8 @@ def test_every_method_is_walked() -> None:
         channel_stores.Chats,
         channel_stores.Inbox,
         channel_stores.Outbox,
+        media.MediaJobs,
+        media.MediaQueue,
     )
     methods = {
         f"{store.__name__}.{name}"
@@ -440,12 +369,26 @@ async def test_a_stranger_sees_empty_lists(storage: Storage, things: Things, cal
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
     await storage.usage.summary(OWNER, 0)
-    tables = ("conversations", "items", "folders", "files", "file_chunks", "credentials", "usage_log", "approvals")
+    tables = (
+        "conversations",
+        "items",
+        "folders",
+        "files",
+        "file_chunks",
+        "credentials",
+        "usage_log",
+        "approvals",
+        "passkeys",
+        "identities",
+    )
     knowledge = ("collections", "documents", "sources", "file_batches")
     timed = ("schedules", "schedule_runs", "schedule_deliveries")
     more = (
         *knowledge,
         *timed,
+        "media_jobs",
+        "passkeys",
+        "identities",
         "memories",
         "responses",
         "approval_rounds",

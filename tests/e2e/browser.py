@@ -12,6 +12,7 @@ import pytest
 from portal.backends.scripted import ScriptedBackend
 from portal.core.channels import Channel
 from portal.core.passages import Embedder
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Toolset
 from portal.testing.portal import TestPortal, open_test_portal
 
@@ -160,6 +161,7 @@ async def open_visit(
     embedder: Embedder | None = None,
     settings: Mapping[str, Any] | None = None,
     channels: Sequence[Channel] = (),
+    transcriber: Transcriber | None = None,
     size: tuple[int, int] = WIDE,
     theme: Theme = "light",
     **options: Any,
@@ -167,7 +169,13 @@ async def open_visit(
     """A Portal with this backend, and a page signed in to it. Fails at the end if the console complained."""
     chosen = backend or ScriptedBackend(models=["tiny"])
     async with open_test_portal(
-        data_dir, backends=[chosen], toolsets=toolsets, embedder=embedder, settings=settings, channels=channels
+        data_dir,
+        backends=[chosen],
+        toolsets=toolsets,
+        embedder=embedder,
+        settings=settings,
+        channels=channels,
+        transcriber=transcriber,
     ) as portal:
         visit = Visit(portal=portal, backend=chosen, browser=browser)
         try:

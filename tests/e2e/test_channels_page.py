@@ -45,6 +45,17 @@ async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
         await expect(page.get_by_role("button", name="Unlink Bob")).to_have_count(0)
         write(platform, "Hello from afar", ALICE)
         await platform.until(lambda: len(platform.texts("alice")) == 2)
+        group = Place(channel="test", chat="g1", direct=False, title="The shed")
+        platform.deliver(Message(event_id="g", id="g", text="Hello", place=group, sender=ALICE))
+        await platform.until(lambda: len(platform.texts("g1")) == 1)
+        await page.reload()
+        always = page.get_by_role("checkbox", name="Answer everything in The shed")
+        await always.check()
+        platform.deliver(Message(event_id="h", id="h", text="Psst", place=group, sender=ALICE, addressed=False))
+        await platform.until(lambda: len(platform.texts("g1")) == 2)
+        await page.reload()
+        await expect(always).to_be_checked()
+        assert await violations(page) == []
         if size == NARROW:
             return
         await page.goto(visit.portal.url)

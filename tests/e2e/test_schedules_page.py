@@ -73,7 +73,7 @@ async def test_one_is_changed_paused_and_deleted(visiting: Visiting) -> None:
         page = await go(visit)
         await page.get_by_role("button", name="Pause News").click()
         await expect(page.get_by_text("Paused", exact=True)).to_be_visible()
-        await page.get_by_role("link", name="News 0 8").click()
+        await page.get_by_role("link", name="News Monday to Friday at").click()
         await page.locator(".notice").get_by_role("button", name="Resume").click()
         await expect(page.get_by_text("nothing begins by itself")).to_have_count(0)
         await page.get_by_label("Name", exact=True).fill("Old news")

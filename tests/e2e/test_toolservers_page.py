@@ -125,3 +125,21 @@ async def test_it_fits_and_satisfies_axe(
         await expect(page.get_by_role("listitem", name="far")).to_be_visible()
         assert await violations(page) == []
         assert await page.evaluate("document.querySelector('.page').scrollWidth") <= size[0]
+
+
+async def test_one_that_comes_with_portal_is_added_with_one_click(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        page = visit.page
+        await page.goto(visit.portal.url + "/tools")
+        await page.get_by_text("Add one that comes with Portal").click()
+        offered = page.get_by_role("listitem", name="time").last
+        await expect(offered).to_contain_text("What time it is anywhere")
+        assert await violations(page) == []
+        await offered.get_by_role("button", name="Add time").click()
+        there = page.get_by_role("listitem", name="time").first
+        await expect(there).to_contain_text("2 tools")
+        await expect(offered).to_contain_text("added as time")
+        await expect(page.get_by_role("button", name="Add time")).to_have_count(0)
+        await there.get_by_role("button", name="Remove time").click()
+        await page.get_by_role("button", name="Remove", exact=True).click()
+        await expect(page.get_by_role("button", name="Add time")).to_be_visible()

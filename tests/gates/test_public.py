@@ -41,6 +41,7 @@ PUBLIC = {
     "portal.testing.plain_sandbox": ["PlainSandbox"],
     "portal.testing.tool_calls": ["call", "tool_context"],
     "portal.testing.portal": ["TestPortal", "open_test_portal"],
+    "portal.testing.comfyui_server": ["ComfyFault", "ComfyUIServer"],
     "portal.testing.ollama_server": ["OllamaModel", "OllamaServer"],
     "portal.testing.openai_server": ["OpenAIServer"],
     "portal.testing.slack_server": ["SlackFault", "SlackServer"],

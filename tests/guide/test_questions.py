@@ -62,6 +62,7 @@ def test_paraphrases_share_no_subject_with_the_sections_that_answer_them() -> No
     assert shared == {}
 
 
+@pytest.mark.unmeasured
 async def test_the_guide_finds_what_there_is_and_refuses_what_there_is_not(guide: Guide) -> None:
     share = shares(await ask_all(guide, JUDGED))
 
@@ -69,6 +70,7 @@ async def test_the_guide_finds_what_there_is_and_refuses_what_there_is_not(guide
     assert share["unanswerable"] >= 0.90
 
 
+@pytest.mark.unmeasured
 async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
     share = shares(await ask_all(guide, DEVELOPMENT))
 
@@ -77,6 +79,7 @@ async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
     assert share["unanswerable"] >= 0.90
 
 
+@pytest.mark.unmeasured
 async def test_terse_questions_do_not_get_worse(guide: Guide) -> None:
     share = shares(await ask_all(guide, TERSE))
 
@@ -84,6 +87,7 @@ async def test_terse_questions_do_not_get_worse(guide: Guide) -> None:
     assert share["unanswerable"] >= 0.87
 
 
+@pytest.mark.unmeasured
 async def test_the_questions_held_out_do_not_get_worse(guide: Guide) -> None:
     share = shares(await ask_all(guide, HELD_OUT))
 

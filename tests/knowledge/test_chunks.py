@@ -165,6 +165,7 @@ def test_a_strategy_that_makes_no_sense(strategy: dict[str, object]) -> None:
         cut(read("a.txt", "words"), strategy)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("unit", [SENTENCES, "word\n", "x", "今天。", "a\n\n", "\n", "- a\n", ". "])
 def test_time_grows_with_the_text_and_no_faster(unit: str) -> None:
     def seconds(size: int) -> float:

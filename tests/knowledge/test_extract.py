@@ -26,6 +26,7 @@ from portal.knowledge.extract_kind import kind_of
 from portal.knowledge.extract_pypdf import read_by_pypdf
 from portal.knowledge.extract_reading import Reading
 from portal.knowledge.extracting import run, unpacked
+from portal.testing.scripted_speech import ScriptedTranscriber
 
 FILES = Path(__file__).parents[1] / "tools" / "files"
 needs_tesseract = pytest.mark.skipif(not shutil.which("tesseract"), reason="NOT RUN: needs tesseract-ocr")
@@ -520,24 +521,34 @@ class Told:
         self.asked.append((picture.read_bytes(), content_type))
         return self.words
 
-    async def transcribe(self, recording: Path, content_type: str) -> str:
-        self.asked.append((recording.read_bytes(), content_type))
-        return self.words
 
-
-async def test_pictures_are_described_and_recordings_written_down() -> None:
+async def test_pictures_are_described() -> None:
     told = Told("A pear on a table.\n\nIt is ripe.")
     seen = await read(picture(""), "p.png", describer=told)
     unreadable = await read(b"\x89PNG broken", "p.png", describer=told)
-    heard = await read(b"ID3 sound", "talk.mp3", transcriber=told)
 
-    assert seen.text == unreadable.text == heard.text == told.words
+    assert seen.text == unreadable.text == told.words
     assert unreadable.warnings
-    assert [kind for _, kind in told.asked] == ["image/png", "image/png", "audio/mpeg"]
-    with pytest.raises(BadRequest, match="no model that writes down speech"):
-        await read(b"\0\0\0\x20ftypisom", "film.mp4", transcriber=Told(""))
+    assert [kind for _, kind in told.asked] == ["image/png", "image/png"]
     with pytest.raises(BadRequest):
         await read(b"\x89PNG broken", "p.png", describer=Told(""))
+
+
+async def test_recordings_and_films_are_written_down_with_the_minute() -> None:
+    ears = ScriptedTranscriber(*("We begin with the budget. " * 12, "Then come the plans.") * 4)
+    heard = await read(b"ID3 sound", "talk.mp3", transcriber=ears)
+    assert [line[:6] for line in heard.text.split("\n\n")] == ["[0:00]", "[0:30]", "[1:10]"]
+    assert heard.text.startswith("[0:00] We begin with the budget.")
+    (recording,) = ears.recordings
+    assert recording[1] == b"ID3 sound"
+
+    film = b"\0\0\0\x20ftypisom"
+    with pytest.raises(BadRequest, match="Nothing is said"):
+        await read(film, "film.mp4", transcriber=ScriptedTranscriber(" "))
+    with pytest.raises(BadRequest, match="Install something"):
+        await read(film, "film.mp4", transcriber=ScriptedTranscriber(refusal="Install something."))
+    with pytest.raises(BadRequest, match="Nothing here can write down speech"):
+        await read(film, "film.mp4")
 
 
 @pytest.mark.parametrize(

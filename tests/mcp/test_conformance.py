@@ -48,3 +48,30 @@ async def test_every_scenario_that_a_revision_requires(revision: str) -> None:
 
     assert len(names) >= 19
     assert failed.keys() == EXPECTED.keys(), failed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_every_scenario_for_servers(revision: str) -> None:
+    """Against tools of the suite's own, served as Portal's servers are. Extensions are nobody's duty."""
+    expected = tomllib.loads((HERE / "conformance_server.toml").read_text(encoding="utf-8"))
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / "conformance_server.py"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},  # noqa: TID251
+    )
+    try:
+        assert server.stdout is not None
+        port = int(await server.stdout.readline())
+        url = f"http://127.0.0.1:{port}/mcp"
+        _, output = await suite("server", "--url", url, "--requirements", revision)
+    finally:
+        server.terminate()
+        await server.wait()
+
+    results = dict(re.findall(r"^([\w-]+): \d+ passed, (\d+) failed", re.sub(r"^[✓✗] ", "", output, flags=re.M), re.M))
+    failed = {name for name, count in results.items() if count != "0" and name != "Total" and name[:6] != "tasks-"}
+    assert len(results) >= 30
+    assert failed == {name for name, one in expected.items() if revision in one["revisions"]}, output[-4000:]

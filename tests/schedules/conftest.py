@@ -56,7 +56,7 @@ class Post:
             raise self.failures.pop(0)
         self.sent.append((target, content))
 
-    async def ask(self, owner: str, target: str, response_id: str) -> None:
+    async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.asked.append((target, response_id))

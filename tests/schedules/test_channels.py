@@ -9,6 +9,8 @@ from tests.channels.conftest import Chat, open_chat
 from tests.e2e.tool_desk import Desk, able, calls
 from tests.schedules.conftest import answer
 
+from portal.errors import ChannelGone
+
 
 async def api(chat: Chat, method: str, path: str, body: Any = None) -> Any:
     async with aiohttp.ClientSession(chat.portal.url, headers=chat.portal.headers) as client:
@@ -42,9 +44,26 @@ async def test_the_answer_comes_to_the_chat_once(tmp_path: Path) -> None:
         assert [one["name"] for one in targets] == ["page", "test"]
         await make(chat)
         await api(chat, "POST", "/portal/v1/schedules/News/run")
-        await chat.until("As asked.")
+        await chat.until("**News**\n\nAs asked.")
         run = await newest(chat, "completed")
         assert [one["target"] for one in run["deliveries"]] == ["test"]
+
+
+async def test_an_answer_that_the_platform_refuses_is_in_the_history(tmp_path: Path) -> None:
+    backend = able()
+    backend.default = answer
+    async with open_chat(tmp_path, backend=backend) as chat:
+        await chat.link()
+        await make(chat)
+        chat.platform.fail = lambda call, name: ChannelGone("The bot was blocked.") if call == "send" else None
+        await api(chat, "POST", "/portal/v1/schedules/News/run")
+        while True:
+            (run,) = (await api(chat, "GET", "/portal/v1/schedules/News/runs"))["data"]
+            if any(one["status"] == "failed" for one in run["deliveries"]):
+                break
+            await asyncio.sleep(0.01)
+        assert [(one["target"], one["error"]) for one in run["deliveries"]] == [("test", "The bot was blocked.")]
+        assert run["status"] == "completed"
 
 
 async def test_a_question_is_decided_in_the_chat(tmp_path: Path) -> None:
@@ -59,5 +78,5 @@ async def test_a_question_is_decided_in_the_chat(tmp_path: Path) -> None:
         await chat.platform.until(lambda: any("Allow write_note" in text for text in chat.texts()))
         chat.press(chat.bubbles()[-1], "Allow")
         await newest(chat, "completed")
-        await chat.until("✅ Allowed: **write_note**", "As asked.")
+        await chat.until("**News** asks:", "✅ Allowed: **write_note**", "As asked.")
         assert [path for path, *_ in desk.done] == ["a"]

@@ -53,7 +53,7 @@ async def test_a_time_that_comes_is_one_ordinary_turn_and_its_answer_goes_out(ta
     assert conversation.title == "Morning · 2026-03-02"
     await table.tick()
     ((target, content),) = table.post.sent
-    assert (target, content.text, content.key) == ("telegram", "As asked.", f"{run.id}:telegram")
+    assert (target, content.text, content.key) == ("telegram", "**Morning**\n\nAs asked.", f"{run.id}:telegram")
     (run,) = await table.runs(made)
     assert [(one.target, one.status, one.attempts) for one in run.deliveries] == [
         ("page", "sent", 0),
@@ -276,7 +276,7 @@ async def test_a_question_that_could_not_be_shown_gives_way_to_the_answer(table:
     table.clock.pass_(seconds=30)
     await table.tick()
     await table.tick()
-    assert [content.text for _, content in table.post.sent] == ["It is written."]
+    assert [content.text for _, content in table.post.sent] == ["**Say it**\n\nIt is written."]
 
 
 async def test_a_permit_lasts_while_its_run_waits_and_is_withdrawn_with_the_schedule_s(table: Table) -> None:
@@ -358,7 +358,7 @@ async def test_an_answer_that_is_cut_off_is_one(table: Table) -> None:
     await table.tick()
     (run,) = await table.runs(made)
     assert (run.status, run.error) == ("completed", "The answer was cut off (max_output_tokens).")
-    assert [content.text for _, content in table.post.sent] == ["So far"]
+    assert [content.text for _, content in table.post.sent] == ["**Say it**\n\nSo far"]
 
 
 async def test_files_of_an_answer_go_with_it(table: Table) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from portal.core.clock import micros
-from portal.core.schedules import Kind, ScheduleRecord
+from portal.core.schedules import Kind, ScheduleRecord, spoken
 from portal.errors import BadRequest
 from portal.schedules.timing import passed, read, upcoming
 
@@ -147,3 +147,26 @@ def test_what_has_passed_newest_first() -> None:
     assert overdue("interval", "60", 0, 150_000_000) == [120_000_000, 60_000_000, 0]
     assert overdue("interval", "60", 0, 150_000_000, most=2) == [120_000_000, 60_000_000]
     assert overdue("once", "2026-01-01T00:00:00", 7, 150_000_000) == [7]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("weekdays at 8:30", "every weekday at 8:30"),
+        ("daily at 7 pm", "every day at 19:00"),
+        ("on mondays at 9", "every Monday at 9:00"),
+        ("every Sunday at 0:05", "every Sunday at 0:05"),
+        ("every weekend at 10", "every weekend at 10:00"),
+        ("every 30 minutes", "every 30 minutes"),
+        ("every 24 hours", "every day"),
+        ("every 90 s", "every 90 seconds"),
+        ("*/5 8-18 * * 1-5", "*/5 8-18 * * 1-5"),
+        ("0 8 1 * *", "0 8 1 * *"),
+        ("2026-12-24 18:00", "2026-12-24 18:00"),
+        ("webhook", "webhook"),
+    ],
+)
+def test_it_is_told_as_people_write_it(written: str, said: str) -> None:
+    known = read(written, BERLIN, shortest=60)
+    assert spoken(*known) == said
+    assert read(said, BERLIN, shortest=60) == known

@@ -60,6 +60,9 @@ class Watched:
     async def revoke(self, owner: str, credential_id: str) -> None:
         await self._inner.revoke(owner, credential_id)
 
+    async def revoke_others(self, owner: str, kept: str) -> Sequence[str]:
+        return await self._inner.revoke_others(owner, kept)
+
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
@@ -164,6 +167,9 @@ async def test_one_revokes_ones_own_alone(users: Watched, credentials: Credentia
 
 class Everyone(Watched):
     """Users that know every key."""
+
+    async def get(self, user_id: str) -> UserRecord:
+        return UserRecord(id=user_id, name="", role="member", created_at=1)
 
     async def find_credential(self, kind: str, secret_hash: str) -> CredentialRecord | None:
         self.asked += 1

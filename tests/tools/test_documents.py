@@ -12,7 +12,7 @@ from tests.tools.loopback import call, conversation, family, refusal
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext
 from portal.errors import ToolError
-from portal.tools import pdf
+from portal.tools.office import markdown, pages
 from portal.tools.programs import find, run
 
 FILES = Path(__file__).parent / "files"
@@ -67,7 +67,7 @@ async def test_a_pdf_is_made_and_read_by_page(documents: Toolset, talk: ToolCont
     long = "\n\n".join(f"Paragraph {number} of the harvest." for number in range(120))
     table, code, items = "| a | b |\n|---|---|\n| 1 | 2 |", "```\ncode α\n```", "- *one*\n- **two**"
     text = "\n\n".join(["# Größe 中 Ω", long, table, code, items, "The end"])
-    made = await call(documents, "make_pdf", talk, text=text, save_as="long")
+    made = await call(documents, "make_document", talk, content=text, save_as="long.pdf")
     whole = await call(documents, "read_document", talk, path="long.pdf")
     second = await call(documents, "read_document", talk, path="long.pdf", pages="2")
     both = await call(documents, "read_document", talk, path="long.pdf", pages="1-2")
@@ -77,7 +77,7 @@ async def test_a_pdf_is_made_and_read_by_page(documents: Toolset, talk: ToolCont
     assert "Größe" in whole.text
     assert "The end" in whole.text
     assert second.text.startswith("[page 2]\nParagraph")
-    assert "Größe" not in second.text
+    assert "Paragraph 0 of" not in second.text
     assert both.text.startswith("[page 1]\n")
     assert "kind: application/pdf" in told.text
     assert "pages: " in told.text
@@ -100,15 +100,17 @@ async def test_a_pdf_fetches_and_reads_nothing(documents: Toolset, talk: ToolCon
     (talk.folder / "evil.md").write_text(evil)
 
     for name in ("evil.html", "evil.md"):
-        made = await call(documents, "make_pdf", talk, path=name, save_as=f"{name}.pdf")
+        made = await call(documents, "make_document", talk, path=name, save_as=f"{name}.pdf")
         assert made.files[0].data.startswith(b"%PDF")
-    assert "too long" in await refusal(documents, "make_pdf", talk, text="x" * 1_000_001)
-    assert "nothing to put" in await refusal(documents, "make_pdf", talk)
+    too_long = await refusal(documents, "make_document", talk, content="x" * 1_000_001, save_as="long.pdf")
+    assert "too long" in too_long
+    assert "nothing to put" in await refusal(documents, "make_document", talk)
 
 
 def test_a_pdf_without_a_font_of_many_letters() -> None:
-    assert pdf.from_markdown("# Größe 中\n\n`code`", "x", folders=()).startswith(b"%PDF")
-    assert pdf.from_markdown("# Größe Ω", "x", folders=("/no/such/folder",)).startswith(b"%PDF")
+    content = markdown.parse("# Größe 中\n\n`code`", lambda source, caption: None)
+    assert pages.write(content, places=()).startswith(b"%PDF")
+    assert pages.write(content, places=("/no/such/folder",)).startswith(b"%PDF")
 
 
 async def test_what_cannot_be_read(documents: Toolset, talk: ToolContext) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HEAVY = ("ddgs", "duckdb", "fpdf", "kreuzberg", "matplotlib", "playwright.async_api", "psycopg", "sympy",
-         "zxingcpp", "python_calamine")  # fmt: skip
+         "zxingcpp", "python_calamine", "docx", "pptx", "xlsxwriter", "PIL")  # fmt: skip
 LIGHT = ("jmespath", "pint", "regex", "segno", "selectolax", "tomli_w", "apsw", "numpy")
 FAMILIES = ("web", "browser", "sql", "tables", "maths", "text", "archives", "qr", "documents")
 CALLS = {
@@ -18,7 +18,9 @@ CALLS = {
     "maths solve_algebra": {"operation": "solve", "formula": "x"},
     "qr read_qr": {"path": "a.csv"},
     "documents read_document": {"path": "a.csv"},
-    "documents make_pdf": {"text": "x"},
+    "documents make_document": {"content": "x", "save_as": "a.pdf"},
+    "documents make_presentation": {"slides": [{"title": "x"}]},
+    "documents make_spreadsheet": {"rows": [["x"]]},
 }
 PROGRAM = """
 import asyncio, json, sys

@@ -14,27 +14,35 @@ from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.mcp import open_endpoint
+from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
+from portal.app.people import Counted, open_entrance, open_rights, throttle
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
+from portal.app.speech import open_speech
 from portal.app.tools import Toolsets
 from portal.backends.engine import Engine
 from portal.backends.manual import packaged_manual
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.channels import Channel, Transcriber
+from portal.core.channels import Channel
 from portal.core.completion import Completions
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech, Transcriber
+from portal.core.terms import Bounding
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
+from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
@@ -45,6 +53,8 @@ from portal.routing.router import Router
 from portal.routing.servers import ModelServers
 from portal.security.admission import App
 from portal.security.credentials import Credentials
+from portal.security.limiter import Limiter
+from portal.security.rights import Rights
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
@@ -68,12 +78,16 @@ class Portal:
     memory: Keeper
     bus: Bus
     channels: Channels
+    endpoint: Endpoint
+    media: MediaStudio
     asgi: App
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.media.close()
         self.channels.stop()
         self.agent.stop()
+        self.endpoint.stop()
         self.bus.close()
 
 
@@ -101,16 +115,20 @@ async def open_portal(
         await storage.database.own()
         bus = Bus()
         registry = _registry(settings, bus, stack)
-        storage = replace(storage, usage=(usage := _usage(storage, registry)))
+        rights, limiter = await open_rights(settings, storage), Limiter()
+        storage = replace(storage, usage=(usage := _usage(storage, registry, rights.of)))
         completions = Completions(usage=usage)
-        router, catalogue = await open_routing(settings, storage, registry, completions, bus)
+        router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
+        speech = open_speech(settings, router, stack, transcriber)
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
-        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack)
+        wits = await _wits(settings, storage, router, completions, bus, own, toolsets, speech, stack, rights.of)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        token, credentials = _credentials(settings, storage)
+        token, credentials = _credentials(settings, storage, rights)
         parts = Parts(
             settings=settings,
             credentials=credentials,
+            entrance=open_entrance(settings, storage, credentials, brain.agent),
+            throttle=throttle(settings, limiter),
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
@@ -125,6 +143,7 @@ async def open_portal(
             folders=storage.folders,
             files=knowledge.files,
             library=knowledge.library,
+            previews=knowledge.previews,
             users=storage.users,
             usage=usage,
             bus=bus,
@@ -132,8 +151,11 @@ async def open_portal(
             skills=_skills(settings, storage, bus),
             compares=wits.finding.compares,
             mind=mind,
+            endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
+            speech=speech,
+            media=wits.studio,
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)
@@ -154,6 +176,8 @@ def _opened(
         memory=mind.keeper,
         bus=parts.bus,
         channels=parts.channels,
+        endpoint=parts.endpoint,
+        media=parts.media,
         asgi=application(parts),
     )
 
@@ -170,6 +194,7 @@ class _Wits:
     knowledge: Knowledge
     table: Timetable
     links: Links
+    studio: MediaStudio
 
 
 async def _wits(
@@ -180,25 +205,31 @@ async def _wits(
     bus: Bus,
     own: Embedder | None,
     toolsets: Sequence[Toolset] | None,
+    speech: Speech,
     stack: AsyncExitStack,
+    bounding: Bounding,
 ) -> _Wits:
     tool_servers = await _tool_servers(settings, storage, router, completions, bus, stack)
     choice = await open_embedding(settings, storage, router, bus, own, stack)
     finding = finding_in(settings, storage, router, choice.current)
     mind = await _memory(settings, storage, router, completions, bus, finding, stack)
     table, links = timetable(settings, storage, bus)
-    tools = _tools(settings, storage, mind, table.keeper, bus, tool_servers, toolsets, [finding.tools])
-    knowledge = await open_knowledge(settings, storage, bus, finding, choice, router, completions, stack)
+    studio = await open_media(settings, storage, bus, stack)
+    tools = _tools(settings, storage, mind, table.keeper, studio, speech, bus, tool_servers, toolsets, [finding.tools])
+    knowledge = await open_knowledge(
+        settings, storage, bus, finding, choice, router, completions, speech.transcriber, stack
+    )
     told = Told(recalls=[finding.recall, mind.recall], shelf=knowledge.shelf, learning=mind.proposals)
     return _Wits(
         tool_servers=tool_servers,
         finding=finding,
         mind=mind,
         tools=tools,
-        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own),
+        brain=await open_agent(settings, storage, router, completions, bus, tools, stack, told, own, bounding),
         knowledge=knowledge,
         table=table,
         links=links,
+        studio=studio,
     )
 
 
@@ -208,15 +239,17 @@ async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExi
     await open_schedules(parts, storage, links, stack)
 
 
-def _credentials(settings: Settings, storage: Storage) -> tuple[str, Credentials]:
+def _credentials(settings: Settings, storage: Storage, rights: Rights) -> tuple[str, Credentials]:
     """What the command line beside this server signs in with, and everybody's credentials."""
     token = secrets.token_urlsafe(32)
-    return token, Credentials(users=storage.users, session_days=settings.server.session_days, local_token=token)
+    days = settings.server.session_days
+    return token, Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
 
 
-def _usage(storage: Storage, registry: Registry) -> Metrics:
+def _usage(storage: Storage, registry: Registry, bounding: Bounding) -> Metrics:
     """The usage log, and before it whoever learns from calls and counts them."""
-    return Metrics(log=WatchedCalls(storage.usage, registry.called), backends=lambda: answering_servers(registry))
+    counted = Counted(storage.usage, bounding)
+    return Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
 
 
 def _registry(settings: Settings, bus: Bus, stack: AsyncExitStack) -> Registry:
@@ -251,6 +284,8 @@ def _tools(
     storage: Storage,
     mind: Mind,
     schedules: Scheduling,
+    studio: MediaStudio,
+    speech: Speech,
     bus: Bus,
     servers: ToolServers,
     given: Sequence[Toolset] | None,
@@ -264,6 +299,8 @@ def _tools(
         files=storage.files,
         memory=mind.keeper,
         schedules=schedules,
+        media=studio,
+        speech=speech,
         servers=lambda: [*own, *servers.toolsets()],
         changed=lambda: bus.publish(None, "tools.changed"),
     )

@@ -26,6 +26,7 @@ from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
 from portal.core.shelving import Shelf, Shelving
 from portal.core.subturns import SubTurns
+from portal.core.terms import Bounding, nothing
 from portal.core.titles import Titles
 from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
@@ -70,8 +71,10 @@ async def open_agent(
     stack: AsyncExitStack,
     told: Told,
     own: Embedder | None = None,
+    bounding: Bounding = nothing,
 ) -> Brain:
-    """The agent, at work until the stack is closed. `own` is the embedder of the install."""
+    """The agent, at work until the stack is closed. `own` is the embedder of the install, `bounding` tells what people
+    may use."""
     tools = settings.tools
     toolbox = _toolbox(settings, toolsets, await open_likeness(own, stack))
     rules = policies(settings)
@@ -93,6 +96,7 @@ async def open_agent(
             toolbox=toolbox,
             window=window,
             alone=rules.alone,
+            bounding=bounding,
         ),
         loop=Loop(
             recorder=recorder,

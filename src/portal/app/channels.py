@@ -14,9 +14,10 @@ from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
 from portal.core.bus import Bus
-from portal.core.channels import Channel, Surroundings, Transcriber
+from portal.core.channels import Channel, Surroundings
 from portal.core.memories import Memory
 from portal.core.ports import Models
+from portal.core.speech import Transcriber
 from portal.errors import PortalError, SettingsError
 from portal.extras import EXTRAS, add_command
 from portal.settings import Settings
@@ -50,7 +51,7 @@ def open_channels(
     models: Models,
     memory: Memory,
     bus: Bus,
-    transcriber: Transcriber | None,
+    transcriber: Transcriber,
     given: Sequence[Channel] | None,
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""

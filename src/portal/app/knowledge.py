@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from portal.core.bus import Bus
 from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
@@ -14,6 +15,7 @@ from portal.core.passages import Embedder, Reranker, Search
 from portal.core.ports import Files, Models
 from portal.core.recall import Recall
 from portal.core.shelving import Shelf
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Fetcher, Toolset
 from portal.errors import BadRequest
 from portal.interfaces.library import EmbedderChoice, Library
@@ -25,6 +27,7 @@ from portal.knowledge.files import KnownFiles
 from portal.knowledge.ingest import Ingest
 from portal.knowledge.making import Making
 from portal.knowledge.places import Grants, Places
+from portal.knowledge.previews import Previews
 from portal.knowledge.recall import KnowledgeRecall
 from portal.knowledge.rerankers import LikenessReranker, reranker_named
 from portal.knowledge.search import HybridSearch
@@ -35,6 +38,8 @@ from portal.settings import Settings
 from portal.storage.open import Storage
 
 _CHANGED = "knowledge.changed"
+_GLIMPSE = 60
+"""Seconds that reading a file to show it may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Knowledge:
     """What others look at."""
 
     library: Library
+    previews: Previews
     files: Files
     """As all doors have them: one that is deleted leaves its collections."""
     shelf: Shelf
@@ -99,12 +105,14 @@ async def open_knowledge(
     embedder: EmbedderChoice,
     models: Models,
     completions: Completions,
+    transcriber: Transcriber,
     stack: AsyncExitStack,
+    *,
+    watching: bool = True,
 ) -> Knowledge:
-    """Documents are read and places followed until the stack is closed."""
+    """Documents are read, and with `watching` places followed, until the stack is closed."""
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
-
     news: list[Callable[[], None]] = []
 
     def told(document: DocumentRecord, status: DocumentStatus, progress: float) -> None:
@@ -120,7 +128,7 @@ async def open_knowledge(
     making = Making(
         files=storage.files,
         passages=storage.passages,
-        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer),
+        reader=Reader(largest=wanted.max_file, at_once=workers, describer=describer, transcriber=transcriber),
         embedder=finding.embedder,
         largest=wanted.max_file,
     )
@@ -138,8 +146,8 @@ async def open_knowledge(
     news.append(shelf.tell)
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
-    watch = _watch(settings, storage, sources, documents, grants)
-    await _start(storage, ingest, watch, stack)
+    watch = _watch(settings, storage, sources, documents, grants, transcriber)
+    await _start(storage, [ingest.run(), *([watch.run()] if watching else ())], stack)
     library = Library(
         collections=collections,
         documents=documents,
@@ -149,16 +157,26 @@ async def open_knowledge(
         places=Places(sources=sources, grants=grants, look=watch.look),
         embedder=embedder,
     )
-    return Knowledge(library=library, files=KnownFiles(files=storage.files, documents=documents), shelf=shelf)
+    known = KnownFiles(files=storage.files, documents=documents)
+    glimpses = Reader(largest=wanted.max_file, seconds=_GLIMPSE, longest=2_000_000, memory=2**30)
+    previews = Previews(files=storage.files, reader=glimpses)
+    return Knowledge(library=library, previews=previews, files=known, shelf=shelf)
 
 
-def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Documents, grants: Grants) -> Watch:
+def _watch(
+    settings: Settings,
+    storage: Storage,
+    sources: Sources,
+    documents: Documents,
+    grants: Grants,
+    transcriber: Transcriber,
+) -> Watch:
     return Watch(
         sources=sources,
         documents=documents,
         files=storage.files,
         fetcher=_guard(settings),
-        readable=_readable,
+        readable=lambda head, name: _readable(head, name, hears=not transcriber.refusal()),
         interval=settings.knowledge.watch_interval,
         largest=settings.knowledge.max_file,
         own=settings.data_dir.resolve(),
@@ -166,11 +184,11 @@ def _watch(settings: Settings, storage: Storage, sources: Sources, documents: Do
     )
 
 
-async def _start(storage: Storage, ingest: Ingest, watch: Watch, stack: AsyncExitStack) -> None:
+async def _start(storage: Storage, works: Sequence[Coroutine[Any, Any, None]], stack: AsyncExitStack) -> None:
     if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
         await storage.reading_queue.release()
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    for work in (ingest.run(), watch.run()):
+    for work in works:
         stack.callback(tasks.create_task(work).cancel)
 
 
@@ -184,9 +202,9 @@ def _guard(settings: Settings) -> Callable[[], Fetcher]:
     return guard
 
 
-def _readable(head: bytes, name: str) -> bool:
+def _readable(head: bytes, name: str, *, hears: bool) -> bool:
     """Whether a file of a watched folder is taken: recordings are not, as long as nobody writes them down."""
     try:
-        return kind_of(head, name)[0] != "recording"
+        return hears or kind_of(head, name)[0] != "recording"
     except BadRequest:
         return False

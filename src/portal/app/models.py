@@ -12,6 +12,7 @@ from portal.core.completion import Completions
 from portal.core.gate import Patience
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
+from portal.core.terms import Bounding
 from portal.knowledge import minilm
 from portal.routing.catalogue import Catalogue
 from portal.routing.classifier import packaged_classifier
@@ -93,12 +94,12 @@ async def _fill(
 
 
 async def open_routing(
-    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus
+    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus, bounding: Bounding
 ) -> tuple[Router, Catalogue]:
     """What chooses models, and the workspaces that people make."""
     written = settings.workspaces.items()
     workspaces = Workspaces(workspace(name, one.model_dump(), source="settings") for name, one in written)
-    router = _router(settings, registry, workspaces, completions)
+    router = _router(settings, registry, workspaces, completions, bounding)
     catalogue = Catalogue(
         workspaces=workspaces,
         router=router,
@@ -110,7 +111,9 @@ async def open_routing(
     return router, catalogue
 
 
-def _router(settings: Settings, registry: Registry, workspaces: Workspaces, completions: Completions) -> Router:
+def _router(
+    settings: Settings, registry: Registry, workspaces: Workspaces, completions: Completions, bounding: Bounding
+) -> Router:
     rules = [Rule(name=name, **rule.model_dump()) for name, rule in settings.rules.items()]
     asked = settings.classifier
     consultant = Consultant(registry=registry, completions=completions, model=asked.model, deadline=asked.deadline)
@@ -121,6 +124,7 @@ def _router(settings: Settings, registry: Registry, workspaces: Workspaces, comp
         workspaces=workspaces,
         rules=sorted(rules, key=lambda rule: -rule.priority),
         default_model=settings.default_model,
+        bounding=bounding,
         patience=Patience(
             retries=settings.faults.retries,
             pause=settings.faults.retry_pause,

@@ -9,6 +9,7 @@ from pathlib import Path
 from portal.channels.house import Channels
 from portal.core import channels
 from portal.core.bus import Bus
+from portal.core.channel_stores import Delivery
 from portal.core.schedules import Content
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest
@@ -50,8 +51,10 @@ class ChannelPost:
         told = channels.Content(text=content.text, files=content.files)
         await self._channels.deliver(owner, target, told, key=content.key)
 
-    async def ask(self, owner: str, target: str, response_id: str) -> None:
+    async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:
         """See Deliverer."""
+        named = channels.Content(text=f"**{name}** asks:")
+        await self._channels.deliver(owner, target, named, key=f"{response_id}:{target}")
         await self._channels.deliver_answer(owner, target, response_id)
 
     @property
@@ -123,6 +126,15 @@ async def open_schedules(parts: Parts, storage: Storage, links: Links, stack: As
         bounds=bounds,
     )
     links.hurry = scheduler.hurry
+
+    async def refused(delivery: Delivery, why: str) -> None:
+        """An answer that a channel took, and could not bring in the end, is told of in its run's history."""
+        run_id, _, target = delivery.key.partition(":")
+        if target and await storage.runs.refused(run_id, target, why):
+            parts.bus.publish(delivery.owner, "schedules.changed", run_id=run_id)
+
+    if links.channels is not None:
+        links.channels.on_given_up = refused
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     stack.callback(tasks.create_task(scheduler.run()).cancel)
 

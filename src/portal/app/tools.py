@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech
 from portal.core.tool_ports import Sandbox, SubAgent, Toolset
 from portal.security.own_hosts import OwnHosts
 from portal.settings import Settings
@@ -25,6 +27,8 @@ class Toolsets:
         files: Files,
         memory: Memory,
         schedules: Scheduling,
+        media: Studio,
+        speech: Speech,
         servers: Callable[[], Sequence[Toolset]],
         changed: Callable[[], None],
     ) -> None:
@@ -37,6 +41,8 @@ class Toolsets:
         self._files = files
         self._memory = memory if settings.memory.enabled else None
         self._schedules = schedules if settings.schedules.enabled else None
+        self._media = media
+        self._speech = speech
         self._servers = servers
         self._changed = changed
         self._loaded: Sequence[Toolset] = ()
@@ -79,6 +85,8 @@ class Toolsets:
             agent=agent,
             memory=self._memory,
             schedules=self._schedules,
+            media=self._media,
+            speech=self._speech,
         )
         return [*built_in(needs), *plugins.load(needs)]
 

@@ -1,7 +1,8 @@
 """The manual as data: pages of Markdown, cut into sections at their headings.
 
 A section's id is the slug of its heading: lower case, every run of other characters than a-z and 0-9 one hyphen.
-Links between pages (`data.md#make-a-backup`) are rewritten to where Portal serves them (`/manual/data#make-a-backup`).
+Links between pages (`data.md#make-a-backup`) are rewritten to where Portal serves them (`/manual/data#make-a-backup`),
+those to pictures (`pictures/chat.png`) likewise.
 """
 
 import re
@@ -16,6 +17,7 @@ from portal.errors import NotFound
 
 _HEADING = re.compile(r"(#{1,6}) +(.+?) *#* *")
 _LINK = re.compile(r"\]\((?:([\w-]+)\.md)?(#[\w-]+)?\)")
+_PICTURE = re.compile(r"\]\(pictures/([\w-]+\.png)\)")
 _PROMINENCE = re.compile(r"<!-- guide: ([\d.]+) -->")
 _ASKED = re.compile(r"<!-- asked: (.+) -->")
 _COMMENT = re.compile(r"<!--.*-->")
@@ -76,6 +78,13 @@ class Manual:
         except KeyError:
             raise NotFound(f"The manual has no page {page_id!r}.") from None
 
+    def picture(self, name: str) -> bytes:
+        """A PNG of the manual. Raises NotFound."""
+        found = self._folder / "pictures" / name
+        if not re.fullmatch(r"[\w-]+\.png", name) or not found.is_file():
+            raise NotFound(f"The manual has no picture {name!r}.")
+        return found.read_bytes()
+
     def sections(self) -> Sequence[Section]:
         """Every section with text, in the order of the pages."""
         return [section for page in self._pages.values() for section in page.sections if section.text]
@@ -94,6 +103,7 @@ def slug(title: str) -> str:
 
 def _page(page_id: str, source: str) -> ManualPage:
     text = _LINK.sub(lambda link: f"](/manual/{(link[1] or page_id).lower()}{link[2] or ''})", source)
+    text = _PICTURE.sub(r"](/portal/v1/manual/pictures/\1)", text)
     cuts = list(_cut(text))
     title = cuts[0].title if cuts else page_id
     sections = [

@@ -22,9 +22,13 @@ _NAMED = {
     "embedding": ("embeddings",),
     "embeddings": ("embeddings",),
     "rerank": ("rerank",),
+    "text-to-speech": ("speech",),
+    "speech": ("speech",),
+    "automatic-speech-recognition": ("transcription",),
+    "transcription": ("transcription",),
 }
 
-_KINDS = frozenset({"chat", "embeddings", "rerank"})
+_KINDS = frozenset({"chat", "embeddings", "rerank", "speech", "transcription"})
 """One of them says what a model is made for."""
 
 
@@ -65,7 +69,8 @@ def _capabilities(entry: JsonObject) -> tuple[frozenset[str], bool]:
     kind = entry.get("type")
     if kind in ("embeddings", "embedding"):
         return frozenset({"embeddings"}), True
-    named = {ours for theirs in _names(entry.get("capabilities")) for ours in _NAMED.get(theirs, ())}
+    said = (*_names(entry.get("capabilities")), str(entry.get("task")))
+    named = {ours for theirs in said for ours in _NAMED.get(theirs, ())}
     told = bool(named & _KINDS) or (kind in ("llm", "vlm") and "capabilities" in entry)
     base = named if named & _KINDS else named | capabilities_in_name(entry["id"])
     return frozenset(base | {"vision"} if kind == "vlm" else base), told

@@ -1,16 +1,11 @@
-"""From a response to what a chat shows of it: its text, the files its tools made, and its questions."""
+"""From a response to what a chat shows of it: its text and the files its tools made."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.channels import words
-from portal.core.approvals import ApprovalRecord
-from portal.core.channels import Button
 from portal.core.items import TERMINAL, Item, JsonObject, text_of
 from portal.core.records import TurnRecord
-
-_LONGEST_ARGUMENTS = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,32 +42,6 @@ def shown(turn: TurnRecord) -> Shown:
     asks = any(item["type"] == "mcp_approval_request" for item in items)
     files = _files(items)
     return Shown(text=text or ("" if asks or files else words.NO_ANSWER), files=files, asks=asks, again=again)
-
-
-def question(record: ApprovalRecord) -> tuple[str, Sequence[Sequence[Button]]]:
-    """How a person is asked, or told what became of it, and the buttons for it."""
-    if record.status != "pending":
-        if record.question and record.status != "expired":
-            return words.ANSWERED, ()
-        return words.DECIDED[record.status].format(tool=record.tool), ()
-    if record.question and record.call_id:
-        return words.FORM.format(tool=record.toolset, why=_asked(record)), ()
-    if record.question:
-        return words.QUESTION.format(tool=record.tool, why=_asked(record)), ()
-    written = json.dumps(record.arguments, ensure_ascii=False, indent=1)
-    if len(written) > _LONGEST_ARGUMENTS:
-        written = f"{written[:_LONGEST_ARGUMENTS]}…"
-    allow = Button(action="approve", value=record.id, label="Allow")
-    deny = Button(action="deny", value=record.id, label="Deny")
-    rows = [[allow, deny]]
-    if "conversation" in record.extents:
-        rows.append([Button(action="approve", value=f"{record.id}:conversation", label="Allow in this conversation")])
-    text = words.APPROVAL.format(tool=record.tool, why=record.why, arguments=written.replace("```", "'''"))
-    return text, rows
-
-
-def _asked(record: ApprovalRecord) -> str:
-    return str(record.arguments.get("question") or record.why)
 
 
 def _ending(status: str, error: JsonObject | None, incomplete: JsonObject | None) -> tuple[str, bool]:

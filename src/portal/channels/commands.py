@@ -8,6 +8,7 @@ from dataclasses import replace
 from portal.channels import words
 from portal.channels.linking import Linking
 from portal.core.agent import Agent
+from portal.core.ask import Ask
 from portal.core.bus import Bus
 from portal.core.channel_stores import ChatRecord, Chats
 from portal.core.channels import COMMANDS, Button, Content, Message
@@ -15,10 +16,12 @@ from portal.core.clock import micros
 from portal.core.memories import Memory, Said, Wanted
 from portal.core.ports import Conversations, Models
 from portal.core.toolbox import Toolbox
-from portal.errors import NotFound
+from portal.core.workspaces import Workspace
+from portal.errors import NotFound, PortalError
 
 _COMMAND = re.compile(r"/([a-z]+)(?:@\w+)?(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
 _KNOWN = frozenset(command.name for command in COMMANDS)
+_MENTIONED = re.compile(rf"`/({'|'.join(_KNOWN)})\b")
 _OFFERED = 12
 _TURNS = 1000
 
@@ -29,6 +32,11 @@ def command_in(text: str) -> tuple[str, str] | None:
     if said is None or said[1].lower() not in _KNOWN:
         return None
     return said[1].lower(), (said[2] or "").strip()
+
+
+def spelled(text: str, slash: str) -> str:
+    """Portal's words, with commands as they are begun there."""
+    return _MENTIONED.sub(lambda found: f"`{slash}{found[1]}", text)
 
 
 class Commands:
@@ -125,7 +133,16 @@ class Commands:
         return [model.id for model in self._models.list() if "chat" in model.capabilities]
 
     def _workspaces(self, owner: str) -> Sequence[str]:
-        return [workspace.name for workspace in self._models.workspaces(owner)]
+        """Those for which a model is there."""
+        return [one.name for one in self._models.workspaces(owner) if self._serves(one, owner)]
+
+    def _serves(self, workspace: Workspace, owner: str) -> bool:
+        needs = frozenset({"chat", "vision"} if workspace.task == "vision" else {"chat"})
+        try:
+            self._models.route(Ask(model=workspace.name, owner=owner, needs=needs))
+        except PortalError:
+            return False
+        return True
 
     async def _tools(self, chat: ChatRecord, argument: str) -> Content:
         await self._toolbox.ready()

@@ -1,15 +1,19 @@
 """From what arrived to what is to be sent: messages begin turns of the linked person's own conversations."""
 
+import asyncio
 import logging
+import mimetypes
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 from portal.channels import words
+from portal.channels.asking import Asking
 from portal.channels.border import border
-from portal.channels.commands import Commands, command_in
+from portal.channels.commands import Commands, command_in, spelled
 from portal.channels.linking import Linking
 from portal.core.agent import Agent, Turn
-from portal.core.approvals import Decision
 from portal.core.bus import Bus
 from portal.core.channel_stores import (
     Arrival,
@@ -23,13 +27,14 @@ from portal.core.channel_stores import (
     Pairing,
     new_delivery,
 )
-from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction, Transcriber
+from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Conversations, Files, Responses
 from portal.core.records import ConversationRecord, FileRecord
 from portal.core.run import Run
+from portal.core.speech import Listening, Transcriber, whole
 from portal.core.tool_ports import Approvals
 from portal.errors import Conflict, NotFound, PortalError
 
@@ -56,7 +61,7 @@ class Desks:
     approvals: Approvals
     files: Files
     bus: Bus
-    transcriber: Transcriber | None = None
+    transcriber: Transcriber
     model: str = "auto"
     mode: Mode = "mentioned"
 
@@ -67,6 +72,13 @@ class Conversing:
     def __init__(self, *, channel: Channel, desks: Desks) -> None:
         self._channel = channel
         self._desks = desks
+        self._asking = Asking(
+            agent=desks.agent,
+            approvals=desks.approvals,
+            outbox=desks.outbox,
+            conversations=desks.conversations,
+            door=channel.kind,
+        )
 
     async def handle(self, arrival: Arrival, *, before: bool = False) -> Sequence[Delivery]:
         """Deal with an event; what is to be delivered for it. `before`: it arrived before this Portal started, and may
@@ -90,7 +102,24 @@ class Conversing:
             return await self._reply(arrival, link.owner, Content(text=words.FAILED.format(why=error.message)))
         return await self._reply(arrival, link.owner, None)
 
+    async def aside(self, arrival: Arrival) -> Sequence[Delivery] | None:
+        """What is to be delivered for a message that answers a question for which a call waits; None for any other."""
+        event, desks = arrival.event, self._desks
+        link = await desks.links.of(event.place.channel, event.sender.id)
+        chat = await desks.chats.get(link.owner, event.place) if link else None
+        if link is None or chat is None or not isinstance(event, Message) or command_in(event.text):
+            return None
+        try:
+            if not await self._asking.tell_aside(event, link.owner, chat):
+                return None
+        except PortalError as error:
+            return await self._reply(arrival, link.owner, Content(text=words.FAILED.format(why=error.message)))
+        return await self._reply(arrival, link.owner, None)
+
     async def _reply(self, arrival: Arrival, owner: str, content: Content | None) -> Sequence[Delivery]:
+        """Something of Portal's own."""
+        if content is not None:
+            content = replace(content, text=spelled(content.text, self._channel.limits.slash))
         made = [] if content is None else [new_delivery(owner, arrival.event.place, content=content)]
         return made if await self._desks.inbox.finish(arrival.id, made) else []
 
@@ -108,7 +137,7 @@ class Conversing:
                 return await self._reply(arrival, owner, await desks.commands.run(*command, chat=chat, event=event))
             if before and await self._begun(owner, arrival.response_id):
                 return await self._answered(arrival, owner, arrival.response_id)
-            if await self._tell(event, owner, chat):
+            if await self._asking.tell(event, owner, chat):
                 return await self._reply(arrival, owner, None)
             run = await self._start(await self._turn(arrival, event, chat))
         except PortalError as error:
@@ -191,25 +220,6 @@ class Conversing:
         desks.bus.publish(chat.owner, "conversation.changed", id=made.id)
         return made
 
-    async def _tell(self, event: Message, owner: str, chat: ChatRecord) -> bool:
-        """Whether it answers a question of the model's, as a reply to it, or where nothing else is asked."""
-        desks, asked = self._desks, None
-        if event.replies_to:
-            delivery = await desks.outbox.of_message(event.place, event.replies_to)
-            asked = delivery.response_id if delivery else None
-        elif chat.conversation_id is not None and event.place.direct:
-            try:
-                asked = (await desks.conversations.get(owner, chat.conversation_id)).head
-            except NotFound:
-                return False
-        records = await desks.approvals.of_response(owner, asked) if asked else ()
-        waiting = [record for record in records if record.status == "pending"]
-        if len(waiting) != 1 or not waiting[0].question or not event.text:
-            return False
-        decision = Decision(approve=True, answer=event.text, by=owner, door=self._channel.kind)
-        await desks.agent.decide(owner, {waiting[0].id: decision})
-        return True
-
     # ------------------------------------------------------------------ files
 
     async def _input(self, owner: str, event: Message) -> Item:
@@ -223,14 +233,27 @@ class Conversing:
         if file.size > limit:
             raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
         if file.voice:
-            if self._desks.transcriber is None:
-                raise PortalError(words.NO_SPEECH)
-            said = await self._desks.transcriber.transcribe(self._bounded(file), file.content_type)
-            return {"type": "input_text", "text": said}
+            return {"type": "input_text", "text": await self._heard(file)}
         stored = await self._keep(owner, file)
         if file.kind == "image":
             return {"type": "input_image", "file_id": stored.id, "detail": "auto"}
         return {"type": "input_file", "file_id": stored.id, "filename": stored.filename}
+
+    async def _heard(self, file: Attachment) -> str:
+        """What is said in a voice message or video note. Raises PortalError."""
+        transcriber = self._desks.transcriber
+        if why := transcriber.refusal():
+            raise PortalError(words.NO_SPEECH.format(why=why))
+        with tempfile.TemporaryDirectory(prefix="portal-") as folder:
+            ending = PurePath(file.name).suffix or mimetypes.guess_extension(file.content_type) or ""
+            recording = Path(folder, f"voice{ending}")
+            with await asyncio.to_thread(recording.open, "wb") as kept:
+                async for chunk in self._bounded(file):
+                    kept.write(chunk)
+            made = await whole(transcriber.transcribe(recording, Listening()))
+        if not made.text:
+            raise PortalError(words.NOTHING_HEARD)
+        return made.text
 
     async def _keep(self, owner: str, file: Attachment) -> FileRecord:
         record = FileRecord(
@@ -259,15 +282,8 @@ class Conversing:
     async def _press(self, arrival: Arrival, event: Press, owner: str, before: bool) -> Sequence[Delivery]:
         desks = self._desks
         action, _, value = event.data.partition(":")
-        if action in ("approve", "deny"):
-            approval_id, _, extent = value.partition(":")
-            decision = Decision(
-                approve=action == "approve",
-                extent="conversation" if extent == "conversation" else "once",
-                by=owner,
-                door=self._channel.kind,
-            )
-            await self._decide(owner, approval_id, decision, before)
+        if action in ("approve", "deny", "answer"):
+            await self._asking.press(owner, action, value, before=before)
         elif action == "stop":
             await desks.agent.cancel(owner, value)
         elif action == "regenerate":
@@ -279,13 +295,6 @@ class Conversing:
             chat = chat or ChatRecord(owner=owner, place=event.place, mode=desks.mode, changed_at=micros())
             return await self._reply(arrival, owner, await desks.commands.choose(value, chat))
         return await self._reply(arrival, owner, None)
-
-    async def _decide(self, owner: str, approval_id: str, decision: Decision, before: bool) -> None:
-        try:
-            await self._desks.agent.decide(owner, {approval_id: decision})
-        except Conflict as error:
-            if error.code == "approval_decided" and not before:
-                raise PortalError(words.OVER) from error
 
     async def _again(self, arrival: Arrival, owner: str, response_id: str) -> Turn:
         """Another try at what a response answers."""

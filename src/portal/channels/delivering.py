@@ -3,14 +3,15 @@ comes to the same messages in the same places."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from mimetypes import guess_type
 from weakref import WeakValueDictionary
 
 from portal.channels import words
-from portal.channels.answers import Shown, question, shown
+from portal.channels.answers import Shown, shown
 from portal.channels.courier import Courier
 from portal.channels.live import Live
+from portal.channels.questions import question
 from portal.channels.sending import Sending
 from portal.channels.splitting import Snippet, split
 from portal.core.agent import Agent
@@ -42,7 +43,9 @@ class Delivering:
         responses: Responses,
         approvals: Approvals,
         files: Files,
+        given_up: Callable[[Delivery, str], Awaitable[None]],
     ) -> None:
+        """`given_up` hears of what cannot be sent, and why."""
         self._channel = channel
         self._courier = courier
         self._outbox = outbox
@@ -50,6 +53,7 @@ class Delivering:
         self._responses = responses
         self._approvals = approvals
         self._files = files
+        self._given_up = given_up
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By delivery: a question may be decided elsewhere while it is on its way."""
 
@@ -65,6 +69,7 @@ class Delivering:
                 await self._answer(sending, delivery.response_id)
         except ChannelGone as error:
             log.warning("a delivery was given up: %s", error, extra={"channel": self._channel.name})
+            await self._given_up(delivery, str(error))
         await self._outbox.finish(delivery.id)
 
     async def ask(self, delivery: Delivery) -> None:
@@ -74,9 +79,9 @@ class Delivering:
 
     async def aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
         """Put a question for which a call of its response waits, or show what became of it. Raises ChannelGone."""
-        sending, position = await self._begin(delivery), ASIDES + int(record.id[-8:], 16)
+        sending, position = await self._begin(delivery), aside_position(record)
         if record.status == "pending" or position in sending.known:
-            text, buttons = question(record)
+            text, buttons = question(record, alone=delivery.place.direct)
             await sending.put(position, Outgoing(text=text, buttons=buttons))
 
     async def _begin(self, delivery: Delivery) -> Sending:
@@ -102,7 +107,7 @@ class Delivering:
         delivery = sending.delivery
         records = await self._approvals.of_response(delivery.owner, delivery.response_id or "")
         for number, record in enumerate(records):
-            text, buttons = question(record)
+            text, buttons = question(record, alone=delivery.place.direct)
             await sending.put(QUESTIONS + number, Outgoing(text=text, buttons=buttons))
 
     async def _texts(self, sending: Sending, text: str, buttons: Sequence[Sequence[Button]]) -> None:
@@ -137,6 +142,11 @@ class Delivering:
             size=record.size,
             content=lambda: self._files.content(owner, record.id),
         )
+
+
+def aside_position(record: ApprovalRecord) -> int:
+    """Where in a delivery the question of a call that waits stands."""
+    return ASIDES + int(record.id[-8:], 16)
 
 
 def kind_of(content_type: str) -> FileKind:

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 from portal.channels import words
-from portal.channels.answers import question, text_so_far
+from portal.channels.answers import text_so_far
 from portal.channels.border import border
+from portal.channels.commands import spelled
 from portal.channels.connection import Connection, Patience
 from portal.channels.conversing import Conversing, Desks, message_item
 from portal.channels.courier import Courier
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
 from portal.channels.pace import Pace
+from portal.channels.questions import question
 from portal.channels.reception import Reception
 from portal.core.agent import Turn
 from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
@@ -70,6 +72,8 @@ class Channels:
         self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
         self._patience = patience
+        self.on_given_up: Callable[[Delivery, str], Awaitable[None]] = _nothing
+        """Told of a delivery that cannot be sent, and why."""
         self._open: dict[str, Open] = {}
         self._tasks = asyncio.TaskGroup()
         self._working: list[asyncio.Task[None]] = []
@@ -122,6 +126,7 @@ class Channels:
             responses=desks.responses,
             approvals=desks.approvals,
             files=desks.files,
+            given_up=lambda delivery, why: self.on_given_up(delivery, why),
         )
         lines = Lines(tasks=tasks)
         reception = Reception(
@@ -146,7 +151,7 @@ class Channels:
             while (event := await news.get()) is not None:
                 try:
                     await self._heard(event)
-                except PortalError:
+                except Exception:  # the border of a task: one event that fails costs neither the next ones nor Portal
                     log.exception("a channel could not be told what happened elsewhere")
 
     async def _heard(self, event: JsonObject) -> None:
@@ -334,21 +339,24 @@ class Channels:
         """See Desk."""
         link = await self._desks.links.of(channel, sender.id)
         if link is None:
-            return Content(text=words.STRANGER_HOME)
+            return Content(text=self._to_stranger(channel))
         lines = [*self.health()]
         rows: list[Sequence[Button]] = []
         pending = await self._desks.approvals.list(link.owner, status="pending", limit=_AT_HOME)
         for record in pending.data:
-            text, buttons = question(record)
+            text, buttons = question(record, replies=False)
             lines.append(text)
             rows.extend(buttons)
         return Content(text="\n\n".join(lines), buttons=rows)
+
+    def _to_stranger(self, channel: str) -> str:
+        return spelled(words.STRANGER_HOME, self._open[channel].channel.limits.slash)
 
     async def ask(self, channel: str, sender: Sender, text: str) -> str:
         """See Desk."""
         link = await self._desks.links.of(channel, sender.id)
         if link is None:
-            raise Forbidden(words.STRANGER_HOME)
+            raise Forbidden(self._to_stranger(channel))
         run = await self._desks.agent.start(
             Turn(
                 owner=link.owner,
@@ -364,6 +372,10 @@ class Channels:
             return text_so_far((await run.result())["output"])
         finally:
             run.cancel()
+
+
+async def _nothing(delivery: Delivery, why: str) -> None:
+    """Where nobody wants to know."""
 
 
 def target_of(place: Place) -> str:

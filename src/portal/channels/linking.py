@@ -34,8 +34,9 @@ class Linking:
     async def offer(self, owner: str) -> tuple[str, int]:
         """A new code, and until when it is good, in microseconds UTC. Only its hash is kept."""
         code = "".join(secrets.choice(_SIGNS) for _ in range(_LENGTH))
-        until = self._now() + CODE_MINUTES * _MINUTE
-        await self._pairing.offer(owner, _hashed(code), until)
+        now = self._now()
+        until = now + CODE_MINUTES * _MINUTE
+        await self._pairing.offer(owner, _hashed(code), until, now)
         return f"{code[:4]}-{code[4:]}", until
 
     async def greet(self, message: Message) -> Content:

@@ -44,6 +44,8 @@ class Reception:
         self.heard: Callable[[], None] = lambda: None
         """Called at each proof of life."""
         self._typing: set[asyncio.Task[None]] = set()
+        self._asides: dict[str, tuple[Hashable, ...]] = {}
+        """Questions for which calls wait, and the line of the place where each was put."""
         self._channel = channel
         self._inbox = inbox
         self._outbox = outbox
@@ -106,6 +108,10 @@ class Reception:
 
     def ask_aside(self, delivery: Delivery, record: ApprovalRecord) -> None:
         """Show a question for which a call of that answer waits."""
+        if record.status == "pending":
+            self._asides[record.id] = _line(delivery.place)
+        else:
+            self._asides.pop(record.id, None)
         self._lines.put(("beside", *_line(delivery.place)), lambda: self._delivering.aside(delivery, record))
 
     def _put(self, arrival: Arrival, *, before: bool = False) -> None:
@@ -122,12 +128,26 @@ class Reception:
             for delivery in deliveries:
                 await self._delivering.deliver(delivery)
 
+        def put(line: Hashable) -> None:
+            self._lines.put(arrival.id if line is None else line, handle)
+
         key = None if _urgent(event) else _line(event.place)
         if isinstance(event, Message) and event.addressed and key is not None:
             typing = self._tasks.create_task(self._type(event.place))
             self._typing.add(typing)
             typing.add_done_callback(self._typing.discard)
-        self._lines.put(arrival.id if key is None else key, handle)
+        if key is not None and key in self._asides.values():
+            self._lines.put(("beside", arrival.id), lambda: self._answer_aside(arrival, lambda: put(key)))
+        else:
+            put(key)
+
+    async def _answer_aside(self, arrival: Arrival, otherwise: Callable[[], None]) -> None:
+        """What is said while a call waits for its person may be the answer, and cannot wait behind that call."""
+        deliveries = await self._conversing.aside(arrival)
+        if deliveries is None:
+            otherwise()
+        for delivery in deliveries or ():
+            self.deliver(delivery)
 
     async def _type(self, place: Place) -> None:
         """At once, whoever it is; what goes wrong shows with the answer."""

@@ -2,12 +2,9 @@
 
 STRANGER = (
     "Hello! This is a private Portal, and I do not know you yet. Its owner has been asked to let you in; "
-    "or send `/link CODE` (in Slack `/portal link CODE`) with a code from Portal's settings (Channels)."
+    "or send `/link CODE` with a code from Portal's settings (Channels)."
 )
-STRANGER_AGAIN = (
-    "I still do not know you: the owner of this Portal has not let you in. "
-    "`/link CODE` (in Slack `/portal link CODE`) does, with a code."
-)
+STRANGER_AGAIN = "I still do not know you: the owner of this Portal has not let you in. `/link CODE` does, with a code."
 LINKED = "You are linked. Whatever you write here is answered by your Portal, and is in its list of conversations."
 BAD_CODE = "That code is not known, was used, or is too old. Portal's settings (Channels) make a new one."
 TOO_MANY = "Too many codes that were none. Try again in an hour."
@@ -18,7 +15,8 @@ NOTHING_RUNS = "Nothing is running here."
 NO_ANSWER = "*(No answer.)*"
 WAS_STOPPED = "*(Stopped.)*"
 INTERRUPTED = "*(Portal was stopped in the middle of this answer.)*"
-NO_SPEECH = "I cannot listen: this version of Portal has no speech-to-text. Please write it."
+NO_SPEECH = "I cannot listen yet, so please write it. For whoever runs this Portal: {why}"
+NOTHING_HEARD = "I heard no words in it. Please say it again, or write it."
 TOO_LARGE = "The file {name} is too large: {limit} MB is the most that can be sent here."
 NO_FILE = "The file {name} could not be fetched: {why}"
 FAILED = "⚠️ {why}"
@@ -46,11 +44,12 @@ REMEMBERED = "I will remember that."
 NO_MEMORIES = "Nothing is remembered. `/memory TEXT` adds something."
 NO_STATS = "Nothing was said here yet."
 STATS = "{turns} answers, {tokens} tokens. Model: **{model}**"
-STRANGER_HOME = (
-    "I do not know you yet: send me `/link CODE` (in Slack `/portal link CODE`) "
-    "with a code from Portal's settings (Channels)."
-)
+STRANGER_HOME = "I do not know you yet: send me `/link CODE` with a code from Portal's settings (Channels)."
 UNTITLED = "a conversation"
 MOVED = "Here goes on **{title}**.\n\n{last}"
 ALIVE = "Portal is up."
-FORM = "**{tool}** asks: {why}\n\nPortal's page has the form to fill in."
+ASKS = "**{server}** asks: {message}"
+ON_PAGE = "{asks}\n\nAnswer it on Portal's page."
+ADDRESS = "{asks}\n\nIt wants you to open: {url}"
+FILL_ONE = "{asks}\n\n{fields}\n\nReply to this message with it."
+FILL_SEVERAL = "{asks}\n\n{fields}\n\nReply to this message with a line for each: `NAME: VALUE`."

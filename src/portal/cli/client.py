@@ -50,6 +50,16 @@ class Client:
         except OSError as error:
             raise PortalError(f"{path} cannot be read: {error.strerror}") from error
 
+    def download(self, path: str, to: Path) -> None:
+        """Write what is there to a file. Raises PortalError, also where it cannot be written."""
+        with self._call("GET", path, None, None) as answer:
+            try:
+                with to.open("wb") as file:
+                    for piece in iter(lambda: answer.read(_CHUNK), b""):
+                        file.write(piece)
+            except OSError as error:
+                raise PortalError(f"{to} cannot be written: {error.strerror or error}") from error
+
     def stream(self, path: str, body: JsonObject | None) -> Iterator[JsonObject]:
         """The events of a streamed answer; without a body, of one that is under way. Closing the iterator closes the
         connection.

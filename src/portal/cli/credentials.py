@@ -24,11 +24,11 @@ STARTING_SECONDS = 3
 class Door(Protocol):
     """What the commands do with credentials. All raise PortalError."""
 
-    def create_key(self, name: str) -> str:
-        """A new key's secret."""
+    def create_key(self, name: str, bounds: dict[str, Any]) -> str:
+        """A new key's secret. `bounds` are the fields of the API: scopes, rate, requests, tokens, expires_at."""
 
     def list_keys(self) -> list[dict[str, Any]]:
-        """Each with id, name, hint and last_used_at (Unix seconds or None)."""
+        """Each with id, name, hint, its bounds and last_used_at (Unix seconds or None)."""
 
     def revoke(self, key_id: str) -> None:
         """End a key."""
@@ -89,8 +89,8 @@ class _Online:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def create_key(self, name: str) -> str:
-        return str(self._client.send("POST", "/portal/v1/keys", {"name": name})["key"])
+    def create_key(self, name: str, bounds: dict[str, Any]) -> str:
+        return str(self._client.send("POST", "/portal/v1/keys", {"name": name, **bounds})["key"])
 
     def list_keys(self) -> list[dict[str, Any]]:
         return list(self._client.get("/portal/v1/keys")["data"])
@@ -110,20 +110,18 @@ class _Offline:
         self._url = url
         self._owner = runner.run(self._users.owner()).id
 
-    def create_key(self, name: str) -> str:
-        return self._runner.run(self._credentials.create_key(self._owner, name))[1]
+    def create_key(self, name: str, bounds: dict[str, Any]) -> str:
+        from portal.core.terms import Terms, checked
+
+        terms = Terms.of({**bounds, "scopes": checked(bounds.get("scopes", ()))})
+        until = round(bounds["expires_at"] * 1_000_000) if "expires_at" in bounds else None
+        making = self._credentials.create_key(self._owner, name, terms=terms, expires_at=until)
+        return self._runner.run(making)[1]
 
     def list_keys(self) -> list[dict[str, Any]]:
-        found = self._runner.run(self._users.credentials(self._owner, "key"))
-        return [
-            {
-                "id": record.id,
-                "name": record.name,
-                "hint": record.hint,
-                "last_used_at": record.last_used_at / 1e6 if record.last_used_at else None,
-            }
-            for record in found
-        ]
+        from portal.interfaces.web.views import credential
+
+        return [credential(record) for record in self._runner.run(self._users.credentials(self._owner, "key"))]
 
     def revoke(self, key_id: str) -> None:
         self._runner.run(self._credentials.revoke(self._owner, key_id))

@@ -6,7 +6,6 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -15,6 +14,8 @@ import click
 
 from portal.cli.announcement import answers_by_itself
 from portal.cli.counted import counted
+from portal.cli.finding import Finding
+from portal.cli.media_doctor import media_findings
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.ports import is_free, owner_of
 from portal.cli.running import noteworthy
@@ -31,18 +32,10 @@ NO_DISK = 100 * 2**20
 KNOCK_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; `bad` makes the exit code 1."""
-
-    state: Literal["good", "note", "bad"]
-    text: str
-
-
 @click.command()
 @data_dir_option
 def doctor(data_dir: Path | None) -> None:
-    """Check Python, data folder, disk, database, port, model servers, channels, sandbox, settings, extras."""
+    """Check Python, data folder, disk, database, port, model servers, channels, media, sandbox, settings, extras."""
     settings = read_settings(data_dir)
     bad = 0
     for finding in _findings(settings):
@@ -64,11 +57,13 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
         yield _database(settings)
         yield _port(settings.server.host, settings.server.port)
         yield from _servers(settings)
+    yield from media_findings(settings)
     yield _sandbox(settings)
     yield from _environment()
     yield from _extras()
     yield from _vectors()
     yield _embedder(settings)
+    yield from _speech(settings)
 
 
 def _python() -> Finding:
@@ -214,3 +209,11 @@ def _embedder(settings: "Settings") -> Finding:
     if not is_there():
         return Finding("note", f"Documents are found by their words alone. {missing()}")
     return Finding("good", f"Texts become vectors by {settings.knowledge.embedder or MODEL}, as the settings say")
+
+
+def _speech(settings: "Settings") -> Iterator[Finding]:
+    """Without the models of model servers, which only a running Portal knows."""
+    from portal.app.speech import readiness
+
+    for feature, ready, words in readiness(settings):
+        yield Finding("good" if ready else "note", f"{feature}: {words}")

@@ -1,6 +1,8 @@
 """API keys and sign-in links: through the running server, else straight from the database."""
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import click
 from portal.cli.credentials import open_door
 from portal.cli.options import data_dir_option, read_settings
 from portal.cli.server_file import running
-from portal.errors import NotFound
+from portal.core.clock import now
+from portal.errors import BadRequest, NotFound
 
 
 @click.group()
@@ -19,11 +22,49 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="What it may use: models:NAME, workspaces:NAME, tools:NAME (patterns; tools:none for none), read-only, admin. "
+    "May be repeated; without any it may all that you may.",
+)
+@click.option("--expires", metavar="WHEN", help="When it ends: 12h, 30d or a date such as 2027-01-31 (UTC).")
+@click.option("--rate", type=click.IntRange(0), default=0, help="Requests a minute.")
+@click.option("--budget", "budgets", multiple=True, metavar="AMOUNT", help="A day: 500requests or 100000tokens.")
 @data_dir_option
-def create(name: str, data_dir: Path | None) -> None:
+def create(
+    name: str, scopes: tuple[str, ...], expires: str | None, rate: int, budgets: tuple[str, ...], data_dir: Path | None
+) -> None:
     """Make an API key and print it, alone; it is shown only this once."""
+    wanted: dict[str, Any] = {"scopes": list(scopes), "rate": rate, **_budget(budgets)}
+    if expires:
+        wanted["expires_at"] = _until(expires)
     with open_door(read_settings(data_dir)) as credentials:
-        click.echo(credentials.create_key(name))
+        click.echo(credentials.create_key(name, {each: value for each, value in wanted.items() if value}))
+
+
+def _budget(budgets: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for one in budgets:
+        match = re.fullmatch(r"\s*(\d+)\s*(requests|tokens)\s*", one.lower())
+        if match is None:
+            raise BadRequest(f"{one!r} is no budget, such as 500requests or 100000tokens.")
+        found[match[2]] = int(match[1])
+    return found
+
+
+def _until(when: str) -> float:
+    """Unix seconds."""
+    match = re.fullmatch(r"(\d+)\s*([hd])", when.strip())
+    if match is not None:
+        return (now() + timedelta(**{{"h": "hours", "d": "days"}[match[2]]: int(match[1])})).timestamp()
+    try:
+        moment = datetime.fromisoformat(when)
+    except ValueError as error:
+        raise BadRequest(f"{when!r} is no time, such as 12h, 30d or 2027-01-31.") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @keys.command("list")
@@ -35,12 +76,24 @@ def list_keys(data_dir: Path | None) -> None:
     if not rows:
         click.echo("There are no keys yet.", err=True)
     for row in rows:
-        click.echo(f"{row['name']}\t...{row['hint']}\t{_when(row)}")
+        click.echo("\t".join([row["name"], f"...{row['hint']}", _when(row), *_bounds(row)]))
 
 
 def _when(row: dict[str, Any]) -> str:
     used = row.get("last_used_at")
     return f"used {datetime.fromtimestamp(used, UTC):%Y-%m-%d %H:%M} UTC" if used else "never used"
+
+
+def _bounds(row: dict[str, Any]) -> Iterator[str]:
+    """In words, what bounds it."""
+    yield from row["scopes"]
+    if row["rate"]:
+        yield f"{row['rate']} a minute"
+    for what in ("requests", "tokens"):
+        if row[what]:
+            yield f"{row[what]} {what} a day"
+    if row["expires_at"]:
+        yield f"until {datetime.fromtimestamp(row['expires_at'], UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @keys.command()

@@ -11,6 +11,7 @@ from portal.cli.client import segment
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running, running
+from portal.cli.shipped import serve
 from portal.errors import BadRequest, Conflict, NotFound
 
 _ADDRESS = "/portal/v1/mcp"
@@ -19,7 +20,10 @@ _SLOW = 120.0
 
 @click.group()
 def mcp() -> None:
-    """Connect servers of tools: any that speak MCP, and APIs with an OpenAPI document."""
+    """Connect servers of tools: any that speak MCP, and APIs with an OpenAPI document. Or serve Portal's own."""
+
+
+mcp.add_command(serve)
 
 
 @mcp.command("list")
@@ -38,6 +42,7 @@ def _show(one: dict[str, Any]) -> None:
 @mcp.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--shipped", help="One that Portal ships, instead of a command; its NAME alone is enough.")
 @click.option("--url", help="The address of a server, instead of a command.")
 @click.option("--openapi", is_flag=True, help="The address is that of an openapi.json.")
 @click.option("--sse", is_flag=True, help="The server speaks the old transport, server-sent events.")
@@ -48,17 +53,30 @@ def _show(one: dict[str, Any]) -> None:
 @click.option("--trusted", is_flag=True, help="Believe what the server says of its tools, such as: only reads.")
 @data_dir_option
 def add(data_dir: Path | None, name: str, command: Sequence[str], **options: Any) -> None:
-    """Add a tool server, such as: add time uvx mcp-server-time, or: add notes --url https://example.org/mcp
+    """Add a tool server, such as: add time (which Portal ships), or: add notes --url https://example.org/mcp
 
     Put -- before a command with options of its own: add files -- npx -y @modelcontextprotocol/server-filesystem /srv
     """
+    if not (command or options["url"] or options["shipped"]):
+        options["shipped"] = _known(name)
     _take(data_dir, {name: _fields(command, options)})
     click.echo(f"Added {name}.", err=True)
     _apply(data_dir, name)
 
 
+def _known(name: str) -> str:
+    """The shipped server of this name. Raises BadRequest that says what else could be meant."""
+    from portal.mcp.shipped import shipped
+
+    names = [one.name for one in shipped() if one.startable]
+    if name not in names:
+        raise BadRequest(f"Say its command or --url; Portal itself ships {', '.join(names)}.")
+    return name
+
+
 def _fields(command: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
+        "shipped": options["shipped"] or "",
         "command": command[0] if command else "",
         "args": list(command[1:]),
         "url": options["url"] or "",

@@ -69,9 +69,9 @@ def add(data_dir: Path | None, **fields: Any) -> None:
 @click.option("--zone", help="Time zone such as Europe/Berlin; this machine's by default.")
 @data_dir_option
 def preview(when: str, zone: str | None, data_dir: Path | None) -> None:
-    """Show what WHEN means: cron expression and time zone, and the next times."""
+    """Show what WHEN means, its time zone, and the next times."""
     plan = _client(data_dir).send("POST", f"{_ADDRESS}/preview", {"when": when, "zone": zone})
-    click.echo(f"{plan['kind']} {plan['timing']} ({plan['zone']})")
+    click.echo(f"{plan['when']} ({plan['zone']})")
     for at in plan["next"]:
         click.echo(_when(at))
 
@@ -83,7 +83,7 @@ def preview(when: str, zone: str | None, data_dir: Path | None) -> None:
 def runs(schedule: str, limit: int, data_dir: Path | None) -> None:
     """Show its runs, newest first: when, why, how it ended, response, where the answer went."""
     for one in _client(data_dir).get(f"{_ADDRESS}/{segment(schedule)}/runs", limit=limit)["data"]:
-        went = ", ".join(f"{each['target']} {each['status']}" for each in one["deliveries"])
+        went = ", ".join(f"{each['target']} {each['status']}{_why(each)}" for each in one["deliveries"])
         told = [_when(one["due_at"]), one["cause"], one["status"], one["response_id"], went, one["error"]]
         click.echo("\t".join(told).rstrip())
 
@@ -131,10 +131,14 @@ def token(schedule: str, data_dir: Path | None) -> None:
 
 
 def _line(one: Mapping[str, Any]) -> str:
-    when = "webhook" if one["kind"] == "hook" else f"{one['kind']} {one['timing']} ({one['zone']})"
+    when = "webhook" if one["kind"] == "hook" else f"{one['when']} ({one['zone']})"
     then = "paused" if one["paused"] else _when(one["next_at"]) if one["next_at"] else "-"
     last = one["last_run"]["status"] if one["last_run"] else "-"
     return f"{one['name']}\t{when}\t{then}\t{last}\t{one['id']}"
+
+
+def _why(delivery: Mapping[str, Any]) -> str:
+    return f" ({delivery['error']})" if delivery["error"] else ""
 
 
 def _when(moment: float) -> str:

@@ -6,7 +6,7 @@ task group, whoever watches it. What was stored is what is announced: a complete
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
@@ -17,6 +17,7 @@ from portal.core.call import Call
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
+from portal.core.errand import is_errand
 from portal.core.events import Event
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
@@ -167,6 +168,9 @@ class Agent:
         if prepared.conversation is not None:
             self._titles.begin(self._tasks, prepared.conversation, turn.input)
         began, call = perf_counter(), prepared.call
+        if is_errand(turn.request):  # no model is used
+            await self._finish(run, await self._attempt(run, prepared), call)
+            return
         self._usage.begun()
         outcome = await self._attempt(run, prepared)
         await self._finish(run, outcome, call)
@@ -245,7 +249,8 @@ class Agent:
     @staticmethod
     def _closed(run: Run, outcome: JsonObject, call: Call, outputs: Sequence[Item]) -> Event:
         """Make the record final and the event that says so."""
-        usage = usage_object(call.tokens(outputs)) if call.usage or outputs else None
+        used = (call.usage or outputs) and not is_errand(run.record.request)
+        usage = usage_object(call.tokens(outputs)) if used else None
         run.record = replace(run.record, **outcome, completed_at=micros(), usage=usage, last_seq=run.numbers.next_seq)
         view = resource(run.record, outputs, stored=run.stored)
         return run.numbers.event(terminal_event(run.record.status), response=view)
@@ -349,11 +354,15 @@ class Agent:
 
     async def cancel_in(self, owner: str, conversation_ids: Collection[str]) -> None:
         """Stop what runs in these conversations, and wait for its end."""
-        concerned = [
-            run
-            for run in [*self._beginning.values(), *self._runs.values()]
-            if run.record.owner == owner and run.record.conversation_id in conversation_ids
-        ]
+        await self._cancel(owner, lambda run: run.record.conversation_id in conversation_ids)
+
+    async def cancel_of(self, owner: str) -> None:
+        """Stop whatever runs for somebody, and wait for its end."""
+        await self._cancel(owner, lambda run: True)
+
+    async def _cancel(self, owner: str, concerns: Callable[[Run], bool]) -> None:
+        running = [*self._beginning.values(), *self._runs.values()]
+        concerned = [run for run in running if run.record.owner == owner and concerns(run)]
         for run in concerned:
             run.cancel()
         for run in concerned:

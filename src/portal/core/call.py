@@ -1,7 +1,7 @@
 """The model calls of one turn: the present one, what it is told, and what all of them came to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from portal.core.decision import Route
@@ -34,6 +34,8 @@ class Call:
 
     _followed: list[ChatMessage] = field(default_factory=list)
     _tools: Tools = "free"
+    _toolless: set[str] = field(default_factory=set)
+    """Models of which that turned out when they were called."""
     _counted: int = 0
 
     def __post_init__(self) -> None:
@@ -41,8 +43,19 @@ class Call:
 
     def reroute(self, route: Route) -> None:
         """Another model answers."""
-        self.route = route
-        self.request, self.dropped = self.fitted(route.model, [*self.messages, *self._followed], self._tools)
+        self.route, model = route, route.model
+        if model.id in self._toolless:
+            model = replace(model, told=True, capabilities=model.capabilities - {"tools"})
+        self.request, self.dropped = self.fitted(model, [*self.messages, *self._followed], self._tools)
+
+    def without_tool_support(self) -> bool:
+        """Its server has refused the tools that it was sent: they are told in the prompt from now on. Whether that is
+        another request."""
+        if not self.request.parameters.get("tools"):
+            return False
+        self._toolless.add(self.route.model.id)
+        self.reroute(self.route)
+        return not self.request.parameters.get("tools")
 
     def follow(self, messages: Sequence[ChatMessage], outputs: Sequence[Item], *, strict: bool = False) -> None:
         """The next call is told these messages as well; `outputs` are all items so far. `strict`: the last one made

@@ -131,8 +131,8 @@ class Links(Protocol):
 class Pairing(Protocol):
     """The ways to a link: one-time codes, of which only the hash comes in, and requests."""
 
-    async def offer(self, owner: str, code_hash: str, expires_at: int) -> None:
-        """Keep a code; expired ones are forgotten."""
+    async def offer(self, owner: str, code_hash: str, expires_at: int, now: int) -> None:
+        """Keep a code; those that have expired by now are forgotten."""
 
     async def redeem(self, code_hash: str, link: LinkRecord, now: int) -> LinkRecord | None:
         """Use a code up and link: the link, its owner that of the code, in the place of what this account was linked

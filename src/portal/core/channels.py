@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 FileKind: TypeAlias = Literal["image", "audio", "video", "file"]
-Action: TypeAlias = Literal["approve", "deny", "stop", "regenerate", "choose"]
+Action: TypeAlias = Literal["approve", "deny", "answer", "stop", "regenerate", "choose"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +166,8 @@ class Limits:
     """Calls a second to all chats together."""
     typing: float = 4.5
     """Seconds after which a typing mark is set again; 0 where there is none."""
+    slash: str = "/"
+    """What a command begins with there."""
     silence: float = 60.0
     """Seconds without a proof of life after which the channel is deaf, and is connected anew."""
 
@@ -326,13 +328,6 @@ class Surroundings:
     name: str
     public_url: str = ""
     """Where `/channels/NAME` is reached from outside; empty where it is not."""
-
-
-class Transcriber(Protocol):
-    """Speech to text."""
-
-    async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
-        """What was said. Raises PortalError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,3 @@ class Describer(Protocol):
 
     async def describe(self, picture: Path, content_type: str) -> str:
         """In a few sentences; empty where no such model is there. Raises BackendError."""
-
-
-class Transcriber(Protocol):
-    """Writes down what is said in a recording or film."""
-
-    async def transcribe(self, recording: Path, content_type: str) -> str:
-        """As paragraphs; empty where nothing is configured that can. Raises BackendError."""

@@ -11,6 +11,7 @@ from portal.core.chat import to_messages
 from portal.core.clock import micros
 from portal.core.decision import Route, rerouted
 from portal.core.diet import Diet
+from portal.core.errand import asked_by
 from portal.core.execution import Executor
 from portal.core.gate import Permit
 from portal.core.items import JsonObject
@@ -35,7 +36,7 @@ from portal.core.scene import Asked, Scene
 from portal.core.workspaces import Workspace
 from portal.core.writable import writable
 from portal.core.written_calls import WrittenCalls
-from portal.errors import BackendInterrupted
+from portal.errors import BackendInterrupted, BackendRejected, BadRequest
 
 APPROVAL_REQUIRED: JsonObject = {"status": "incomplete", "incomplete_details": {"reason": "approval_required"}}
 _LAST_WORD = (
@@ -112,6 +113,8 @@ class Loop:
             PortalError: no model could answer, or what happened could not be stored.
         """
         call, scene = prepared.call, self._scene(run, prepared)
+        if errand := asked_by(run.record.request):
+            return await self._run(errand, prepared, scene)
         if call.route.workspace is not None and prepared.overflows:
             await self._diet.shorten(run, prepared)
         if await self._recollection.tell(run, prepared) and scene is not None:
@@ -135,6 +138,16 @@ class Loop:
             ended = await self._ended(run, scene, call, round_, last=last)
             if ended is not None:
                 return ended
+
+    async def _run(self, errand: Asked, prepared: Prepared, scene: Scene | None) -> JsonObject:
+        """The one call of a turn that asks no model."""
+        if scene is None:
+            raise BadRequest(f"{prepared.record.model} is no workspace with tools.")
+        if prepared.answers:
+            await self._executor.resume(scene, prepared.answers, prepared.ran)
+        elif await self._executor.round(scene, [errand], 1):
+            return APPROVAL_REQUIRED
+        return {"status": "completed"}
 
     @staticmethod
     def _scene(run: Run, prepared: Prepared) -> Scene | None:
@@ -184,12 +197,19 @@ class Loop:
 
     async def _asked(self, run: Run, call: Call, round_: _Round, prepared: Prepared | None) -> None:
         run.check_stopped()
-        await attempted(
-            call.route,
-            lambda permit: self._stream(run, call, permit, round_, prepared),
-            told=run.progress,
-            rerouted=lambda route: reroute(run, call, route),
-        )
+        while True:
+            try:
+                return await attempted(
+                    call.route,
+                    lambda permit: self._stream(run, call, permit, round_, prepared),
+                    told=run.progress,
+                    rerouted=lambda route: reroute(run, call, route),
+                )
+            except BackendRejected as error:
+                ours = prepared is not None and prepared.offer is not None and "tool" in error.message.lower()
+                begun = run.assembler.is_open or run.assembler.length > round_.start
+                if begun or not (ours and call.without_tool_support()):
+                    raise
 
     async def _stream(self, run: Run, call: Call, permit: Permit, round_: _Round, prepared: Prepared | None) -> None:
         offered = prepared.names() if prepared else offered_names(call.request.parameters)

@@ -27,7 +27,7 @@ class ModelInfo:
     backend: str
     """Name of the backend that serves it."""
     capabilities: frozenset[str] = frozenset({"chat"})
-    """Among: chat, completion, embeddings, rerank, vision, audio, tools, thinking."""
+    """Among: chat, completion, embeddings, rerank, vision, audio, tools, thinking, speech, transcription."""
     context_window: int | None = None
     """Tokens."""
     parameters: int | None = None

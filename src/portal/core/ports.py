@@ -11,6 +11,7 @@ from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
     FileRecord,
+    FileUsage,
     FolderRecord,
     Page,
     ResponseRecord,
@@ -259,7 +260,11 @@ class Files(Protocol):
     """Uploaded files, by owner."""
 
     async def create(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
-        """Store; size and sha256 are computed here, whatever the record says. All or nothing."""
+        """Store; size and sha256 are computed here, whatever the record says. All or nothing.
+
+        Raises:
+            StorageFull: the disk, or what this owner may keep.
+        """
 
     async def get(self, owner: str, file_id: str) -> FileRecord:
         """Raises NotFound."""
@@ -275,8 +280,11 @@ class Files(Protocol):
     ) -> Page[FileRecord]:
         """By creation, newest first unless `ascending`; `after` is a file id. Raises BadRequest for an unknown one."""
 
-    def content(self, owner: str, file_id: str) -> AsyncIterator[bytes]:
-        """In chunks. Raises NotFound before the first."""
+    def content(self, owner: str, file_id: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """In chunks, from byte `start` to before `end`. Raises NotFound before the first."""
+
+    async def usage(self, owner: str) -> FileUsage:
+        """What they take."""
 
     async def delete(self, owner: str, file_id: str) -> None:
         """Raises NotFound."""
@@ -312,6 +320,9 @@ class Users(Protocol):
     async def revoke(self, owner: str, credential_id: str) -> None:
         """Raises NotFound."""
 
+    async def revoke_others(self, owner: str, kept: str) -> Sequence[str]:
+        """End all sessions and links of this owner but one; their ids."""
+
 
 class UsageLog(Protocol):
     """What model calls cost."""
@@ -324,6 +335,13 @@ class UsageLog(Protocol):
 
     async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
         """Per day and model: {day, model, calls, input_tokens, output_tokens}."""
+
+
+class Spending(Protocol):
+    """What has been used of a budget."""
+
+    async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
+        """Calls and tokens of a key that has a budget, or of a person."""
 
 
 class SavedWorkspaces(Protocol):

@@ -22,6 +22,7 @@ from portal.core.records import ConversationRecord, ResponseRecord, TurnRecord
 from portal.core.scene import tainted_at
 from portal.core.shelving import Shelving
 from portal.core.story import COVERS, Story
+from portal.core.terms import Bounding, nothing, standing_of
 from portal.core.tokens import estimate_messages
 from portal.core.toolbox import Offer, Toolbox
 from portal.core.tools import ToolContext, ToolSpec
@@ -145,8 +146,11 @@ class Preparation:
         toolbox: Toolbox,
         window: Callable[[ModelInfo], int],
         alone: Callable[[ToolSpec], bool],
+        bounding: Bounding = nothing,
     ) -> None:
-        """`window` tells how many tokens a model really takes; `alone` which tools may run where nobody is asked."""
+        """`window` tells how many tokens a model really takes; `alone` which tools may run where nobody is asked;
+        `bounding` what people may use."""
+        self._bounding = bounding
         self._alone = alone
         self._toolbox = toolbox
         self._models = models
@@ -228,12 +232,18 @@ class Preparation:
             return None
         alone = not ((turn.asks and turn.store) or turn.parent)
         taken, used = offered_names(parameters), _called(items)
+        standing = standing_of(turn.owner, self._bounding)
+
+        def may(spec: ToolSpec) -> bool:
+            usable = standing is None or standing.uses(spec.name, spec.toolset)
+            return usable and (turn.store or not spec.harmless) and (not alone or self._alone(spec))
+
         return await self._toolbox.offer(
             replace(workspace, memory=workspace.memory and not turn.private),
             ask.wanted,
             taken=taken,
             used=used,
-            may=lambda spec: (turn.store or not spec.harmless) and (not alone or self._alone(spec)),
+            may=may,
             anyway=_decides(turn),
         )
 

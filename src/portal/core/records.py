@@ -8,6 +8,9 @@ from portal.core.items import Item, JsonObject
 
 T = TypeVar("T")
 
+Role = Literal["owner", "admin", "member", "guest"]
+"""What a person is here: the one whose Portal it is, who runs it with them, who uses it, who may only chat."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRecord:
@@ -128,15 +131,31 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileUsage:
+    """What an owner's files take; equal ones are kept once."""
+
+    files: int
+    bytes: int
+    quota: int
+    """Bytes they may take; 0 for any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRecord:
     """A person."""
 
     id: str
     name: str
-    role: Literal["owner", "admin", "member", "guest"]
+    role: Role
     created_at: int
     preferences: JsonObject = field(default_factory=dict)
     """What the page remembers for this person: theme, language, default model, ..."""
+    login: str | None = None
+    """What they sign in by beside a password: a name or an e-mail address, in lower case; unique."""
+    suspended_at: int | None = None
+    """Since when they are kept out."""
+    terms: JsonObject = field(default_factory=dict)
+    """What they may use, and how much of it: see Terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +171,8 @@ class CredentialRecord:
     """The last four characters of a key, to tell keys apart."""
     expires_at: int | None = None
     last_used_at: int | None = None
+    terms: JsonObject = field(default_factory=dict)
+    """What it may do, and how often: see Terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +204,8 @@ class UsageRecord:
     decision: JsonObject | None = None
     first_milliseconds: int | None = None
     """Until a streamed answer began; not kept."""
+    credential: str | None = None
+    """The key whose daily budget this counts against."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,34 @@ PAGE = "page"
 """The target that is always there."""
 
 
+_DAYS = {
+    "*": "day",
+    "1-5": "weekday",
+    "6,0": "weekend",
+    **dict(zip("1234560", ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), strict=True)),
+}
+_UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def spoken(kind: Kind, timing: str) -> str:
+    """When something runs as a person would write it, who may write it so; a cron expression where there are no words
+    for it."""
+    match kind:
+        case "hook":
+            return "webhook"
+        case "once":
+            return timing.replace("T", " ").removesuffix(":00")
+        case "interval":
+            seconds = int(timing)
+            unit, size = next(one for one in _UNITS if seconds % one[1] == 0)
+            return f"every {unit}" if seconds == size else f"every {seconds // size} {unit}s"
+    minute, hour, *rest = timing.split()
+    day = _DAYS.get(rest[-1]) if rest[:-1] == ["*", "*"] else None
+    if day is None or not (minute.isdecimal() and hour.isdecimal()):
+        return timing
+    return f"every {day} at {int(hour)}:{int(minute):02}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
     """A tool that runs may use without asking, fixed when the schedule was made."""
@@ -224,6 +252,9 @@ class DeliveryQueue(Protocol):
     async def settle(self, run_id: str, delivery: Delivery) -> None:
         """How it went."""
 
+    async def refused(self, run_id: str, target: str, error: str) -> bool:
+        """What was handed over could not be brought there, now or ever; whether there is such a delivery."""
+
     async def interrupted(self) -> None:
         """At start: what was being handed over is handed over again."""
 
@@ -241,9 +272,9 @@ class Deliverer(Protocol):
             PortalError: it could not, now or ever; a `retry_after` says when to try again.
         """
 
-    async def ask(self, owner: str, target: str, response_id: str) -> None:
-        """Show there what a response asks, to be decided there; what follows it is shown there as well. Raises as
-        `deliver`."""
+    async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:
+        """Show there what a response asks, in the name of its schedule, to be decided there; what follows it is
+        shown there as well. Raises as `deliver`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,32 +18,39 @@ from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.speech import Speech
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
 from portal.interfaces.library import Library
+from portal.interfaces.mcp import endpoint as mcp
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.ollama import errors as ollama
 from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
     Engine,
     Manual,
     Mind,
     ModelServers,
+    Previews,
     Skills,
     ToolServers,
     Workspaces,
 )
 from portal.interfaces.web.schedules import Timetable
+from portal.media.studio import MediaStudio
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
 from portal.security.ollama_door import OllamaDoor
+from portal.security.throttle import Throttle
 from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
@@ -60,6 +67,8 @@ class Parts:
 
     settings: Settings
     credentials: Credentials
+    entrance: Entrance
+    throttle: Throttle
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -74,14 +83,18 @@ class Parts:
     folders: Folders
     files: Files
     library: Library
+    previews: Previews
     users: Users
     usage: Metrics
     bus: Bus
     approving: Approving
     skills: Skills
     mind: Mind
+    endpoint: Endpoint
     timetable: Timetable
+    media: MediaStudio
     channels: Channels
+    speech: Speech
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -97,7 +110,7 @@ def application(parts: Parts) -> App:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
-    for route in [*doors, _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _straight(app),
@@ -108,6 +121,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        throttle=parts.throttle,
     )
 
 
@@ -141,14 +155,17 @@ class _Application(FastAPI):
 
 
 def _openai(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.openai.audio import audio_routes
     from portal.interfaces.openai.chat import chat_routes
     from portal.interfaces.openai.completions import completions_routes
     from portal.interfaces.openai.conversations import conversations_routes
     from portal.interfaces.openai.embeddings import embeddings_routes
     from portal.interfaces.openai.files import files_routes
+    from portal.interfaces.openai.images import image_routes
     from portal.interfaces.openai.models import models_routes
     from portal.interfaces.openai.rerank import rerank_routes
     from portal.interfaces.openai.responses import responses_routes
+    from portal.interfaces.openai.speech import speech_routes
     from portal.interfaces.openai.vector_store_files import vector_store_file_routes
     from portal.interfaces.openai.vector_stores import vector_store_routes
 
@@ -173,9 +190,12 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         ),
         *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
         *files_routes(files=parts.files),
+        *image_routes(studio=parts.media, files=parts.files, usage=parts.usage, keep_alive=keep_alive),
         *vector_store_routes(library=parts.library),
         *vector_store_file_routes(library=parts.library),
-        *models_routes(models=parts.models),
+        *audio_routes(transcriber=parts.speech.transcriber, usage=parts.usage, keep_alive=keep_alive),
+        *speech_routes(speaker=parts.speech.speaker, usage=parts.usage, keep_alive=keep_alive),
+        *models_routes(models=parts.models, speech=parts.speech.models),
     ]
 
 
@@ -211,16 +231,21 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder,
         knowledge,
         mcp,
+        media,
         memories,
         models,
+        oidc,
+        passkeys,
+        people,
         routing,
         schedules,
+        signing_in,
         skills,
+        stored_files,
         tools,
         workspaces,
     )
 
-    asked = parts.approving
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
         conversations.conversation_routes(
@@ -235,27 +260,36 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
         knowledge.citation_routes(library=parts.library),
         knowledge.collection_routes(library=parts.library, files=parts.files),
+        stored_files.stored_file_routes(files=parts.files, previews=parts.previews),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        mcp.mcp_routes(servers=parts.tool_servers, users=parts.users),
+        mcp.mcp_routes(servers=parts.tool_servers),
+        mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
         account.account_routes(
             users=parts.users,
-            credentials=parts.credentials,
+            entrance=parts.entrance,
             usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
-        approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
-        approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
-        tools.tool_routes(tools=asked.tools),
+        people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
+        signing_in.sign_in_routes(entrance=parts.entrance),
+        signing_in.password_routes(entrance=parts.entrance),
+        passkeys.passkey_sign_in_routes(entrance=parts.entrance),
+        passkeys.passkey_routes(entrance=parts.entrance),
+        oidc.oidc_routes(entrance=parts.entrance),
+        approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
+        approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
+        tools.tool_routes(tools=parts.approving.tools),
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),
         memories.single_memory_routes(memories=parts.mind.keeper),
         *schedules.routers(table=parts.timetable, settings=parts.settings.schedules),
+        *media.routers(studio=parts.media, files=parts.files),
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
@@ -285,6 +319,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     """What the framework refuses, in the form of the other doors."""
     assert isinstance(error, RequestValidationError)
     return error_response(refused(error))
+
+
+def _mcp(parts: Parts) -> Route:
+    return Route(mcp.PATH, parts.endpoint, methods=["GET", "POST", "DELETE"])
 
 
 def _health(channels: Channels) -> Route:

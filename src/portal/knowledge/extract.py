@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import orjson
 
-from portal.core.documents import Describer, Extracted, Transcriber
+from portal.core.documents import Describer, Extracted
+from portal.core.speech import Listening, Segment, Transcriber
+from portal.core.subtitles import minute
 from portal.errors import BadRequest, TooLarge
 from portal.knowledge.extract_draft import LONGEST, Draft
 from portal.knowledge.extract_kind import HEAD, PLAIN, kind_of
@@ -24,6 +27,11 @@ _QUICK = 512 * 1024
 _LARGEST = 512 * 2**20
 _ANSWER = 6
 """Bytes of an answer for each character of text, at most: what it is written with, and what is said of its parts."""
+_PARAGRAPH = 600
+"""Characters of what is said, after which a paragraph ends."""
+_PAUSE = 1.5
+"""Seconds."""
+_UNHEARD = "Nothing here can write down speech."
 _KILLED = "Reading it took more time or memory than a file may: split it, or open it and save it again."
 
 
@@ -74,7 +82,7 @@ class Reader:
         if kind == "picture":
             return await self._picture(path, name, mime)
         if kind == "recording":
-            return await self._recording(path, mime)
+            return await self._recording(path)
         if kind in PLAIN and size <= _QUICK:
             reading = Reading(languages=self._languages, longest=self._longest)
             return await asyncio.to_thread(lambda: reading.read(path.read_bytes(), name, content_type))
@@ -137,15 +145,35 @@ class Reader:
             draft.warn(warning)
         return draft.done()
 
-    async def _recording(self, path: Path, mime: str) -> Extracted:
-        text = await self._transcriber.transcribe(path, mime) if self._transcriber else ""
-        if not text:
-            raise BadRequest(
-                "This is a recording, and no model that writes down speech is configured.", code="unsupported_file"
-            )
-        draft = Draft(self._longest)
-        read_plain(text, draft)
+    async def _recording(self, path: Path) -> Extracted:
+        """What is said in it, as paragraphs that begin with their time, such as [12:05]."""
+        why = self._transcriber.refusal() if self._transcriber else _UNHEARD
+        if self._transcriber is None or why:
+            raise BadRequest(f"This is a recording. {why}", code="unsupported_file")
+        draft, paragraph = Draft(self._longest), list[Segment]()
+        async with aclosing(self._transcriber.transcribe(path, Listening())) as hearing:
+            async for heard in hearing:
+                if heard.segment is None or not heard.segment.text.strip():
+                    continue
+                if paragraph and _is_whole(paragraph, heard.segment):
+                    draft.text(_timed(paragraph))
+                    paragraph.clear()
+                paragraph.append(heard.segment)
+        if paragraph:
+            draft.text(_timed(paragraph))
+        else:
+            draft.warn("Nothing is said in this recording.")
         return draft.done()
+
+
+def _is_whole(paragraph: Sequence[Segment], after: Segment) -> bool:
+    """Whether the next segment begins another paragraph: after a pause, or where this one is long enough."""
+    told = sum(len(one.text) for one in paragraph)
+    return told >= _PARAGRAPH or (told >= _PARAGRAPH // 4 and after.start - paragraph[-1].end >= _PAUSE)
+
+
+def _timed(paragraph: Sequence[Segment]) -> str:
+    return f"[{minute(paragraph[0].start)}] {' '.join(one.text.strip() for one in paragraph)}"
 
 
 @contextlib.contextmanager

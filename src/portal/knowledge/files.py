@@ -11,6 +11,7 @@ class KnownFiles:
     def __init__(self, *, files: Files, documents: Documents) -> None:
         self._files, self._documents = files, documents
         self.create, self.get, self.list, self.content = files.create, files.get, files.list, files.content
+        self.usage = files.usage
 
     async def delete(self, owner: str, file_id: str) -> None:
         """See Files. Its documents go first: what is cut off in between is seen, and deleted again. One that came from

@@ -25,7 +25,7 @@ from portal.mcp.opening import Lost, Opening
 from portal.mcp.program import Program
 from portal.mcp.remote import transport
 from portal.mcp.results import to_result
-from portal.mcp.specs import MOST_TOOLS
+from portal.mcp.specs import MOST_TOOLS, UNTRUSTED
 from portal.mcp.voice import Voice
 
 T = TypeVar("T")
@@ -136,8 +136,8 @@ class Connection:
 
     async def _client(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> Client:
         opening, largest = self._opening, self._opening.around.settings.mcp.max_message
-        if opening.settings.command:
-            program = await Program.start(opening.settings, largest=largest, voice=self._voice)
+        if not opening.settings.url:
+            program = await Program.start(opening.settings, around=opening.around.settings, voice=self._voice)
             stack.push_async_callback(program.stop)
             for work in (program.write(), program.listen(), self._until_end(program.read())):
                 self._background.append(tasks.create_task(work))
@@ -232,7 +232,9 @@ class Connection:
         finally:
             current.reset(token)
             tokens = dialogue.end(context.call_id)
-        return replace(to_result(answer, tool, untrusted=not self._opening.settings.trusted), tokens=tokens)
+        strange = (answer.meta or {}).get(UNTRUSTED) is True
+        untrusted = strange or not self._opening.settings.trusted
+        return replace(to_result(answer, tool, untrusted=untrusted), tokens=tokens)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import anyio
@@ -15,7 +15,9 @@ from mcp.shared.message import SessionMessage
 from portal.errors import ToolError
 from portal.mcp.messages import Lines
 from portal.mcp.pace import Pace
+from portal.mcp.shipped import find
 from portal.mcp.voice import Voice
+from portal.settings import Settings
 from portal.settings.mcp import ToolServerSettings
 
 _CHUNK = 2**16
@@ -39,7 +41,7 @@ class Program:
         self.writing, self._in = anyio.create_memory_object_stream[SessionMessage](0)
 
     @classmethod
-    async def start(cls, settings: ToolServerSettings, *, largest: int, voice: Voice) -> "Program":
+    async def start(cls, settings: ToolServerSettings, *, around: Settings, voice: Voice) -> "Program":
         """Start it, with nothing of Portal's own environment.
 
         Raises:
@@ -49,7 +51,7 @@ class Program:
         environment |= {name: value.get_secret_value() for name, value in settings.env.items()}
         try:
             process = await asyncio.create_subprocess_exec(
-                *_command(settings, environment),
+                *_command(_words(settings, around), environment),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -58,8 +60,9 @@ class Program:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise ToolError(f"The program {settings.command!r} cannot be started: {error}.") from error
-        return cls(process, largest=largest, voice=voice)
+            name = settings.command or settings.shipped
+            raise ToolError(f"The program {name!r} cannot be started: {error}.") from error
+        return cls(process, largest=around.mcp.max_message, voice=voice)
 
     async def read(self) -> None:
         """Pass on what it says until it ends."""
@@ -123,11 +126,24 @@ class Program:
             os.killpg(self._process.pid, number)
 
 
-def _command(settings: ToolServerSettings, environment: Mapping[str, str]) -> list[str]:
-    program = shutil.which(settings.command, path=environment.get("PATH"))
+def _words(settings: ToolServerSettings, around: Settings) -> Sequence[str]:
+    """Program and arguments. One that Portal ships gets its data folder and the folders that tools may work in."""
+    if not settings.shipped:
+        return [settings.command, *settings.args]
+    known = find(settings.shipped)
+    if known is None or not known.startable:
+        raise ToolError(f"Portal ships no tool server {settings.shipped!r} that it could start.")
+    words = [sys.executable, "-m", "portal", "mcp", "serve", settings.shipped, "--data-dir", str(around.data_dir)]
+    for folder in around.tools.folders:
+        words += ["--folder", str(folder.expanduser())]
+    return [*words, *settings.args]
+
+
+def _command(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    program = shutil.which(words[0], path=environment.get("PATH"))
     if program is None:
-        raise ToolError(f"There is no program {settings.command!r} on this machine.")
-    words = [program, *settings.args]
+        raise ToolError(f"There is no program {words[0]!r} on this machine.")
+    whole = [program, *words[1:]]
     if sys.platform != "linux":
-        return words
-    return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), program, *words]
+        return whole
+    return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), program, *whole]

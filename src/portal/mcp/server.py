@@ -258,4 +258,4 @@ def _key(name: str) -> str:
 
 def _identity(settings: ToolServerSettings) -> list[object]:
     """Which server it is: another one's tools are not taken for its own."""
-    return [settings.command, [*settings.args], settings.url]
+    return [settings.shipped or settings.command, [*settings.args], settings.url]

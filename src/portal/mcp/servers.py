@@ -16,6 +16,7 @@ from portal.mcp import library
 from portal.mcp.opening import Surroundings
 from portal.mcp.server import McpServer
 from portal.mcp.server_list import Entry, of_file, read_common
+from portal.mcp.shipped import find, shipped
 from portal.settings.mcp import ToolServerSettings
 from portal.settings.section import explain
 
@@ -98,6 +99,15 @@ class ToolServers:
         """Every server and how it is."""
         return [*(_view(server) for server in self._servers.values()), *self._wrong.values()]
 
+    def shipped(self) -> Sequence[JsonObject]:
+        """Those that Portal ships and can start, and the name under which each is there, if it is."""
+        there = {server.settings.shipped: name for name, server in self._servers.items()}
+        return [
+            {"name": one.name, "title": one.title, "about": one.about, "added": there.get(one.name)}
+            for one in shipped()
+            if one.startable
+        ]
+
     def get(self, name: str) -> "McpServer | ApiServer":
         """One. Raises NotFound."""
         if name not in self._servers:
@@ -125,11 +135,13 @@ class ToolServers:
             BadRequest: it is a program: those are for the owner's files.
             Conflict: there is a server of that name, or there are too many.
         """
-        if settings.command:
+        if settings.command or (settings.shipped and (settings.args or settings.env or settings.cwd)):
             raise BadRequest(
                 "Programs are not started on a request: add it on the machine itself, with `portal mcp add`.",
                 param="command",
             )
+        if settings.shipped and not ((known := find(settings.shipped)) and known.startable):
+            raise BadRequest(f"Portal ships no tool server {settings.shipped!r} to start.", param="shipped")
         async with self._changing:
             if name in self._servers:
                 raise Conflict(f"There is a tool server called {name!r} already.", param="name")
@@ -259,10 +271,10 @@ def _view(server: "McpServer | ApiServer") -> JsonObject:
     ]
     return {
         "name": server.name,
-        "kind": settings.kind,
+        "kind": "shipped" if settings.shipped else settings.kind,
         "title": server.about.get("title", ""),
         "source": server.source,
-        "where": settings.url or " ".join([settings.command, *settings.args]),
+        "where": settings.url or " ".join([settings.command or settings.shipped, *settings.args]),
         "status": server.status if settings.enabled else "off",
         "detail": server.error,
         "auth": settings.auth,

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import get_args
 
 import orjson
 
@@ -14,6 +15,8 @@ from portal.core.items import JsonObject
 from portal.core.tools import Risk, ToolSpec
 from portal.settings.mcp import ToolServerSettings
 
+RISK, UNTRUSTED = "portal/risk", "portal/untrusted"
+"""Of `_meta`: what Portal's own servers tell of a tool beyond the protocol's hints."""
 LARGEST_SCHEMA = 64_000
 MOST_TOOLS = 500
 _LONGEST_NAME = 64
@@ -51,7 +54,9 @@ def _spec(shown: str, name: str, server: str, settings: ToolServerSettings, tool
     hints = tool.get("annotations")
     notes: Mapping[str, object] = hints if settings.trusted and isinstance(hints, dict) else {}
     vouched = next((risk for pattern, risk in settings.risks.items() if fnmatchcase(name, pattern)), None)
-    risk = vouched or _risk(notes)
+    ours = tool.get("_meta") if settings.shipped and settings.trusted else None
+    meta: Mapping[str, object] = ours if isinstance(ours, dict) else {}
+    risk = vouched or _told(meta) or _risk(notes)
     title = tool.get("title") or notes.get("title") or ""
     return ToolSpec(
         name=shown,
@@ -62,8 +67,13 @@ def _spec(shown: str, name: str, server: str, settings: ToolServerSettings, tool
         title=str(title)[:200],
         timeout=settings.timeout,
         idempotent=risk in ("read", "fetch") or (vouched is None and notes.get("idempotentHint") is True),
-        untrusted=not settings.trusted,
+        untrusted=not settings.trusted or meta.get(UNTRUSTED) is True,
     )
+
+
+def _told(meta: Mapping[str, object]) -> Risk | None:
+    """By a server of Portal's own, which knows more of it than the protocol's hints can say."""
+    return next((risk for risk in get_args(Risk) if risk == meta.get(RISK)), None)
 
 
 def _risk(notes: Mapping[str, object]) -> Risk:

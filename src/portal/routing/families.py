@@ -136,9 +136,12 @@ class Families:
         return _judged(made, family)
 
 
+_BY_NAME = frozenset({"embeddings", "speech", "transcription"})
+
+
 def _guessed(info: ModelInfo, family: Family | None) -> frozenset[str]:
     """What its name tells; a known family tells more, but pictures are believed where the server hinted at them."""
-    if family is None or "embeddings" in info.capabilities:
+    if family is None or info.capabilities & _BY_NAME:
         return info.capabilities
     return family.capabilities | (info.capabilities - {"chat", "completion"})
 

@@ -12,6 +12,7 @@ from portal.core.decision import Candidate, Route
 from portal.core.gate import Gate, Patience
 from portal.core.model import ModelInfo
 from portal.core.ports import Backend
+from portal.core.terms import Bounding, Standing, current, nothing, refuse_model, standing_of
 from portal.core.workspaces import Workspace
 from portal.errors import Forbidden, NoModel
 from portal.routing.consultant import Consultant
@@ -42,9 +43,11 @@ class Router:
         rules: Sequence[Rule] = (),
         default_model: str = "",
         patience: Patience = Patience(),  # noqa: B008 -- frozen
+        bounding: Bounding = nothing,
     ) -> None:
         """`judge` gives the classifier, which is loaded when it is first needed; `default_model` is what `auto` means
-        where it can do what is needed; `patience` goes with every route."""
+        where it can do what is needed; `patience` goes with every route; `bounding` tells what people may use."""
+        self._bounding = bounding
         self._registry = registry
         self._workspaces = workspaces
         self._judge = judge
@@ -54,12 +57,16 @@ class Router:
         self._patience = patience
 
     def list(self) -> Sequence[ModelInfo]:
-        """See Models."""
-        return self._registry.list()
+        """See Models: within the terms of the request under way."""
+        standing = current.get()
+        known = self._registry.list()
+        return known if standing is None else [one for one in known if standing.names_model(one.id)]
 
     def workspaces(self, owner: str = "") -> Sequence[Workspace]:
         """See Models."""
-        return [one for one in self._workspaces.list(owner) if not owner or one.allows(owner)]
+        standing = current.get()
+        allowed = [one for one in self._workspaces.list(owner) if not owner or one.allows(owner)]
+        return allowed if standing is None else [one for one in allowed if standing.names_workspace(one.name)]
 
     def workspace(self, name: str, owner: str) -> Workspace | None:
         """See Models."""
@@ -76,9 +83,10 @@ class Router:
 
     def route(self, ask: Ask) -> Route:
         """See Models."""
-        workspace = self._workspace(ask)
+        standing = standing_of(ask.owner, self._bounding)
+        workspace = self._workspace(ask, standing)
         if workspace is None:
-            return self._plain(ask.model)
+            return self._plain(ask.model, standing)
         return self.route_in(workspace, ask)
 
     def route_in(self, workspace: Workspace, ask: Ask) -> Route:
@@ -86,22 +94,27 @@ class Router:
         return self._in_workspace(ask, workspace, self._rule(ask, workspace), self._judged(ask))
 
     async def decide(self, ask: Ask) -> Route:
-        """See Models."""
-        workspace = self._workspace(ask)
+        """See Models: a call that comes of it counts against the budgets."""
+        standing = standing_of(ask.owner, self._bounding)
+        workspace = self._workspace(ask, standing)
+        if standing is not None:
+            standing.calling()
         if workspace is None:
-            return self._plain(ask.model)
+            return self._plain(ask.model, standing)
         rule, judged = self._rule(ask, workspace), self._judged(ask)
         unsure = judged is None or judged.confidence < _SURE
         if self._consultant is not None and unsure and ask.text and not workspace.task and rule is None:
             judged = await self._consultant.judge(ask) or judged
         return self._in_workspace(ask, workspace, rule, judged)
 
-    def _workspace(self, ask: Ask) -> Workspace | None:
+    def _workspace(self, ask: Ask, standing: Standing | None) -> Workspace | None:
         workspace = self._workspaces.get(ask.model, ask.owner) or self._tagged(ask)
         if workspace is not None and workspace.owner not in ("", ask.owner) and self._registry.has(ask.model):
             return None  # what others share never stands in the place of a model
         if workspace is not None and not workspace.allows(ask.owner):
             raise Forbidden(f"The workspace {workspace.name!r} is not for this user.", param="model")
+        if workspace is not None and standing is not None and not standing.names_workspace(workspace.name):
+            raise refuse_model(workspace.name)
         return workspace
 
     def _tagged(self, ask: Ask) -> Workspace | None:
@@ -110,10 +123,13 @@ class Router:
             return None
         return self._workspaces.get(ask.model.removesuffix(":latest"), ask.owner)
 
-    def _plain(self, model: str) -> Route:
+    def _plain(self, model: str, standing: Standing | None) -> Route:
+        candidates = self._registry.candidates(model)
+        if standing is not None and not all(standing.names_model(one.model.id) for one in candidates):
+            raise refuse_model(model)
         return Route(
             requested=model,
-            candidates=self._registry.candidates(model),
+            candidates=candidates,
             reason="asked for by name",
             patience=self._patience,
         )
@@ -133,7 +149,12 @@ class Router:
             prefer=[wish for wish, _ in wishes],
             whose=[whose for _, whose in wishes],
         )
-        ranked = rank(self._registry.list(), wanted)
+        standing = standing_of(ask.owner, self._bounding)
+        known = self._registry.list()
+        allowed = known if standing is None else [one for one in known if standing.answers(one.id)]
+        ranked = rank(allowed, wanted)
+        if known and not allowed:
+            raise refuse_model(ask.model)
         if (not ranked or ranked[0].model.id in LAST) and (away := self._registry.away()):
             self._registry.missed()
             raise NoModel(away, retry_after=AWAY)

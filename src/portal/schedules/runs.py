@@ -202,7 +202,7 @@ class Runner:
             said = [stored.item for stored in turn.items if stored.side == "output"]
         text = "\n\n".join(text_of(item) for item in said if item["type"] == "message").strip()
         return Content(
-            text=text or f"**{schedule.name}**: {run.error or run.status}",
+            text=f"**{schedule.name}**\n\n{text}" if text else f"**{schedule.name}**: {run.error or run.status}",
             files=[file["file_id"] for item in said for file in item.get("portal:files") or ()],
             key=f"{run.id}:{target}",
         )

@@ -234,7 +234,7 @@ class Scheduler:
         """How it went."""
         try:
             if run.status == "waiting":
-                await self._deliverer.ask(run.owner, delivery.target, run.last_id)
+                await self._deliverer.ask(run.owner, delivery.target, run.last_id, schedule.name)
             else:
                 content = await self._runner.content(schedule, run, delivery.target)
                 await self._deliverer.deliver(run.owner, delivery.target, content)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any, TypeAlias
@@ -16,9 +17,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 
+from portal.core.clock import now
 from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
+from portal.security import access
 from portal.security.credentials import Caller, Credentials
+from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
+from portal.security.throttle import Throttle
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,9 +40,10 @@ COOKIE = "portal_session"
 METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
-_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json")
-_POSTS, _LONGEST_POST = "/channels/", 4 * 2**20
-"""What chat platforms post is read before it is known who posts, so that it is small."""
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
+_POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
+"""What is read before it is known who posts, so that it is small."""
+_UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
@@ -49,7 +55,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _STARTED = os.urandom(8).hex().encode()
 """Tells the requests of this process from those of others."""
 _requests = itertools.count(1)
-_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HERE = frozenset({"127.0.0.1", "::1", ""})
+LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -72,17 +79,19 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        throttle: Throttle,
     ) -> None:
         """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
         self._app = app
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
-        self._hosts = _LOCAL | {host.lower() for host in allowed_hosts}
+        self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
         self._check_host = lru_cache(maxsize=64)(self._known_host)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._max_body = max_body
         self._max_upload = max_upload
+        self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -99,8 +108,17 @@ class Admission:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            await self._admit(scope, headers)
-            await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+            address = _address(scope, headers)
+            if address:
+                self._throttle.knock(address)
+            caller = await self._admit(scope, headers)
+            if caller is not None:
+                self._take(scope, caller, reply, at_home=not address)
+            if not address and (caller is None or caller.role == "owner"):
+                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+                return
+            with self._throttle.inside(caller, address):
+                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
             if not reply.cut_off:
                 raise
@@ -113,7 +131,13 @@ class Admission:
                 await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
             raise
 
-    async def _admit(self, scope: Scope, headers: Values) -> None:
+    def _take(self, scope: Scope, caller: Caller, reply: "_Reply", *, at_home: bool) -> None:
+        """One request of theirs; clients of a key that has a rate are told what is left of it."""
+        bucket = self._throttle.admit(caller, at_home=at_home, socket=scope["type"] == "websocket")
+        if bucket is not None:
+            reply.add(rate_headers(scope["path"], bucket))
+
+    async def _admit(self, scope: Scope, headers: Values) -> Caller | None:
         if len(headers) != len(scope["headers"]) and sum(name == b"host" for name, _ in scope["headers"]) > 1:
             raise BadRequest("A request has one Host header.")
         self._check_host(headers.get(b"host", b""))
@@ -128,10 +152,15 @@ class Admission:
             )
         elif path.startswith(_CLOSED) or (path == METRICS and not (_comes_from_here(scope) and _is_here(headers))):
             scope["state"]["caller"] = await self._identify(headers, unsafe=unsafe)
+        else:
+            return None
+        caller: Caller = scope["state"]["caller"]
+        access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only)
+        return caller
 
     def _known_host(self, header: bytes) -> None:
-        host = _host_name(header.decode("latin-1"))
-        if host in self._hosts or _is_address(host):
+        host = host_name(header.decode("latin-1"))
+        if host in self._hosts or is_address(host):
             return
         raise Forbidden(
             f"Portal does not answer under the name {host!r}. Add it to server.allowed_hosts.", code="host_not_allowed"
@@ -139,7 +168,7 @@ class Admission:
 
     def _check_origin(self, headers: Values) -> None:
         origin = headers[b"origin"].decode("latin-1")
-        if origin.lower() in self._origins or _same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
+        if origin.lower() in self._origins or same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
             return
         raise Forbidden(
             f"Requests from pages of {origin} are not allowed. Add it to server.allowed_origins.",
@@ -166,7 +195,7 @@ class Admission:
             return []
         return [
             (b"access-control-allow-origin", origin),
-            (b"access-control-expose-headers", b"x-request-id, x-portal-model, x-portal-reason"),
+            (b"access-control-expose-headers", b"x-request-id, x-portal-model, x-portal-reason, retry-after"),
             (b"vary", b"origin"),
         ]
 
@@ -189,7 +218,7 @@ class Admission:
             return reply.guarded(receive)
         if scope["path"].startswith(_BLOBS):
             return receive
-        limit = self._max_upload if scope["path"] == "/v1/files" else self._max_body
+        limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -235,6 +264,10 @@ class _Reply:
         elif (message.get("more_body") or kind == "websocket.send") and self._revoked():
             return self._cut()
         return self._send(message)
+
+    def add(self, headers: Headers) -> None:
+        """More headers for the response, whatever it will be."""
+        self._extra += headers
 
     def guarded(self, receive: Receive) -> Receive:
         """`receive` of a WebSocket that is over once its credential is revoked."""
@@ -282,7 +315,7 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     return (b"x-request-id", request_id)
 
 
-def _host_name(header: str) -> str:
+def host_name(header: str) -> str:
     """The host of a Host header, without port; IPv6 in brackets."""
     return re.sub(r":\d*$", "", header.strip().lower())
 
@@ -291,17 +324,18 @@ def _is_here(headers: Values) -> bool:
     """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
     nothing that came through a proxy."""
     host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
-    ours = origin is None or _same_origin(origin.decode("latin-1"), host)
+    ours = origin is None or same_origin(origin.decode("latin-1"), host)
     typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
-    return is_loopback(_host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
+    return is_loopback(host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
 
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address, IPv6 in brackets or not, is this machine's alone."""
-    return host == "localhost" or (_is_address(host) and ip_address(host.strip("[]")).is_loopback)
+    return host == "localhost" or (is_address(host) and ip_address(host.strip("[]")).is_loopback)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, which no name of another's can be made to lead to."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:
@@ -309,11 +343,34 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def rate_headers(path: str, bucket: Bucket) -> Headers:
+    """What is left of a key's rate, as the clients of the API at this path know it."""
+    seconds = bucket.full_in
+    if path.startswith("/v1/messages"):
+        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
+        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
+    named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), f"{seconds:.3f}s"), strict=True)
+    return [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in named]
+
+
+def _address(scope: Scope, headers: Values) -> str:
+    """Where a request comes from, empty at home; behind a proxy of this machine, what that says last."""
+    host: str = (scope.get("client") or ("",))[0]
+    if host not in _HERE:
+        return host
+    told = headers.get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
+    if told:
+        return told
+    return "" if _FORWARDED.isdisjoint(headers) else host
+
+
 def _comes_from_here(scope: Scope) -> bool:
     return is_loopback((scope.get("client") or ("",))[0])
 
 
-def _same_origin(origin: str, host: str) -> bool:
+def same_origin(origin: str, host: str) -> bool:
+    """Whether a page of this origin came from the host that it calls."""
     try:
         parts = urlsplit(origin)
     except ValueError:

@@ -6,22 +6,29 @@ Secrets are 256 random bits, so a plain hash is enough: there is nothing to gues
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
 
 from portal.core.clock import micros
 from portal.core.ids import new_id
+from portal.core.items import JsonObject
+from portal.core.people import RANKS
 from portal.core.ports import Users
-from portal.core.records import CredentialRecord
-from portal.errors import BadRequest, StorageFull, Unauthenticated
+from portal.core.records import CredentialRecord, Role, UserRecord
+from portal.core.terms import Standing, Terms
+from portal.errors import BadRequest, NotFound, StorageFull, Unauthenticated
+from portal.security.rights import Rights
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
+INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
 _CACHE_SIZE = 1024
 _TOUCH_MICROS = 60 * _MICROS
+_UNBOUNDED = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,17 @@ class Caller:
     """`ollama`: the token of Ollama's API; `open`: a program of this machine without a credential. Both act as the
     owner, and on that API alone."""
     credential_id: str
+    role: Role = "member"
+    """What the person may here; never more than the credential may."""
+    since: int = 0
+    """How many had been shut out when this one was let in."""
+    standing: Standing | None = None
+    """What bounds it; None where nothing does."""
+    read_only: bool = False
+    rate: int = 0
+    """Requests a minute of the key itself; 0 is any number."""
+    rates: Sequence[tuple[str, int]] = ()
+    """Those of its person, by name."""
 
 
 def _hash(secret: str) -> str:
@@ -43,33 +61,40 @@ def _hash(secret: str) -> str:
 class Credentials:
     """Makes and checks what stands for a person. `local_token` is this server process's own, for the command line."""
 
-    def __init__(self, *, users: Users, session_days: int, local_token: str) -> None:
+    def __init__(self, *, users: Users, session_days: int, local_token: str, rights: Rights | None = None) -> None:
+        """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets."""
         self._users = users
+        self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
         self._local_hash = _hash(local_token)
         self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
         self._owner = ""
         self._revocations = 0
         self._revoked: set[str] = set()
+        self._shut_out: dict[str, int] = {}
 
-    async def create_key(self, owner: str, name: str) -> tuple[CredentialRecord, str]:
-        """A new API key and its secret, shown this once.
+    async def create_key(
+        self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
+    ) -> tuple[CredentialRecord, str]:
+        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner.
 
         Raises:
-            BadRequest: the name is empty or too long.
+            BadRequest: the name is empty or too long, or it would be over already.
             Conflict: this owner has a key of that name.
         """
+        if expires_at is not None and expires_at <= micros():
+            raise BadRequest("A key cannot end before it begins.", param="expires_at")
         if not 0 < len(name.strip()) <= 100:
             raise BadRequest("A key needs a name of 1 to 100 characters.", param="name")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
-        record = self._record(owner, "key", name.strip(), hint=secret[-4:])
+        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=terms.stored())
         await self._users.add_credential(record, _hash(secret))
         return record, secret
 
-    async def create_link(self, owner: str) -> tuple[CredentialRecord, str]:
-        """A one-time sign-in token, good for an hour."""
+    async def create_link(self, owner: str, *, minutes: int = LINK_MINUTES) -> tuple[CredentialRecord, str]:
+        """A one-time sign-in token."""
         secret = secrets.token_urlsafe(32)
-        expires = micros() + LINK_MINUTES * 60 * _MICROS
+        expires = micros() + minutes * 60 * _MICROS
         record = self._record(owner, "link", "sign-in link", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
         return record, secret
@@ -83,15 +108,25 @@ class Credentials:
         taken = await self._users.take_link(_hash(link))
         if taken is None:
             raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
+        return await self.open_session(taken.owner, device=device)
+
+    async def open_session(self, owner: str, *, device: str) -> tuple[CredentialRecord, str]:
+        """A session of somebody who has proved who they are, and its secret."""
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
-        record = self._record(taken.owner, "session", device[:200] or "browser", expires_at=expires)
+        record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
         return record, secret
 
     @staticmethod
     def _record(
-        owner: str, kind: Literal["key", "session", "link"], name: str, *, hint: str = "", expires_at: int | None = None
+        owner: str,
+        kind: Literal["key", "session", "link"],
+        name: str,
+        *,
+        hint: str = "",
+        expires_at: int | None = None,
+        terms: JsonObject | None = None,
     ) -> CredentialRecord:
         prefix = {"key": "key", "session": "sess", "link": "link"}[kind]
         return CredentialRecord(
@@ -102,6 +137,7 @@ class Credentials:
             created_at=micros(),
             hint=hint,
             expires_at=expires_at,
+            terms=terms or {},
         )
 
     async def by_token(self, token: str) -> Caller:
@@ -112,7 +148,7 @@ class Credentials:
         """
         hashed = _hash(token)
         if hmac.compare_digest(hashed, self._local_hash):
-            return Caller((await self._users.owner()).id, "local", "local")
+            return Caller((await self._users.owner()).id, "local", "local", "owner")
         caller = await self._known_caller("key", hashed)
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
@@ -121,11 +157,11 @@ class Credentials:
     async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
         """Who acts as the owner without a credential of the owner's."""
         self._owner = self._owner or (await self._users.owner()).id
-        return Caller(self._owner, kind, kind)
+        return Caller(self._owner, kind, kind, "owner")
 
     async def is_admin(self, caller: Caller) -> bool:
         """Whether the person behind it runs this Portal."""
-        return (await self._users.get(caller.owner)).role in ("owner", "admin")
+        return caller.role in ("owner", "admin")
 
     async def by_session(self, secret: str) -> Caller | None:
         """The caller behind a session cookie; None when it is unknown or over."""
@@ -140,11 +176,25 @@ class Credentials:
         self._known.pop((kind, hashed), None)
         if found is None:
             return None
+        try:
+            person = await self._users.get(found.owner)
+        except NotFound:
+            return None
         found = await self._touched(found)
-        caller = Caller(found.owner, kind, found.id)
+        caller = await self._caller(kind, found, person, before)
         if before == self._revocations:
             self._remember((kind, hashed), caller)
         return caller
+
+    async def _caller(
+        self, kind: Literal["key", "session"], found: CredentialRecord, person: UserRecord, since: int
+    ) -> Caller:
+        terms, own = Terms.of(found.terms), Terms.of(person.terms)
+        standing = await self._rights.of_key(person, found) if self._rights else None
+        role = person.role if terms.runs_portal or RANKS[person.role] <= RANKS["member"] else "member"
+        rates = [(f"person {person.id} itself", own.rate)] if own.rate else ()
+        read_only = terms.read_only or own.read_only
+        return Caller(found.owner, kind, found.id, role, since, standing, read_only, terms.rate, rates)
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:
@@ -165,10 +215,26 @@ class Credentials:
     async def revoke(self, owner: str, credential_id: str) -> None:
         """End a key or session at once. Raises NotFound."""
         await self._users.revoke(owner, credential_id)
+        self._forget(credential_id)
+
+    async def sign_out_everywhere(self, owner: str, *, but: str) -> int:
+        """End at once all sessions and unused links of somebody but one session; how many."""
+        ended = await self._users.revoke_others(owner, but)
+        self._forget(*ended)
+        return len(ended)
+
+    def _forget(self, *credential_ids: str) -> None:
         self._revocations += 1
-        self._revoked.add(credential_id)
+        self._revoked.update(credential_ids)
+        self._known.clear()
+
+    def shut_out(self, owner: str) -> None:
+        """Somebody's role or admission has changed: whatever they have open ends, and what they come with next is
+        looked at anew."""
+        self._revocations += 1
+        self._shut_out[owner] = self._revocations
         self._known.clear()
 
     def is_revoked(self, caller: Caller) -> bool:
         """Whether what this caller came in with was revoked since: asked again wherever a connection stays open."""
-        return caller.credential_id in self._revoked
+        return caller.credential_id in self._revoked or caller.since < self._shut_out.get(caller.owner, 0)

@@ -8,7 +8,7 @@ The manual's configuration page is generated from the descriptions below.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,16 @@ from pydantic_settings.exceptions import SettingsError as SettingsParseError
 from portal.errors import SettingsError
 from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
+from portal.settings.files import FileSettings
 from portal.settings.knowledge import KnowledgeSettings
 from portal.settings.mcp import McpSettings
+from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
+from portal.settings.people import LimitSettings, PeopleSettings
 from portal.settings.schedules import ScheduleSettings
 from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
+from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
@@ -202,6 +206,8 @@ class Settings(BaseSettings):
         "", description="The model that `auto` means; empty lets Portal choose the best there is."
     )
     server: ServerSettings = ServerSettings()
+    people: PeopleSettings = PeopleSettings()
+    limits: LimitSettings = LimitSettings()
     backends: tuple[BackendSettings, ...] = Field((), description="Model servers beside those found by themselves.")
     discovery: DiscoverySettings = DiscoverySettings()
     workspaces: dict[WorkspaceName, WorkspaceSettings] = Field({}, description="Workspaces of your own, by name.")
@@ -217,9 +223,12 @@ class Settings(BaseSettings):
         (), description="Which tools run at once, ask first or never run; the first that fits decides."
     )
     mcp: McpSettings = McpSettings()
+    media: MediaSettings = MediaSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    files: FileSettings = FileSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    speech: SpeechSettings = SpeechSettings()
     channels: ChannelSettings = ChannelSettings()
     slack: SlackSettings = SlackSettings()
     telegram: TelegramSettings = TelegramSettings()
@@ -240,20 +249,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, environment, `.env`, and behind them the TOML file that those (or the data folder) name."""
         stronger = (init_settings, env_settings, dotenv_settings)
+        given = [source() for source in stronger]
         return (
             *stronger,
             InitSettingsSource(settings_cls, init_kwargs=_alias(env_settings, dotenv_settings)),
-            InitSettingsSource(
-                settings_cls, init_kwargs=_toml(_first(stronger, "config"), _first(stronger, "data_dir"))
-            ),
+            InitSettingsSource(settings_cls, init_kwargs=_toml(_first(given, "config"), _first(given, "data_dir"))),
         )
 
 
-def _first(sources: tuple[PydanticBaseSettingsSource, ...], name: str) -> Path | None:
-    """The strongest of the sources' values for one top-level path."""
-    for source in sources:
-        value = source().get(name)
-        if value:
+def _first(given: Sequence[Mapping[str, Any]], name: str) -> Path | None:
+    """The strongest value for one top-level path."""
+    for values in given:
+        if value := values.get(name):
             return Path(value).expanduser()
     return None
 

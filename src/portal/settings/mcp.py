@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -25,8 +25,9 @@ ToolServerName = Annotated[str, AfterValidator(tool_server_name)]
 
 
 class ToolServerSettings(Section):
-    """A tool server, `[mcp.servers.NAME]`: a program that is started, or an address."""
+    """A tool server, `[mcp.servers.NAME]`: one that Portal ships, a program that is started, or an address."""
 
+    shipped: str = Field("", description="The one of this name that Portal ships, such as time, git or execution.")
     kind: Literal["mcp", "openapi"] = Field("mcp", description="What it speaks: mcp, or openapi for a described API.")
     command: str = Field("", description="The program to start, for a server on this machine (stdio).")
     args: tuple[str, ...] = Field((), description="Its arguments.")
@@ -56,10 +57,16 @@ class ToolServerSettings(Section):
     start_timeout: Seconds = Field(30, description="Seconds until it must be ready.")
     enabled: bool = Field(True, description="Whether it is used.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ours(cls, given: Any) -> Any:
+        """Portal's own are believed, unless somebody says otherwise."""
+        return {"trusted": True, **given} if isinstance(given, dict) and given.get("shipped") else given
+
     @model_validator(mode="after")
     def _reachable(self) -> "ToolServerSettings":
-        if bool(self.command) == bool(self.url):
-            raise ValueError("a tool server has either a command or a url")
+        if sum(map(bool, (self.shipped, self.command, self.url))) != 1:
+            raise ValueError("a tool server has either a command or a url, or is one that Portal ships")
         if self.kind == "openapi" and not self.url:
             raise ValueError("a server of kind openapi needs the url of its openapi.json")
         for address in filter(None, (self.url, self.base)):

@@ -86,10 +86,10 @@ class StoredPairing:
     def __init__(self, *, database: Database) -> None:
         self._database = database
 
-    async def offer(self, owner: str, code_hash: str, expires_at: int) -> None:
+    async def offer(self, owner: str, code_hash: str, expires_at: int, now: int) -> None:
         """See Pairing."""
         args = {"owner": owner, "code_hash": code_hash, "expires_at": expires_at}
-        await self._database.batch([Statement(OFFER, args)])
+        await self._database.batch([Statement(FORGET_CODES, {"now": now}), Statement(OFFER, args)])
 
     async def redeem(self, code_hash: str, link: LinkRecord, now: int) -> LinkRecord | None:
         """See Pairing."""

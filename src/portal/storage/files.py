@@ -1,12 +1,12 @@
-"""The Files port: content in chunk rows, visible only once it is whole."""
+"""The Files port: content in chunk rows, visible only once it is whole; the same content once for each owner."""
 
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from portal.core.clock import micros
-from portal.core.records import FileRecord, Page
-from portal.errors import BadRequest, NotFound
+from portal.core.records import FileRecord, FileUsage, Page
+from portal.errors import BadRequest, NotFound, StorageFull
 from portal.storage.database import Database, Statement
 from portal.storage.rows import FILE, file_of
 
@@ -17,12 +17,30 @@ DELETED_AT_ONCE = 16
 """Chunks deleted per batch, so that a large file never holds up a running turn for long."""
 
 INSERT = f"""
-INSERT INTO files ({FILE}, ready)
-VALUES (:id, :owner, :filename, :purpose, 0, '', :content_type, :created_at, :expires_at, 0)"""
+INSERT INTO files ({FILE}, ready, content_id)
+VALUES (:id, :owner, :filename, :purpose, 0, '', :content_type, :created_at, :expires_at, 0, :id)"""
 
 INSERT_CHUNK = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:id, :number, :owner, :data)"
 
-PUBLISH = "UPDATE files SET ready = 1, size = :size, sha256 = :sha256 WHERE id = :id AND owner = :owner AND ready = 0"
+SAME = "owner = :owner AND sha256 = :sha256 AND size = :size AND ready = 1"
+
+HOLD_SAME = f"UPDATE files SET ready = 1 WHERE {SAME}"
+"""On PostgreSQL nobody deletes in between what the next statement relies on."""
+
+USED = """
+SELECT COALESCE(SUM(size), 0)
+FROM (SELECT DISTINCT content_id, size FROM files WHERE owner = :owner AND ready = 1) kept"""
+
+PUBLISH = f"""
+UPDATE files SET ready = 1, size = :size, sha256 = :sha256,
+    content_id = COALESCE((SELECT MIN(content_id) FROM files WHERE {SAME}), id)
+WHERE id = :id AND owner = :owner AND ready = 0 AND (
+    CAST(:quota AS BIGINT) = 0 OR CAST(:size AS BIGINT) + ({USED}) <= CAST(:quota AS BIGINT)
+    OR EXISTS (SELECT 1 FROM files WHERE {SAME})
+) RETURNING content_id"""
+
+USAGE = f"""
+SELECT ({USED}) AS bytes, (SELECT COUNT(*) FROM files WHERE owner = :owner AND ready = 1) AS files"""
 
 VISIBLE = "owner = :owner AND ready = 1 AND (expires_at IS NULL OR expires_at > :now)"
 
@@ -36,21 +54,37 @@ OLDEST_FIRST = " ORDER BY created_at, id LIMIT :limit"
 NEWEST_FIRST = " ORDER BY created_at DESC, id DESC LIMIT :limit"
 
 SELECT_CHUNK = """
-SELECT c.data FROM file_chunks c JOIN files f ON f.id = c.file_id
-WHERE c.file_id = :file_id AND c.number = :number AND f.owner = :owner AND f.ready = 1"""
+SELECT c.data FROM file_chunks c JOIN files f ON f.content_id = c.file_id
+WHERE f.id = :file_id AND c.number = :number AND f.owner = :owner AND f.ready = 1"""
 
-HIDE = "UPDATE files SET ready = 0 WHERE id = :file_id AND owner = :owner AND ready = 1"
+HIDE = "UPDATE files SET ready = 0 WHERE id = :file_id AND owner = :owner AND ready = 1 RETURNING content_id"
 
-DELETE_CHUNKS = """
+NEEDED = "EXISTS (SELECT 1 FROM files o WHERE o.content_id = :file_id AND o.id <> :file_id AND o.ready = 1)"
+
+DELETE_CHUNKS = f"""
 DELETE FROM file_chunks WHERE file_id = :file_id AND number IN (
     SELECT c.number FROM file_chunks c JOIN files f ON f.id = c.file_id
-    WHERE c.file_id = :file_id AND f.ready = 0 ORDER BY c.number LIMIT :limit
+    WHERE c.file_id = :file_id AND f.ready = 0 AND NOT {NEEDED} ORDER BY c.number LIMIT :limit
 ) RETURNING number"""
 
-DELETE = "DELETE FROM files WHERE id = :file_id AND ready = 0"
+DELETE_OWN_CHUNKS = """
+DELETE FROM file_chunks WHERE file_id = :file_id AND number IN (
+    SELECT c.number FROM file_chunks c JOIN files f ON f.id = c.file_id
+    WHERE c.file_id = :file_id AND f.content_id <> f.id ORDER BY c.number LIMIT :limit
+) RETURNING number"""
+"""Of a file whose content is kept already."""
+
+DELETE = f"DELETE FROM files WHERE id = :file_id AND ready = 0 AND NOT {NEEDED}"
+
+NAMELESS = "UPDATE files SET filename = '' WHERE id = :file_id AND ready = 0"
 
 HIDE_EXPIRED = "UPDATE files SET ready = 0 WHERE expires_at <= :now"
-SELECT_UNREADY = "SELECT id FROM files WHERE ready = 0 AND created_at <= :before ORDER BY id"
+HIDE_OLD = """
+UPDATE files SET ready = 0 WHERE created_at <= :before AND expires_at IS NULL AND ready = 1
+AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.file_id = files.id)"""
+SELECT_UNREADY = "SELECT id, content_id FROM files WHERE ready = 0 AND created_at <= :before ORDER BY id DESC"
+
+SELECT_HIDDEN = "SELECT id, content_id FROM files WHERE owner = :owner AND ready = 0"
 
 DAY = 86_400_000_000
 
@@ -58,8 +92,12 @@ DAY = 86_400_000_000
 class StoredFiles:
     """The Files port on a Database."""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, quota: int = 0, keep_days: int = 0) -> None:
+        """`quota` is how many bytes an owner may keep, `keep_days` how long what has no end of its own is kept; 0 sets
+        no bound."""
         self._database = database
+        self._quota = quota
+        self._keep = keep_days * DAY
         self._arriving: set[str] = set()
 
     async def create(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
@@ -73,6 +111,8 @@ class StoredFiles:
             "created_at": record.created_at,
             "expires_at": record.expires_at,
         }
+        if self._quota and (await self.usage(record.owner)).bytes >= self._quota:
+            raise self._full(record.filename)
         self._arriving.add(record.id)
         try:
             await self._database.batch([Statement(INSERT, args)])
@@ -110,20 +150,27 @@ class StoredFiles:
         found = [file_of(row) for row in (await self._database.snapshot(queries))[-1]]
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
-    async def content(self, owner: str, file_id: str) -> AsyncIterator[bytes]:
+    async def content(self, owner: str, file_id: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See Files."""
         record = await self.get(owner, file_id)
-        for number in range(-(-record.size // CHUNK)):
+        end = record.size if end is None else min(end, record.size)
+        for number in range(start // CHUNK, -(-end // CHUNK)):
             rows = await self._database.fetch(SELECT_CHUNK, owner=owner, file_id=file_id, number=number)
             if not rows:
                 raise no_file(file_id)
-            yield bytes(rows[0]["data"])
+            first, last = max(start - number * CHUNK, 0), min(end - number * CHUNK, CHUNK)
+            yield bytes(rows[0]["data"])[first:last]
+
+    async def usage(self, owner: str) -> FileUsage:
+        """See Files."""
+        row = (await self._database.fetch(USAGE, owner=owner))[0]
+        return FileUsage(files=int(row["files"]), bytes=int(row["bytes"]), quota=self._quota)
 
     async def delete(self, owner: str, file_id: str) -> None:
         """See Files."""
         args = {"owner": owner, "file_id": file_id}
-        await self._database.batch([Statement(HIDE, args, 1, no_file(file_id))])
-        await self._drop(file_id)
+        rows = await self._database.batch([Statement(HIDE, args, 1, no_file(file_id))])
+        await self._drop(file_id, rows[0][0]["content_id"])
 
     async def sweep(self) -> None:
         """Forget what has expired and what broken uploads left. Those under way here are spared, and on PostgreSQL,
@@ -131,29 +178,54 @@ class StoredFiles:
         now = micros()
         arriving = set(self._arriving)
         await self._database.batch([Statement(HIDE_EXPIRED, {"now": now})])
+        if self._keep:
+            await self._database.batch([Statement(HIDE_OLD, {"before": now - self._keep})])
         before = now - DAY if self._database.dialect == "postgres" else now
         for row in await self._database.fetch(SELECT_UNREADY, before=before):
             if row["id"] not in arriving | self._arriving:
-                await self._drop(row["id"])
+                await self._drop(row["id"], row["content_id"])
 
-    async def _drop(self, file_id: str) -> None:
-        """Delete a file that is not visible, a few chunks at a time; a visible one stays."""
+    async def drop_of(self, owner: str) -> None:
+        """Delete those of somebody who is gone, which are hidden already."""
+        for row in await self._database.fetch(SELECT_HIDDEN, owner=owner):
+            await self._drop(row["id"], row["content_id"])
+
+    async def _drop(self, file_id: str, content_id: str) -> None:
+        """Delete a file that is not visible, and its content unless others have it; a visible one stays."""
+        await self._emptied(DELETE_CHUNKS, file_id)
+        args = {"file_id": file_id}
+        await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args)])
+        if content_id != file_id:
+            await self._drop(content_id, content_id)
+
+    async def _emptied(self, sql: str, file_id: str) -> None:
+        """Delete chunks, a few at a time."""
         args = {"file_id": file_id, "limit": DELETED_AT_ONCE}
-        while (await self._database.batch([Statement(DELETE_CHUNKS, args)]))[0]:
+        while (await self._database.batch([Statement(sql, args)]))[0]:
             pass
-        await self._database.batch([Statement(DELETE, args)])
 
     async def _receive(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
         whole = False
         try:
             size, sha256 = await self._store(record, content)
-            args = {"id": record.id, "owner": record.owner, "size": size, "sha256": sha256}
-            await self._database.batch([Statement(PUBLISH, args, 1, no_file(record.id))])
+            same = {"owner": record.owner, "size": size, "sha256": sha256}
+            args = {**same, "id": record.id, "quota": self._quota}
+            publish = Statement(PUBLISH, args, 1, self._full(record.filename))
+            rows = await self._database.batch([Statement(HOLD_SAME, same), publish])
             whole = True
         finally:
             if not whole:
-                await self._drop(record.id)
+                await self._drop(record.id, record.id)
+        if rows[1][0]["content_id"] != record.id:
+            await self._emptied(DELETE_OWN_CHUNKS, record.id)
         return replace(record, size=size, sha256=sha256)
+
+    def _full(self, name: str) -> StorageFull:
+        return StorageFull(
+            f"There is no room for {name!r}: your files may take {self._quota:,} bytes (the setting files.quota). "
+            "Delete files that you do not need.",
+            code="file_quota_reached",
+        )
 
     async def _store(self, record: FileRecord, content: AsyncIterator[bytes]) -> tuple[int, str]:
         """Size and checksum of what was stored."""
@@ -161,6 +233,8 @@ class StoredFiles:
         async for chunk in _chunks(content):
             digest.update(chunk)
             size += len(chunk)
+            if 0 < self._quota < size:
+                raise self._full(record.filename)
             args = {"id": record.id, "owner": record.owner, "number": number, "data": chunk}
             await self._database.batch([Statement(INSERT_CHUNK, args)])
             number += 1

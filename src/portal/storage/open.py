@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import channel_stores, memories, ports, tool_ports
+from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
@@ -23,15 +24,19 @@ from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.key_values import StoredKeyValues
+from portal.storage.leaving import Leaving
+from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
+from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
+from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
@@ -56,7 +61,12 @@ class Storage:
     folders: ports.Folders
     files: StoredFiles
     users: StoredUsers
+    people: core_people.People
+    passwords: core_people.Passwords
+    passkeys: core_people.Passkeys
+    identities: core_people.Identities
     usage: ports.UsageLog
+    spending: ports.Spending
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -72,6 +82,7 @@ class Storage:
     batches: StoredBatches
     sources: StoredSources
     reading_queue: StoredReadingQueue
+    media_jobs: StoredMediaJobs
     schedules: StoredSchedules
     runs: StoredRuns
     links: channel_stores.Links
@@ -137,15 +148,22 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
+    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
+    leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,
         turn_log=StoredTurnLog(database=database, search=search, turns=turns),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
-        files=StoredFiles(database=database),
+        files=files,
         users=StoredUsers(database=database),
+        people=StoredPeople(database=database, leaving=leaving, passages=passages, files=files),
+        passwords=StoredPasswords(database=database),
+        passkeys=StoredPasskeys(database=database),
+        identities=StoredIdentities(database=database),
         usage=usage,
+        spending=usage,
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),
@@ -161,6 +179,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         batches=StoredBatches(database=database),
         sources=StoredSources(database=database, passages=passages),
         reading_queue=StoredReadingQueue(database=database, passages=passages),
+        media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
         runs=StoredRuns(database=database),
         links=StoredLinks(database=database),

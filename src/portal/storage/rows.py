@@ -48,7 +48,7 @@ CONVERSATION = (
 )
 FOLDER = "id, owner, name, instructions, model, file_ids, created_at"
 FILE = "id, owner, filename, purpose, size, sha256, content_type, created_at, expires_at"
-USER = "id, name, role, created_at, preferences"
+USER = "id, name, role, created_at, preferences, login, suspended_at, terms"
 WORKSPACE = "owner, name, fields, created_at"
 APPROVAL = (
     "id, owner, response_id, conversation_id, workspace, tool, toolset, risk, arguments, arguments_hash, why, "
@@ -57,7 +57,7 @@ APPROVAL = (
 )
 GRANT = "id, owner, tool, toolset, extent, value, created_at"
 AUDIT = "id, owner, at, action, subject, detail"
-CREDENTIAL = "id, owner, kind, name, hint, created_at, expires_at, last_used_at"
+CREDENTIAL = "id, owner, kind, name, hint, created_at, expires_at, last_used_at, terms"
 
 
 def columns(names: str, table: str) -> str:
@@ -176,7 +176,7 @@ def file_of(row: Row) -> FileRecord:
 
 def user_of(row: Row) -> UserRecord:
     """The record."""
-    return UserRecord(**{**row, "preferences": from_json(row["preferences"])})
+    return UserRecord(**{**row, "preferences": from_json(row["preferences"]), "terms": from_json(row["terms"])})
 
 
 def workspace_of(row: Row) -> WorkspaceRecord:
@@ -186,7 +186,7 @@ def workspace_of(row: Row) -> WorkspaceRecord:
 
 def credential_of(row: Row) -> CredentialRecord:
     """The record."""
-    return CredentialRecord(**row)
+    return CredentialRecord(**{**row, "terms": from_json(row["terms"])})
 
 
 def approval_args(record: ApprovalRecord) -> dict[str, object]:

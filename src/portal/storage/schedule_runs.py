@@ -92,7 +92,10 @@ TAKE_LOCK = {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}
 SELECT_RUN = f"SELECT {RUN} FROM schedule_runs WHERE id = :run_id"
 SETTLE = """
 UPDATE schedule_deliveries SET status = :status, attempts = :attempts, ready_at = :ready_at, error = :error
-WHERE run_id = :run_id AND target = :target"""
+WHERE run_id = :run_id AND target = :target AND status <> 'failed'"""
+REFUSED = """
+UPDATE schedule_deliveries SET status = 'failed', error = :error
+WHERE run_id = :run_id AND target = :target RETURNING run_id"""
 INTERRUPTED = "UPDATE schedule_deliveries SET status = 'pending' WHERE status = 'sending'"
 
 
@@ -233,6 +236,11 @@ class StoredRuns:
         """See DeliveryQueue."""
         args = {name: getattr(delivery, name) for name in DELIVERY.split(", ")}
         await self._database.batch([Statement(SETTLE, {"run_id": run_id, **args})])
+
+    async def refused(self, run_id: str, target: str, error: str) -> bool:
+        """See DeliveryQueue."""
+        args = {"run_id": run_id, "target": target, "error": error}
+        return bool((await self._database.batch([Statement(REFUSED, args)]))[0])
 
     async def interrupted(self) -> None:
         """See DeliveryQueue."""

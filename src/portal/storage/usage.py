@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Literal
 
 from portal.core.items import JsonObject
 from portal.core.records import UsageRecord
@@ -36,6 +37,7 @@ _COLUMNS = {
     "milliseconds": "BIGINT",
     "status": "TEXT",
     "decision": "TEXT",
+    "credential": "TEXT",
 }
 _ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
 INSERT = f"""
@@ -50,6 +52,11 @@ SELECT created_at / {DAY} AS day, model, COUNT(*) AS calls,
     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens
 FROM usage_log WHERE owner = :owner AND created_at >= :since
 GROUP BY created_at / {DAY}, model ORDER BY day, model"""
+
+SPENT = """
+SELECT COUNT(*) AS requests, CAST(COALESCE(SUM(input_tokens + output_tokens), 0) AS BIGINT) AS tokens
+FROM usage_log WHERE {whose} AND created_at >= :since"""
+WHOSE = {"key": "credential = :whose", "person": "owner = :whose"}
 
 
 class StoredUsageLog:
@@ -79,6 +86,12 @@ class StoredUsageLog:
         await self._write()
         rows = await self._database.fetch(SUMMARY, owner=owner, since=since)
         return [{**row, "day": datetime.fromtimestamp(row["day"] * DAY / 1e6, UTC).date().isoformat()} for row in rows]
+
+    async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
+        """See Spending; what waits is written first."""
+        await self._write()
+        (row,) = await self._database.fetch(SPENT.format(whose=WHOSE[kind]), whose=whose, since=since)
+        return row["requests"], row["tokens"]
 
     async def run(self) -> None:
         """Write what comes, as much at once as came in a moment; ends after `aclose`."""
@@ -129,4 +142,5 @@ def _row(usage: UsageRecord) -> list[object]:
         usage.milliseconds,
         usage.status,
         maybe_json(usage.decision),
+        usage.credential,
     ]

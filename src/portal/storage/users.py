@@ -8,11 +8,13 @@ from portal.core.items import JsonObject
 from portal.core.records import CredentialRecord, UserRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.database import Database, Statement
+from portal.storage.people import no_user
 from portal.storage.rows import CREDENTIAL, USER, credential_of, to_json, user_of
 
 # Whoever is first makes the owner; a unique index lets the others find that one.
 INSERT_OWNER = f"""
-INSERT INTO users ({USER}) VALUES (:id, 'Owner', 'owner', :created_at, '{{}}') ON CONFLICT DO NOTHING"""
+INSERT INTO users ({USER}) VALUES (:id, 'Owner', 'owner', :created_at, '{{}}', NULL, NULL, '{{}}')
+ON CONFLICT DO NOTHING"""
 SELECT_OWNER = f"SELECT {USER} FROM users WHERE role = 'owner'"
 
 SELECT = f"SELECT {USER} FROM users WHERE id = :user_id"
@@ -20,9 +22,12 @@ SET_PREFERENCES = "UPDATE users SET preferences = :preferences WHERE id = :user_
 
 INSERT_CREDENTIAL = f"""
 INSERT INTO credentials ({CREDENTIAL}, secret_hash)
-VALUES (:id, :owner, :kind, :name, :hint, :created_at, :expires_at, :last_used_at, :secret_hash)"""
+VALUES (:id, :owner, :kind, :name, :hint, :created_at, :expires_at, :last_used_at, :terms,
+    :secret_hash)"""
 
-VALID = "(expires_at IS NULL OR expires_at > :now)"
+# Of somebody who is suspended none is good, whatever else it says.
+VALID = """(expires_at IS NULL OR expires_at > :now)
+    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = owner AND u.suspended_at IS NOT NULL)"""
 
 FIND_CREDENTIAL = f"SELECT {CREDENTIAL} FROM credentials WHERE kind = :kind AND secret_hash = :secret_hash AND {VALID}"
 
@@ -32,6 +37,9 @@ DELETE FROM credentials WHERE kind = 'link' AND secret_hash = :secret_hash AND {
 LIST_CREDENTIALS = f"""
 SELECT {CREDENTIAL} FROM credentials WHERE owner = :owner AND kind = :kind AND {VALID}
 ORDER BY created_at DESC, id DESC"""
+
+REVOKE_OTHERS = """
+DELETE FROM credentials WHERE owner = :owner AND kind IN ('session', 'link') AND id <> :kept RETURNING id"""
 
 TOUCH = """
 UPDATE credentials SET last_used_at = :when, expires_at = COALESCE(CAST(:expires_at AS BIGINT), expires_at)
@@ -58,12 +66,12 @@ class StoredUsers:
         """See Users."""
         for row in await self._database.fetch(SELECT, user_id=user_id):
             return user_of(row)
-        raise _no_user(user_id)
+        raise no_user(user_id)
 
     async def set_preferences(self, user_id: str, preferences: JsonObject) -> None:
         """See Users."""
         args = {"user_id": user_id, "preferences": to_json(preferences)}
-        await self._database.batch([Statement(SET_PREFERENCES, args, 1, _no_user(user_id))])
+        await self._database.batch([Statement(SET_PREFERENCES, args, 1, no_user(user_id))])
 
     async def add_credential(self, record: CredentialRecord, secret_hash: str) -> None:
         """See Users."""
@@ -76,6 +84,7 @@ class StoredUsers:
             "created_at": record.created_at,
             "expires_at": record.expires_at,
             "last_used_at": record.last_used_at,
+            "terms": to_json(record.terms),
             "secret_hash": secret_hash,
         }
         taken = Conflict(f"There is a {record.kind} named {record.name!r} already.", param="name")
@@ -105,12 +114,13 @@ class StoredUsers:
         """Forget expired credentials."""
         await self._database.batch([Statement(DELETE_EXPIRED, {"now": micros()})])
 
+    async def revoke_others(self, owner: str, kept: str) -> Sequence[str]:
+        """See Users."""
+        (rows,) = await self._database.batch([Statement(REVOKE_OTHERS, {"owner": owner, "kept": kept})])
+        return [row["id"] for row in rows]
+
     async def revoke(self, owner: str, credential_id: str) -> None:
         """See Users."""
         args = {"owner": owner, "credential_id": credential_id}
         missing = NotFound(f"There is no credential {credential_id!r}.")
         await self._database.batch([Statement(REVOKE, args, 1, missing)])
-
-
-def _no_user(user_id: str) -> NotFound:
-    return NotFound(f"There is no user {user_id!r}.")

@@ -11,9 +11,10 @@ from typing import Any
 import uvicorn
 
 from portal.app import Portal, open_portal
-from portal.core.channels import Channel, Transcriber
+from portal.core.channels import Channel
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Toolset
 from portal.interfaces.listening import server_config
 from portal.settings import load_settings

@@ -11,8 +11,10 @@ from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, SourceRecord
 from portal.core.ids import new_id, uuid7
 from portal.core.items import Item
+from portal.core.media import MediaJob
 from portal.core.memories import MemoryRecord
 from portal.core.passages import Passage
+from portal.core.people import PasskeyRecord
 from portal.core.records import (
     ConversationRecord,
     CredentialRecord,
@@ -21,6 +23,7 @@ from portal.core.records import (
     ResponseRecord,
     StoredItem,
     UsageRecord,
+    UserRecord,
     WorkspaceRecord,
 )
 from portal.core.schedules import RunRecord, ScheduleRecord
@@ -92,6 +95,18 @@ def file(**fields: Any) -> FileRecord:
         "created_at": micros(),
     }
     return FileRecord(**{**known, **fields})
+
+
+def user(**fields: Any) -> UserRecord:
+    """A member."""
+    known: dict[str, Any] = {"id": new_id("user"), "name": "Alice", "role": "member", "created_at": micros()}
+    return UserRecord(**{**known, **fields})
+
+
+def passkey(**fields: Any) -> PasskeyRecord:
+    """A passkey of OWNER."""
+    known: dict[str, Any] = {"id": uuid7(), "owner": OWNER, "name": "phone", "public_key": b"key", "uses": 0}
+    return PasskeyRecord(**{**known, "created_at": micros(), **fields})
 
 
 def credential(**fields: Any) -> CredentialRecord:
@@ -266,6 +281,13 @@ def schedule_run(of: ScheduleRecord, **fields: Any) -> RunRecord:
         "conversation_id": new_id("conv"),
     }
     return RunRecord(**{**known, **fields})
+
+
+def media_job(**fields: Any) -> MediaJob:
+    """A picture that OWNER has ordered."""
+    known: dict[str, Any] = {"id": new_id("media"), "owner": OWNER, "kind": "image", "recipe": "sdxl"}
+    values = {"prompt": "private", "seed": 1}
+    return MediaJob(**{**known, "engine": "comfyui", "values": values, "created_at": micros(), **fields})
 
 
 def link(**fields: Any) -> LinkRecord:

@@ -16,8 +16,10 @@ from portal.tools.datafiles import Cell, Rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Kind: TypeAlias = Literal["line", "bar", "scatter", "histogram"]
+Kind: TypeAlias = Literal["line", "bar", "scatter", "histogram", "pie"]
 MOST_LABELS = 30
+COLOURS = ("1F5C99", "E08A2B", "4A9A6B", "B5495B", "7A68A6", "3FA7B5", "8C8C8C", "C7B23B")
+"""Of series, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def from_rows(rows: Rows, kind: Kind) -> Series:
     return Series(x=range(1, len(rows.rows) + 1) if alone else columns[first], y=drawn, x_name="" if alone else first)
 
 
-def draw(kind: Kind, series: Series, *, title: str, name: str) -> bytes:
+def draw(kind: Kind, series: Series, *, title: str, name: str, colours: Sequence[str] = COLOURS) -> bytes:
     """The picture, in the format that the name ends in. Raises ToolError."""
     ending = PurePath(name).suffix.lower().lstrip(".")
     if ending not in ("png", "svg", "pdf"):
@@ -63,12 +65,29 @@ def draw(kind: Kind, series: Series, *, title: str, name: str) -> bytes:
     figure = Figure(figsize=(8, 4.8), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    _plot(axes, kind, series)
+    axes.set_prop_cycle(color=[f"#{one}" for one in colours])
+    if kind == "pie":
+        _pie(axes, series)
+    else:
+        _plot(axes, kind, series)
     if title:
         axes.set_title(_plain(title))
     out = io.BytesIO()
     figure.savefig(out, format=ending)
     return out.getvalue()
+
+
+def _pie(axes: "Axes", series: Series) -> None:
+    """Of the first series; raises ToolError for what has no parts."""
+    values = next(iter(series.y.values()))
+    if not all(one >= 0 for one in values) or not sum(values):
+        raise ToolError("A pie needs numbers that are not negative, and one that is more than 0.")
+    names = [_label(one) for one in series.x]
+    edges = {"edgecolor": "white", "linewidth": 1.5}
+    inner = {"color": "white", "fontsize": 9}
+    drawn = axes.pie(values, labels=names, autopct="%1.0f%%", startangle=90, counterclock=False, wedgeprops=edges)
+    for text in drawn[2]:
+        text.set(**inner)
 
 
 def _plot(axes: "Axes", kind: Kind, series: Series) -> None:
@@ -90,6 +109,8 @@ def _plot(axes: "Axes", kind: Kind, series: Series) -> None:
     if all(float(one).is_integer() for values in series.y.values() for one in values):  # nobody counts in quarters
         axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     axes.grid(visible=True, axis="y", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
     if any(series.y) and (len(series.y) > 1 or kind == "histogram"):
         axes.legend()
     if kind != "histogram":

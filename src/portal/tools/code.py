@@ -141,7 +141,7 @@ class CodeTools(Sandboxed):
 async def ran(sandbox: Sandbox, job: SandboxJob) -> ToolResult:
     """Run it: what it printed, how it ended, and the new files. Raises ToolError."""
     result = await sandbox.run(job)
-    fresh = [name for name in result.made if not _aside(Path(name))]
+    fresh = [name for name in result.made if not aside(Path(name))]
     return _told(result, fresh, await _taken(sandbox, job.folder, fresh))
 
 
@@ -189,7 +189,7 @@ def _module_kind(code: str) -> str:
     return "mjs" if awaits or re.search(r"^\s*(import|export)\b[^(]", code, re.MULTILINE) else "cjs"
 
 
-def _aside(path: Path) -> bool:
+def aside(path: Path) -> bool:
     """What nobody wants to have back: hidden files, installed packages."""
     return any(part.startswith(".") or part in ("node_modules", "__pycache__") for part in path.parts)
 

@@ -1,27 +1,28 @@
-"""Tools for documents: read, look at, convert, recognise text in pictures, and make PDF files."""
+"""Tools for documents: read, look at, convert, recognise text in pictures, make and change office files."""
 
 import asyncio
 import re
 import tempfile
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
 from portal.extras import add_command
-from portal.tools import pandoc, pdf, programs
+from portal.tools import pandoc, programs
 from portal.tools.families import Needs
 from portal.tools.folders import Folders, granted, keep
 from portal.tools.function import Functions, tool
-from portal.tools.readable import readable
+from portal.tools.office import markdown, pages
+from portal.tools.office.changing import Changing
+from portal.tools.office.making import Making
 
 if TYPE_CHECKING:
     from kreuzberg import ExtractionResult
 
 _LARGEST = 200 * 2**20
-_LONGEST = 1_000_000
-"""Characters of a PDF that is made."""
 _SECONDS = 100
 _SCANNED = 20
 """Pages of a PDF that are recognised at once."""
@@ -107,28 +108,6 @@ class Documents:
                 texts.append((await programs.run(command, folder=Path(folder), seconds=_SECONDS)).decode().strip())
         return "\n\n".join(text for text in texts if text) or "No text was recognised."
 
-    @tool(risk="read", scopes={"path": "path"})
-    async def make_pdf(
-        self,
-        context: ToolContext,
-        text: Annotated[str, "Markdown"] = "",
-        path: Annotated[str, "Or a Markdown, text or HTML file"] = "",
-        save_as: Annotated[str, "Name of the PDF"] = "document.pdf",
-    ) -> ToolResult:
-        """Make a PDF from Markdown text, or from a Markdown, text or HTML file."""
-        if path:
-            file = self._file(path, context)
-            text = file.read_text(encoding="utf-8", errors="replace")
-            if file.suffix.lower() in (".html", ".htm", ".xhtml"):
-                text = (await asyncio.to_thread(readable, text, "")).text
-        if len(text) > _LONGEST:
-            raise ToolError(f"This is too long for one PDF: more than {_LONGEST:,} characters.")
-        if not text.strip():
-            raise ToolError("There is nothing to put into the PDF: give `text` or `path`.")
-        name = save_as if save_as.lower().endswith(".pdf") else f"{save_as}.pdf"
-        made = await asyncio.to_thread(pdf.from_markdown, text, PurePath(name).stem)
-        return ToolResult(text=f"Made {name}.", files=(keep(context, name, made),))
-
     def _file(self, path: str, context: ToolContext) -> Path:
         return self._folders.file(path, context, largest=_LARGEST).path
 
@@ -168,8 +147,14 @@ def _pages(found: "ExtractionResult", wanted: str) -> str:
 async def _by_pandoc(source: Path, to: str, folder: Path) -> bytes:
     if to == "pdf":
         plain = await pandoc.convert(source, "gfm", "md", folder)
-        return await asyncio.to_thread(pdf.from_markdown, plain.decode(), source.stem)
+        return await asyncio.to_thread(_printed, plain.decode(), source.stem)
     return await pandoc.convert(source, _PANDOC[to], to, folder)
+
+
+def _printed(text: str, title: str) -> bytes:
+    """Markdown as a PDF, without its pictures."""
+    read = markdown.parse(text, lambda source, caption: None)
+    return pages.write(replace(read, title=read.title or title))
 
 
 async def _by_office(source: Path, to: str, folder: Path) -> bytes:
@@ -209,7 +194,8 @@ def _pictures(file: Path, folder: Path) -> list[Path]:
 
 def create(needs: Needs) -> Toolset:
     """The family `documents`."""
-    documents = Documents(folders=granted(needs.settings))
+    folders = granted(needs.settings)
+    documents, making, changing = Documents(folders=folders), Making(folders=folders), Changing(folders=folders)
     return Functions(
         "documents",
         [
@@ -217,6 +203,13 @@ def create(needs: Needs) -> Toolset:
             documents.document_info,
             documents.convert_document,
             documents.recognise_text,
-            documents.make_pdf,
+            making.make_document,
+            making.make_presentation,
+            making.make_spreadsheet,
+            changing.outline_document,
+            changing.append_to_document,
+            changing.replace_in_document,
+            changing.edit_spreadsheet,
+            changing.fill_template,
         ],
     )

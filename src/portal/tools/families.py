@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from portal.core.media import Studio
 from portal.core.memories import Memory
 from portal.core.ports import Files
 from portal.core.schedules import Scheduling
+from portal.core.speech import Speech
 from portal.core.tool_ports import Fetcher, Sandbox, SubAgent, Toolset
 from portal.settings import Settings
 
@@ -31,6 +33,11 @@ FAMILIES: tuple[str, ...] = (
     "archives",
     "qr",
     "documents",
+    "speech",
+    "transcription",
+    "images",
+    "video",
+    "music",
     "skills",
     "memory",
     "schedule",
@@ -50,6 +57,9 @@ class Needs:
     """Who hands tasks to other workspaces."""
     memory: Memory | None = None
     schedules: Scheduling | None = None
+    media: Studio | None = None
+    """Makes pictures, videos and music."""
+    speech: Speech | None = None
 
 
 def built_in(needs: Needs, names: Sequence[str] = FAMILIES) -> list[Toolset]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from portal.core.items import JsonObject
-from portal.core.schedules import PAGE, ScheduleRecord, Scheduling, Wanted
+from portal.core.schedules import PAGE, ScheduleRecord, Scheduling, Wanted, spoken
 from portal.core.tools import ToolContext, ToolSpec
 from portal.errors import PortalError, ToolError
 from portal.tools.families import Needs
@@ -134,7 +134,7 @@ class ScheduleTools(Functions):
         return self._schedules.explain(Wanted(**chosen, zone=arguments.get("zone") or None))
 
     def _line(self, one: ScheduleRecord) -> str:
-        when = "a webhook" if one.kind == "hook" else f"{one.kind} {one.timing} ({one.zone})"
+        when = "a webhook" if one.kind == "hook" else f"{spoken(one.kind, one.timing)} ({one.zone})"
         then = "paused" if one.paused else _told(one)
         return f"{one.name} [{one.id}]: {when}; {then}"
 

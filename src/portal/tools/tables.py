@@ -69,7 +69,7 @@ class Tables:
         title: str = "",
         save_as: Annotated[str, "Name ending in .png, .svg or .pdf"] = "chart.png",
     ) -> ToolResult:
-        """Draw a line, bar or scatter chart or a histogram, from numbers or a table file, as PNG, SVG or PDF."""
+        """Draw a line, bar, pie or scatter chart or a histogram, from numbers or a table file, as PNG, SVG or PDF."""
         if path:
             with self._opened(path, context) as table:
                 series = charts.from_rows(table.query(sql or "SELECT * FROM data", most=POINTS), kind)

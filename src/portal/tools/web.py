@@ -12,17 +12,21 @@ from portal.core.tools import ToolContext, ToolResult
 from portal.core.urls import spelled_out
 from portal.errors import ToolError
 from portal.settings.data import SearchSettings
+from portal.tools.crawling import AGENT, MOST_DEPTH, MOST_PAGES, Bounds, Crawl, Crawler
 from portal.tools.families import Needs
 from portal.tools.folders import keep
 from portal.tools.function import Functions, tool
 from portal.tools.readable import decoded, readable
 from portal.tools.searching import BRAVE, search
 
-_AGENT = "Mozilla/5.0 (compatible; Portal)"
 _ACCEPT = "text/html,application/xhtml+xml,text/plain,application/json;q=0.9,*/*;q=0.5"
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
 _TELLING = ("content-type", "location", "last-modified", "etag", "retry-after", "www-authenticate", "allow", "link")
 _TEXTUAL = ("json", "xml", "javascript", "yaml", "x-www-form-urlencoded", "toml", "csv")
+_CRAWL_SECONDS = 600
+_CRAWLED = 120_000
+"""Characters of all pages together."""
+_NAMED = 10
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
@@ -37,7 +41,7 @@ class Web:
     @tool(risk="fetch", scopes={"url": "url"}, untrusted=True)
     async def fetch_page(self, url: Annotated[str, "Address of the page"], context: ToolContext) -> ToolResult:
         """Read a web page whose address you know: its title, text and links."""
-        headers = {"User-Agent": _AGENT, "Accept": _ACCEPT}
+        headers = {"User-Agent": AGENT, "Accept": _ACCEPT}
         asked = OutboundRequest(url=spelled_out(url), headers=headers, allowed=context.allowed)
         answer = await self._fetcher.fetch(asked)
         if answer.status >= 400:
@@ -59,6 +63,23 @@ class Web:
         hits = await search(query.strip()[:400], self._search, self._fetcher, brave=self._brave)
         lines = [f"{number}. {hit.title}\n   {hit.url}\n   {hit.text}".rstrip() for number, hit in enumerate(hits, 1)]
         return "\n".join(lines) or "Nothing was found; try other words."
+
+    @tool(risk="fetch", scopes={"url": "url"}, untrusted=True, timeout=_CRAWL_SECONDS)
+    async def crawl_site(
+        self,
+        url: Annotated[str, "Where to begin"],
+        context: ToolContext,
+        pages: Annotated[int, "Pages to read at most"] = 10,
+        depth: Annotated[int, "Links to follow from the first page on"] = 2,
+        whole_site: Annotated[bool, "Also outside of the first page's folder"] = False,
+    ) -> ToolResult:
+        """Read several pages of a site, from one on by its links: a manual, a wiki, a blog. It stays on the site, below
+        the folder of the first page, and obeys robots.txt."""
+        bounds = Bounds(
+            pages=max(1, min(pages, MOST_PAGES)), depth=max(0, min(depth, MOST_DEPTH)), whole_site=whole_site
+        )
+        crawler = Crawler(self._fetcher, context=context)
+        return ToolResult(text=_crawled(await crawler.read(spelled_out(url), bounds, _CRAWLED // bounds.pages)))
 
     @tool(risk="network", scopes={"url": "url"}, untrusted=True)
     async def http_request(
@@ -89,6 +110,17 @@ class Web:
         return ToolResult(text=f"{head}\n\n{made.text}", files=made.files)
 
 
+def _crawled(crawl: Crawl) -> str:
+    notes = (
+        [f"robots.txt forbids {len(crawl.refused)} pages: {', '.join(crawl.refused[:_NAMED])}"] if crawl.refused else []
+    )
+    notes += [f"Not read: {each}" for each in crawl.failed[:_NAMED]]
+    if crawl.left:
+        notes.append(f"{crawl.left} more pages were found and not read: ask for more pages, or begin elsewhere.")
+    told = [f"({note})" for note in notes]
+    return "\n\n".join([*crawl.texts, *told])
+
+
 def _sendable(headers: dict[str, str], body: str) -> dict[str, str]:
     """Headers as they may be sent. Raises ToolError for those that are not the caller's to set."""
     for name, value in headers.items():
@@ -100,7 +132,7 @@ def _sendable(headers: dict[str, str], body: str) -> dict[str, str]:
     if body and "content-type" not in names:
         kind = "application/json" if body.lstrip()[:1] in ("{", "[") else "text/plain; charset=utf-8"
         headers = {**headers, "Content-Type": kind}
-    return headers if "user-agent" in names else {**headers, "User-Agent": _AGENT}
+    return headers if "user-agent" in names else {**headers, "User-Agent": AGENT}
 
 
 def _is_html(kind: str, body: bytes) -> bool:
@@ -132,4 +164,4 @@ def _as_file(answer: OutboundResponse, context: ToolContext) -> ToolResult:
 def create(needs: Needs) -> Toolset:
     """The family `web`."""
     web = Web(fetcher=needs.fetcher, search=needs.settings.search)
-    return Functions("web", [web.fetch_page, web.web_search, web.http_request])
+    return Functions("web", [web.fetch_page, web.web_search, web.crawl_site, web.http_request])

@@ -128,3 +128,49 @@ class TestRefused:
         answer = await api.client.post(PLACE, content=body, headers={"content-type": kind})
         assert answer.status_code == 400, answer.text
         error_of(answer, 400)
+
+
+async def part(api, place, wanted, **headers):
+    return await api.client.get(f"{place}/content", headers={"range": wanted, **headers})
+
+
+async def test_parts_of_a_file(api):
+    content = bytes(range(256)) * 10_000
+    made = (await upload(api, content, "a.mp4", "video/mp4")).json()
+    place = f"{PLACE}/{made['id']}"
+    whole = await api.get(f"{place}/content")
+    assert whole.headers["accept-ranges"] == "bytes"
+    mark = whole.headers["etag"]
+    size = len(content)
+    for wanted, start, end in [("bytes=0-0", 0, 1), ("bytes=1048570-1048580", 1048570, 1048581),
+                               ("bytes=-5", size - 5, size), (f"bytes={size - 1}-", size - 1, size),
+                               (f"bytes=9-{10 * size}", 9, size)]:  # fmt: skip
+        answer = await part(api, place, wanted, **{"if-range": mark})
+        assert answer.status_code == 206
+        assert answer.content == content[start:end]
+        assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+        assert answer.headers["content-length"] == str(end - start)
+    for wanted in (f"bytes={size}-", "bytes=-0"):
+        answer = await part(api, place, wanted)
+        assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
+    for odd in ("bytes=0-1,3-4", "bytes=5-2", "bytes=-", "lines=1-2"):
+        assert (await part(api, place, odd)).content == content
+    assert (await part(api, place, "bytes=0-1", **{"if-range": '"other"'})).status_code == 200
+    assert (await api.client.get(f"{place}/content", headers={"if-none-match": mark})).status_code == 304
+    head = await api.client.head(f"{place}/content")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
+
+
+async def test_only_what_cannot_run_is_shown_in_its_place(api):
+    inert = {"a.png": "image/png", "a.pdf": "application/pdf", "a.mp3": "audio/mpeg", "a.txt": "text/plain"}
+    active = {"a.svg": "image/svg+xml", "a.html": "text/html", "a.xml": "application/xml", "a.js": "text/javascript"}
+    for name, kind in {**inert, **active}.items():
+        shown = name in inert
+        made = (await upload(api, b"<script>alert(1)</script>", name, kind)).json()
+        answer = await api.client.get(f"{PLACE}/{made['id']}/content?inline=1")
+        assert answer.headers["content-disposition"].startswith("inline" if shown else "attachment"), name
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert ("sandbox" in answer.headers["content-security-policy"]) == (name != "a.pdf")
+        plain = await api.get(f"{PLACE}/{made['id']}/content")
+        assert plain.headers["content-disposition"].startswith("attachment")

@@ -8,16 +8,21 @@ from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic.messages import messages_routes
 from portal.interfaces.anthropic.models import models_routes as anthropic_models_routes
 from portal.interfaces.ollama.routes import ollama_routes
+from portal.interfaces.openai.audio import audio_routes
 from portal.interfaces.openai.chat import chat_routes
 from portal.interfaces.openai.completions import completions_routes
 from portal.interfaces.openai.conversations import conversations_routes
 from portal.interfaces.openai.embeddings import embeddings_routes
 from portal.interfaces.openai.files import files_routes
+from portal.interfaces.openai.images import image_routes
 from portal.interfaces.openai.models import models_routes
 from portal.interfaces.openai.rerank import rerank_routes
 from portal.interfaces.openai.responses import responses_routes
+from portal.interfaces.openai.speech import speech_routes
 from portal.interfaces.openai.vector_store_files import vector_store_file_routes
 from portal.interfaces.openai.vector_stores import vector_store_routes
+from portal.speech.hearing import Listener
+from portal.speech.speaking import Speaking
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,9 +51,12 @@ async def test_the_document_has_every_route_and_no_other(document, portal):
         *responses_routes(agent=agent, responses=storage.responses, collections=storage.collections),
         *conversations_routes(conversations=storage.conversations, responses=storage.responses, agent=agent),
         *files_routes(files=storage.files),
+        *image_routes(studio=portal.portal.media, files=storage.files, usage=storage.usage, keep_alive=15),
         *vector_store_routes(library=storage),
         *vector_store_file_routes(library=storage),
         *models_routes(models=models),
+        *audio_routes(transcriber=Listener(engines=list), usage=storage.usage),
+        *speech_routes(speaker=Speaking(engines=list), usage=storage.usage),
         *messages_routes(models=models, acting=acting, usage=storage.usage, aliases={}, keep_alive=15),
         *anthropic_models_routes(models=models, aliases={}),
         *ollama_routes(models=models, acting=acting, usage=storage.usage, backends=models)[

@@ -12,7 +12,8 @@ from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.channels import Place, Sender
 from portal.core.tool_ports import Toolset
 from portal.interfaces.slack.api import SlackApi
-from portal.interfaces.slack.channel import LIMITS, SlackChannel
+from portal.interfaces.slack.channel import SlackChannel
+from portal.interfaces.slack.limits import LIMITS
 from portal.interfaces.slack.manifest import manifest
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.slack_server import SlackServer

@@ -22,13 +22,14 @@ async def test_a_stranger_is_refused_and_linked_by_a_code(slack: Slack) -> None:
     slack.server.world.add_person("U2", "Eve")
     room = slack.server.world.direct("U2").id
     slack.server.direct("U2", "hi")
-    await slack.heard(words.STRANGER, room=room)
+    stranger = words.STRANGER.replace("`/link", "`/portal link")
+    await slack.heard(stranger, room=room)
     (asked,) = await slack.portal.portal.channels.pairing.pending()
     assert asked.sender.name == "Eve"
     code, _ = await slack.portal.portal.channels.linking.offer(slack.portal.owner)
     told = await slack.server.command("U2", room, "/portal", f"link {code}")
     assert told.acked
-    await slack.heard(words.STRANGER, words.LINKED, room=room)
+    await slack.heard(stranger, words.LINKED, room=room)
 
 
 async def test_a_mention_is_streamed_into_its_thread(slack: Slack) -> None:
@@ -123,6 +124,8 @@ async def test_a_question_by_slash_command_in_a_channel_is_answered_in_private(s
     helped = await slack.server.command("U1", slack.room, "/portal")
     assert helped.acked
     await slack.until(lambda: words.HELP in slack.spoken()[-1])
+    assert "`/portal new`" in slack.spoken()[-1]
+    assert "`/new`" not in slack.spoken()[-1]
 
 
 async def test_where_streams_are_limited_answers_are_edited(slack: Slack) -> None:

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.channels import Surroundings, Transcriber
+from portal.core.channels import Surroundings
+from portal.core.speech import Transcriber
 from portal.core.tool_ports import Toolset
 from portal.interfaces.telegram import create
 from portal.interfaces.telegram.channel import TelegramChannel

@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.channels import Content
 from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
 from portal.core.tools import ToolFile, ToolResult
+from portal.testing.scripted_speech import ScriptedTranscriber
 from portal.testing.telegram_people import buttons, words
 from portal.testing.telegram_server import TelegramFault, TelegramServer
 from portal.tools.function import Functions, tool
@@ -93,19 +93,12 @@ async def test_an_album_is_one_question(room: Room) -> None:
     assert {one["filename"] for one in (await room.api("/v1/files"))["data"]} == {"a.txt", "b.txt"}
 
 
-class Ear:
-    """Hears what the bytes say."""
-
-    async def transcribe(self, content: AsyncIterator[bytes], content_type: str) -> str:
-        return f"{content_type}: {(b''.join([chunk async for chunk in content])).decode()}"
-
-
 async def test_what_is_spoken_is_written_down_and_answered(tmp_path: Path, telegram: TelegramServer) -> None:
-    async with open_room(tmp_path, telegram, transcriber=Ear()) as room:
+    async with open_room(tmp_path, telegram, transcriber=ScriptedTranscriber()) as room:
         room.alice.send("voice", b"good morning", mime="audio/ogg")
-        await room.alice.reads("audio/ogg: good morning")
+        await room.alice.reads("good morning")
         room.alice.send("video_note", b"look at me", mime="video/mp4")
-        await room.alice.reads("video/mp4: look at me")
+        await room.alice.reads("look at me")
 
 
 class Desk:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 from typing import Any
 
 import aiohttp
@@ -263,6 +264,12 @@ async def test_the_manual(me: Door) -> None:
     assert page["markdown"].strip()
     assert {**page, "markdown": ""} == {**pages[0], "markdown": ""}
     await me.refused("GET", "/portal/v1/manual/nowhere", status=404)
+    telegram = (await me("GET", "/portal/v1/manual/telegram"))["markdown"]
+    (address, *_) = re.findall(r"\]\((/portal/v1/manual/pictures/[^)]+)\)", telegram)
+    async with me.client.get(address) as picture:
+        assert (picture.status, picture.content_type) == (200, "image/png")
+    await me.refused("GET", "/portal/v1/manual/pictures/nothing.png", status=404)
+    await me.refused("GET", "/portal/v1/manual/pictures/..%2Fapi.md", status=404)
 
 
 async def test_the_embedded_engine_says_what_it_needs(me: Door) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -14,6 +13,7 @@ from portal.core.items import Item, JsonObject
 from portal.core.ports import Conversations, Responses
 from portal.core.records import ConversationRecord, TurnRecord
 from portal.errors import NotFound
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.pages import PageQuery, listed, page_of, page_query, unknown_after
 from portal.interfaces.openai.schema import CreateConversation, CreateItems, UpdateConversation
 from portal.interfaces.openai.turns import Turns
@@ -167,7 +167,7 @@ def conversations_routes(*, conversations: Conversations, responses: Responses, 
     """The routes of the Conversations API."""
     turns = Turns(agent=agent, responses=responses)
     door = _Door(conversations=conversations, responses=responses, turns=turns, agent=agent)
-    router = APIRouter(tags=["conversations"])
+    router = LateRouter(tags=["conversations"])
     add, one = router.add_api_route, "/v1/conversations/{conversation_id}"
     add("/v1/conversations", door.create, methods=["POST"], name="create_conversation")
     add(one, door.get, methods=["GET"], name="get_conversation")

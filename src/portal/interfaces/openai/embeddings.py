@@ -4,7 +4,6 @@ import base64
 import struct
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -16,6 +15,7 @@ from portal.core.model import Embeddings, TokenUsage
 from portal.core.ports import Embedding, Models, UsageLog
 from portal.errors import BadRequest
 from portal.interfaces.account import Account, Accounts
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.schema import CreateEmbeddings
 from portal.interfaces.openai.validation import check, check_length, empty_text, missing, parse_json, wrong_type
 from portal.interfaces.wire import ClientGone, json_response, while_there
@@ -109,6 +109,6 @@ async def _embed(account: Account, texts: Sequence[str], dimensions: int | None)
 def embeddings_routes(*, models: Models, usage: UsageLog) -> Sequence[BaseRoute]:
     """The route of the Embeddings API."""
     door = _Door(accounts=Accounts(models=models, usage=usage))
-    router = APIRouter(tags=["embeddings"])
+    router = LateRouter(tags=["embeddings"])
     router.add_api_route("/v1/embeddings", door.create, methods=["POST"], name="create_embeddings")
     return router.routes

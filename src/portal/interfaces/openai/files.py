@@ -3,13 +3,10 @@
 import mimetypes
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from portal.core.clock import micros, seconds
@@ -18,6 +15,9 @@ from portal.core.items import JsonObject
 from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.errors import BadRequest
+from portal.interfaces.late import LateRouter
+from portal.interfaces.openai.file_content import answer
+from portal.interfaces.openai.forms import read_form
 from portal.interfaces.openai.pages import listed, page_query, whole_number
 from portal.interfaces.openai.validation import missing, one_of
 from portal.interfaces.wire import json_response
@@ -28,7 +28,6 @@ _CHUNK = 256 * 1024
 _SHORTEST, _LONGEST = 3600, 30 * 86_400
 _SECOND = 1_000_000
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+_-]{1,100}/[a-z0-9.+_-]{1,100}")
-_INERT = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def file_object(record: FileRecord) -> JsonObject:
@@ -54,7 +53,7 @@ class _Door:
 
     async def upload(self, request: Request) -> Response:
         """Keep a file."""
-        form = await _form(request)
+        form = await read_form(request, "Files")
         try:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):
@@ -81,16 +80,9 @@ class _Door:
         return json_response(file_object(await self._files.get(*_names(request))))
 
     async def content(self, request: Request) -> Response:
-        """The file itself, as a download: whatever it holds, it is never a page of this site."""
+        """The file itself, or the part that a `Range` names: whatever it holds, it is never a page of this site."""
         owner, file_id = _names(request)
-        record = await self._files.get(owner, file_id)
-        headers = {
-            **_INERT,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(record.filename, safe='')}",
-            "Content-Length": str(record.size),
-        }
-        chunks = self._files.content(owner, file_id)
-        return StreamingResponse(chunks, headers=headers, media_type=record.content_type)
+        return await answer(request, self._files, await self._files.get(owner, file_id))
 
     async def delete(self, request: Request) -> Response:
         """Forget a file."""
@@ -101,17 +93,6 @@ class _Door:
 
 def _names(request: Request) -> tuple[str, str]:
     return request.state.caller.owner, request.path_params["file_id"]
-
-
-async def _form(request: Request) -> FormData:
-    """The multipart form; a large file waits on disk, not in memory."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise BadRequest("Files are uploaded as multipart/form-data.", code="invalid_content_type")
-    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=20)
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise BadRequest(f"We could not parse the form of your request: {error.message}") from error
 
 
 def _fields(form: FormData) -> dict[str, str]:
@@ -175,11 +156,12 @@ async def _chunks(upload: UploadFile) -> AsyncIterator[bytes]:
 def files_routes(*, files: Files) -> Sequence[BaseRoute]:
     """The routes of the Files API."""
     door = _Door(files=files)
-    router = APIRouter(tags=["files"])
+    router = LateRouter(tags=["files"])
     add, one = router.add_api_route, "/v1/files/{file_id}"
     add("/v1/files", door.upload, methods=["POST"], name="upload_file")
     add("/v1/files", door.list, methods=["GET"], name="list_files")
     add(one, door.get, methods=["GET"], name="get_file")
     add(one, door.delete, methods=["DELETE"], name="delete_file")
     add(f"{one}/content", door.content, methods=["GET"], name="get_file_content")
+    add(f"{one}/content", door.content, methods=["HEAD"], name="head_file_content", include_in_schema=False)
     return router.routes

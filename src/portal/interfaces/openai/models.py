@@ -1,8 +1,7 @@
 """`/v1/models`: what is really there, and the names that Portal itself answers to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -11,8 +10,10 @@ from portal.core.ask import Ask
 from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
 from portal.core.ports import Models
+from portal.core.speech import SpeechModel
 from portal.core.workspaces import Workspace
 from portal.errors import NoModel
+from portal.interfaces.late import LateRouter
 from portal.interfaces.wire import json_response
 
 
@@ -37,11 +38,23 @@ def model_object(model: ModelInfo) -> JsonObject:
     }
 
 
+def speech_object(model: SpeechModel) -> JsonObject:
+    """The same for a model that speaks or listens."""
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.engine,
+        "capabilities": [model.kind],
+    }
+
+
 class _Door:
     """The endpoints."""
 
-    def __init__(self, *, models: Models) -> None:
+    def __init__(self, *, models: Models, speech: Callable[[], Sequence[SpeechModel]]) -> None:
         self._models = models
+        self._speech = speech
 
     def _workspace(self, workspace: Workspace, owner: str) -> JsonObject:
         """A workspace, and what the model that would answer a plain question there can do."""
@@ -60,7 +73,9 @@ class _Door:
         virtual = [self._workspace(workspace, owner) for workspace in self._models.workspaces(owner)]
         names = {row["id"] for row in virtual}
         known = [model_object(model) for model in self._models.list() if model.id not in names]
-        return json_response({"object": "list", "data": [*virtual, *known]})
+        names |= {row["id"] for row in known}
+        sounding = [speech_object(model) for model in self._speech() if model.id not in names]
+        return json_response({"object": "list", "data": [*virtual, *known, *sounding]})
 
     async def get(self, request: Request) -> Response:
         """One model."""
@@ -69,14 +84,17 @@ class _Door:
         for workspace in self._models.workspaces(owner):
             if workspace.name == name:
                 return json_response(self._workspace(workspace, owner))
+        for model in self._speech():
+            if model.id == name and not any(info.id == name for info in self._models.list()):
+                return json_response(speech_object(model))
         _, info = self._models.find(name)
         return json_response(model_object(info))
 
 
-def models_routes(*, models: Models) -> Sequence[BaseRoute]:
-    """The routes of the Models API; ids may hold slashes and colons."""
-    door = _Door(models=models)
-    router = APIRouter(tags=["models"])
+def models_routes(*, models: Models, speech: Callable[[], Sequence[SpeechModel]] = lambda: ()) -> Sequence[BaseRoute]:
+    """The routes of the Models API; ids may hold slashes and colons. `speech` are models that speak or listen."""
+    door = _Door(models=models, speech=speech)
+    router = LateRouter(tags=["models"])
     router.add_api_route("/v1/models", door.list, methods=["GET"], name="list_models")
     router.add_api_route("/v1/models/{model:path}", door.get, methods=["GET"], name="get_model")
     return router.routes

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from portal.core.items import JsonObject
 from portal.interfaces.anthropic.schema import CountTokens, CreateMessage
+from portal.interfaces.openai.image_request import CreateImage
 from portal.interfaces.openai.knowledge_schema import (
     AddBatch,
     AddFile,
@@ -24,6 +25,7 @@ from portal.interfaces.openai.schema import (
     CreateItems,
     CreateRerank,
     CreateResponse,
+    CreateSpeech,
     UpdateConversation,
 )
 
@@ -40,6 +42,8 @@ _BODIES: Mapping[_Place, type[BaseModel]] = {
     ("post", "/v1/completions"): CreateCompletion,
     ("post", "/v1/embeddings"): CreateEmbeddings,
     ("post", "/v1/rerank"): CreateRerank,
+    ("post", "/v1/audio/speech"): CreateSpeech,
+    ("post", "/v1/images/generations"): CreateImage,
     ("post", "/v1/vector_stores"): CreateVectorStore,
     ("post", _STORE): UpdateVectorStore,
     ("post", f"{_STORE}/search"): SearchVectorStore,
@@ -57,6 +61,9 @@ _QUERIES: Mapping[_Place, Sequence[str]] = {
     ("get", "/v1/conversations/{conversation_id}/items"): _PAGE,
     ("get", "/v1/files"): (*_PAGE, "purpose"),
     ("get", "/v1/vector_stores"): (*_PAGE, "before"),
+    ("get", "/v1/audio/voices"): ("model",),
+    ("post", "/v1/audio/transcriptions"): ("portal_events",),
+    ("post", "/v1/audio/translations"): ("portal_events",),
     ("get", f"{_STORE}/files"): (*_PAGE, "before", "filter"),
     ("get", f"{_STORE}/files/{{file_id}}/content"): ("page",),
     ("get", f"{_STORE}/file_batches/{{batch_id}}/files"): (*_PAGE, "before", "filter"),
@@ -68,12 +75,25 @@ _PARAMETERS: Mapping[str, tuple[JsonObject, str]] = {
     "before": ({"type": "string"}, "The id before which the page ends."),
     "filter": ({"enum": ["in_progress", "completed", "failed", "cancelled"]}, "Only files that are so far."),
     "page": ({"type": "string"}, "The `next_page` of the page before."),
+    "model": ({"type": "string"}, "Only those of this model."),
     "purpose": ({"type": "string"}, "Only files of this purpose."),
     "stream": ({"type": "boolean"}, "The response's events instead of the response."),
     "starting_after": ({"type": "integer"}, "Only events with a higher sequence number."),
     "portal_events": ({"enum": ["1"]}, "Portal's own events, too."),
 }
-_STREAMS = frozenset({"/v1/responses", "/v1/chat/completions", "/v1/completions", "/v1/messages"})
+_STREAMS = frozenset(
+    {
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/responses",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/messages",
+        "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/audio/translations",
+    }
+)
 _BY_HAND: Mapping[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "Answer a conversation that the client keeps."),
     "/v1/completions": ("completions", "Continue a text."),
@@ -89,6 +109,44 @@ _FORM: JsonObject = {
         "expires_after[anchor]": {"enum": ["created_at"]},
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     },
+}
+_TRANSLATION: JsonObject = {
+    "type": "object",
+    "required": ["file", "model"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "model": {"type": "string"},
+        "prompt": {"type": "string"},
+        "response_format": {"enum": ["json", "text", "srt", "verbose_json", "vtt"]},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 1},
+        "stream": {"type": "boolean"},
+    },
+}
+_TRANSCRIPTION: JsonObject = {
+    **_TRANSLATION,
+    "properties": {
+        **_TRANSLATION["properties"],
+        "language": {"type": "string"},
+        "timestamp_granularities[]": {"type": "array", "items": {"enum": ["word", "segment"]}},
+    },
+}
+_FILE: JsonObject = {"type": "string", "format": "binary"}
+_PICTURE: JsonObject = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {"image": _FILE, "n": {"type": "integer"}, "size": {"type": "string"}, "model": {"type": "string"}},
+}
+_EDIT: JsonObject = {
+    "type": "object",
+    "required": ["image", "prompt"],
+    "properties": {**_PICTURE["properties"], "mask": _FILE, "prompt": {"type": "string"}},
+}
+_FORMS: Mapping[str, JsonObject] = {
+    "/v1/files": _FORM,
+    "/v1/audio/transcriptions": _TRANSCRIPTION,
+    "/v1/audio/translations": _TRANSLATION,
+    "/v1/images/edits": _EDIT,
+    "/v1/images/variations": _PICTURE,
 }
 _ERROR: JsonObject = {
     "type": "object",
@@ -130,7 +188,8 @@ def described(document: JsonObject) -> JsonObject:
         document["paths"][path] = {"post": operation}
     for (method, path), model in _BODIES.items():
         _body(document["paths"][path][method], "application/json", _schema(model, schemas))
-    _body(document["paths"]["/v1/files"]["post"], "multipart/form-data", _FORM)
+    for path, form in _FORMS.items():
+        _body(document["paths"][path]["post"], "multipart/form-data", form)
     for (method, path), names in _QUERIES.items():
         document["paths"][path][method].setdefault("parameters", []).extend(_parameter(name) for name in names)
     for path, operations in document["paths"].items():

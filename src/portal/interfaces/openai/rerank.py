@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -16,6 +15,7 @@ from portal.core.ports import Models, Reranking, UsageLog
 from portal.core.tokens import estimate
 from portal.errors import ModelNotFound, NoModel
 from portal.interfaces.account import Account, Accounts
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.schema import CreateRerank
 from portal.interfaces.openai.validation import check, check_length, empty_text, parse_json, wrong_type
 from portal.interfaces.wire import ClientGone, json_response, while_there
@@ -115,6 +115,6 @@ def _answer(body: CreateRerank, name: str, documents: Sequence[str], made: Relev
 def rerank_routes(*, models: Models, usage: UsageLog, otherwise: Callable[[], Reranker | None]) -> Sequence[BaseRoute]:
     """The route. `otherwise` is what ranks where no reranker of the name is served."""
     door = _Door(models=models, accounts=Accounts(models=models, usage=usage), otherwise=otherwise)
-    router = APIRouter(tags=["rerank"])
+    router = LateRouter(tags=["rerank"])
     router.add_api_route("/v1/rerank", door.create, methods=["POST"], name="create_rerank")
     return router.routes

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
@@ -15,6 +14,7 @@ from portal.core.events import Event
 from portal.core.ports import Responses
 from portal.core.responses import stored_resource
 from portal.core.run import Run
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.pages import page_of, page_query, whole_number
 from portal.interfaces.openai.turns import DOORS, Turns, route_headers
 from portal.interfaces.openai.validation import parse_json
@@ -140,7 +140,7 @@ def responses_routes(
     """The routes of the Responses API, WebSocket included; times in seconds."""
     turns = Turns(agent=agent, responses=responses, collections=collections)
     door = _Door(agent=agent, responses=responses, turns=turns, keep_alive=keep_alive)
-    router = APIRouter(tags=["responses"])
+    router = LateRouter(tags=["responses"])
     add, one = router.add_api_route, "/v1/responses/{response_id}"
     add("/v1/responses", door.create, methods=["POST"], name="create_response")
     add("/v1/responses/compact", door.compact, methods=["POST"], name="compact_response")

@@ -226,6 +226,25 @@ class CreateRerank(Checked):
     return_documents: bool | None = None
 
 
+class CustomVoice(Checked):
+    """A voice as an object."""
+
+    id: str
+
+
+class CreateSpeech(Checked):
+    """The body of `POST /v1/audio/speech`. `language` is Portal's own: it chooses a voice where none is named."""
+
+    model: ModelId
+    input: str
+    voice: str | CustomVoice | None = None
+    instructions: str = ""
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
+    stream_format: Literal["audio", "sse"] = "audio"
+    language: str = ""
+
+
 class CreateCompletion(Checked):
     """The body of `POST /v1/completions`."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -14,6 +13,7 @@ from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.passages import Passage
 from portal.errors import BadRequest
+from portal.interfaces.late import LateRouter
 from portal.interfaces.library import Library
 from portal.interfaces.openai.knowledge_schema import AddBatch, AddFile, DescribeFile, attributes_of, chunking_of
 from portal.interfaces.openai.pages import listed, page_query
@@ -206,7 +206,7 @@ def _given(fields: Mapping[str, JsonObject | None]) -> Mapping[str, JsonObject]:
 def vector_store_file_routes(*, library: Library) -> Sequence[BaseRoute]:
     """The routes of files and batches of files."""
     door = _Door(library=library)
-    router = APIRouter(tags=["vector stores"])
+    router = LateRouter(tags=["vector stores"])
     add, store = router.add_api_route, "/v1/vector_stores/{vector_store_id}"
     one, batch = f"{store}/files/{{file_id}}", f"{store}/file_batches/{{batch_id}}"
     add(f"{store}/files", door.add, methods=["POST"], name="add_vector_store_file")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -13,6 +12,7 @@ from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.passages import Found, Within
 from portal.errors import BadRequest, PortalError
+from portal.interfaces.late import LateRouter
 from portal.interfaces.library import Library
 from portal.interfaces.openai.knowledge_schema import (
     CreateVectorStore,
@@ -194,7 +194,7 @@ def _names(request: Request) -> tuple[str, str]:
 def vector_store_routes(*, library: Library) -> Sequence[BaseRoute]:
     """The routes of vector stores themselves."""
     door = _Door(library=library)
-    router = APIRouter(tags=["vector stores"])
+    router = LateRouter(tags=["vector stores"])
     add, one = router.add_api_route, "/v1/vector_stores/{vector_store_id}"
     add("/v1/vector_stores", door.create, methods=["POST"], name="create_vector_store")
     add("/v1/vector_stores", door.list, methods=["GET"], name="list_vector_stores")

@@ -1,5 +1,7 @@
 """Slack as a door of Portal: Socket Mode, or requests from Slack where a public address is set."""
 
+from importlib.util import find_spec
+
 from portal.core.channels import Channel, Surroundings
 from portal.errors import SettingsError
 from portal.settings.slack import SlackSettings
@@ -7,6 +9,8 @@ from portal.settings.slack import SlackSettings
 
 def create(config: SlackSettings, around: Surroundings) -> Channel:
     """The channel. Raises SettingsError where a token is missing."""
+    if find_spec("slack_bolt") is None:
+        raise ModuleNotFoundError("slack-bolt is not installed", name="slack_bolt")
     from portal.interfaces.slack.api import SlackApi
     from portal.interfaces.slack.channel import SlackChannel
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from portal.core.channels import (
@@ -24,26 +24,18 @@ from portal.errors import ChannelError, ChannelGone, ChannelRejected, NotFound, 
 from portal.interfaces.slack import events
 from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import home_view
-from portal.interfaces.slack.bolt import Bolt
 from portal.interfaces.slack.events import Me
 from portal.interfaces.slack.history import History
-from portal.interfaces.slack.markdown import LONGEST, size
+from portal.interfaces.slack.limits import LIMITS
 from portal.interfaces.slack.saying import STOP, Saying
 from portal.interfaces.slack.socket import Socket
+
+if TYPE_CHECKING:
+    from portal.interfaces.slack.bolt import Bolt
 
 log = logging.getLogger(__name__)
 
 _PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 0.9, 2_000  # three look-ups end before the three seconds of Slack
-LIMITS = Limits(
-    text=LONGEST,
-    measure=size,
-    file=2**30,
-    fetch=100 * 2**20,
-    interval=1.2,
-    per_second=20,
-    typing=60,
-    silence=30,
-)
 
 
 class SlackChannel:
@@ -96,7 +88,8 @@ class SlackChannel:
         if self._history is None:
             self._history = History(api=self._api, me=me, name=self.name, late=self._late)
         if self._bolt is None:
-            self._bolt = Bolt(
+            made = await asyncio.to_thread(_bolt)  # its library takes a while to load
+            self._bolt = made(
                 api=self._api,
                 signing_secret=self._signing_secret,
                 me=me,
@@ -124,7 +117,7 @@ class SlackChannel:
             self._saying.team = self._me.team
         return self._me
 
-    async def _listen(self, group: asyncio.TaskGroup, desk: Desk, bolt: Bolt) -> None:
+    async def _listen(self, group: asyncio.TaskGroup, desk: Desk, bolt: "Bolt") -> None:
         socket = Socket(api=self._api, token=self._app_token, take=bolt.envelope, alive=desk.alive)
         caught_up = False
 
@@ -398,3 +391,9 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     """The reason behind a group of them."""
     reasons = [one if not isinstance(one, BaseExceptionGroup) else _first(one) for one in failed.exceptions]
     return next((one for one in reasons if isinstance(one, PortalError)), reasons[0])
+
+
+def _bolt() -> "type[Bolt]":
+    from portal.interfaces.slack.bolt import Bolt
+
+    return Bolt

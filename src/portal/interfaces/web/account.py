@@ -14,9 +14,12 @@ from portal.core.bus import Bus
 from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.ports import UsageLog, Users
-from portal.errors import TooLarge
+from portal.core.terms import Terms, checked
+from portal.errors import Forbidden, TooLarge
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
-from portal.interfaces.web.requests import Body, Who
+from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.requests import Body, Moment, Who, stored
 from portal.security.admission import COOKIE
 from portal.security.credentials import Credentials
 from portal.settings import ServerSettings
@@ -26,33 +29,49 @@ _PING_SECONDS = 15.0
 _DAY_MICROS = 86_400 * 1_000_000
 
 
+class AboutMe(Body):
+    """Only what is sent is changed; an empty `login` takes it away."""
+
+    name: Annotated[str, Field(max_length=100)] | None = None
+    login: Annotated[str, Field(max_length=200)] | None = None
+
+
 class NewKey(Body):
-    """A key's name, unique among one's keys."""
+    """A key's name, unique among one's keys, and what bounds it; 0 is any number."""
 
     name: Annotated[str, Field(max_length=200)]
+    scopes: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=100)] = ()
+    expires_at: Moment = None
+    rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    requests: Annotated[int, Field(ge=0, le=2**53)] = 0
+    tokens: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
 def account_routes(
     *,
     users: Users,
-    credentials: Credentials,
+    entrance: Entrance,
     usage: UsageLog,
     server: ServerSettings,
     channels: Callable[[], Sequence[JsonObject]],
 ) -> APIRouter:
     """Routes about the caller. `channels` tells which there are."""
-    router = APIRouter(prefix="/portal/v1", tags=["account"])
+    router = LateRouter(prefix="/portal/v1", tags=["account"])
 
     @router.get("/me")
     async def me(who: Who, request: Request) -> JsonObject:
         return {
-            "user": views.user(await users.get(who.owner)),
+            "user": {**views.user(await users.get(who.owner)), "password": await entrance.passwords.has(who.owner)},
             "version": __version__,
             "guide_model": "portal-guide",
             "api_base": f"{str(request.base_url).rstrip('/')}/v1",
             "channels": [one["name"] for one in channels()],
             "limits": {"max_body": server.max_body, "max_upload": server.max_upload},
         }
+
+    @router.patch("/me")
+    async def change_me(who: Who, body: AboutMe) -> JsonObject:
+        return views.user(await entrance.membership.rename(who, name=body.name, login=body.login))
 
     @router.put("/preferences")
     async def set_preferences(who: Who, preferences: JsonObject) -> JsonObject:
@@ -64,7 +83,7 @@ def account_routes(
     @router.post("/sign-out")
     async def sign_out(who: Who, response: Response) -> JsonObject:
         if who.kind == "session":
-            await credentials.revoke(who.owner, who.credential_id)
+            await entrance.credentials.revoke(who.owner, who.credential_id)
         response.delete_cookie(COOKIE)
         return {"signed_out": True}
 
@@ -77,7 +96,7 @@ def account_routes(
 
 def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> APIRouter:
     """Routes of the caller's keys, sessions and sign-in links."""
-    router = APIRouter(prefix="/portal/v1", tags=["account"])
+    router = LateRouter(prefix="/portal/v1", tags=["account"])
 
     @router.get("/keys")
     async def list_keys(who: Who) -> JsonObject:
@@ -85,7 +104,12 @@ def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> AP
 
     @router.post("/keys", status_code=201)
     async def create_key(who: Who, body: NewKey) -> JsonObject:
-        record, secret = await credentials.create_key(who.owner, body.name)
+        """Requests are those of a minute (`rate`) and calls of models of a day, tokens those of a day."""
+        if who.kind == "key" and (who.standing or who.rate or who.role != (await users.get(who.owner)).role):
+            raise Forbidden("A key that is bounded makes no keys.", code="scope")
+        terms = Terms(scopes=checked(body.scopes), rate=body.rate, requests=body.requests, tokens=body.tokens)
+        until = stored(body.expires_at)
+        record, secret = await credentials.create_key(who.owner, body.name, terms=terms, expires_at=until)
         return {**views.credential(record), "key": secret}
 
     @router.get("/sessions")
@@ -112,7 +136,7 @@ def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> AP
 def event_routes(*, bus: Bus) -> APIRouter:
     """`/portal/v1/events`: what changed, as server-sent events, until the client leaves or the server stops. Behind the
     number of `starting_after` or, as browsers send it, `Last-Event-ID`, what was missed comes first."""
-    router = APIRouter(prefix="/portal/v1", tags=["events"])
+    router = LateRouter(prefix="/portal/v1", tags=["events"])
 
     @router.get("/events")
     async def events(

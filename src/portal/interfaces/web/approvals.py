@@ -13,6 +13,7 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.tool_ports import Approvals, Audit, Grants
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.turns import DOORS
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import Deciding, Tools
@@ -43,7 +44,7 @@ class Approving:
 
 def approval_routes(*, approvals: Approvals, deciding: Deciding) -> APIRouter:
     """Routes of questions to the caller."""
-    router = APIRouter(prefix="/portal/v1/approvals", tags=["approvals"])
+    router = LateRouter(prefix="/portal/v1/approvals", tags=["approvals"])
 
     @router.get("")
     async def list_approvals(
@@ -71,7 +72,7 @@ def approval_routes(*, approvals: Approvals, deciding: Deciding) -> APIRouter:
 
 def grant_routes(*, grants: Grants, audit: Audit, bus: Bus) -> APIRouter:
     """Routes of what the caller allowed for longer, and of the audit."""
-    router = APIRouter(prefix="/portal/v1", tags=["approvals"])
+    router = LateRouter(prefix="/portal/v1", tags=["approvals"])
 
     @router.get("/grants")
     async def list_grants(who: Who) -> JsonObject:

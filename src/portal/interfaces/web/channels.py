@@ -11,6 +11,7 @@ from portal.core.channel_stores import ChatRecord, LinkRecord, PairingRecord
 from portal.core.channels import HookRequest
 from portal.core.items import JsonObject
 from portal.errors import Forbidden
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Who
 from portal.security.credentials import Caller
@@ -41,7 +42,7 @@ class ChatChanges(Body):
 
 def channel_routes(*, channels: Channels, is_admin: Callable[[Caller], Awaitable[bool]]) -> APIRouter:
     """Routes of channels. Those who run this installation let people in."""
-    router = APIRouter(prefix="/portal/v1/channels", tags=["channels"])
+    router = LateRouter(prefix="/portal/v1/channels", tags=["channels"])
 
     async def may_admit(caller: Caller) -> None:
         if not await is_admin(caller):
@@ -103,7 +104,7 @@ def channel_routes(*, channels: Channels, is_admin: Callable[[Caller], Awaitable
 
 def hook_routes(*, channels: Channels) -> APIRouter:
     """What platforms post to. Each verifies by itself who it is."""
-    router = APIRouter(tags=["channels"])
+    router = LateRouter(tags=["channels"])
 
     @router.post("/channels/{name}")
     async def receive(request: Request, name: str) -> Response:

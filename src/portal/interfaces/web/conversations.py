@@ -14,6 +14,7 @@ from portal.core.ports import Conversations, Folders, Responses
 from portal.core.records import ConversationRecord, Filters, FolderRecord, TurnRecord
 from portal.core.responses import resource
 from portal.errors import BadRequest
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import ConversationSearch
 from portal.interfaces.web.requests import Body, Limit, Moment, Who, stored
@@ -89,7 +90,7 @@ def conversation_routes(
     *, conversations: Conversations, search: ConversationSearch, agent: Agent, bus: Bus
 ) -> APIRouter:
     """Routes of single conversations and their list."""
-    router = APIRouter(prefix="/portal/v1/conversations", tags=["conversations"])
+    router = LateRouter(prefix="/portal/v1/conversations", tags=["conversations"])
     view = _Views(agent=agent)
 
     @router.get("")
@@ -146,7 +147,7 @@ def conversation_routes(
 
 def selection_routes(*, conversations: Conversations, agent: Agent, bus: Bus) -> APIRouter:
     """Routes for several conversations at once; they come before those of single ones."""
-    router = APIRouter(prefix="/portal/v1/conversations", tags=["conversations"])
+    router = LateRouter(prefix="/portal/v1/conversations", tags=["conversations"])
 
     @router.post("/delete")
     async def delete_conversations(who: Who, body: Selection) -> JsonObject:
@@ -175,7 +176,7 @@ def selection_routes(*, conversations: Conversations, agent: Agent, bus: Bus) ->
 
 def response_routes(*, responses: Responses) -> APIRouter:
     """Routes about an answer, beside those of /v1/responses."""
-    router = APIRouter(prefix="/portal/v1/responses", tags=["responses"])
+    router = LateRouter(prefix="/portal/v1/responses", tags=["responses"])
 
     @router.get("/{response_id}/route")
     async def get_route(who: Who, response_id: str) -> JsonObject:
@@ -191,7 +192,7 @@ def response_routes(*, responses: Responses) -> APIRouter:
 
 def folder_routes(*, folders: Folders, bus: Bus) -> APIRouter:
     """Routes of folders."""
-    router = APIRouter(prefix="/portal/v1/folders", tags=["folders"])
+    router = LateRouter(prefix="/portal/v1/folders", tags=["folders"])
 
     async def save(owner: str, folder_id: str, created_at: int, body: FolderBody) -> JsonObject:
         record = FolderRecord(id=folder_id, owner=owner, created_at=created_at, **body.model_dump())

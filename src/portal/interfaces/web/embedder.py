@@ -8,6 +8,7 @@ from pydantic import Field
 
 from portal.core.items import JsonObject
 from portal.errors import Forbidden
+from portal.interfaces.late import LateRouter
 from portal.interfaces.library import EmbedderChoice
 from portal.interfaces.web.requests import Body, Who
 from portal.security.credentials import Caller
@@ -21,7 +22,7 @@ class Wanted(Body):
 
 def embedder_routes(*, choice: EmbedderChoice, is_admin: Callable[[Caller], Awaitable[bool]]) -> APIRouter:
     """Routes of the embedder. All may look; those who run this installation choose."""
-    router = APIRouter(prefix="/portal/v1/embedder", tags=["knowledge"])
+    router = LateRouter(prefix="/portal/v1/embedder", tags=["knowledge"])
 
     @router.get("")
     async def get_embedder(who: Who) -> JsonObject:

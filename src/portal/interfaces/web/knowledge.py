@@ -11,6 +11,7 @@ from portal.core.items import JsonObject
 from portal.core.passages import Found, Passage, Within
 from portal.core.ports import Files
 from portal.errors import NotFound
+from portal.interfaces.late import LateRouter
 from portal.interfaces.library import Library
 from portal.interfaces.openai.knowledge_schema import attributes_of
 from portal.interfaces.openai.vector_stores import counts_object, store_object
@@ -55,7 +56,7 @@ class Retry(Body):
 
 def knowledge_routes(*, library: Library) -> APIRouter:
     """Routes of knowledge as a whole."""
-    router = APIRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
+    router = LateRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
 
     @router.get("")
     async def get_knowledge(who: Who) -> JsonObject:
@@ -96,7 +97,7 @@ def knowledge_routes(*, library: Library) -> APIRouter:
 
 def citation_routes(*, library: Library) -> APIRouter:
     """Routes of passages, and of the text around them."""
-    router = APIRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
+    router = LateRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
 
     @router.get("/passages/{passage_id}")
     async def get_passage(who: Who, passage_id: str) -> JsonObject:
@@ -136,7 +137,7 @@ def citation_routes(*, library: Library) -> APIRouter:
 
 def collection_routes(*, library: Library, files: Files) -> APIRouter:
     """Routes of one collection: what is in it and where that comes from."""
-    router = APIRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
+    router = LateRouter(prefix="/portal/v1/knowledge", tags=["knowledge"], route_class=Packed)
 
     @router.get("/{collection_id}/documents")
     async def list_documents(

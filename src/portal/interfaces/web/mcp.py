@@ -7,8 +7,8 @@ from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from portal.core.items import JsonObject
-from portal.core.ports import Users
 from portal.errors import BadRequest, Forbidden
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import ToolServers
 from portal.interfaces.web.requests import Body, Who
@@ -37,60 +37,56 @@ class PromptArguments(Body):
     arguments: dict[str, str] = Field({})
 
 
-def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
+def mcp_routes(*, servers: ToolServers) -> APIRouter:
     """Routes that change and show tool servers."""
-    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
-
-    async def owner(who: Caller) -> None:
-        if (await users.get(who.owner)).role != "owner":
-            raise Forbidden("Tool servers are the business of this installation's owner.")
+    router = LateRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
 
     @router.get("/servers")
     async def list_servers(who: Who) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return views.listing(servers.list())
 
     @router.post("/servers", status_code=201)
     async def add_server(who: Who, body: NewToolServer) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return await servers.add(body.name, ToolServerSettings.model_validate(body.model_dump(exclude={"name"})))
 
     @router.post("/servers/import")
     async def import_servers(who: Who, body: ToolServerImport) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return views.listing(await servers.take_over(body.content, dry_run=body.dry_run))
 
     @router.get("/servers/{name}")
     async def get_server(who: Who, name: str) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return servers.view(name)
 
     @router.delete("/servers/{name}")
     async def remove_server(who: Who, name: str) -> JsonObject:
-        await owner(who)
+        _owner(who)
         await servers.remove(name)
         return {"name": name, "deleted": True}
 
     @router.post("/servers/{name}/test")
     async def test_server(who: Who, name: str) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return await servers.test(name)
 
     @router.post("/reload")
     async def reload(who: Who) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return views.listing(await servers.reload())
 
     @router.post("/servers/{name}/sign-in")
     async def sign_in(who: Who, request: Request, name: str) -> JsonObject:
-        await owner(who)
+        _owner(who)
         return {"name": name, "url": await servers.sign_in(name, f"{str(request.base_url).rstrip('/')}{CALLBACK}")}
 
     @router.get("/callback")
     async def callback(
         who: Who, code: str = "", state: str = "", iss: str | None = None, error: str = "", error_description: str = ""
     ) -> RedirectResponse:
-        await owner(who)
+        _owner(who)
         if error or not code:
             raise BadRequest(f"The server did not let you in: {error_description or error or 'it sent no code'}.")
         servers.come_back(code=code, state=state, iss=iss)
@@ -99,9 +95,27 @@ def mcp_routes(*, servers: ToolServers, users: Users) -> APIRouter:
     return router
 
 
+def _owner(who: Caller) -> None:
+    """Raises Forbidden for everybody else."""
+    if who.role != "owner":
+        raise Forbidden("Tool servers are the business of this installation's owner.")
+
+
+def mcp_shipped_routes(*, servers: ToolServers) -> APIRouter:
+    """Those that come with Portal, to be added by their name."""
+    router = LateRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
+
+    @router.get("/shipped")
+    async def list_shipped(who: Who) -> JsonObject:
+        _owner(who)
+        return views.listing(servers.shipped())
+
+    return router
+
+
 def mcp_library_routes(*, servers: ToolServers) -> APIRouter:
     """Routes of what tool servers hold: resources and prompts."""
-    router = APIRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
+    router = LateRouter(prefix="/portal/v1/mcp", tags=["tool servers"])
 
     @router.get("/library")
     async def list_library(who: Who) -> JsonObject:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from portal.core.items import JsonObject
 from portal.core.memories import LONGEST, SCOPE, Kind, MemoryRecord, Said, Wanted
 from portal.errors import BadRequest, NotFound
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import MemoryKeeper
 from portal.interfaces.web.requests import Body, Limit, Moment, Who, stored
@@ -70,7 +71,7 @@ class Import(Body):
 
 def memory_routes(*, memories: MemoryKeeper) -> APIRouter:
     """Routes of all memories; they come before those of single ones, as those of the settings do."""
-    router = APIRouter(prefix="/portal/v1/memories", tags=["memories"])
+    router = LateRouter(prefix="/portal/v1/memories", tags=["memories"])
 
     @router.get("")
     async def list_memories(
@@ -114,7 +115,7 @@ def memory_routes(*, memories: MemoryKeeper) -> APIRouter:
 
 def memory_settings_routes(*, memories: MemoryKeeper) -> APIRouter:
     """Routes of the switches, and of taking memories elsewhere; they come before those of single memories."""
-    router = APIRouter(prefix="/portal/v1/memories", tags=["memories"])
+    router = LateRouter(prefix="/portal/v1/memories", tags=["memories"])
 
     @router.get("/settings")
     async def get_switches(who: Who) -> JsonObject:
@@ -145,7 +146,7 @@ def memory_settings_routes(*, memories: MemoryKeeper) -> APIRouter:
 
 def single_memory_routes(*, memories: MemoryKeeper) -> APIRouter:
     """Routes of one memory."""
-    router = APIRouter(prefix="/portal/v1/memories/{memory_id}", tags=["memories"])
+    router = LateRouter(prefix="/portal/v1/memories/{memory_id}", tags=["memories"])
 
     @router.get("")
     async def get_memory(who: Who, memory_id: str) -> JsonObject:

@@ -1,12 +1,15 @@
 """/portal/v1 about models: what is there and who serves it, model servers added from the page, the manual."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
+from starlette.responses import Response
 
 from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import Engine, Manual, ManualPage, ModelServers
 from portal.interfaces.web.requests import Body, Packed, Who
@@ -55,7 +58,7 @@ def _speed_seen(info: ModelInfo) -> JsonObject | None:
 
 def model_routes(*, servers: ModelServers) -> APIRouter:
     """Routes of models and their servers."""
-    router = APIRouter(prefix="/portal/v1", tags=["models"], route_class=Packed)
+    router = LateRouter(prefix="/portal/v1", tags=["models"], route_class=Packed)
 
     def everything() -> JsonObject:
         status = servers.status()
@@ -98,7 +101,7 @@ class NewPull(Body):
 
 def engine_routes(*, engine: Engine) -> APIRouter:
     """Routes of the embedded engine and its models."""
-    router = APIRouter(prefix="/portal/v1", tags=["embedded engine"])
+    router = LateRouter(prefix="/portal/v1", tags=["embedded engine"])
 
     @router.get("/embedded")
     async def status(who: Who) -> JsonObject:
@@ -123,11 +126,16 @@ def engine_routes(*, engine: Engine) -> APIRouter:
 
 def manual_routes(*, manual: Manual) -> APIRouter:
     """Routes of the manual."""
-    router = APIRouter(prefix="/portal/v1/manual", tags=["manual"])
+    router = LateRouter(prefix="/portal/v1/manual", tags=["manual"])
 
     @router.get("")
     async def contents(who: Who) -> JsonObject:
         return {"pages": [_contents(page) for page in manual.pages()]}
+
+    @router.get("/pictures/{name}")
+    async def picture(who: Who, name: str) -> Response:
+        content = await asyncio.to_thread(manual.picture, name)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
     @router.get("/{page_id}")
     async def page(who: Who, page_id: str) -> JsonObject:

@@ -13,12 +13,10 @@ from starlette.types import Scope
 from portal.errors import Unauthenticated
 from portal.interfaces.web.files import Files
 from portal.interfaces.web.requests import pack
-from portal.security.admission import COOKIE
+from portal.interfaces.web.signing_in import device, set_session
 from portal.security.credentials import Credentials
 
 STATIC = Path(__file__).parent / "static"
-_COOKIE_SECONDS = 400 * 86_400
-"""As long as browsers keep one; when a session ends, the server decides."""
 _NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/")
 _OLLAMA = "Ollama is running"
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
@@ -76,23 +74,20 @@ def page_routes(*, credentials: Credentials) -> list[BaseRoute]:
     async def sign_in(request: Request) -> Response:
         try:
             token = request.query_params.get("token", "")
-            _, secret = await credentials.sign_in(token, device=request.headers.get("user-agent", ""))
+            _, secret = await credentials.sign_in(token, device=device(request))
         except Unauthenticated:
             return RedirectResponse("/?sign-in=expired", status_code=303)
         response = RedirectResponse("/", status_code=303)
-        response.set_cookie(
-            COOKIE,
-            secret,
-            max_age=_COOKIE_SECONDS,
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+        set_session(request, response, secret)
         return response
 
     async def document(request: Request) -> Response:
         policy = content_security_policy(html, host=request.headers.get("host", ""))
-        headers = {"content-security-policy": policy, "cache-control": "no-cache"}
+        headers = {
+            "content-security-policy": policy,
+            "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+            "cache-control": "no-cache",
+        }
         return pack(request, HTMLResponse(html, headers=headers))
 
     async def artefact(request: Request) -> Response:

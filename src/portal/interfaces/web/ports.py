@@ -13,6 +13,20 @@ from portal.settings.mcp import ToolServerSettings
 from portal.settings.workspaces import WorkspaceSettings
 
 
+class Previews(Protocol):
+    """Glimpses of an owner's files."""
+
+    async def thumbnail(self, owner: str, file_id: str) -> tuple[str, bytes]:
+        """What names its version, and a PNG. Raises NotFound where there is none."""
+
+    async def text(self, owner: str, file_id: str) -> tuple[str, bool]:
+        """What a document says as Markdown, and whether that is all.
+
+        Raises:
+            NotFound, BadRequest, TooLarge, BackendError: why there is none.
+        """
+
+
 class ModelServers(Protocol):
     """The model servers in use and their models."""
 
@@ -229,6 +243,9 @@ class Manual(Protocol):
     def page(self, page_id: str) -> ManualPage:
         """Raises NotFound."""
 
+    def picture(self, name: str) -> bytes:
+        """A PNG. Raises NotFound."""
+
 
 class Engine(Protocol):
     """The embedded engine and its model files."""
@@ -256,8 +273,12 @@ class ToolServers(Protocol):
     def view(self, name: str) -> JsonObject:
         """One of them."""
 
+    def shipped(self) -> Sequence[JsonObject]:
+        """Per server that comes with Portal: {name, title, about, added}, the last the name it has here, if any."""
+
     async def add(self, name: str, settings: ToolServerSettings) -> JsonObject:
-        """Use a server at an address from now on. Raises BadRequest for a program, Conflict for a name in use."""
+        """Use a server at an address, or a shipped one, from now on. Raises BadRequest for a program, Conflict for a
+        name in use."""
 
     async def remove(self, name: str) -> None:
         """Forget one that was added this way. Raises Conflict for another."""

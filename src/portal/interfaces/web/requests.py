@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
+from portal.interfaces.late import LateRoute
 from portal.security.credentials import Caller
 
 
@@ -34,7 +34,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Packed(APIRoute):
+class Packed(LateRoute):
     """Routes of long lists: their JSON is compressed for who takes that."""
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]

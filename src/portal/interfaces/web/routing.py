@@ -16,6 +16,7 @@ from portal.core.ports import Models, Responses
 from portal.core.records import TurnRecord
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
+from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.messages import check_messages
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Limit, Who
@@ -36,7 +37,7 @@ class DryRun(BaseModel):
 
 def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) -> APIRouter:
     """Routes about routing."""
-    router = APIRouter(tags=["routing"], strict_content_type=False)  # so that a plain `curl -d` will do
+    router = LateRouter(tags=["routing"], strict_content_type=False)  # so that a plain `curl -d` will do
 
     @router.post("/api/dry-run")
     async def dry_run(who: Who, body: DryRun) -> JsonObject:

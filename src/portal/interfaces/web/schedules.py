@@ -9,8 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from portal.core.items import JsonObject
-from portal.core.schedules import PAGE, CatchUp, Deliverer, ScheduleRecord, ScheduleRuns, Signature, Wanted
+from portal.core.schedules import PAGE, CatchUp, Deliverer, ScheduleRecord, ScheduleRuns, Signature, Wanted, spoken
 from portal.errors import NotFound, TooLarge
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Body, Limit, Who
 from portal.schedules.hooks import Hooks
@@ -65,7 +66,7 @@ def routers(*, table: Timetable, settings: ScheduleSettings) -> Sequence[APIRout
 
 def schedule_routes(*, table: Timetable) -> APIRouter:
     """Routes of all schedules; they come before those of single ones."""
-    router = APIRouter(prefix="/portal/v1/schedules", tags=["schedules"])
+    router = LateRouter(prefix="/portal/v1/schedules", tags=["schedules"])
 
     @router.get("")
     async def list_schedules(who: Who) -> JsonObject:
@@ -80,7 +81,13 @@ def schedule_routes(*, table: Timetable) -> APIRouter:
     async def preview_schedule(who: Who, body: When) -> JsonObject:
         plan = table.keeper.plan(body.when, body.zone)
         times = [views.when(at) for at in plan.next]
-        return {"kind": plan.kind, "timing": plan.timing, "zone": plan.zone, "next": times}
+        return {
+            "when": spoken(plan.kind, plan.timing),
+            "kind": plan.kind,
+            "timing": plan.timing,
+            "zone": plan.zone,
+            "next": times,
+        }
 
     @router.get("/targets")
     async def list_targets(who: Who) -> JsonObject:
@@ -92,7 +99,7 @@ def schedule_routes(*, table: Timetable) -> APIRouter:
 
 def single_schedule_routes(*, table: Timetable) -> APIRouter:
     """Routes of one schedule, by its id or name."""
-    router = APIRouter(prefix="/portal/v1/schedules/{schedule}", tags=["schedules"])
+    router = LateRouter(prefix="/portal/v1/schedules/{schedule}", tags=["schedules"])
     keeper = table.keeper
 
     @router.get("")
@@ -139,7 +146,7 @@ def _made(request: Request, schedule: ScheduleRecord, token: str) -> JsonObject:
 
 def hook_routes(*, table: Timetable, settings: ScheduleSettings) -> APIRouter:
     """Where requests from outside come in: who has the token may."""
-    router = APIRouter(tags=["schedules"])
+    router = LateRouter(tags=["schedules"])
 
     @router.post("/hooks/{token}", status_code=202)
     async def call_webhook(request: Request, token: str) -> JSONResponse:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from portal.core.items import JsonObject
 from portal.errors import BadRequest, Forbidden
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import Skills, SkillSource
 from portal.interfaces.web.requests import Body, Who
@@ -36,7 +37,7 @@ class Install(Source):
 
 def skill_routes(*, skills: Skills, is_admin: Callable[[Caller], Awaitable[bool]]) -> APIRouter:
     """Routes of skills. All may look; those who run this installation decide what is in it."""
-    router = APIRouter(prefix="/portal/v1/skills", tags=["skills"])
+    router = LateRouter(prefix="/portal/v1/skills", tags=["skills"])
 
     async def may_change(caller: Caller) -> None:
         if not await is_admin(caller):

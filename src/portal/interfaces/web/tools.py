@@ -3,13 +3,14 @@
 from fastapi import APIRouter
 
 from portal.core.items import JsonObject
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web.ports import Tools
 from portal.interfaces.web.requests import Who
 
 
 def tool_routes(*, tools: Tools) -> APIRouter:
     """Routes of tools."""
-    router = APIRouter(prefix="/portal/v1/tools", tags=["tools"])
+    router = LateRouter(prefix="/portal/v1/tools", tags=["tools"])
 
     @router.get("")
     async def list_tools(who: Who) -> JsonObject:

@@ -19,7 +19,8 @@ from portal.core.records import (
     UserRecord,
 )
 from portal.core.responses import resource
-from portal.core.schedules import RunRecord, ScheduleRecord
+from portal.core.schedules import RunRecord, ScheduleRecord, spoken
+from portal.core.terms import Terms
 
 T = TypeVar("T")
 _MICROS = 1_000_000
@@ -99,9 +100,12 @@ def folder(record: FolderRecord) -> JsonObject:
 
 def credential(record: CredentialRecord) -> JsonObject:
     """A key or a session, without its secret."""
+    terms = Terms.of(record.terms)
+    bounds = {"scopes": list(terms.scopes), "rate": terms.rate, "requests": terms.requests, "tokens": terms.tokens}
     return {
         "id": record.id,
         "object": f"portal.{record.kind}",
+        **(bounds if record.kind == "key" else {}),
         "name": record.name,
         "hint": record.hint,
         "created_at": when(record.created_at),
@@ -112,7 +116,26 @@ def credential(record: CredentialRecord) -> JsonObject:
 
 def user(record: UserRecord) -> JsonObject:
     """A person."""
-    return {"id": record.id, "name": record.name, "role": record.role, "preferences": record.preferences}
+    return {
+        "id": record.id,
+        "name": record.name,
+        "role": record.role,
+        "login": record.login,
+        "preferences": record.preferences,
+    }
+
+
+def person(record: UserRecord) -> JsonObject:
+    """A person, to those who manage people: nothing of what only they know."""
+    return {
+        "id": record.id,
+        "object": "portal.user",
+        "name": record.name,
+        "login": record.login,
+        "role": record.role,
+        "suspended": record.suspended_at is not None,
+        "created_at": when(record.created_at),
+    }
 
 
 def approval(record: ApprovalRecord) -> JsonObject:
@@ -153,6 +176,7 @@ def schedule(record: ScheduleRecord, last: RunRecord | None = None) -> JsonObjec
         "object": "portal.schedule",
         **told,
         **times,
+        "when": spoken(record.kind, record.timing),
         "tools": tools,
         "last_run": schedule_run(last) if last else None,
     }

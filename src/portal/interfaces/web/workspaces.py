@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from portal.core.items import JsonObject
+from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.ports import Workspaces
 from portal.interfaces.web.requests import Body, Packed, Who
@@ -29,7 +30,7 @@ class Import(Body):
 
 def workspace_routes(*, workspaces: Workspaces) -> APIRouter:
     """Routes of workspaces."""
-    router = APIRouter(prefix="/portal/v1/workspaces", tags=["workspaces"], route_class=Packed)
+    router = LateRouter(prefix="/portal/v1/workspaces", tags=["workspaces"], route_class=Packed)
 
     @router.get("")
     async def list_workspaces(who: Who) -> JsonObject:
@@ -56,7 +57,7 @@ def workspace_routes(*, workspaces: Workspaces) -> APIRouter:
 
 def persona_routes(*, workspaces: Workspaces) -> APIRouter:
     """Routes of personas."""
-    router = APIRouter(prefix="/portal/v1/personas", tags=["workspaces"])
+    router = LateRouter(prefix="/portal/v1/personas", tags=["workspaces"])
 
     @router.get("")
     async def list_personas(who: Who) -> JsonObject:

@@ -22,7 +22,7 @@ export const path = encodeURIComponent;
  * @param {string} url
  * @param {RequestInit} [init]
  */
-async function call(url, init) {
+export async function call(url, init) {
   let response;
   try {
     response = await fetch(url, { credentials: "same-origin", ...init });
@@ -115,7 +115,7 @@ export async function* resume(id, after, signal) {
 }
 
 /** @param {string} url @param {RequestInit} init @param {() => void} [opened] @returns {AsyncGenerator<any, void, void>} */
-async function* stream(url, init, opened) {
+export async function* stream(url, init, opened) {
   const response = await call(url, init);
   opened?.();
   try {

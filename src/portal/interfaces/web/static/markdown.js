@@ -54,7 +54,7 @@ function tameLink(link) {
 /** Pictures of this server and of the text itself are shown; one elsewhere is a link, never loaded unasked. @param {HTMLImageElement} image */
 function tameImage(image) {
   const source = image.getAttribute("src") ?? "";
-  if (/^data:image\/|^\/v1\/files\//.test(source)) return void (image.loading = "lazy");
+  if (/^data:image\/|^\/(portal\/v1\/manual|v1\/files)\//.test(source)) return void (image.loading = "lazy");
   if (!/^https?:/i.test(source)) return image.replaceWith(image.alt);
   const link = document.createElement("a");
   link.className = "image-link";

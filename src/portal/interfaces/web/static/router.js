@@ -13,6 +13,7 @@ const ROUTES = [
   [/^\/workspaces(?:\/([^/]+))?$/, "workspaces", ["id"]],
   [/^\/approvals$/, "approvals", []],
   [/^\/schedules(?:\/([^/]+))?$/, "schedules", ["id"]],
+  [/^\/gallery(?:\/([^/]+))?$/, "gallery", ["id"]],
   [/^\/tools$/, "tools", []],
   [/^\/skills$/, "skills", []],
   [/^\/settings(?:\/([^/]+))?$/, "settings", ["section"]],

@@ -21,6 +21,13 @@
  *   id: string, title: string, title_source: string, pinned: boolean, folder_id: string|null, model: string|null,
  *   head: string|null, created_at: number, updated_at: number, running: string|null, snippet?: string, door?: string|null,
  * }} Conversation
+ * @typedef {{file_id: string, filename: string, content_type: string, size: number, width?: number, height?: number}} MediaFile
+ * @typedef {{
+ *   id: string, kind: "image"|"video"|"music", workflow: string, engine: string, status: "queued"|"running"|"done"|"failed"|"cancelled",
+ *   prompt: string, values: Record<string, any>, pictures: Record<string, string>, progress: number, detail: string,
+ *   error: string|null, code: string|null, files: MediaFile[], call_id: string|null, created_at: number,
+ * }} MediaJob
+ * @typedef {{name: string, title: string, kind: string, description: string, ready: boolean, needs: string|null}} MediaWorkflow
  * @typedef {{id: string, name: string, instructions: string, model: string|null, file_ids: string[], created_at: number}} Folder
  * @typedef {{
  *   id: string, backend: string, kind: string, capabilities: string[], context_window: number|null,
@@ -95,10 +102,10 @@
  *   name: string, prompt: string, when: string, zone: string, workspace: string, continued: boolean, catch_up: "skip"|"once"|"all", jitter: number,
  *   parallel: number, targets: string[], tools: string[], signature: ""|"github"|"stripe"|"standard", secret: string, paused?: boolean,
  * }} ScheduleFields
- * @typedef {Omit<ScheduleFields, "when"|"secret"> & {
+ * @typedef {Omit<ScheduleFields, "secret"> & {
  *   id: string, kind: "cron"|"interval"|"once"|"hook", timing: string, paused: boolean, next_at: number|null, created_at: number, last_run: ScheduleRun|null,
  * }} Schedule  A schedule or a webhook.
- * @typedef {{kind: string, timing: string, zone: string, next: number[]}} SchedulePlan
+ * @typedef {{when: string, kind: string, timing: string, zone: string, next: number[]}} SchedulePlan
  * @typedef {{
  *   id: string, status: "queued"|"starting"|"running"|"waiting"|"completed"|"failed"|"cancelled"|"unanswered"|"unknown"|"missed",
  *   cause: "time"|"late"|"person"|"hook", due_at: number, started_at: number|null, ended_at: number|null, error: string, conversation_id: string,

@@ -17,6 +17,7 @@ const VIEWS = {
   models: () => import("./views/models.js"),
   approvals: () => import("./views/approvals.js"),
   schedules: () => import("./views/schedules.js"),
+  gallery: () => import("./views/gallery.js"),
   tools: () => import("./views/tools.js"),
   skills: () => import("./views/skills.js"),
   settings: () => import("./views/settings.js"),

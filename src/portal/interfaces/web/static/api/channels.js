@@ -4,6 +4,7 @@ import { P, json, path } from "../api.js";
 /** @typedef {{name: string, kind: string, state: "starting"|"up"|"deaf"|"down"|"refused"|"taken"|"broken", detail: string, events?: number}} Channel */
 /** @typedef {{id: string, channel: string, sender: string, name: string, direct: boolean, created_at: number}} Link */
 /** @typedef {{id: string, channel: string, sender: string, name: string, place: string}} Pairing */
+/** @typedef {{channel: string, target: string, title: string, direct: boolean, mode: "mentioned"|"always"}} Chat */
 /** @typedef {{code: string, expires_at: number, invitations: {channel: string, url: string}[]}} Code */
 
 const C = `${P}/channels`;
@@ -16,6 +17,10 @@ export const links = () => json("GET", `${C}/links`);
 export const pairings = () => json("GET", `${C}/pairings`);
 /** @returns {Promise<Code>} */
 export const makeCode = () => json("POST", `${C}/codes`, {});
+/** @returns {Promise<{data: Chat[]}>} */
+export const chats = () => json("GET", `${C}/chats`);
+/** @param {string} target @param {Chat["mode"]} mode */
+export const answerIn = (target, mode) => json("PATCH", `${C}/chats`, { target, mode });
 /** @param {string} id */
 export const unlink = (id) => json("DELETE", `${C}/links/${path(id)}`);
 /** @param {string} id @param {boolean} approve */

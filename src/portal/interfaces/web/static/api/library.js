@@ -16,3 +16,7 @@ export const prompts = (server) => json("GET", `${at(server)}/prompts`);
 export const resource = (server, uri) => json("GET", `${at(server)}/resource?uri=${path(uri)}`);
 /** @param {string} server @param {string} name @returns {Promise<{messages: any[]}>} */
 export const prompt = (server, name) => json("POST", `${at(server)}/prompts/${path(name)}`, { arguments: {} });
+/** Tool servers that come with Portal. @returns {Promise<{data: {name: string, title: string, about: string, added: string|null}[]}>} */
+export const shippedServers = () => json("GET", `${P}/mcp/shipped`);
+/** @param {string} name @returns {Promise<import("../types.js").ToolServer>} */
+export const addShipped = (name) => json("POST", `${P}/mcp/servers`, { name, shipped: name });

@@ -4,11 +4,14 @@ import { useState } from "preact/hooks";
 import { canBranch, inspect, rateTurn, regenerate, switchBranch } from "../state.js";
 import { duration, moment } from "../format.js";
 import { Icon } from "../icons.js";
+import { lazy } from "../lazy.js";
 import { Menu } from "../menu.js";
 import { has, t } from "../strings.js";
 import { answerText } from "../turns.js";
 import { copyText } from "../markdown/code.js";
 import { ModelPicker } from "./picker.js";
+
+export const ReadAloud = lazy(async () => (await import("../voice/aloud.js")).ReadAloud);
 
 /** @param {{turn: import("../state/chat.js").TurnSignal, last: boolean}} props */
 export function Actions({ turn }) {
@@ -17,6 +20,7 @@ export function Actions({ turn }) {
   return html`<footer class="actions">
     <div class="row action-buttons">
       ${value.siblings.length > 1 && html`<${Branches} turn=${value} />`}
+      <${ReadAloud} turn=${turn} />
       <${Copy} text=${() => answerText(value)} />
       <${Rating} turn=${turn} />
       ${branch && html`<button type="button" class="ghost icon-only quiet" aria-label=${t("turn.regenerate")} onClick=${() => regenerate(turn)}>

@@ -13,6 +13,7 @@ import { mentionAt, replaced } from "./mention.js";
 import { ModelPicker } from "./picker.js";
 
 const Mentions = lazy(async () => (await import("./mentions.js")).Mentions);
+const Talk = lazy(async () => (await import("../voice/talk.js")).Talk);
 const CollectionPicker = lazy(async () => (await import("./collections.js")).CollectionPicker);
 
 export function Composer() {
@@ -28,6 +29,7 @@ export function Composer() {
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => focusWhereWelcome(field.current), [id]);
 
+  const [talking, setTalking] = useState(false);
   const [mention, setMention] = useState(/** @type {string|null} */ (null));
   const steer = useRef(/** @type {((event: KeyboardEvent) => boolean)|null} */ (null));
   const caret = () => field.current?.selectionStart ?? text.length;
@@ -78,8 +80,10 @@ export function Composer() {
       <textarea ref=${field} id="composer" rows="1" dir="auto" aria-label=${t("composer.label")} aria-describedby="composer-hint"
         placeholder=${t(turns.value.length ? "composer.placeholderNext" : "composer.placeholder")} value=${text}
         onInput=${(/** @type {any} */ event) => write(event.target.value)} onKeyDown=${keys} onPaste=${pasted}></textarea>
+      ${talking && html`<${Talk} put=${(/** @type {string} */ words) => write([field.current?.value.trimEnd(), words].filter(Boolean).join(" "))} leave=${() => setTalking(false)} />`}
       <div class="composer-foot">
         <${AttachButton} />
+        <button type="button" class="ghost icon-only" aria-label=${t("composer.talk")} title=${t("composer.talk")} aria-pressed=${talking ? "true" : "false"} onClick=${() => setTalking(!talking)}><${Icon} name="mic" /></button>
         <${ModelPicker} class="ghost model-button" label=${t("model.choose")} value=${nextModel()} onPick=${chooseModel} onDone=${() => field.current?.focus()} />
         <${DocumentsButton} />
         <span class="grow"></span>

@@ -5,6 +5,7 @@ import * as api from "../api.js";
 import { approvalOf, clock, pendingApprovals, watchClock } from "../state.js";
 import { bytes, duration } from "../format.js";
 import { Icon } from "../icons.js";
+import { lazy } from "../lazy.js";
 import { t } from "../strings.js";
 import { argumentsOf, callState, gist } from "../turns.js";
 import { ApprovalCard } from "./approval.js";
@@ -13,6 +14,9 @@ import { Arguments } from "./arguments.js";
 /** @typedef {import("../types.js").Item} Item */
 /** @typedef {{file_id: string, filename: string, content_type: string, size: number}} MadeFile */
 
+const MEDIA = new Set(["images", "video", "music"]);
+const GoingCall = lazy(async () => (await import("../media/going.js")).GoingCall);
+const Player = lazy(async () => (await import("../media/player.js")).Player);
 const LONGEST = 20_000; // characters of an output that are shown here; the rest is in its file
 
 /** @param {{item: Item, turn: import("../types.js").Turn}} props */
@@ -29,6 +33,7 @@ export function RunCall({ item, turn }) {
       <div class="fold-body column"><${Inside} item=${item} /></div>
     </details>
     ${state === "running" && pendingApprovals.value.filter((each) => each.call_id === item.id).map((each) => html`<${ApprovalCard} key=${each.id} approval=${each} />`)}
+    ${state === "running" && MEDIA.has(item.server_label) && turn.tools[item.id ?? ""] && html`<${GoingCall} call=${item.id} />`}
     <${Files} files=${item["portal:files"] ?? []} />
   </div>`;
 }
@@ -76,5 +81,6 @@ function File({ file }) {
   if (content_type.startsWith("image/") && content_type !== "image/svg+xml") {
     return html`<a href=${address} target="_blank" rel="noopener"><img class="sent-image" src=${address} alt=${filename} loading="lazy" /></a>`;
   }
+  if (/^(video|audio)\//.test(content_type)) return html`<${Player} file=${file} />`;
   return html`<a class="file-chip" href=${address} download=${filename}><${Icon} name="file" /><span class="clip">${filename}</span><span class="small muted">${bytes(size)}</span></a>`;
 }

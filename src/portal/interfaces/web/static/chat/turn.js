@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { guideModel } from "../state.js";
 import { t } from "../strings.js";
 import { goesOn, isRunning, waitsForPerson } from "../turns.js";
-import { Actions } from "./actions.js";
+import { Actions, ReadAloud } from "./actions.js";
 import { OutputItem } from "./items.js";
 import { Outcome } from "./outcome.js";
 import { Progress } from "./progress.js";
@@ -20,6 +20,7 @@ export function Turn({ turn, last }) {
     <article class="answer" aria-label=${t("turn.answer", { model: name })}>
       ${value.output.map((item) => item && html`<${OutputItem} key=${item.id} item=${item} going=${going} span=${value.thinking[item.id ?? ""]} turn=${value} />`)}
       ${going && waits(value) && html`<${Progress} turn=${value} />`}
+      ${going && value.output.some((item) => item?.type === "message") && html`<div class="row"><${ReadAloud} turn=${turn} /></div>`}
       ${!going && html`<${Sources} turn=${value} />`}
       ${!going && html`<${Outcome} turn=${turn} />`}
       ${!going && value.id !== null && !waitsForPerson(value) && html`<${Actions} turn=${turn} last=${last} />`}

@@ -40,6 +40,7 @@ function places() {
     ["/approvals", "shield", t("approvals.title")],
     ["/schedules", "clock", t("schedules.title")],
     ["/schedules/~new", "plus", t("schedules.new")],
+    ["/gallery", "image", t("media.title")],
     ["/tools", "tool", t("tools.title")],
     ["/skills", "bulb", t("skills.title")],
     ["/manual", "book", t("manual.title")],

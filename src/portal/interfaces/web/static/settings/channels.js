@@ -18,7 +18,7 @@ const asking = () => api.pairings().catch((error) => {
 
 export function Channels() {
   const ticks = useTicks(channelNews);
-  const all = useLoad(api.channels, [ticks]), linked = useLoad(api.links, [ticks]), asks = useLoad(asking, [ticks]);
+  const all = useLoad(api.channels, [ticks]), linked = useLoad(api.links, [ticks]), asks = useLoad(asking, [ticks]), chats = useLoad(api.chats, [ticks]);
   if (all.failed) return html`<p class="bad">${t("settings.loadFailed")}</p>`;
   if (!all.data) return null;
   if (!all.data.data.length) return html`<p>${t("channels.none")}</p><p><a href="/manual/channels">${t("channels.how")}</a></p>`;
@@ -28,7 +28,26 @@ export function Channels() {
       <ul class="lines">${asks.data?.data.map((one) => html`<${Asks} key=${one.id} pairing=${one} onDone=${asks.reload} />`)}</ul></section>`}
     <section class="column" aria-labelledby="channels-linked"><h3 id="channels-linked">${t("channels.linked")}</h3>
       ${linked.data?.data.length ? html`<ul class="lines">${linked.data.data.map((one) => html`<${Linked} key=${one.id} link=${one} onGone=${linked.reload} />`)}</ul>`
-        : html`<p class="muted">${t("channels.nobody")}</p>`}<${NewCode} /></section>`;
+        : html`<p class="muted">${t("channels.nobody")}</p>`}<${NewCode} /></section>
+    <${Groups} chats=${(chats.data?.data ?? []).filter(({ direct }) => !direct)} onDone=${chats.reload} />`;
+}
+
+/** @param {{chats: api.Chat[], onDone: () => void}} props */
+function Groups({ chats, onDone }) {
+  if (!chats.length) return null;
+  return html`<section class="column" aria-labelledby="channels-groups"><h3 id="channels-groups">${t("channels.groups")}</h3><p class="muted">${t("channels.groupsAbout")}</p>
+    <ul class="lines">${chats.map((one) => html`<${Group} key=${one.target} chat=${one} onDone=${onDone} />`)}</ul></section>`;
+}
+
+/** @param {{chat: api.Chat, onDone: () => void}} props */
+function Group({ chat, onDone }) {
+  const name = chat.title || chat.target;
+  const change = (/** @type {any} */ event) => attempt(async () => {
+    await api.answerIn(chat.target, event.target.checked ? "always" : "mentioned");
+    onDone();
+  });
+  return html`<li class="line"><div class="grow"><p class="clip"><strong dir="auto">${name}</strong></p><p class="small muted">${chat.channel}</p></div>
+    <label class="row"><input type="checkbox" class="check" checked=${chat.mode === "always"} onChange=${change} aria-label=${t("channels.alwaysIn", { name })} />${t("channels.always")}</label></li>`;
 }
 
 /** @param {{channel: api.Channel}} props */

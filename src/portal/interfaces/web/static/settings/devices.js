@@ -8,6 +8,7 @@ import { t } from "../strings.js";
 import { useLoad } from "../load.js";
 import { CopyLine } from "./copy.js";
 import { Qr } from "./qr.js";
+import { Elsewhere } from "./signin.js";
 
 /** @typedef {{id: string, name: string, created_at: number, last_used_at: number|null, current: boolean}} Session */
 
@@ -18,7 +19,7 @@ export function Devices() {
     <section class="column" aria-labelledby="devices-sessions"><h3 id="devices-sessions">${t("settings.sessions")}</h3>
       ${failed && html`<p class="bad">${t("settings.loadFailed")}</p>`}
       <ul class="lines">${data?.data.map((/** @type {Session} */ session) => html`<${SessionLine} key=${session.id} session=${session} onGone=${reload} />`)}</ul>
-      <div class="row"><button type="button" class="button" onClick=${() => attempt(signOut)}>${t("settings.signOut")}</button></div>
+      <div class="row"><button type="button" class="button" onClick=${() => attempt(signOut)}>${t("settings.signOut")}</button><${Elsewhere} onDone=${reload} /></div>
     </section>`;
 }
 

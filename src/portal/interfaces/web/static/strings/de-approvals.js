@@ -1,6 +1,6 @@
 // German: approvals, tools, tool calls.
 export const approvals = {
-  "approvals.about": "Bevor ein Werkzeug etwas ändert, ausführt, sendet oder kauft, fragt Portal Sie. Inzwischen wartet nichts auf Sie, und eine Frage ohne Antwort zählt als Nein.",
+  "approvals.about": "Bevor ein Werkzeug etwas ändert, ausführt, sendet oder kauft, fragt Portal Sie. Bis Sie antworten, läuft nichts davon, und sonst wird nichts aufgehalten. Eine Frage, die niemand beantwortet, zählt als Nein.",
   "approvals.more": "Wie das geht",
   "approvals.open": "Wartet auf Sie",
   "approvals.none": "Nichts wartet auf Sie.",

@@ -50,6 +50,7 @@ export const chat = {
   "composer.send": "Senden",
   "composer.stop": "Anhalten",
   "composer.attach": "Dateien anhängen",
+  "composer.talk": "Sprechen",
   "composer.documents": { zero: "Zu durchsuchende Dokumente: wie der Bereich es sagt", one: "Zu durchsuchende Dokumente: {n} Sammlung", other: "Zu durchsuchende Dokumente: {n} Sammlungen" },
   "composer.drop": "Zum Anhängen hier ablegen",
   "composer.uploading": "Wartet auf das Ende des Hochladens",

@@ -109,6 +109,7 @@ export const rail = {
   "tools.short": "Werkzeuge",
   "knowledge.title": "Wissen",
   "memory.title": "Gedächtnis",
+  "media.title": "Galerie",
   "schedules.title": "Zeitpläne",
   "models.title": "Modelle",
   "manual.title": "Handbuch",

@@ -1,6 +1,6 @@
 // English: approvals, tools, tool calls.
 export const approvals = {
-  "approvals.about": "Before a tool changes, runs, sends or buys something, Portal asks you. Nothing waits for you in the meantime, and an unanswered question counts as no.",
+  "approvals.about": "Before a tool changes, runs, sends or buys something, Portal asks you. Until you answer nothing of it runs, and nothing else is held up. A question that nobody answers counts as no.",
   "approvals.more": "How this works",
   "approvals.open": "Waiting for you",
   "approvals.none": "Nothing waits for you.",

@@ -108,6 +108,7 @@ export const rail = {
   "tools.short": "Tools",
   "knowledge.title": "Knowledge",
   "memory.title": "Memory",
+  "media.title": "Gallery",
   "schedules.title": "Schedules",
   "models.title": "Models",
   "manual.title": "Manual",

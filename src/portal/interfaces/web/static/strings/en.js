@@ -54,6 +54,7 @@ export const en = {
   "composer.send": "Send",
   "composer.stop": "Stop",
   "composer.attach": "Attach files",
+  "composer.talk": "Speak",
   "composer.documents": { zero: "Documents to search: as the workspace says", one: "Documents to search: {n} collection", other: "Documents to search: {n} collections" },
   "composer.drop": "Drop files to attach them",
   "composer.uploading": "Waiting for the upload to finish",

@@ -8,6 +8,7 @@ import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { t } from "../strings.js";
 import { AddToolServer } from "./add.js";
+import { Shipped } from "./shipped.js";
 
 /** @typedef {import("../types.js").ToolServer} ToolServer */
 
@@ -22,6 +23,7 @@ function Servers() {
       <p class="muted small">${t("toolservers.about")} <a href="/manual/mcp">${t("approvals.more")}</a></p></div>
     ${failed && html`<p class="bad">${t("settings.loadFailed")}</p>`}
     ${data && data.data.length > 0 && html`<ul class="cards">${data.data.map((each) => html`<${Server} key=${each.name} server=${each} reload=${reload} />`)}</ul>`}
+    <${Shipped} onAdded=${reload} />
     <details class="card"><summary>${t("toolservers.add")}</summary><${AddToolServer} onAdded=${reload} /></details>
     <p class="small muted">${t("toolservers.programs")} <code dir="ltr">portal mcp add</code></p>
   </section>`;

@@ -56,6 +56,7 @@ function Folders({ icons = false }) {
     ["/models", "models", "model", t("models.title")],
     ["/approvals", "approvals", "shield", t("approvals.title")],
     ["/schedules", "schedules", "clock", t("schedules.title")],
+    ["/gallery", "gallery", "image", t("media.title")],
     ["/tools", "tools", "tool", t("tools.short")],
     ["/manual", "manual", "book", t("manual.title")],
     ["/settings", "settings", "settings", t("common.settings")],

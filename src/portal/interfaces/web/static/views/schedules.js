@@ -69,8 +69,22 @@ function Line({ one }) {
 function timed({ kind, timing, zone }) {
   if (kind === "hook") return t("schedules.webhook");
   if (kind === "interval") return t("schedules.every", { time: spelled(Number(timing)) });
+  const daily = kind === "cron" && /^(\d+) (\d+) \* \* (\*|1-5|6,0|[0-6])$/.exec(timing);
+  if (daily) return html`${t("schedules.at", { day: dayOf(daily[3]), time: clock(Number(daily[2]), Number(daily[1])) })} · ${zone}`;
   return html`<code dir="ltr">${kind === "once" ? timing.slice(0, 16).replace("T", " ") : timing}</code> · ${zone}`;
 }
+
+/** The days of a cron expression in words. @param {string} field */
+function dayOf(field) {
+  if (field === "*") return t("schedules.days.every");
+  if (field === "1-5") return t("schedules.days.weekdays");
+  if (field === "6,0") return t("schedules.days.weekends");
+  const day = new Date(Date.UTC(2023, 0, 1 + Number(field))); // a week that begins with Sunday
+  return new Intl.DateTimeFormat(locale(), { weekday: "long", timeZone: "UTC" }).format(day);
+}
+
+/** A time of day. @param {number} hour @param {number} minute */
+const clock = (hour, minute) => new Intl.DateTimeFormat(locale(), { hour: "numeric", minute: "2-digit", timeZone: "UTC" }).format(Date.UTC(2023, 0, 1, hour, minute));
 
 /** Seconds in the largest unit that leaves nothing over. @param {number} seconds */
 function spelled(seconds) {
@@ -89,7 +103,6 @@ function One({ id }) {
 }
 
 /** What can be changed of it, `when` as it is written. @param {Schedule} one */
-function fieldsOf({ name, prompt, kind, timing, zone, workspace, continued, catch_up, jitter, parallel, targets, tools, signature }) {
-  const when = kind === "hook" ? "webhook" : kind === "interval" ? `every ${timing} s` : timing.replace("T", " ");
+function fieldsOf({ name, prompt, when, zone, workspace, continued, catch_up, jitter, parallel, targets, tools, signature }) {
   return { name, prompt, when, zone, workspace, continued, catch_up, jitter, parallel, targets, tools, signature, secret: "" };
 }

@@ -1,0 +1,87 @@
+"""The endpoint /mcp: Portal as a tool server, on plain ASGI. The SDK is loaded when the first client comes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Receive, Scope, Send
+
+from portal.errors import NotInstalled, PortalError
+from portal.extras import add_command
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+    from portal.interfaces.mcp.serving import Offer
+
+log = logging.getLogger(__name__)
+
+PATH = "/mcp"
+INSTALL = f"Serving MCP needs the protocol's SDK: `{add_command('mcp')}`, then start Portal again."
+_NAMES = ("mcp", "mcp_types", "anyio", "sse_starlette")
+
+
+class Endpoint:
+    """ASGI application, behind admission. `run` has to go on beside it."""
+
+    def __init__(self, offer: Callable[[], "Offer"], *, largest: int) -> None:
+        """`offer` is made when it is first wanted; `largest` is the most bytes of a request."""
+        self._offer = offer
+        self._largest = largest
+        self._wanted, self._ready, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._manager: StreamableHTTPSessionManager | None = None
+        self._fault: PortalError | None = None
+
+    async def run(self) -> None:
+        """Serve from the first request on, until it is stopped."""
+        await self._wanted.wait()
+        try:
+            manager = await asyncio.to_thread(self._made)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _NAMES:
+                raise
+            self._fault = NotInstalled(INSTALL)
+            self._ready.set()
+            return
+        async with manager.run():
+            self._manager = manager
+            self._ready.set()
+            await self._over.wait()
+            self._manager = None
+
+    def stop(self) -> None:
+        """End every session and open stream."""
+        self._over.set()
+        self._wanted.set()
+
+    def _made(self) -> "StreamableHTTPSessionManager":
+        serving = import_module("portal.interfaces.mcp.serving")
+        portal = import_module("portal.interfaces.mcp.portal")
+        manager = import_module("mcp.server.streamable_http_manager")
+        made: StreamableHTTPSessionManager = manager.StreamableHTTPSessionManager(
+            serving.make_server(portal.IDENTITY, self._offer()), max_request_body_size=self._largest
+        )
+        return made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Raises PortalError where the SDK is not installed."""
+        self._wanted.set()
+        await self._ready.wait()
+        if self._fault is not None:
+            raise self._fault
+        if self._manager is None:
+            raise PortalError("Portal is stopping.", code="stopping")
+        from portal.interfaces.mcp.door import bare
+
+        told = {**scope, "headers": bare(scope["headers"]), "user": _bound_to(scope["state"]["caller"].owner)}
+        await self._manager.handle_request(told, receive, send)
+
+
+def _bound_to(owner: str) -> Any:
+    """By which the SDK keeps a session to the person who began it."""
+    from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+    from mcp.server.auth.provider import AccessToken
+
+    return AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))

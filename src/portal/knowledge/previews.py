@@ -1,0 +1,123 @@
+"""Glimpses of files: a small picture of a picture or of a PDF's first page, and what a document says."""
+
+import asyncio
+import io
+from collections import OrderedDict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from portal.core.documents import Extracted
+from portal.core.ports import Files
+from portal.core.records import FileRecord
+from portal.errors import NotFound, TooLarge
+
+_SIDE = 480
+_MOST_PIXELS = 60_000_000
+_LARGEST_PICTURE = 64 * 2**20
+_LARGEST_DOCUMENT = 100 * 2**20
+_KEPT = 200
+_PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"}
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+_DPI = 80
+
+
+class Reader(Protocol):
+    """Reads what a file says."""
+
+    async def read(self, file: Path | bytes, name: str, content_type: str = "") -> Extracted:
+        """Raises BadRequest, TooLarge, BackendError."""
+
+
+class Previews:
+    """Glimpses of an owner's files. Small pictures are remembered by what the file holds."""
+
+    def __init__(self, *, files: Files, reader: Reader, longest: int = 200_000) -> None:
+        """`longest` is how many characters of a document are shown."""
+        self._files, self._reader, self._longest = files, reader, longest
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._busy = asyncio.Semaphore(2)
+
+    async def thumbnail(self, owner: str, file_id: str) -> tuple[str, bytes]:
+        """What names its version, and a PNG.
+
+        Raises:
+            NotFound: there is no such file, or none can be made of it.
+        """
+        record = await self._files.get(owner, file_id)
+        if record.sha256 not in self._kept:
+            made = await self._made(record)
+            self._kept[record.sha256] = made
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(record.sha256)
+        return record.sha256, self._kept[record.sha256]
+
+    async def text(self, owner: str, file_id: str) -> tuple[str, bool]:
+        """What a document says as Markdown, and whether that is all.
+
+        Raises:
+            NotFound, BadRequest, TooLarge, BackendError: why there is none.
+        """
+        record = await self._files.get(owner, file_id)
+        if record.size > _LARGEST_DOCUMENT:
+            raise TooLarge("This file is too large to be shown here; download it.")
+        with TemporaryDirectory() as folder:
+            place = Path(folder) / "file"
+            await self._written(record, place)
+            found = await self._reader.read(place, record.filename, record.content_type)
+        return found.text[: self._longest], len(found.text) <= self._longest
+
+    async def _made(self, record: FileRecord) -> bytes:
+        pdf = record.content_type == "application/pdf"
+        most = _LARGEST_DOCUMENT if pdf else _LARGEST_PICTURE
+        if record.size > most or not (pdf or record.content_type in _PICTURES):
+            raise NotFound("There is no small picture of this file.")
+        async with self._busy:
+            with TemporaryDirectory() as folder:
+                place = Path(folder) / "file"
+                await self._written(record, place)
+                made = await asyncio.to_thread(_of_page if pdf else _of_picture, place)
+        if not made:
+            raise NotFound("There is no small picture of this file.")
+        return made
+
+    async def _written(self, record: FileRecord, place: Path) -> None:
+        with place.open("wb") as file:
+            async for chunk in self._files.content(record.owner, record.id):
+                await asyncio.to_thread(file.write, chunk)
+
+
+def _of_picture(place: Path) -> bytes:
+    """Empty where it is no picture, or the library is missing."""
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError:
+        return b""
+    try:
+        with Image.open(place, formats=_FORMATS) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                return b""
+            opened.draft("RGB", (_SIDE, _SIDE))
+            turned = ImageOps.exif_transpose(opened)
+            turned.thumbnail((_SIDE, _SIDE))
+            out = io.BytesIO()
+            turned.convert("RGBA" if turned.mode in ("P", "LA", "RGBA", "PA") else "RGB").save(out, "PNG")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return b""
+    return out.getvalue()
+
+
+def _of_page(place: Path) -> bytes:
+    try:
+        import kreuzberg
+    except ImportError:
+        return b""
+    try:
+        for _, page in kreuzberg.PdfPageIterator(str(place), _DPI):
+            smaller = place.with_suffix(".png")
+            smaller.write_bytes(page)
+            return _of_picture(smaller)
+    except (kreuzberg.KreuzbergError, ValueError, RuntimeError, OSError):
+        pass
+    return b""

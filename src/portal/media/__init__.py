@@ -1,0 +1,1 @@
+"""Pictures, video and music: engines that make them, workflows, and the studio that does jobs."""

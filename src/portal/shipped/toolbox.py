@@ -1,0 +1,189 @@
+"""The tools of a shipped server, made as Portal makes its own: the same families, the same sandbox, the same guard."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from portal.core.items import JsonObject
+from portal.core.tools import ToolContext, ToolFile, ToolResult, ToolSpec, failure, sound
+from portal.errors import ToolError
+from portal.shipped.face import Face
+
+if TYPE_CHECKING:
+    from portal.core.outbound import OutboundRequest, OutboundResponse
+    from portal.core.ports import Files
+    from portal.core.tool_ports import Fetcher, Sandbox, Toolset
+    from portal.interfaces.mcp.serving import Asker
+    from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+
+OWNER = "local"
+"""Whose the tools are that know no people."""
+_SENT = ("image/", "audio/")
+"""Kinds of files that models see and hear: they are always sent."""
+_SANDBOXED = ("sessions", "code", "python_env", "git", "skills")
+"""Families that run something in the sandbox, or ask whether there is one."""
+
+
+class Toolbox:
+    """Offers the families of a face. They are loaded beside the first messages: importing takes a moment."""
+
+    def __init__(self, face: Face, settings: "Settings", *, folders: Sequence[Path], read_only: bool) -> None:
+        """`folders` are those that a person gave; with `read_only` there are only tools that change nothing."""
+        self._face = face
+        self._settings = settings
+        self._folder = _folder(face, settings, folders)
+        self._read_only = read_only
+        self._toolsets: Sequence[Toolset] = ()
+        self._loading: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def loaded(self) -> AsyncIterator["Toolbox"]:
+        """Within it the tools can be used."""
+        async with asyncio.TaskGroup() as tasks:
+            self._loading = tasks.create_task(self._load())
+            try:
+                yield self
+            finally:
+                self._loading.cancel()
+                for toolset in self._toolsets:
+                    await toolset.aclose()
+
+    async def tools(self, asker: "Asker") -> Sequence[ToolSpec]:
+        """See Offer."""
+        assert self._loading is not None
+        await asyncio.shield(self._loading)
+        return [spec for toolset in self._toolsets for spec in self._usable(toolset)]
+
+    def _usable(self, toolset: "Toolset") -> Sequence[ToolSpec]:
+        off = self._settings.tools.off
+        return [
+            spec
+            for spec in toolset.tools()
+            if not any(fnmatchcase(name, one) for one in off for name in (spec.name, spec.toolset))
+            and not (self._read_only and spec.risk not in ("read", "fetch"))
+        ]
+
+    async def call(self, spec: ToolSpec, arguments: JsonObject, asker: "Asker") -> ToolResult:
+        """See Offer."""
+        from portal.core.arguments import read_arguments
+
+        toolset = next(one for one in self._toolsets if any(each.name == spec.name for each in one.tools()))
+        read = read_arguments(json.dumps(arguments), spec.parameters)
+        limit = spec.timeout or self._settings.tools.timeout
+        try:
+            async with asyncio.timeout(limit):
+                result = sound(await toolset.call(spec.name, read, self._context(asker)))
+        except TimeoutError:
+            return failure(f"It did not end within {limit:g} seconds.")
+        except ToolError:
+            raise
+        except Exception:  # a fault of one tool ends its call, not the server
+            log.exception("the tool %s failed unexpectedly", spec.name)
+            return failure("The tool failed for a reason of its own; the server's log has it.")
+        return self._linked(result) if asker.request is None else result
+
+    def _linked(self, result: ToolResult) -> ToolResult:
+        """For a client of this machine: what lies in a folder that it can read is named, not sent."""
+        files, kept = list[ToolFile](), list(result.kept)
+        for file in result.files:
+            path = self._folder / file.name
+            if file.content_type.startswith(_SENT) or not path.is_file() or path.stat().st_size != len(file.data):
+                files.append(file)
+                continue
+            told = {"filename": file.name, "content_type": file.content_type, "size": len(file.data)}
+            kept.append({"uri": path.resolve().as_uri(), **told})
+        return replace(result, files=files, kept=kept)
+
+    def _context(self, asker: "Asker") -> ToolContext:
+        from portal.core.ids import new_id
+
+        call = new_id("mcp")
+        return ToolContext(
+            owner=OWNER,
+            call_id=call,
+            response_id=call,
+            workspace=self._face.name,
+            folder=self._folder,
+            report=asker.report,
+        )
+
+    async def _load(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sandbox = await _sandbox(self._settings, self._face)
+        self._toolsets = await asyncio.to_thread(_made, self._face, self._settings, sandbox)
+
+
+def _folder(face: Face, settings: "Settings", folders: Sequence[Path]) -> Path:
+    """Where relative paths begin. Portal's own folder is closed to tools, so that none above it will do."""
+    first = next(iter(folders), None) if face.where == "given" else None
+    if first is not None and not settings.data_dir.resolve().is_relative_to(first.resolve()):
+        return first
+    return settings.data_dir / "servers" / face.name
+
+
+async def _sandbox(settings: "Settings", face: Face) -> "Sandbox":
+    choice = await asyncio.to_thread(import_module, "portal.security.sandbox.choice")
+    if not any(name in _SANDBOXED for name in face.families):
+        nothing: Sandbox = choice.NoSandbox(reason="This server runs no programs.")
+        return nothing
+    found: Sandbox = await choice.find_sandbox(settings)
+    return found
+
+
+def _made(face: Face, settings: "Settings", sandbox: "Sandbox") -> "Sequence[Toolset]":
+    from portal.tools.families import Needs
+
+    needs = Needs(settings=settings, sandbox=sandbox, fetcher=_Way(settings), files=cast("Files", _NoStore()))
+    made = [import_module(f"portal.tools.{name}").create(needs) for name in face.families]
+    return [_Chosen(one, names) if names else one for one, names in zip(made, face.families.values(), strict=True)]
+
+
+class _Way:
+    """Implements Fetcher: the outbound guard, whose HTTP client is loaded when something goes out."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+
+    @cached_property
+    def _guard(self) -> "Fetcher":
+        from portal.security.outbound import Guard
+
+        return Guard(self._settings)
+
+    async def fetch(self, request: "OutboundRequest") -> "OutboundResponse":
+        """See Fetcher."""
+        return await self._guard.fetch(request)
+
+    async def check(self, url: str) -> Sequence[str]:
+        """See Fetcher."""
+        return await self._guard.check(url)
+
+
+class _NoStore:
+    """In the place of a store, which a server alone does not have."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ToolError("This needs a running Portal; use its own endpoint /mcp.")
+
+
+class _Chosen:
+    """Some tools of a toolset."""
+
+    def __init__(self, toolset: "Toolset", names: Sequence[str]) -> None:
+        self.name = toolset.name
+        self._toolset, self._names = toolset, names
+        self.call, self.aclose = toolset.call, toolset.aclose
+
+    def tools(self) -> Sequence[ToolSpec]:
+        """See Toolset."""
+        return [spec for spec in self._toolset.tools() if spec.name in self._names]

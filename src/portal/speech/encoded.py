@@ -1,0 +1,34 @@
+"""Samples that come from anywhere, as a sound in the format that was asked for."""
+
+from collections.abc import AsyncGenerator
+
+from portal.core.speech import PCM_RATE, SoundFormat
+from portal.errors import BackendError, NoModel
+from portal.speech import ffmpeg, wav
+from portal.speech.programs import Flow, ProgramError
+
+
+async def encoded(
+    samples: AsyncGenerator[bytes, None], *, rate: int, wanted: SoundFormat
+) -> AsyncGenerator[bytes, None]:
+    """WAV as it comes; other formats piece by piece of what came. The caller closes `samples`.
+
+    Raises:
+        NoModel: the format needs ffmpeg, and that is not there.
+    """
+    if wanted == "wav" or (wanted == "pcm" and rate == PCM_RATE):
+        if wanted == "wav":
+            yield wav.header(rate)
+        async for piece in samples:
+            yield piece
+        return
+    program = ffmpeg.program()
+    if program is None:
+        raise NoModel(f"For {wanted} {ffmpeg.MISSING}; wav works without it.")
+    held = b"".join([piece async for piece in samples])
+    flow = Flow(ffmpeg.encoding(program, rate, wanted, headed=False), given=held)
+    try:
+        async for piece in flow.output():
+            yield piece
+    except ProgramError as error:
+        raise BackendError(f"ffmpeg could not make {wanted} of it: {error}.") from error

@@ -1,0 +1,99 @@
+"""Speaker over all the engines there are."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from portal.core.speech import SpeechModel, Utterance, Voice
+from portal.errors import BadRequest, TooLarge
+from portal.speech import wav
+from portal.speech.choosing import Choice
+from portal.speech.ports import Voicing
+from portal.speech.sentences import parts
+from portal.speech.voices import chosen
+
+KNOWN = frozenset(("tts-1", "tts-1-hd", "gpt-4o-mini-tts"))
+"""OpenAI's own, which many programs name without asking: here they mean the usual model."""
+NOTHING = (
+    "Nothing here can speak. The quickest step: install espeak-ng (`apt install espeak-ng`, `brew install espeak-ng` "
+    "or `winget install espeak-ng`); the manual's page on speech names voices that sound better."
+)
+
+
+class Speaking:
+    """Implements Speaker."""
+
+    def __init__(
+        self, *, engines: Callable[[], Sequence[Voicing]], model: str = "", voice: str = "", longest: int = 100_000
+    ) -> None:
+        """`engines`: those there are now, the usual one first; `model` and `voice` are what nobody has to name."""
+        self._engines = engines
+        self._model = model
+        self._voice = voice
+        self._longest = longest
+
+    def _choice(self) -> Choice[Voicing]:
+        ready = [engine for engine in self._engines() if not engine.refusal()]
+        offers = [(engine, SpeechModel(name, engine.name, "speech")) for engine in ready for name in engine.speaks()]
+        return Choice(offers, usual=self._model, known=KNOWN)
+
+    def refusal(self) -> str:
+        """See Speaker."""
+        return "" if self._choice().models else NOTHING
+
+    def models(self) -> Sequence[SpeechModel]:
+        """See Speaker."""
+        return self._choice().models
+
+    async def voices(self, model: str = "") -> Sequence[Voice]:
+        """See Speaker."""
+        choice = self._choice()
+        wanted = [choice.of(model, NOTHING)] if model else [choice.of(one.id, NOTHING) for one in choice.models]
+        return [voice for engine, info in wanted for voice in await engine.voices(info.id)]
+
+    async def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
+        """See Speaker."""
+        text = said.text.strip()
+        if not text:
+            raise BadRequest("There is nothing to say: the text is empty.", param="input", code="empty_string")
+        if len(text) > self._longest:
+            raise TooLarge(
+                f"The text has {len(text):,} characters; at most {self._longest:,} are spoken at once "
+                "(the setting speech.longest).",
+                code="text_too_long",
+                param="input",
+            )
+        engine, model = self._choice().of(said.model, NOTHING)
+        voices = await engine.voices(model.id)
+        voice = chosen(voices, said.voice, usual=self._voice, language=said.language)
+        asked = replace(said, text=text, model=model.id, voice=voice)
+        async with aclosing(_in_parts(engine, asked)) as sound:
+            async for piece in sound:
+                yield piece
+
+
+async def _in_parts(engine: Voicing, said: Utterance) -> AsyncGenerator[bytes, None]:
+    """One sound, of however many calls the engine needs for it."""
+    texts = parts(said.text, engine.longest)
+    if len(texts) > 1 and said.format == "flac":
+        raise BadRequest(
+            f"{engine.name} takes {engine.longest} characters at once, and FLAC files cannot be joined: ask for "
+            "another format.",
+            param="response_format",
+            code="text_too_long",
+        )
+    for number, text in enumerate(texts):
+        sound = engine.speak(replace(said, text=text))
+        async with aclosing(_headless(sound) if number and said.format == "wav" else sound) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _headless(sound: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """A WAV's samples, to go after those of another one."""
+    head: bytes | None = b""
+    async with aclosing(sound):
+        async for piece in sound:
+            head, samples = wav.after_head(head, piece)
+            if samples:
+                yield samples

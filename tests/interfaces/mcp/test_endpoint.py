@@ -1,0 +1,249 @@
+"""Portal as a tool server at /mcp: for whoever the key stands for, by the policies, with questions to the person."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from tests.interfaces.mcp.clients import Person, client_of, names, text
+
+from portal.backends.scripted import ScriptedBackend
+from portal.core.approvals import Decision
+from portal.core.tools import ToolContext, ToolFile, ToolResult
+from portal.storage.database import Statement
+from portal.testing.portal import TestPortal, open_test_portal
+from portal.tools.function import Functions, tool
+
+ANOTHER = """INSERT INTO users (id, name, role, created_at, preferences) VALUES (:id, 'M', 'member', :now, '{}')"""
+ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
+
+
+class Garden:
+    """Tools of each kind."""
+
+    def __init__(self) -> None:
+        self.picked: list[str] = []
+        self.waiting, self.stopped = asyncio.Event(), asyncio.Event()
+
+    @tool(risk="read")
+    async def count_pears(self, context: ToolContext) -> str:
+        """Count the pears of the garden."""
+        return "12 pears"
+
+    @tool(risk="write")
+    async def pick_pears(self, context: ToolContext, tree: Annotated[str, "Which tree"]) -> ToolResult:
+        """Pick the pears of a tree."""
+        context.report(f"climbing {tree}")
+        self.picked.append(tree)
+        return ToolResult(text=f"Picked {tree}.", files=[ToolFile(name="b.txt", content_type="text/plain", data=b"x")])
+
+    @tool(risk="read")
+    async def watch_pears(self, context: ToolContext) -> str:
+        """Watch the pears grow."""
+        self.waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.stopped.set()
+        return ""
+
+    @tool(risk="read", question=True)
+    async def ask_gardener(self, context: ToolContext, question: str) -> str:
+        """Ask the gardener something."""
+        raise AssertionError
+
+
+@asynccontextmanager
+async def garden(tmp_path: Path, *answers: str, **settings: Any) -> AsyncIterator[tuple[TestPortal, Garden]]:
+    made = Garden()
+    tools = Functions("garden", [made.count_pears, made.pick_pears, made.watch_pears, made.ask_gardener])
+    backend = ScriptedBackend(models=["tiny"])
+    for answer in answers:
+        backend.answer(answer)
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=[tools], settings=settings) as portal:
+        yield portal, made
+
+
+@ERAS
+async def test_a_workspace_answers_and_the_conversation_is_kept(tmp_path: Path, mode: str) -> None:
+    news: list[str] = []
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        news.append(message or "")
+
+    async with garden(tmp_path, "Ripe.", "Still ripe.") as (portal, _), client_of(portal, mode=mode) as client:
+        first = await client.call_tool("ask", {"text": "How are the pears?"}, progress_callback=told)
+        conversation = text(first).rpartition("[conversation: ")[2].rstrip("]")
+        second = await client.call_tool("ask", {"text": "And now?", "conversation": conversation})
+        read = await client.call_tool("read_conversation", {"conversation": conversation})
+        listed = await client.call_tool("list_conversations", {})
+        found = await client.call_tool("list_conversations", {"query": "pears"})
+        missing = await client.call_tool("read_conversation", {"conversation": "conv_none"})
+        wrong = await client.call_tool("ask", {"text": "x", "workspace": "nobody"})
+
+    assert text(first).startswith("Ripe.")
+    assert news[0] == f"in the conversation {conversation}"
+    assert any("writes its answer" in one for one in news)
+    assert text(second).startswith("Still ripe.")
+    assert "[user] How are the pears?\n\n[assistant] Ripe." in text(read)
+    assert conversation in text(listed)
+    assert conversation in text(found)
+    assert missing.is_error
+    assert wrong.is_error
+
+
+async def test_documents_and_memory_are_there(tmp_path: Path) -> None:
+    async with garden(tmp_path) as (portal, _), client_of(portal) as client:
+        tools = names(await client.list_tools())
+        added = await client.call_tool("add_document", {"name": "pears.md", "text": "The harvest was 12 tons."})
+        again = await client.call_tool("add_document", {"name": "more.md", "text": "The harvest was 12 tons."})
+        found = await client.call_tool("search_knowledge", {"query": "harvest"})
+        collections = await client.call_tool("list_collections", {})
+        document = text(added).partition(" as ")[2].partition(",")[0]
+        forgotten = await client.call_tool("forget_document", {"document": document})
+        gone = await client.call_tool("forget_document", {"document": document})
+        empty = await client.call_tool("add_document", {"name": "pears.md", "text": " "})
+        nonsense = await client.call_tool("add_document", {"name": "pears.md", "base64": "%"})
+        unreadable = await client.call_tool("add_document", {"name": "pears.docx", "base64": "UEsDBA=="})
+        await client.call_tool("remember", {"text": "I am allergic to nuts"})
+        recalled = await client.call_tool("recall_memories", {"query": "nuts"})
+        workspaces = await client.call_tool("list_workspaces", {})
+
+    assert tools[:2] == ["ask", "search_knowledge"]
+    assert {"run_tool", "get_result", "find_tools"} <= {*tools}
+    assert "Added pears.md to Documents as file_" in text(added)
+    assert "is there already" in text(again)
+    assert "12 tons" in text(found)
+    assert text(collections).startswith("Documents (1 documents, vs_")
+    assert not forgotten.is_error
+    assert all(one.is_error for one in (gone, empty, nonsense, unreadable))
+    assert "allergic to nuts" in text(recalled)
+    assert text(workspaces).startswith("auto: ")
+
+
+@ERAS
+async def test_a_tool_runs_by_the_policies(tmp_path: Path, mode: str) -> None:
+    async with garden(tmp_path) as (portal, _), client_of(portal, mode=mode) as client:
+        found = await client.call_tool("find_tools", {"query": "count the pears"})
+        counted = await client.call_tool("run_tool", {"tool": "count_pears"})
+        unknown = await client.call_tool("run_tool", {"tool": "count_figs"})
+        nowhere = await client.call_tool("run_tool", {"tool": "count_pears", "workspace": "nobody"})
+        lost = await client.call_tool("find_tools", {"query": "x", "workspace": "nobody"})
+
+    assert "count_pears (read): Count the pears" in text(found)
+    assert (counted.is_error, text(counted)) == (False, "12 pears")
+    assert unknown.is_error
+    assert "There is no tool 'count_figs'" in text(unknown)
+    assert nowhere.is_error
+    assert lost.is_error
+
+
+@ERAS
+async def test_a_person_is_asked_through_the_client(tmp_path: Path, mode: str) -> None:
+    person = Person(allow_1=True)
+    async with garden(tmp_path) as (portal, made), client_of(portal, person=person, mode=mode) as client:
+        done = await client.call_tool("run_tool", {"tool": "pick_pears", "arguments": {"tree": "old"}})
+        person.answer = {"action": "decline", "content": None}
+        refused = await client.call_tool("run_tool", {"tool": "pick_pears", "arguments": {"tree": "new"}})
+        person.answer = {"action": "accept", "content": {"answer_1": "In autumn."}}
+        said = await client.call_tool("run_tool", {"tool": "ask_gardener", "arguments": {"question": "When?"}})
+
+    assert text(done).startswith("Picked old.")
+    assert done.content[1].type == "resource_link"
+    assert made.picked == ["old"]
+    assert person.asked[0].message.startswith("May Portal run pick_pears?")
+    assert '"tree": "old"' in person.asked[0].message
+    assert refused.is_error
+    assert "said no" in text(refused)
+    assert person.asked[2].message == "When?"
+    assert text(said) == "In autumn."
+
+
+@ERAS
+async def test_without_a_person_at_the_client_it_waits_in_the_queue(tmp_path: Path, mode: str) -> None:
+    async with garden(tmp_path) as (portal, made), client_of(portal, mode=mode) as client:
+        waits = await client.call_tool("run_tool", {"tool": "pick_pears", "arguments": {"tree": "old"}})
+        response = text(waits).rpartition(" ")[2]
+        still = await client.call_tool("get_result", {"id": response})
+        (asked,) = (await portal.portal.storage.approvals.list(portal.owner, status="pending")).data
+        run = await portal.portal.agent.decide(
+            portal.owner, {asked.id: Decision(approve=True, by=portal.owner, door="web")}
+        )
+        assert run is not None
+        await run.ended()
+        done = await client.call_tool("get_result", {"id": response})
+
+    assert "It waits among Portal's approvals" in text(waits)
+    assert not waits.is_error
+    assert text(still) == text(waits)
+    assert made.picked == ["old"]
+    assert text(done).startswith("Picked old.")
+
+
+async def test_a_person_who_looks_away_leaves_it_in_the_queue(tmp_path: Path) -> None:
+    async with garden(tmp_path) as (portal, made), client_of(portal, person=Person("cancel")) as client:
+        waits = await client.call_tool("run_tool", {"tool": "pick_pears", "arguments": {"tree": "old"}})
+        pending = (await portal.portal.storage.approvals.list(portal.owner, status="pending")).data
+
+    assert "It waits among Portal's approvals" in text(waits)
+    assert len(pending) == 1
+    assert made.picked == []
+
+
+@ERAS
+async def test_what_a_client_cancels_is_stopped(tmp_path: Path, mode: str) -> None:
+    async with garden(tmp_path) as (portal, made), client_of(portal, mode=mode) as client:
+        async with asyncio.TaskGroup() as tasks:
+            calling = tasks.create_task(client.call_tool("run_tool", {"tool": "watch_pears"}))
+            await made.waiting.wait()
+            calling.cancel()
+        async with asyncio.timeout(30):
+            await made.stopped.wait()
+
+
+async def test_each_key_sees_its_own(tmp_path: Path) -> None:
+    async with garden(tmp_path, "Mine.", "Theirs.") as (portal, _):
+        other = {"id": "user_other", "now": 0}
+        await portal.portal.storage.database.batch([Statement(ANOTHER, other)])
+        _, key = await portal.portal.credentials.create_key("user_other", "theirs")
+        async with client_of(portal) as client:
+            mine = text(await client.call_tool("ask", {"text": "Mine?"}))
+            conversation = mine.rpartition("[conversation: ")[2].rstrip("]")
+            waits = await client.call_tool("run_tool", {"tool": "pick_pears", "arguments": {"tree": "old"}})
+            response = text(waits).rpartition(" ")[2]
+        async with client_of(portal, key=key) as client:
+            theirs = await client.call_tool("list_conversations", {})
+            peeked = await client.call_tool("read_conversation", {"conversation": conversation})
+            fetched = await client.call_tool("get_result", {"id": response})
+            joined = await client.call_tool("ask", {"text": "x", "conversation": conversation})
+        async with httpx2.AsyncClient() as http:
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            nobody = await http.post(f"{portal.url}/mcp", json=body)
+            wrong = await http.post(f"{portal.url}/mcp", json=body, headers={"Authorization": "Bearer pk_no"})
+            page = {**portal.headers, "Origin": "https://evil.example"}
+            foreign = await http.post(f"{portal.url}/mcp", json=body, headers=page)
+            rebound = await http.post(
+                f"{portal.url}/mcp", json=body, headers={**portal.headers, "Host": "evil.example"}
+            )
+
+    assert text(theirs) == "There are none."
+    assert all(one.is_error for one in (peeked, fetched, joined))
+    assert [one.status_code for one in (nobody, wrong, foreign, rebound)] == [401, 401, 403, 403]
+
+
+async def test_policies_and_the_switch_hold_for_its_own_tools(tmp_path: Path) -> None:
+    settings = {
+        "policies": [{"action": "deny", "tool": "forget_memory"}],
+        "tools": {"off": ["add_document"]},
+        "memory": {"enabled": True},
+    }
+    async with garden(tmp_path, **settings) as (portal, _), client_of(portal) as client:
+        known = names(await client.list_tools())
+        denied = await client.call_tool("forget_memory", {"memory_id": "mem_1"})
+
+    assert "add_document" not in known
+    assert denied.is_error
+    assert "Not allowed" in text(denied)
