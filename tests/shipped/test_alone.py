@@ -16,6 +16,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from portal.cli.server_file import ServerFile
 from portal.cli.shipped import load
 from portal.core.clock import micros, seconds
+from portal.extras import add_command
 from portal.interfaces.mcp.serving import Identity, make_server
 from portal.settings import load_settings
 from portal.shipped.relay import Address, Relay, Running
@@ -224,5 +225,5 @@ def test_what_the_command_says(tmp_path: Path) -> None:
     assert "time\tWhat time it is anywhere" in listed.stdout
     assert "There are: documents, execution" in unknown.stderr
     assert "There is no folder" in missing.stderr
-    assert "pip install 'portal[mcp]'" in without.stderr
+    assert add_command("mcp") in without.stderr
     assert "Cannot listen on 203.0.113.1 port 1" in taken.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.errors import BadRequest, NoModel
+from portal.extras import add_command
 from portal.speech import ffmpeg
 from portal.speech.programs import Flow, ProgramError
 
@@ -36,7 +37,7 @@ def refusal() -> str:
     """Why nothing can be decoded here, and the step that changes it; empty where it can."""
     if ffmpeg.program() or find_spec("av"):
         return ""
-    return f"To read recordings, {ffmpeg.MISSING}; `pip install 'portal[speech]'` brings a reader, too."
+    return f"To read recordings, {ffmpeg.MISSING}; `{add_command('speech')}` brings a reader, too."
 
 
 async def samples(recording: Path, told: Decoded) -> AsyncGenerator[bytes, None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from portal.core.speech import Heard, Listening, Segment, Word
 from portal.errors import BackendError, BadRequest, NoModel, SettingsError
+from portal.extras import add_command
 from portal.settings.speech import SpeechEngineSettings
 from portal.speech.decoding import RATE
 from portal.speech.ports import Around, Piece
@@ -15,7 +16,6 @@ from portal.speech.ports import Around, Piece
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
-INSTALL = "pip install 'portal[speech]'"
 _PREFIX = "faster-whisper-"
 _WEIGHTS = "model.bin"
 
@@ -44,7 +44,7 @@ class FasterWhisper:
 
     def refusal(self) -> str:
         """See Hearing."""
-        return "" if installed() else f"faster-whisper is not installed: {INSTALL}."
+        return "" if installed() else f"faster-whisper is not installed: `{add_command('speech')}`."
 
     def hears(self) -> Sequence[str]:
         """See Hearing."""
@@ -113,7 +113,7 @@ def _heard(segments: Any, language: str, duration: float) -> Iterator[Heard]:
 
 def step(folder: Path) -> str:
     """The quickest one to writing down speech, from where this machine is."""
-    package = "" if installed() else f"{INSTALL}, and then "
+    package = "" if installed() else f"`{add_command('speech')}`, and then "
     place = folder / "small"
     return (
         f"Nothing here can write down speech. The quickest step: {package}hf download Systran/faster-whisper-small "

@@ -3,6 +3,7 @@
 import io
 
 from portal.errors import ToolError
+from portal.extras import add_command
 from portal.tools.office import pages
 from portal.tools.office.content import Content
 
@@ -15,7 +16,7 @@ def append(data: bytes, content: Content) -> bytes:
         import pypdf
         from pypdf.errors import PyPdfError
     except ImportError as error:
-        raise ToolError("Adding to PDF files needs pypdf: `pip install 'portal[documents]'`.") from error
+        raise ToolError(f"Adding to PDF files needs pypdf: `{add_command('documents')}`.") from error
     added = pages.write(content)
     try:
         held = pypdf.PdfReader(io.BytesIO(data))
