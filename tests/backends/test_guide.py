@@ -55,6 +55,12 @@ def guide(folder: Path) -> GuideBackend:
     return GuideBackend(manual=Manual(folder))
 
 
+@pytest.fixture(scope="module")
+def packaged() -> GuideBackend:
+    """That of the install: its index takes half a second."""
+    return GuideBackend(manual=packaged_manual())
+
+
 async def ask(guide: Backend, *questions: object) -> tuple[str, list[Citation]]:
     messages = [{"role": "user", "content": question} for question in questions]
     events = [event async for event in guide.stream(ModelRequest(model=MODEL, messages=messages))]
@@ -167,27 +173,25 @@ async def test_a_new_subject_leaves_the_question_before_it_behind(guide: GuideBa
     assert citation.annotation["url"] == "/manual/kitchen#peel-a-potato"
 
 
-async def test_a_question_in_german_is_framed_in_german() -> None:
-    guide = GuideBackend(manual=packaged_manual())
-
-    found, [citation] = await ask(guide, "Wie ändere ich den Port?")
-    refused, _ = await ask(guide, "Wie wird das Wetter morgen?")
+async def test_a_question_in_german_is_framed_in_german(packaged: GuideBackend) -> None:
+    found, [citation] = await ask(packaged, "Wie ändere ich den Port?")
+    refused, _ = await ask(packaged, "Wie wird das Wetter morgen?")
 
     assert citation.annotation["url"].startswith("/manual/configuration#")
     assert "Aus dem Handbuch" in found
     assert refused.startswith("Das Handbuch hat darauf keine Antwort.")
 
 
-async def test_a_german_verb_in_two_parts_is_understood() -> None:
-    found, [citation] = await ask(GuideBackend(manual=packaged_manual()), "Wie melde ich mich ab?")
+async def test_a_german_verb_in_two_parts_is_understood(packaged: GuideBackend) -> None:
+    found, [citation] = await ask(packaged, "Wie melde ich mich ab?")
 
     assert citation.annotation["url"] == "/manual/security#sign-out"
     assert found.startswith("Choose Sign out")
 
 
 @pytest.mark.parametrize("greeting", ["hi", "Hello!", "what can you do", "help", "Hallo"])
-async def test_greetings_are_answered_from_the_manual_too(greeting: str) -> None:
-    _, [citation] = await ask(GuideBackend(manual=packaged_manual()), greeting)
+async def test_greetings_are_answered_from_the_manual_too(packaged: GuideBackend, greeting: str) -> None:
+    _, [citation] = await ask(packaged, greeting)
 
     assert citation.annotation["url"] == "/manual/guide#what-the-guide-can-do"
 

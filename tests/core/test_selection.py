@@ -66,6 +66,7 @@ def ranked(*specs: ToolSpec) -> Ranking:
 # ------------------------------------------------------------------ on real tools
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("asked", SETS, ids=lambda asked: asked.path.stem)
 async def test_the_tool_that_a_request_needs_is_shown(asked: Asked, thesaurus: Thesaurus) -> None:
     specs = installed(asked.without)
