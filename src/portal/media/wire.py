@@ -1,14 +1,17 @@
-"""HTTP to an engine: one session, deadlines, bounded answers, and failures as ours."""
+"""HTTP to an engine: one session, deadlines, bounded answers, and failures as ours.
+
+aiohttp takes ten megabytes: it is loaded when an engine is first asked for something."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from portal.errors import MediaError, MediaUnavailable
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _CONNECT = 5.0
 _SHORT = 30.0
@@ -27,9 +30,11 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
 
     @property
-    def session(self) -> aiohttp.ClientSession:
+    def session(self) -> "aiohttp.ClientSession":
         """The connection pool, made in the running loop."""
         if self._session is None or self._session.closed:
+            import aiohttp
+
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
         return self._session
@@ -44,11 +49,20 @@ class Wire:
         told = str(error) or type(error).__name__
         return MediaUnavailable(f"{self._name} at {self.url} cannot be reached: {told}")
 
+    @staticmethod
+    def form() -> "aiohttp.FormData":
+        """What is sent with files."""
+        import aiohttp
+
+        return aiohttp.FormData()
+
     @asynccontextmanager
     async def request(
         self, method: str, path: str, *, seconds: float = _SHORT, **more: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator["aiohttp.ClientResponse"]:
         """An answer, whatever its status; redirects are not followed. Raises MediaUnavailable."""
+        import aiohttp
+
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -69,7 +83,7 @@ class Wire:
         except ValueError:
             return response.status, None
 
-    async def body(self, response: aiohttp.ClientResponse, largest: int) -> bytes:
+    async def body(self, response: "aiohttp.ClientResponse", largest: int) -> bytes:
         """Raises MediaError for more than `largest` bytes."""
         body = bytearray()
         async for piece in response.content.iter_chunked(2**18):

@@ -5,10 +5,9 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-import aiohttp
 import orjson
 
 from portal.core.clock import seconds
@@ -17,7 +16,10 @@ from portal.errors import BadRequest, Unauthenticated
 from portal.security.pending import Pending
 from portal.settings.people import OidcSettings
 
-_DEADLINE = aiohttp.ClientTimeout(total=10)
+if TYPE_CHECKING:
+    import aiohttp
+
+_SECONDS = 10
 _LONGEST = 1_000_000
 LEEWAY = 120
 """Seconds that the provider's clock may be off."""
@@ -165,10 +167,12 @@ async def _fetch(
     *,
     authorization: str = "",
 ) -> JsonObject:
+    import aiohttp  # large, and needed by those alone who sign in this way
+
     headers = {"Accept": "application/json", **({"Authorization": authorization} if authorization else {})}
     try:
         async with (
-            aiohttp.ClientSession(timeout=_DEADLINE) as client,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS)) as client,
             client.request(method, url, data=form, headers=headers, allow_redirects=False) as answer,
         ):
             found = orjson.loads(await _bounded(answer)) if answer.status == 200 else None
@@ -179,7 +183,7 @@ async def _fetch(
     return found
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+async def _bounded(answer: "aiohttp.ClientResponse") -> bytes:
     content = bytearray()
     async for piece in answer.content.iter_any():
         content += piece

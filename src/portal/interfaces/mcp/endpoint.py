@@ -37,6 +37,9 @@ class Endpoint:
     async def run(self) -> None:
         """Serve from the first request on, until it is stopped."""
         await self._wanted.wait()
+        if self._over.is_set():  # nobody ever asked: the SDK is not loaded only to be stopped
+            self._ready.set()
+            return
         try:
             manager = await asyncio.to_thread(self._made)
         except ModuleNotFoundError as error:
