@@ -82,7 +82,7 @@ def test_messages_name_the_command_that_works_here() -> None:
 
 
 def test_an_extra_is_what_the_package_says() -> None:
-    assert [one.partition(">")[0] for one in requirements("documents")] == ["fpdf2", "kreuzberg", "zxing-cpp"]
+    assert [one.partition(">")[0] for one in requirements("search")] == ["ddgs"]
     assert any("sys_platform" in one and "extra" not in one for one in requirements("test"))
     assert requirements("data", "aiohttp") == []
 

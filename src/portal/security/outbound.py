@@ -2,20 +2,16 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from portal import __version__
 from portal.core.outbound import OutboundRequest, OutboundResponse
 from portal.core.urls import read_url
 from portal.errors import ToolError
-from portal.security.decoding import Decoder
-from portal.security.destination import Destination, Destinations, Resolver, system_resolver
+from portal.security.destination import Destinations, Resolver, system_resolver
 from portal.security.own_hosts import OwnHosts
 from portal.settings import Settings
 
@@ -30,8 +26,6 @@ _OURS = {
 """Headers that say how a request is carried; a caller could lead it elsewhere by them."""
 _FOR_ANYBODY = {"accept", "accept-language", "user-agent", "content-type"}
 """What another host may get to see after a redirect: any other header may be a credential."""
-_COMPRESSED_MORE = 2**20
-"""Bytes beyond the wanted ones that are read of a body that comes compressed."""
 
 
 class Guard:
@@ -65,27 +59,10 @@ class Guard:
     async def _once(self, step: "_Step", largest: int) -> "OutboundResponse | _Step":
         """The answer, or the step that it leads to."""
         destination = await self._destinations.judge(step.url)
-        connector = aiohttp.TCPConnector(resolver=_Pinned(destination), use_dns_cache=False, force_close=True)
-        try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=connector,
-                    timeout=aiohttp.ClientTimeout(total=None),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                ) as session,
-                session.request(
-                    step.method, step.url, headers=step.headers, data=step.body or None, allow_redirects=False
-                ) as answer,
-            ):
-                location = answer.headers.get("location")
-                if answer.status in (301, 302, 303, 307, 308) and location:
-                    return step.led_to(location, answer.status)
-                return await _read(answer, largest)
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise ToolError(f"{destination.host} cannot prove who it is: its certificate is not valid.") from error
-        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError) as error:
-            raise ToolError(f"{destination.host} cannot be reached: {error or type(error).__name__}.") from error
+        from portal.security.outbound_call import Moved, call  # with an HTTP library that is large
+
+        found = await call(destination, step.method, step.url, headers=step.headers, body=step.body, largest=largest)
+        return step.led_to(found.location, found.status) if isinstance(found, Moved) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +88,6 @@ class _Step:
         return step
 
 
-class _Pinned(AbstractResolver):
-    """Knows one name, and only the addresses that were checked: looking it up again could bring others."""
-
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """See AbstractResolver."""
-        if host != self._destination.host:
-            raise OSError(f"{host} was not checked")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(each),
-                port=port,
-                family=socket.AF_INET if each.version == 4 else socket.AF_INET6,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for each in self._destination.addresses
-        ]
-
-    async def close(self) -> None:
-        """See AbstractResolver."""
-
-
 def _first(request: OutboundRequest) -> _Step:
     """Raises ToolError for what is no request."""
     method = request.method.upper()
@@ -159,25 +108,3 @@ def _joined(url: URL, location: str) -> URL:
         return url.join(URL(location))
     except (ValueError, UnicodeError) as error:
         raise ToolError(f"{url.host} leads to something that is no address.") from error
-
-
-async def _read(answer: aiohttp.ClientResponse, largest: int) -> OutboundResponse:
-    """The body up to the wanted size."""
-    decoder = Decoder(answer.headers.get("content-encoding", "") if answer.method != "HEAD" else "")
-    body, taken = bytearray(), 0
-    async for piece in answer.content.iter_any():
-        taken += len(piece)
-        body += decoder.take(piece, largest + 1 - len(body))
-        if len(body) > largest or taken > largest + _COMPRESSED_MORE:
-            break
-    headers: dict[str, str] = {}
-    for name, value in answer.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return OutboundResponse(
-        url=str(answer.url),
-        status=answer.status,
-        headers=headers,
-        body=bytes(body[:largest]),
-        cut=len(body) > largest or taken > largest + _COMPRESSED_MORE,
-    )
