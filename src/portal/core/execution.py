@@ -305,6 +305,7 @@ class Executor:
             earlier=lambda: [*scene.earlier, *scene.run.assembler.snapshot()],
             inside=scene.parent is not None,
             tainted_at=scene.tainted_at,
+            parts=scene.offer.parts(wish.spec.toolset),
             report=_reporter(scene.run, call_id),
             asking=asking if scene.asks else None,
             held=deadline.held,
