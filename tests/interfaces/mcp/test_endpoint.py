@@ -1,6 +1,8 @@
 """Portal as a tool server at /mcp: for whoever the key stands for, by the policies, with questions to the person."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -247,3 +249,36 @@ async def test_policies_and_the_switch_hold_for_its_own_tools(tmp_path: Path) ->
     assert "add_document" not in known
     assert denied.is_error
     assert "Not allowed" in text(denied)
+
+
+async def test_a_workspace_without_tools_runs_none(tmp_path: Path) -> None:
+    settings = {"workspaces": {"bare": {"tools": []}}}
+    async with garden(tmp_path, **settings) as (portal, _), client_of(portal) as client:
+        refused = await client.call_tool("run_tool", {"tool": "count_pears", "workspace": "bare"})
+
+    assert refused.is_error
+    assert "no workspace with tools" in text(refused)
+
+
+async def test_without_the_sdk_it_says_what_to_install(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+sys.modules["mcp"] = None
+from portal.errors import NotInstalled
+from portal.interfaces.mcp.endpoint import Endpoint
+async def main():
+    endpoint = Endpoint(lambda: None, largest=1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(endpoint.run())
+        try:
+            await endpoint({}, None, None)
+        except NotInstalled as error:
+            print(error.status, error.message)
+asyncio.run(main())
+"""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("501 ")
+    assert "pip install 'portal[mcp]'" in done.stdout
