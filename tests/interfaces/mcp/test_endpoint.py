@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
+import mcp_types as types
 import pytest
 from tests.interfaces.mcp.clients import Person, client_of, names, text
 
@@ -282,3 +283,43 @@ asyncio.run(main())
 
     assert done.stdout.startswith("501 ")
     assert "pip install 'portal[mcp]'" in done.stdout
+
+
+async def test_who_comes_back_without_an_answer_is_asked_again(tmp_path: Path) -> None:
+    call = {"tool": "pick_pears", "arguments": {"tree": "old"}}
+    async with garden(tmp_path) as (portal, made), client_of(portal, person=Person()) as client:
+        first = await client.session.call_tool("run_tool", call, allow_input_required=True)
+        assert isinstance(first, types.InputRequiredResult)
+        again = await client.session.call_tool(
+            "run_tool", call, request_state=first.request_state, allow_input_required=True
+        )
+        assert isinstance(again, types.InputRequiredResult)
+        said = types.ElicitResult(action="accept", content={"allow_1": True})
+        answers = {"question": said}
+        done = await client.session.call_tool(
+            "run_tool", call, request_state=again.request_state, input_responses=answers, allow_input_required=True
+        )
+        late = await client.session.call_tool(
+            "run_tool", call, request_state=again.request_state, input_responses=answers, allow_input_required=True
+        )
+
+    assert again.input_requests == first.input_requests
+    assert isinstance(done, types.CallToolResult)
+    assert isinstance(late, types.CallToolResult)
+    assert text(done).startswith("Picked old.")
+    assert text(late).startswith("Picked old.")
+    assert made.picked == ["old"]
+
+
+async def test_the_result_of_a_tool_that_is_under_way(tmp_path: Path) -> None:
+    async with garden(tmp_path) as (portal, made), client_of(portal) as client:
+        async with asyncio.TaskGroup() as tasks:
+            calling = tasks.create_task(client.call_tool("run_tool", {"tool": "watch_pears"}))
+            await made.waiting.wait()
+            (running,) = await portal.portal.storage.responses.recent(portal.owner, 1)
+            under_way = await client.call_tool("get_result", {"id": running.response.id})
+            calling.cancel()
+        async with asyncio.timeout(30):
+            await made.stopped.wait()
+
+    assert "It is under way" in text(under_way)
