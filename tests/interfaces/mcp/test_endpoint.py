@@ -16,6 +16,8 @@ from tests.interfaces.mcp.clients import Person, client_of, names, text
 from portal.backends.scripted import ScriptedBackend
 from portal.core.approvals import Decision
 from portal.core.tools import ToolContext, ToolFile, ToolResult
+from portal.errors import PortalError
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.storage.database import Statement
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.tools.function import Functions, tool
@@ -323,3 +325,22 @@ async def test_the_result_of_a_tool_that_is_under_way(tmp_path: Path) -> None:
             await made.stopped.wait()
 
     assert "It is under way" in text(under_way)
+
+
+async def test_a_fault_of_its_own_leaves_portal_alone() -> None:
+    def offer() -> Any:
+        raise RuntimeError("broken")
+
+    endpoint = Endpoint(offer, largest=1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(endpoint.run())
+        with pytest.raises(PortalError, match="MCP cannot be served"):
+            await endpoint({}, None, None)  # type: ignore[arg-type]
+
+
+async def test_one_that_is_stopping_serves_nobody() -> None:
+    endpoint = Endpoint(lambda: None, largest=1)  # type: ignore[arg-type, return-value]
+    endpoint.stop()
+    await endpoint.run()
+    with pytest.raises(PortalError, match="stopping"):
+        await endpoint({}, None, None)  # type: ignore[arg-type]
