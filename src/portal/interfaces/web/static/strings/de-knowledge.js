@@ -1,7 +1,9 @@
 // German: knowledge, documents, citations, memory.
+import { files } from "./de-files.js";
 import { schedules } from "./de-schedules.js";
 
 export const knowledge = {
+  ...files,
   ...schedules,
   "knowledge.all": "Alle Sammlungen",
   "knowledge.missing": "Diese Sammlung gibt es hier nicht. Vielleicht wurde sie gelöscht.",

@@ -1,7 +1,9 @@
 // English: knowledge, documents, citations, memory.
+import { files } from "./en-files.js";
 import { schedules } from "./en-schedules.js";
 
 export const knowledge = {
+  ...files,
   ...schedules,
   "knowledge.all": "All collections",
   "knowledge.missing": "This collection is not here. It may have been deleted.",

@@ -7,6 +7,7 @@ import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
 import { Channels } from "../settings/channels.js";
 import { Devices } from "../settings/devices.js";
+import { Files } from "../settings/files.js";
 import { Keys } from "../settings/keys.js";
 import { Usage } from "../settings/usage.js";
 
@@ -16,6 +17,7 @@ const SECTIONS = [
   ["keys", () => t("settings.keys"), Keys],
   ["devices", () => t("settings.devices"), Devices],
   ["channels", () => t("settings.channels"), Channels],
+  ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],
 ];
