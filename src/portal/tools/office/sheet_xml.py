@@ -26,11 +26,8 @@ class SheetXml:
             raise ToolError("This sheet holds no cells.")
         self._rows = {int(one.get("r", at)): one for at, one in enumerate(self._data, 1)}
         self.kept = 0
-
-    @property
-    def last(self) -> int:
+        self.last = max((number for number, row in self._rows.items() if any(len(one) for one in row)), default=0)
         """The number of the last row that holds something; 0 for none."""
-        return max((number for number, row in self._rows.items() if any(len(one) for one in row)), default=0)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """The cells that hold text, by place."""
@@ -50,6 +47,7 @@ class SheetXml:
         """Write a cell; what it looked like stays. Raises ToolError for what is no cell."""
         row, column = located(place)
         self._write(self._cell(row, column), value, formula=formula)
+        self.last = max(self.last, row)
 
     def append(self, values: Sequence[Value]) -> int:
         """Write a row below the last, looking like that one; its number."""
@@ -63,6 +61,7 @@ class SheetXml:
             if above.get(at):
                 cell.set("s", above[at])
             self._write(cell, value)
+        self.last = number
         self._resized(number, len(values))
         return number
 
@@ -101,7 +100,8 @@ class SheetXml:
         held = self._rows.get(row)
         if held is None:
             held = self._data.makeelement(f"{{{NS}}}row", {"r": str(row)})
-            later = next((one for number, one in sorted(self._rows.items()) if number > row), None)
+            after = min((number for number in self._rows if number > row), default=0)
+            later = self._rows.get(after)
             if later is None:
                 self._data.append(held)
             else:
