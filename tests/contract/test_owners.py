@@ -165,6 +165,12 @@ PLACE = Place(channel="test", chat="c1")
 THEIRS = Within(owner=S, space="documents")
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
+
+async def taken(storage: Storage) -> int:
+    usage = await storage.files.usage(S)
+    return usage.files + usage.bytes
+
+
 REFUSED: dict[str, list[Call]] = {
     "TurnLog.begin": [
         lambda s, t: s.turn_log.begin(response(owner=S, conversation_id=t.conversation), []),
@@ -258,6 +264,7 @@ EMPTY: dict[str, list[Call]] = {
     "Conversations.restore": [lambda s, t: s.conversations.restore(S, [t.deleted])],
     "Folders.list": [lambda s, t: s.folders.list(S)],
     "Files.list": [lambda s, t: s.files.list(S)],
+    "Files.usage": [lambda s, t: taken(s)],
     "Users.credentials": [lambda s, t: s.users.credentials(S, "key")],
     "Approvals.of_response": [lambda s, t: s.approvals.of_response(S, t.response)],
     "Approvals.list": [

@@ -8,6 +8,7 @@ from typing import Any
 from portal.errors import ToolError
 from portal.tools.office.cells import Known, Value, reaching, read
 from portal.tools.office.cellstyles import Styles
+from portal.tools.office.markdown import clean
 
 NS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -130,7 +131,7 @@ class SheetXml:
             cell.set("s", str(self._styles.formatted(style, asked)))
         if formula and isinstance(known, str) and known.startswith("=") and len(known) > 1:
             if not reaching(known):
-                _inner(cell, "f", known[1:])
+                _inner(cell, "f", clean(known[1:]))
                 return
             self.kept += 1
         _fill(cell, known)
@@ -180,7 +181,7 @@ def _fill(cell: Any, known: Known) -> None:
         _inner(cell, "v", repr((when - _EPOCH) / datetime.timedelta(days=1)))
     else:
         cell.set("t", "inlineStr")
-        text = _inner(_inner(cell, "is", None), "t", re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "", str(known)))
+        text = _inner(_inner(cell, "is", None), "t", clean(str(known)))
         text.set(_SPACE, "preserve")
 
 
