@@ -136,7 +136,7 @@ async def open_portal(
             compares=wits.finding.compares,
             mind=mind,
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech, channels),
             speech=speech,
         )
         await _started(parts, storage, wits.links, stack)

@@ -122,6 +122,7 @@ class Channels:
             responses=desks.responses,
             approvals=desks.approvals,
             files=desks.files,
+            voice=desks.voice,
         )
         lines = Lines(tasks=tasks)
         reception = Reception(
