@@ -101,8 +101,7 @@ async def open_portal(
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(open_storage(settings))
         await storage.database.own()
-        bus = Bus()
-        registry = _registry(settings, bus, stack)
+        registry = _registry(settings, bus := Bus(), stack)
         storage = replace(storage, usage=(usage := _usage(storage, registry)))
         completions = Completions(usage=usage)
         router, catalogue = await open_routing(settings, storage, registry, completions, bus)
