@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from portal.core.wav import header, samples_at, with_length
 from portal.speech.cutting import Cut, pieces
 from portal.speech.sentences import parts, sentences
 from portal.speech.verbose import heard_in
-from portal.speech.wav import header, samples_at, with_length
 
 RATE = 16_000
 
