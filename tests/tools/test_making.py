@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import openai
 import pytest
 from tests.e2e.tool_desk import calls
 from tests.media.conftest import MODELS, audio_nodes
@@ -169,3 +170,31 @@ async def test_a_restart_leaves_the_engine_at_work(
         assert last.status == "done"
         assert len(comfy.prompts) == 1
         await asyncio.sleep(0)
+
+
+async def test_the_hosted_tool_of_the_responses_api(portal: TestPortal, backend: ScriptedBackend) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn", "size": "64x48", "count": 2}))))
+    backend.script(TextDelta("Done."))
+    tools: Any = [{"type": "image_generation"}]
+    stream = await client.responses.create(model="auto", input="Draw a barn", tools=tools, stream=True)
+    events = [event async for event in stream]
+    kinds = [event.type for event in events if "image_generation" in event.type]
+    one = ["in_progress", "generating", "completed"]
+    assert kinds == [f"response.image_generation_call.{name}" for name in one * 2]
+    response = events[-1].response  # type: ignore[union-attr]
+    made = [item for item in response.output if item.type == "image_generation_call"]
+    assert [base64.b64decode(item.result or "")[:4] for item in made] == [b"\x89PNG"] * 2
+    assert "make_image" in json.dumps(backend.requests[0].parameters)
+
+    kept = await client.responses.retrieve(response.id)
+    assert kept.output == response.output
+    backend.script(TextDelta("Still here."))
+    again: Any = [item.model_dump(exclude_none=True) for item in made]
+    follows = await client.responses.create(model="auto", input=[*again, {"role": "user", "content": "And?"}])
+    assert follows.output_text == "Still here."
+    for body, param in (
+        ({"model": "tiny", "input": "a", "tools": tools}, "tools"),
+        ({"model": "auto", "input": "a", "tools": [{"type": "image_generation", "size": "1x1"}]}, "tools[0].size"),
+    ):
+        assert (await api(portal, "POST", "/v1/responses", body))["error"]["param"] == param
