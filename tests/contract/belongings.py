@@ -10,6 +10,7 @@ from portal.core.collections import NewDocument
 from portal.storage.open import Storage
 from portal.testing.records import (
     OWNER,
+    STRANGER,
     answered,
     approval,
     audit,
@@ -142,3 +143,37 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
     )
+
+
+async def everything(storage: Storage) -> list[object]:
+    """What OWNER has."""
+    await storage.usage.summary(OWNER, 0)
+    tables = (
+        "conversations",
+        "items",
+        "folders",
+        "files",
+        "file_chunks",
+        "credentials",
+        "usage_log",
+        "approvals",
+        "passkeys",
+        "identities",
+    )
+    knowledge = ("collections", "documents", "sources", "file_batches")
+    timed = ("schedules", "schedule_runs", "schedule_deliveries")
+    more = (
+        *knowledge,
+        *timed,
+        "passkeys",
+        "identities",
+        "memories",
+        "responses",
+        "approval_rounds",
+        "grants",
+        "audit",
+        "passages",
+        "passage_attributes",
+    )
+    found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
+    return [[row for row in rows if row.get("owner") != STRANGER] for rows in found]

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
-from tests.contract.belongings import VECTOR, Things, one_of_everything
+from tests.contract.belongings import VECTOR, Things, everything, one_of_everything
 
 from portal.core import channel_stores, collections, memories, passages, people, ports, schedules, tool_ports
 from portal.core.channels import Place
@@ -15,7 +15,6 @@ from portal.core.records import Page
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.open import Storage
 from portal.testing.records import (
-    OWNER,
     STRANGER,
     call_item,
     conversation,
@@ -353,37 +352,3 @@ async def test_a_stranger_sees_empty_lists(storage: Storage, things: Things, cal
     found = await call(storage, things)
     assert not (found.data if isinstance(found, Page) else found)
     assert await everything(storage) == before
-
-
-async def everything(storage: Storage) -> list[object]:
-    """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
-    tables = (
-        "conversations",
-        "items",
-        "folders",
-        "files",
-        "file_chunks",
-        "credentials",
-        "usage_log",
-        "approvals",
-        "passkeys",
-        "identities",
-    )
-    knowledge = ("collections", "documents", "sources", "file_batches")
-    timed = ("schedules", "schedule_runs", "schedule_deliveries")
-    more = (
-        *knowledge,
-        *timed,
-        "passkeys",
-        "identities",
-        "memories",
-        "responses",
-        "approval_rounds",
-        "grants",
-        "audit",
-        "passages",
-        "passage_attributes",
-    )
-    found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
-    return [[row for row in rows if row.get("owner") != S] for rows in found]

@@ -116,7 +116,7 @@ async def open_portal(
         parts = Parts(
             settings=settings,
             credentials=credentials,
-            entrance=open_entrance(settings, storage, credentials, brain.agent),
+            entrance=open_entrance(settings, storage, credentials, brain.agent, rights),
             throttle=throttle(settings, limiter),
             agent=brain.agent,
             toolbox=brain.toolbox,
@@ -140,7 +140,7 @@ async def open_portal(
             compares=wits.finding.compares,
             mind=mind,
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, transcriber, channels, limiter),
         )
         await _started(parts, storage, wits.links, stack)
         yield _opened(parts, storage, registry, router, servers, mind, token)

@@ -18,6 +18,7 @@ from portal.core.channels import Channel, Surroundings, Transcriber
 from portal.core.memories import Memory
 from portal.core.ports import Models
 from portal.errors import PortalError, SettingsError
+from portal.security.limiter import Limiter
 from portal.settings import Settings
 from portal.storage.open import Storage
 
@@ -51,9 +52,11 @@ def open_channels(
     bus: Bus,
     transcriber: Transcriber | None,
     given: Sequence[Channel] | None,
+    limiter: Limiter,
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
+    most = settings.limits.messages
     linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
     desks = Desks(
         agent=brain.agent,
@@ -82,6 +85,7 @@ def open_channels(
         transcriber=transcriber,
         model=settings.channels.model,
         mode=settings.channels.groups,
+        admit=lambda owner: most and limiter.take(f"messages of {owner}", most),
     )
     channels = Channels(channels=made, broken=broken, desks=desks)
     return channels

@@ -72,7 +72,9 @@ class Counted:
         return await self.log.summary(owner, since)
 
 
-def open_entrance(settings: Settings, storage: Storage, credentials: Credentials, agent: Agent) -> Entrance:
+def open_entrance(
+    settings: Settings, storage: Storage, credentials: Credentials, agent: Agent, rights: Rights
+) -> Entrance:
     """What the page's routes need of it."""
     chosen = settings.people
     attempts = Attempts(most=chosen.attempts, seconds=chosen.attempt_minutes * 60)
@@ -84,6 +86,7 @@ def open_entrance(settings: Settings, storage: Storage, credentials: Credentials
         passwords=passwords,
         audit=storage.audit,
         stop=agent.cancel_of,
+        noted=rights.note,
     )
     acquaintance = Acquaintance(
         identities=storage.identities, people=storage.people, users=storage.users, credentials=credentials

@@ -1,7 +1,7 @@
 """From what arrived to what is to be sent: messages begin turns of the linked person's own conversations."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from portal.channels import words
@@ -59,6 +59,8 @@ class Desks:
     transcriber: Transcriber | None = None
     model: str = "auto"
     mode: Mode = "mentioned"
+    admit: Callable[[str], object] = lambda owner: None
+    """Asked before a message of somebody begins a turn. Raises RateLimited."""
 
 
 class Conversing:
@@ -110,6 +112,7 @@ class Conversing:
                 return await self._answered(arrival, owner, arrival.response_id)
             if await self._tell(event, owner, chat):
                 return await self._reply(arrival, owner, None)
+            desks.admit(owner)
             run = await self._start(await self._turn(arrival, event, chat))
         except PortalError as error:
             log.info("a message could not be answered: %s", error, extra={"channel": self._channel.name})

@@ -104,7 +104,7 @@ def application(parts: Parts) -> App:
     for route in [*doors, _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
-        _straight(app),
+        _Straight(app),
         credentials=parts.credentials,
         ollama=_ollama_door(parts),
         render=_render,
@@ -116,22 +116,31 @@ def application(parts: Parts) -> App:
     )
 
 
-def _straight(app: FastAPI) -> ASGIApp:
+def routes_of(app: App) -> Sequence[BaseRoute]:
+    """All that an application serves, for whoever looks at every door of it."""
+    assert isinstance(app, Admission)
+    assert isinstance(app.inner, _Straight)
+    return app.inner.routes
+
+
+class _Straight:
     """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
     says of the client matters only behind it: for links, and for the cookie."""
-    behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
-    doors: dict[tuple[Any, Any], ASGIApp] = {
-        (method, route.path): route.app
-        for route in app.router.routes
-        if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
-        for method in route.methods or ()
-    }
 
-    def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        door = doors.get((scope.get("method"), scope.get("path")), behind)
+    def __init__(self, app: FastAPI) -> None:
+        self.routes: Sequence[BaseRoute] = app.router.routes
+        self._behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
+        self._doors: dict[tuple[Any, Any], ASGIApp] = {
+            (method, route.path): route.app
+            for route in self.routes
+            if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """One request, or WebSocket."""
+        door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
-
-    return straight
 
 
 class _Application(FastAPI):
