@@ -31,6 +31,7 @@ from portal.testing.records import (
     said,
     schedule,
     schedule_run,
+    share,
     source,
     usage,
     workspace,
@@ -118,6 +119,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000)
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
+    await storage.shares.save(share(talk.id), "hash")
     await storage.chats.save(chat(conversation_id=talk.id))
     return Things(
         conversation=talk.id,
@@ -158,6 +160,7 @@ async def everything(storage: Storage) -> list[object]:
         "usage_log",
         "approvals",
         "passkeys",
+        "shares",
         "identities",
     )
     knowledge = ("collections", "documents", "sources", "file_batches")
@@ -166,6 +169,7 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "passkeys",
+        "shares",
         "identities",
         "memories",
         "responses",

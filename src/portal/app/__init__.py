@@ -129,6 +129,7 @@ async def open_portal(
             manual=packaged_manual(),
             responses=storage.responses,
             conversations=storage.conversations,
+            shares=storage.shares,
             folders=storage.folders,
             files=knowledge.files,
             library=knowledge.library,

@@ -18,6 +18,7 @@ from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.sharing import Shares
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
@@ -75,6 +76,7 @@ class Parts:
     manual: Manual
     responses: Responses
     conversations: Conversations
+    shares: Shares
     folders: Folders
     files: Files
     library: Library
@@ -232,18 +234,22 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         people,
         routing,
         schedules,
+        sharing,
         signing_in,
         skills,
         tools,
         workspaces,
     )
 
-    asked = parts.approving
+    asked, allowed = parts.approving, parts.settings.people.sharing
+    shown: dict[str, Any] = {"shares": parts.shares, "conversations": parts.conversations, "allowed": allowed}
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
         conversations.conversation_routes(
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
+        sharing.share_routes(**shown),
+        sharing.shared_routes(**shown),
         conversations.response_routes(responses=parts.responses),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         models.model_routes(servers=parts.servers),
