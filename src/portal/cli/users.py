@@ -57,7 +57,7 @@ def list_users(data_dir: Path | None) -> None:
 @users.command()
 @click.argument("name")
 @click.option("--login", default="", help="What they sign in by beside a password: a name or an e-mail address.")
-@click.option("--role", type=_ROLES, default="member", show_default=True)
+@click.option("--role", type=_ROLES, default="member", show_default=True, help="What they may here.")
 @data_dir_option
 def add(name: str, login: str, role: str, data_dir: Path | None) -> None:
     """Let somebody in, and print the link, alone, that signs them in once within a week."""
