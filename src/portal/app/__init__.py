@@ -16,7 +16,7 @@ from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
-from portal.app.people import Counted, open_entrance, open_rights, throttle
+from portal.app.people import Counted, open_entrance, open_rights
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.tools import Toolsets
@@ -34,6 +34,7 @@ from portal.core.terms import Bounding
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
+from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
@@ -112,12 +113,10 @@ async def open_portal(
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         wits = await _wits(settings, storage, router, completions, bus, own, toolsets, stack, rights.of)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        token, credentials = _credentials(settings, storage, rights)
+        token, entrance = _entrance(settings, storage, rights, limiter, brain)
         parts = Parts(
             settings=settings,
-            credentials=credentials,
-            entrance=open_entrance(settings, storage, credentials, brain.agent, rights),
-            throttle=throttle(settings, limiter),
+            entrance=entrance,
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
@@ -129,7 +128,6 @@ async def open_portal(
             manual=packaged_manual(),
             responses=storage.responses,
             conversations=storage.conversations,
-            shares=storage.shares,
             folders=storage.folders,
             files=knowledge.files,
             library=knowledge.library,
@@ -217,11 +215,13 @@ async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExi
     await open_schedules(parts, storage, links, stack)
 
 
-def _credentials(settings: Settings, storage: Storage, rights: Rights) -> tuple[str, Credentials]:
-    """What the command line beside this server signs in with, and everybody's credentials."""
-    token = secrets.token_urlsafe(32)
-    days = settings.server.session_days
-    return token, Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+def _entrance(
+    settings: Settings, storage: Storage, rights: Rights, limiter: Limiter, brain: Brain
+) -> tuple[str, Entrance]:
+    """What the command line beside this server signs in with, and how everybody else comes in."""
+    token, days = secrets.token_urlsafe(32), settings.server.session_days
+    credentials = Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+    return token, open_entrance(settings, storage, credentials, brain.agent, rights, limiter)
 
 
 def _usage(storage: Storage, registry: Registry, bounding: Bounding) -> Metrics:

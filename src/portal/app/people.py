@@ -35,7 +35,7 @@ async def open_rights(settings: Settings, storage: Storage) -> Rights:
     return rights
 
 
-def throttle(settings: Settings, limiter: Limiter) -> Throttle:
+def _throttle(settings: Settings, limiter: Limiter) -> Throttle:
     """The limiter at the doors of HTTP."""
     chosen = settings.limits
     allowed = Allowed(
@@ -73,7 +73,7 @@ class Counted:
 
 
 def open_entrance(
-    settings: Settings, storage: Storage, credentials: Credentials, agent: Agent, rights: Rights
+    settings: Settings, storage: Storage, credentials: Credentials, agent: Agent, rights: Rights, limiter: Limiter
 ) -> Entrance:
     """What the page's routes need of it."""
     chosen = settings.people
@@ -101,4 +101,6 @@ def open_entrance(
         kept_passkeys=storage.passkeys,
         providers={name: (one, Provider(settings=one, now=micros)) for name, one in chosen.oidc.items()},
         acquaintance=acquaintance,
+        throttle=_throttle(settings, limiter),
+        shares=storage.shares,
     )

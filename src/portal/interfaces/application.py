@@ -18,7 +18,6 @@ from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
-from portal.core.sharing import Shares
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
@@ -46,7 +45,6 @@ from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
 from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
@@ -62,9 +60,7 @@ class Parts:
     """What the doors open onto."""
 
     settings: Settings
-    credentials: Credentials
     entrance: Entrance
-    throttle: Throttle
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -76,7 +72,6 @@ class Parts:
     manual: Manual
     responses: Responses
     conversations: Conversations
-    shares: Shares
     folders: Folders
     files: Files
     library: Library
@@ -91,6 +86,11 @@ class Parts:
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
+    @property
+    def credentials(self) -> Credentials:
+        """Everybody's."""
+        return self.entrance.credentials
+
 
 def application(parts: Parts) -> App:
     """Every route behind admission."""
@@ -102,7 +102,7 @@ def application(parts: Parts) -> App:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
     for route in [*doors, _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
@@ -114,7 +114,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
-        throttle=parts.throttle,
+        throttle=parts.entrance.throttle,
     )
 
 
@@ -229,27 +229,19 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         mcp,
         memories,
         models,
-        oidc,
-        passkeys,
-        people,
         routing,
         schedules,
-        sharing,
-        signing_in,
         skills,
         tools,
         workspaces,
     )
 
-    asked, allowed = parts.approving, parts.settings.people.sharing
-    shown: dict[str, Any] = {"shares": parts.shares, "conversations": parts.conversations, "allowed": allowed}
+    asked = parts.approving
     routers = [
         conversations.selection_routes(conversations=parts.conversations, agent=parts.agent, bus=parts.bus),
         conversations.conversation_routes(
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
-        sharing.share_routes(**shown),
-        sharing.shared_routes(**shown),
         conversations.response_routes(responses=parts.responses),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         models.model_routes(servers=parts.servers),
@@ -273,12 +265,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
-        people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
-        signing_in.sign_in_routes(entrance=parts.entrance),
-        signing_in.password_routes(entrance=parts.entrance),
-        passkeys.passkey_sign_in_routes(entrance=parts.entrance),
-        passkeys.passkey_routes(entrance=parts.entrance),
-        oidc.oidc_routes(entrance=parts.entrance),
         approvals.approval_routes(approvals=asked.approvals, deciding=asked.deciding),
         approvals.grant_routes(grants=asked.grants, audit=asked.audit, bus=parts.bus),
         tools.tool_routes(tools=asked.tools),
@@ -289,6 +275,25 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _people(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web import oidc, passkeys, people, sharing, signing_in
+
+    entrance = parts.entrance
+    allowed = parts.settings.people.sharing
+    shown: dict[str, Any] = {"shares": entrance.shares, "conversations": parts.conversations, "allowed": allowed}
+    routers = [
+        people.people_routes(membership=entrance.membership, bus=parts.bus),
+        signing_in.sign_in_routes(entrance=entrance),
+        signing_in.password_routes(entrance=entrance),
+        passkeys.passkey_sign_in_routes(entrance=entrance),
+        passkeys.passkey_routes(entrance=entrance),
+        oidc.oidc_routes(entrance=entrance),
+        sharing.share_routes(**shown),
+        sharing.shared_routes(**shown),
     ]
     return [route for router in routers for route in router.routes]
 
