@@ -1,6 +1,6 @@
 """What Portal adds in front of a model server, beside what a plain reverse proxy adds, over one fake model server.
 
-    python bench/gateway.py [--rounds 8] [--requests 100000] [--short] [--plain] [--command "./launch.sh"]
+    python bench/gateway.py [--rounds 8] [--requests 100000] [--short] [--plain] [--limited] [--command "./launch.sh"]
 
 Portal is started by its public command on a temporary data folder and called by a plain model id with an API key: the
 full path, with admission, parsing, the choice of the model, accounting and the usage row. The reference is nginx where
@@ -22,7 +22,7 @@ from statistics import median
 import uvloop
 
 from load import Sample, Target, drive
-from servers import Process, gateways
+from servers import BOUNDS, Process, gateways
 from upstream import MODEL
 
 ALONE, MANY, STREAMS, CHUNKS = 1, 16, 64, 100
@@ -140,7 +140,11 @@ async def run(arguments: argparse.Namespace) -> list[str]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server, name, reference, running, key = gateways(
-            arguments.command.split(), folder, stack, plain=arguments.plain
+            arguments.command.split(),
+            folder,
+            stack,
+            plain=arguments.plain,
+            bounds=BOUNDS if arguments.limited else (),
         )
         direct = Measured("direct", Target(url=server.url, model=MODEL))
         before = Measured(name, Target(url=reference.url, model=MODEL), reference)
@@ -159,6 +163,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100_000, help="for the growth of memory")
     parser.add_argument("--short", action="store_true", help="under half a minute")
     parser.add_argument("--plain", action="store_true", help="nginx keeps no connections to the model server")
+    parser.add_argument("--limited", action="store_true", help="with a key that has scopes, a rate and budgets")
     parser.add_argument("--command", default=f"{sys.executable} -m portal")
     arguments = parser.parse_args()
     arguments.scale = 1.0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -123,15 +124,28 @@ def portal(command: list[str], folder: Path, *, kind: str, url: str) -> Process:
     return Process(run, port=port, path="/health")
 
 
-def portal_key(command: list[str], folder: Path) -> str:
+BOUNDS = (
+    "--scope",
+    "models:*",
+    "--rate",
+    "100000000",
+    "--budget",
+    "1000000000requests",
+    "--budget",
+    "1000000000tokens",
+)
+"""Of a key that is bounded in every way, and never refused."""
+
+
+def portal_key(command: list[str], folder: Path, *bounds: str) -> str:
     """An API key of that Portal."""
-    run = [*command, "keys", "create", "bench", "--data-dir", str(folder)]
+    run = [*command, "keys", "create", "bench", *bounds, "--data-dir", str(folder)]
     said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     return next(word for word in said.split() if word.startswith("portal-"))
 
 
 def gateways(
-    command: list[str], folder: Path, stack: ExitStack, *, plain: bool
+    command: list[str], folder: Path, stack: ExitStack, *, plain: bool, bounds: Sequence[str] = ()
 ) -> tuple[Process, str, Process, Process, str]:
     """A model server, and before it the reference and Portal: (server, the reference's name, it, Portal, its key)."""
     server = stack.enter_context(upstream())
@@ -140,4 +154,4 @@ def gateways(
     stack.enter_context(before)
     home = folder / "data"
     running = stack.enter_context(portal(command, home, kind="openai_compatible", url=server.url))
-    return server, name, before, running, portal_key(command, home)
+    return server, name, before, running, portal_key(command, home, *bounds)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from portal.settings import BackendSettings, Settings
 from portal.settings.mcp import ToolServerSettings
+from portal.settings.people import OidcSettings, TermSettings
 from portal.settings.tools import PolicySettings
 from portal.settings.workspaces import RuleSettings, WorkspaceSettings
 
@@ -22,6 +23,8 @@ BLOCKS: dict[str, tuple[type[BaseModel], str]] = {
     "workspaces": (WorkspaceSettings, "[workspaces.NAME]"),
     "rules": (RuleSettings, "[rules.NAME]"),
     "policies": (PolicySettings, "[[policies]]"),
+    "people.oidc": (OidcSettings, "[people.oidc.NAME]"),
+    "people.roles": (TermSettings, "[people.roles.ROLE]"),
     "mcp.servers": (ToolServerSettings, "[mcp.servers.NAME]"),
 }
 """Settings of which there are as many as the user likes, in blocks of the file."""

@@ -10,6 +10,7 @@ from portal.core.collections import NewDocument
 from portal.storage.open import Storage
 from portal.testing.records import (
     OWNER,
+    STRANGER,
     answered,
     approval,
     audit,
@@ -31,6 +32,7 @@ from portal.testing.records import (
     said,
     schedule,
     schedule_run,
+    share,
     source,
     usage,
     workspace,
@@ -119,6 +121,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.pairing.offer(OWNER, "hash", micros() + 1_000_000_000, micros())
     linked = await storage.pairing.redeem("hash", link(), micros())
     assert linked is not None
+    await storage.shares.save(share(talk.id), "hash")
     await storage.chats.save(chat(conversation_id=talk.id))
     await storage.media_jobs.add(painted := media_job(call_id="mcp_1"))
     return Things(
@@ -146,3 +149,40 @@ async def one_of_everything(storage: Storage) -> Things:
         link=linked.id,
         media_job=painted.id,
     )
+
+
+async def everything(storage: Storage) -> list[object]:
+    """What OWNER has."""
+    await storage.usage.summary(OWNER, 0)
+    tables = (
+        "conversations",
+        "items",
+        "folders",
+        "files",
+        "file_chunks",
+        "credentials",
+        "usage_log",
+        "approvals",
+        "passkeys",
+        "shares",
+        "identities",
+    )
+    knowledge = ("collections", "documents", "sources", "file_batches")
+    timed = ("schedules", "schedule_runs", "schedule_deliveries")
+    more = (
+        *knowledge,
+        *timed,
+        "media_jobs",
+        "passkeys",
+        "shares",
+        "identities",
+        "memories",
+        "responses",
+        "approval_rounds",
+        "grants",
+        "audit",
+        "passages",
+        "passage_attributes",
+    )
+    found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
+    return [[row for row in rows if row.get("owner") != STRANGER] for rows in found]

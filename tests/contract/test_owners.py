@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
-from tests.contract.belongings import VECTOR, Things, one_of_everything
+from tests.contract.belongings import VECTOR, Things, everything, one_of_everything
 
 from portal.core import channel_stores, collections, media, memories, passages, people, ports, schedules, tool_ports
 from portal.core.channels import Place
@@ -15,7 +15,6 @@ from portal.core.records import Page
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.open import Storage
 from portal.testing.records import (
-    OWNER,
     STRANGER,
     call_item,
     conversation,
@@ -28,6 +27,7 @@ from portal.testing.records import (
     response,
     said,
     schedule,
+    share,
     source,
     user,
 )
@@ -132,6 +132,8 @@ REFUSED: dict[str, list[Call]] = {
     ],
     "People.save": [lambda s, t: s.people.save(user(id="user_none", name="stolen"))],
     "People.remove": [lambda s, t: s.people.remove("user_none", None), lambda s, t: s.people.remove("user_none", S)],
+    "Shares.save": [lambda s, t: s.shares.save(share(t.conversation, owner=S), "stolen")],
+    "Shares.remove": [lambda s, t: s.shares.remove(S, t.conversation)],
     "Passkeys.remove": [lambda s, t: s.passkeys.remove(S, t.passkey)],
     "Identities.add": [lambda s, t: s.identities.add("https://id.example", "alice", S)],
     "Passwords.set": [lambda s, t: s.passwords.set("user_none", "hash")],
@@ -166,6 +168,7 @@ EMPTY: dict[str, list[Call]] = {
     "Conversations.restore": [lambda s, t: s.conversations.restore(S, [t.deleted])],
     "Folders.list": [lambda s, t: s.folders.list(S)],
     "Files.list": [lambda s, t: s.files.list(S)],
+    "Shares.of": [lambda s, t: s.shares.of(S, t.conversation)],
     "Passkeys.list": [lambda s, t: s.passkeys.list(S)],
     "Passkeys.used": [lambda s, t: s.passkeys.used(passkey(id=t.passkey, owner=S), 7)],
     "Users.revoke_others": [lambda s, t: s.users.revoke_others(S, t.credential)],
@@ -233,6 +236,7 @@ OWNERLESS = {
     "People.list": "those who run this installation see who is here",
     "People.add": "makes something new",
     "Passwords.find": "by what somebody signs in with, before they are anybody",
+    "Shares.by_token": "by its secret",
     "Passkeys.add": "makes something new",
     "Passkeys.get": "by what a device answers with, before they are anybody",
     "Passkeys.any": "says of nobody in particular whether there is one",
@@ -371,38 +375,3 @@ async def test_a_stranger_sees_empty_lists(storage: Storage, things: Things, cal
     found = await call(storage, things)
     assert not (found.data if isinstance(found, Page) else found)
     assert await everything(storage) == before
-
-
-async def everything(storage: Storage) -> list[object]:
-    """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
-    tables = (
-        "conversations",
-        "items",
-        "folders",
-        "files",
-        "file_chunks",
-        "credentials",
-        "usage_log",
-        "approvals",
-        "passkeys",
-        "identities",
-    )
-    knowledge = ("collections", "documents", "sources", "file_batches")
-    timed = ("schedules", "schedule_runs", "schedule_deliveries")
-    more = (
-        *knowledge,
-        *timed,
-        "media_jobs",
-        "passkeys",
-        "identities",
-        "memories",
-        "responses",
-        "approval_rounds",
-        "grants",
-        "audit",
-        "passages",
-        "passage_attributes",
-    )
-    found = [await storage.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in (*tables, *more)]
-    return [[row for row in rows if row.get("owner") != S] for rows in found]

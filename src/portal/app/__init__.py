@@ -18,7 +18,7 @@ from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.models import answering_servers, open_routing, open_servers
-from portal.app.people import Counted, open_entrance, open_rights, throttle
+from portal.app.people import Counted, open_entrance, open_rights
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.skills import Skills
 from portal.app.speech import open_speech
@@ -39,6 +39,7 @@ from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
 from portal.interfaces.application import Parts, application
 from portal.interfaces.mcp.endpoint import Endpoint
+from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
@@ -122,12 +123,10 @@ async def open_portal(
         servers = await open_servers(settings, storage, registry, router, backends, own := embedder())
         wits = await _wits(settings, storage, router, completions, bus, own, toolsets, speech, stack, rights.of)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        token, credentials = _credentials(settings, storage, rights)
+        token, entrance = _entrance(settings, storage, rights, limiter, brain)
         parts = Parts(
             settings=settings,
-            credentials=credentials,
-            entrance=open_entrance(settings, storage, credentials, brain.agent),
-            throttle=throttle(settings, limiter),
+            entrance=entrance,
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=router,
@@ -152,7 +151,7 @@ async def open_portal(
             mind=mind,
             endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech, channels, limiter),
             speech=speech,
             media=wits.studio,
         )
@@ -238,11 +237,13 @@ async def _started(parts: Parts, storage: Storage, links: Links, stack: AsyncExi
     await open_schedules(parts, storage, links, stack)
 
 
-def _credentials(settings: Settings, storage: Storage, rights: Rights) -> tuple[str, Credentials]:
-    """What the command line beside this server signs in with, and everybody's credentials."""
-    token = secrets.token_urlsafe(32)
-    days = settings.server.session_days
-    return token, Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+def _entrance(
+    settings: Settings, storage: Storage, rights: Rights, limiter: Limiter, brain: Brain
+) -> tuple[str, Entrance]:
+    """What the command line beside this server signs in with, and how everybody else comes in."""
+    token, days = secrets.token_urlsafe(32), settings.server.session_days
+    credentials = Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+    return token, open_entrance(settings, storage, credentials, brain.agent, rights, limiter)
 
 
 def _usage(storage: Storage, registry: Registry, bounding: Bounding) -> Metrics:

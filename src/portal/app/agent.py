@@ -73,8 +73,7 @@ async def open_agent(
     own: Embedder | None = None,
     bounding: Bounding = nothing,
 ) -> Brain:
-    """The agent, at work until the stack is closed. `own` is the embedder of the install, `bounding` tells what people
-    may use."""
+    """The agent, at work until the stack is closed. `own` is the install's embedder, `bounding` what people may use."""
     tools = settings.tools
     toolbox = _toolbox(settings, toolsets, await open_likeness(own, stack))
     rules = policies(settings)

@@ -21,6 +21,7 @@ from portal.core.ports import Models
 from portal.core.speech import Speech
 from portal.errors import PortalError, SettingsError
 from portal.extras import EXTRAS, add_command
+from portal.security.limiter import Limiter
 from portal.settings import Settings
 from portal.storage.open import Storage
 
@@ -54,9 +55,11 @@ def open_channels(
     bus: Bus,
     speech: Speech,
     given: Sequence[Channel] | None,
+    limiter: Limiter,
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
+    most = settings.limits.messages
     linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
     desks = Desks(
         agent=brain.agent,
@@ -86,6 +89,7 @@ def open_channels(
         voice=Voice(speaker=speech.speaker, replies=settings.speech.replies),
         model=settings.channels.model,
         mode=settings.channels.groups,
+        admit=lambda owner: most and limiter.take(f"messages of {owner}", most),
     )
     channels = Channels(channels=made, broken=broken, desks=desks)
     return channels

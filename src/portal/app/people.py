@@ -35,7 +35,7 @@ async def open_rights(settings: Settings, storage: Storage) -> Rights:
     return rights
 
 
-def throttle(settings: Settings, limiter: Limiter) -> Throttle:
+def _throttle(settings: Settings, limiter: Limiter) -> Throttle:
     """The limiter at the doors of HTTP."""
     chosen = settings.limits
     allowed = Allowed(
@@ -72,7 +72,9 @@ class Counted:
         return await self.log.summary(owner, since)
 
 
-def open_entrance(settings: Settings, storage: Storage, credentials: Credentials, agent: Agent) -> Entrance:
+def open_entrance(
+    settings: Settings, storage: Storage, credentials: Credentials, agent: Agent, rights: Rights, limiter: Limiter
+) -> Entrance:
     """What the page's routes need of it."""
     chosen = settings.people
     attempts = Attempts(most=chosen.attempts, seconds=chosen.attempt_minutes * 60)
@@ -84,6 +86,7 @@ def open_entrance(settings: Settings, storage: Storage, credentials: Credentials
         passwords=passwords,
         audit=storage.audit,
         stop=agent.cancel_of,
+        noted=rights.note,
     )
     acquaintance = Acquaintance(
         identities=storage.identities, people=storage.people, users=storage.users, credentials=credentials
@@ -98,4 +101,6 @@ def open_entrance(settings: Settings, storage: Storage, credentials: Credentials
         kept_passkeys=storage.passkeys,
         providers={name: (one, Provider(settings=one, now=micros)) for name, one in chosen.oidc.items()},
         acquaintance=acquaintance,
+        throttle=_throttle(settings, limiter),
+        shares=storage.shares,
     )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import mimetypes
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -66,6 +66,8 @@ class Desks:
     voice: Voice
     model: str = "auto"
     mode: Mode = "mentioned"
+    admit: Callable[[str], object] = lambda owner: None
+    """Asked before a message of somebody begins a turn. Raises RateLimited."""
 
 
 class Conversing:
@@ -141,6 +143,7 @@ class Conversing:
                 return await self._answered(arrival, owner, arrival.response_id)
             if await self._asking.tell(event, owner, chat):
                 return await self._reply(arrival, owner, None)
+            desks.admit(owner)
             run = await self._start(await self._turn(arrival, event, chat))
         except PortalError as error:
             log.info("a message could not be answered: %s", error, extra={"channel": self._channel.name})

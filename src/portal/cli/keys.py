@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from portal.cli.bounds import bounds_options, budget_of
 from portal.cli.credentials import open_door
 from portal.cli.options import data_dir_option, read_settings
 from portal.cli.server_file import running
@@ -22,37 +23,18 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    metavar="SCOPE",
-    help="What it may use: models:NAME, workspaces:NAME, tools:NAME (patterns; tools:none for none), read-only, admin. "
-    "May be repeated; without any it may all that you may.",
-)
+@bounds_options
 @click.option("--expires", metavar="WHEN", help="When it ends: 12h, 30d or a date such as 2027-01-31 (UTC).")
-@click.option("--rate", type=click.IntRange(0), default=0, help="Requests a minute.")
-@click.option("--budget", "budgets", multiple=True, metavar="AMOUNT", help="A day: 500requests or 100000tokens.")
 @data_dir_option
 def create(
     name: str, scopes: tuple[str, ...], expires: str | None, rate: int, budgets: tuple[str, ...], data_dir: Path | None
 ) -> None:
     """Make an API key and print it, alone; it is shown only this once."""
-    wanted: dict[str, Any] = {"scopes": list(scopes), "rate": rate, **_budget(budgets)}
+    wanted: dict[str, Any] = {"scopes": list(scopes), "rate": rate, **budget_of(budgets)}
     if expires:
         wanted["expires_at"] = _until(expires)
     with open_door(read_settings(data_dir)) as credentials:
         click.echo(credentials.create_key(name, {each: value for each, value in wanted.items() if value}))
-
-
-def _budget(budgets: tuple[str, ...]) -> dict[str, int]:
-    found = {}
-    for one in budgets:
-        match = re.fullmatch(r"\s*(\d+)\s*(requests|tokens)\s*", one.lower())
-        if match is None:
-            raise BadRequest(f"{one!r} is no budget, such as 500requests or 100000tokens.")
-        found[match[2]] = int(match[1])
-    return found
 
 
 def _until(when: str) -> float:

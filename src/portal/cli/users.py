@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from portal.cli.bounds import bounds_options, budget_of
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.server_file import need_running
@@ -56,7 +57,7 @@ def list_users(data_dir: Path | None) -> None:
 @users.command()
 @click.argument("name")
 @click.option("--login", default="", help="What they sign in by beside a password: a name or an e-mail address.")
-@click.option("--role", type=_ROLES, default="member", show_default=True)
+@click.option("--role", type=_ROLES, default="member", show_default=True, help="What they may here.")
 @data_dir_option
 def add(name: str, login: str, role: str, data_dir: Path | None) -> None:
     """Let somebody in, and print the link, alone, that signs them in once within a week."""
@@ -110,6 +111,16 @@ def _asked() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     return str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+@users.command()
+@click.argument("user")
+@bounds_options
+@data_dir_option
+def limit(user: str, scopes: tuple[str, ...], rate: int, budgets: tuple[str, ...], data_dir: Path | None) -> None:
+    """Set what somebody may use beside what their role says, and how much; without any option nothing bounds them."""
+    client = _client(data_dir)
+    client.send("PATCH", _at(_find(client, user)), {"limits": {"scopes": scopes, "rate": rate, **budget_of(budgets)}})
 
 
 @users.command()

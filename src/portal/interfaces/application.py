@@ -50,7 +50,6 @@ from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
 from portal.security.credentials import Credentials
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
 from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
@@ -66,9 +65,7 @@ class Parts:
     """What the doors open onto."""
 
     settings: Settings
-    credentials: Credentials
     entrance: Entrance
-    throttle: Throttle
     agent: Agent
     toolbox: Toolbox
     models: Models
@@ -98,6 +95,11 @@ class Parts:
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
+    @property
+    def credentials(self) -> Credentials:
+        """Everybody's."""
+        return self.entrance.credentials
+
 
 def application(parts: Parts) -> App:
     """Every route behind admission."""
@@ -109,11 +111,11 @@ def application(parts: Parts) -> App:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_ollama(parts)]
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
     for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
-        _straight(app),
+        _Straight(app),
         credentials=parts.credentials,
         ollama=_ollama_door(parts),
         render=_render,
@@ -121,26 +123,35 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
-        throttle=parts.throttle,
+        throttle=parts.entrance.throttle,
     )
 
 
-def _straight(app: FastAPI) -> ASGIApp:
+def routes_of(app: App) -> Sequence[BaseRoute]:
+    """All that an application serves, for whoever looks at every door of it."""
+    assert isinstance(app, Admission)
+    assert isinstance(app.inner, _Straight)
+    return app.inner.routes
+
+
+class _Straight:
     """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
     says of the client matters only behind it: for links, and for the cookie."""
-    behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
-    doors: dict[tuple[Any, Any], ASGIApp] = {
-        (method, route.path): route.app
-        for route in app.router.routes
-        if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
-        for method in route.methods or ()
-    }
 
-    def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        door = doors.get((scope.get("method"), scope.get("path")), behind)
+    def __init__(self, app: FastAPI) -> None:
+        self.routes: Sequence[BaseRoute] = app.router.routes
+        self._behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
+        self._doors: dict[tuple[Any, Any], ASGIApp] = {
+            (method, route.path): route.app
+            for route in self.routes
+            if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """One request, or WebSocket."""
+        door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
-
-    return straight
 
 
 class _Application(FastAPI):
@@ -236,12 +247,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         media,
         memories,
         models,
-        oidc,
-        passkeys,
-        people,
         routing,
         schedules,
-        signing_in,
         skills,
         tools,
         workspaces,
@@ -276,12 +283,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
-        people.people_routes(membership=parts.entrance.membership, bus=parts.bus),
-        signing_in.sign_in_routes(entrance=parts.entrance),
-        signing_in.password_routes(entrance=parts.entrance),
-        passkeys.passkey_sign_in_routes(entrance=parts.entrance),
-        passkeys.passkey_routes(entrance=parts.entrance),
-        oidc.oidc_routes(entrance=parts.entrance),
         approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
         approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
         tools.tool_routes(tools=parts.approving.tools),
@@ -293,6 +294,25 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _people(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web import oidc, passkeys, people, sharing, signing_in
+
+    entrance = parts.entrance
+    allowed = parts.settings.people.sharing
+    shown: dict[str, Any] = {"shares": entrance.shares, "conversations": parts.conversations, "allowed": allowed}
+    routers = [
+        people.people_routes(membership=entrance.membership, bus=parts.bus),
+        signing_in.sign_in_routes(entrance=entrance),
+        signing_in.password_routes(entrance=entrance),
+        passkeys.passkey_sign_in_routes(entrance=entrance),
+        passkeys.passkey_routes(entrance=entrance),
+        oidc.oidc_routes(entrance=entrance),
+        sharing.share_routes(**shown),
+        sharing.shared_routes(**shown),
     ]
     return [route for router in routers for route in router.routes]
 

@@ -9,6 +9,7 @@ ADMINS = (
     "/portal/v1/users",
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",
+    "/metrics",
 )
 """Of those who run this installation."""
 ADMINS_WRITE = (

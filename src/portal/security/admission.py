@@ -82,7 +82,7 @@ class Admission:
         throttle: Throttle,
     ) -> None:
         """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
-        self._app = app
+        self.inner = app
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
@@ -96,7 +96,7 @@ class Admission:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self.inner(scope, receive, send)
             return
         headers = dict(scope["headers"])
         request_id = _request_id(scope, headers)
@@ -115,10 +115,10 @@ class Admission:
             if caller is not None:
                 self._take(scope, caller, reply, at_home=not address)
             if not address and (caller is None or caller.role == "owner"):
-                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+                await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
                 return
             with self._throttle.inside(caller, address):
-                await self._app(scope, self._limited(scope, headers, receive, reply), reply)
+                await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
             if not reply.cut_off:
                 raise

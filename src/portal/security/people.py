@@ -9,6 +9,7 @@ from portal.core.ids import new_id
 from portal.core.people import RANKS, People
 from portal.core.ports import Users
 from portal.core.records import Role, UserRecord
+from portal.core.terms import Terms
 from portal.core.tool_ports import Audit
 from portal.errors import BadRequest, Forbidden
 from portal.security.credentials import INVITATION_MINUTES, Caller, Credentials
@@ -27,6 +28,8 @@ class Changes:
     role: Role | None = None
     suspended: bool | None = None
     password: str | None = None
+    terms: Terms | None = None
+    """What they may use, and how much of it."""
 
 
 class Membership:
@@ -41,8 +44,10 @@ class Membership:
         passwords: PasswordDoor,
         audit: Audit,
         stop: Callable[[str], Awaitable[None]],
+        noted: Callable[[UserRecord], Awaitable[object]],
     ) -> None:
-        """`stop` ends what runs for somebody."""
+        """`stop` ends what runs for somebody; `noted` hears how they are now."""
+        self._noted = noted
         self._people, self._users = people, users
         self._credentials, self._passwords = credentials, passwords
         self._audit, self._stop = audit, stop
@@ -91,10 +96,11 @@ class Membership:
             self._may_give(by, changes.role)
         new = _changed(old, changes)
         await self._people.save(new)
+        await self._noted(new)
         if changes.password is not None:
             await self._passwords.change(user_id, new=changes.password)
             await self._credentials.sign_out_everywhere(user_id, but="")
-        if (new.role, new.suspended_at) != (old.role, old.suspended_at):
+        if (new.role, new.suspended_at, new.terms) != (old.role, old.suspended_at, old.terms):
             self._credentials.shut_out(user_id)
         if new.suspended_at is not None:
             await self._stop(user_id)
@@ -164,6 +170,8 @@ def _changed(user: UserRecord, changes: Changes) -> UserRecord:
         new = replace(new, login=folded(changes.login) if changes.login.strip() else None)
     if changes.role is not None:
         new = replace(new, role=changes.role)
+    if changes.terms is not None:
+        new = replace(new, terms=changes.terms.stored())
     if changes.suspended is not None:
         since = new.suspended_at or micros()
         new = replace(new, suspended_at=since if changes.suspended else None)
@@ -173,7 +181,9 @@ def _changed(user: UserRecord, changes: Changes) -> UserRecord:
 def _told(old: UserRecord, new: UserRecord, changes: Changes) -> dict[str, object]:
     """What changed, for the audit."""
     fields = {
-        name: getattr(new, name) for name in ("name", "login", "role") if getattr(old, name) != getattr(new, name)
+        name: getattr(new, name)
+        for name in ("name", "login", "role", "terms")
+        if getattr(old, name) != getattr(new, name)
     }
     if (old.suspended_at is None) != (new.suspended_at is None):
         fields["suspended"] = new.suspended_at is not None

@@ -70,6 +70,7 @@ class PeopleSettings(Section):
     )
     attempt_minutes: float = Field(15, gt=0, description="Minutes for which such failures count.")
     oidc: dict[ProviderName, OidcSettings] = Field({}, description="Identity providers by a name of your choice.")
+    sharing: bool = Field(False, description="Let people share a conversation by a link, to be read by whoever has it.")
     roles: dict[GivenRole, TermSettings] = Field(
         {"guest": TermSettings(scopes=("tools:none",))},
         description="What people of a role may use; guests use no tools unless this says otherwise.",

@@ -20,8 +20,10 @@ from portal.storage.channel_rows import (
     values,
 )
 from portal.storage.database import Database, Statement
+from portal.storage.people import ADMITTED
 
-OF_SENDER = f"SELECT {LINK} FROM channel_links WHERE channel = :channel AND sender = :sender"
+OF_SENDER = f"""
+SELECT {LINK} FROM channel_links WHERE channel = :channel AND sender = :sender AND {ADMITTED.format(owner="owner")}"""
 LINKS = f"SELECT {LINK} FROM channel_links WHERE owner = :owner ORDER BY created_at DESC, id DESC"
 SETTLE = "UPDATE channel_links SET chat = :chat WHERE id = :link_id"
 UNLINK = "DELETE FROM channel_links WHERE id = :link_id AND owner = :owner"

@@ -14,6 +14,7 @@ PERSONAL = (
     "channel_links",
     "channel_codes",
     "channel_chats",
+    "shares",
     "passkeys",
     "identities",
     "approval_rounds",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from portal.core import channel_stores, memories, ports, tool_ports
+from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
@@ -36,6 +36,7 @@ from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
+from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
 from portal.storage.turn_log import StoredTurnLog
@@ -65,6 +66,7 @@ class Storage:
     passwords: core_people.Passwords
     passkeys: core_people.Passkeys
     identities: core_people.Identities
+    shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
     workspaces: ports.SavedWorkspaces
@@ -162,6 +164,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         passwords=StoredPasswords(database=database),
         passkeys=StoredPasskeys(database=database),
         identities=StoredIdentities(database=database),
+        shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
         workspaces=StoredWorkspaces(database=database),

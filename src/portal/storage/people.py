@@ -10,6 +10,9 @@ from portal.storage.leaving import Leaving
 from portal.storage.passages import StoredPassages
 from portal.storage.rows import USER, to_json, user_of
 
+ADMITTED = "NOT EXISTS (SELECT 1 FROM users u WHERE u.id = {owner} AND u.suspended_at IS NOT NULL)"
+"""That somebody is not kept out."""
+
 LIST = f"SELECT {USER} FROM users ORDER BY created_at, id"
 INSERT = f"""
 INSERT INTO users ({USER}) VALUES (:id, :name, :role, :created_at, :preferences, :login, :suspended_at, :terms)"""

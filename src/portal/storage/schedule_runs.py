@@ -7,6 +7,7 @@ from portal.core.schedules import ENDED, Delivery, RunRecord, RunStatus, Schedul
 from portal.errors import Conflict
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
+from portal.storage.people import ADMITTED
 from portal.storage.rows import columns
 from portal.storage.schedules import SCHEDULE, SELECT, no_schedule, schedule_of, withdrawing
 
@@ -31,7 +32,9 @@ SELECT COUNT(*) AS runs FROM schedule_runs
 WHERE schedule_id = :schedule_id AND status IN ('queued', 'starting', 'running', 'waiting')"""
 DELIVERIES = f"SELECT run_id, {DELIVERY} FROM schedule_deliveries WHERE run_id = :run_id ORDER BY target"
 
-DUE = f"SELECT {SCHEDULE} FROM schedules WHERE next_at <= :now ORDER BY next_at, id LIMIT 50"
+DUE = f"""
+SELECT {SCHEDULE} FROM schedules WHERE next_at <= :now AND {ADMITTED.format(owner="owner")}
+ORDER BY next_at, id LIMIT 50"""
 NEXT_DUE = "SELECT MIN(next_at) AS at FROM schedules WHERE next_at > :after"
 NEXT_READY = "SELECT MIN(ready_at) AS at FROM schedule_runs WHERE status = 'queued' AND ready_at > :after"
 NEXT_DELIVERY = "SELECT MIN(ready_at) AS at FROM schedule_deliveries WHERE status = 'pending' AND ready_at > :after"
@@ -45,7 +48,7 @@ UPDATE schedule_runs SET status = 'starting', started_at = :now
 WHERE id = (
     SELECT r.id FROM schedule_runs r JOIN schedules s ON s.id = r.schedule_id
     WHERE r.status = 'queued' AND r.ready_at <= :now
-        AND (s.paused = 0 OR r.cause = 'person')
+        AND (s.paused = 0 OR r.cause = 'person') AND {ADMITTED.format(owner="s.owner")}
         AND (SELECT COUNT(*) FROM schedule_runs WHERE status IN {ACTIVE}) < :most
         AND (SELECT COUNT(*) FROM schedule_runs a WHERE a.schedule_id = s.id AND a.status IN {ACTIVE}) < s.parallel
     ORDER BY r.ready_at, r.id LIMIT 1 {{lock}}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from portal.core.schedules import Permit, ScheduleRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.database import Database, Row, Statement
+from portal.storage.people import ADMITTED
 from portal.storage.rows import from_json, to_json
 
 SCHEDULE = (
@@ -26,7 +27,7 @@ NEXT = ", next_at = CAST(:next_at AS BIGINT)"
 
 SELECT = f"SELECT {SCHEDULE} FROM schedules WHERE id = :schedule_id AND owner = :owner"
 LIST = f"SELECT {SCHEDULE} FROM schedules WHERE owner = :owner ORDER BY created_at, id"
-BY_TOKEN = f"SELECT {SCHEDULE} FROM schedules WHERE token_hash = :token_hash"
+BY_TOKEN = f"SELECT {SCHEDULE} FROM schedules WHERE token_hash = :token_hash AND {ADMITTED.format(owner='owner')}"
 DELETE = "DELETE FROM schedules WHERE id = :schedule_id AND owner = :owner"
 
 # A permit's id begins with those of its schedule and run.

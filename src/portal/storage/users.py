@@ -8,7 +8,7 @@ from portal.core.items import JsonObject
 from portal.core.records import CredentialRecord, UserRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.database import Database, Statement
-from portal.storage.people import no_user
+from portal.storage.people import ADMITTED, no_user
 from portal.storage.rows import CREDENTIAL, USER, credential_of, to_json, user_of
 
 # Whoever is first makes the owner; a unique index lets the others find that one.
@@ -26,8 +26,7 @@ VALUES (:id, :owner, :kind, :name, :hint, :created_at, :expires_at, :last_used_a
     :secret_hash)"""
 
 # Of somebody who is suspended none is good, whatever else it says.
-VALID = """(expires_at IS NULL OR expires_at > :now)
-    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = owner AND u.suspended_at IS NOT NULL)"""
+VALID = f"(expires_at IS NULL OR expires_at > :now) AND {ADMITTED.format(owner='owner')}"
 
 FIND_CREDENTIAL = f"SELECT {CREDENTIAL} FROM credentials WHERE kind = :kind AND secret_hash = :secret_hash AND {VALID}"
 

@@ -27,6 +27,7 @@ from portal.core.records import (
     WorkspaceRecord,
 )
 from portal.core.schedules import RunRecord, ScheduleRecord
+from portal.core.sharing import ShareRecord
 
 OWNER = "user_alice"
 STRANGER = "user_mallory"
@@ -95,6 +96,12 @@ def file(**fields: Any) -> FileRecord:
         "created_at": micros(),
     }
     return FileRecord(**{**known, **fields})
+
+
+def share(conversation_id: str, **fields: Any) -> ShareRecord:
+    """A conversation of OWNER that is shared."""
+    known: dict[str, Any] = {"conversation_id": conversation_id, "owner": OWNER, "created_at": micros()}
+    return ShareRecord(**{**known, **fields})
 
 
 def user(**fields: Any) -> UserRecord:

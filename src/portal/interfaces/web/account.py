@@ -14,11 +14,11 @@ from portal.core.bus import Bus
 from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.ports import UsageLog, Users
-from portal.core.terms import Terms, checked
 from portal.errors import Forbidden, TooLarge
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.people import Bounds
 from portal.interfaces.web.requests import Body, Moment, Who, stored
 from portal.security.admission import COOKIE
 from portal.security.credentials import Credentials
@@ -36,15 +36,11 @@ class AboutMe(Body):
     login: Annotated[str, Field(max_length=200)] | None = None
 
 
-class NewKey(Body):
-    """A key's name, unique among one's keys, and what bounds it; 0 is any number."""
+class NewKey(Bounds):
+    """A key's name, unique among one's keys, what bounds it, and when it ends."""
 
     name: Annotated[str, Field(max_length=200)]
-    scopes: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=100)] = ()
     expires_at: Moment = None
-    rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    requests: Annotated[int, Field(ge=0, le=2**53)] = 0
-    tokens: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
 def account_routes(
@@ -107,9 +103,8 @@ def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> AP
         """Requests are those of a minute (`rate`) and calls of models of a day, tokens those of a day."""
         if who.kind == "key" and (who.standing or who.rate or who.role != (await users.get(who.owner)).role):
             raise Forbidden("A key that is bounded makes no keys.", code="scope")
-        terms = Terms(scopes=checked(body.scopes), rate=body.rate, requests=body.requests, tokens=body.tokens)
         until = stored(body.expires_at)
-        record, secret = await credentials.create_key(who.owner, body.name, terms=terms, expires_at=until)
+        record, secret = await credentials.create_key(who.owner, body.name, terms=body.terms, expires_at=until)
         return {**views.credential(record), "key": secret}
 
     @router.get("/sessions")

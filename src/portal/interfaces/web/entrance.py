@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from portal.core.people import Passkeys, Passwords
 from portal.core.ports import Users
+from portal.core.sharing import Shares
 from portal.security.credentials import Credentials
 from portal.security.identities import Acquaintance
 from portal.security.oidc import Provider
 from portal.security.passkeys import PasskeyDoor
 from portal.security.passwords import PasswordDoor
 from portal.security.people import Membership
+from portal.security.throttle import Throttle
 from portal.settings.people import OidcSettings
 
 
@@ -27,3 +29,5 @@ class Entrance:
     kept_passkeys: Passkeys
     providers: Mapping[str, tuple[OidcSettings, Provider]]
     acquaintance: Acquaintance
+    throttle: Throttle
+    shares: Shares

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from portal.core.bus import Bus
 from portal.core.items import JsonObject
+from portal.core.terms import Terms, checked
 from portal.errors import BadRequest
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
@@ -27,6 +28,20 @@ class NewUser(Body):
     invite: bool = True
 
 
+class Bounds(Body):
+    """What somebody may use beside what their role says, and how much of it; 0 is any number."""
+
+    scopes: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=100)] = ()
+    rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    requests: Annotated[int, Field(ge=0, le=2**53)] = 0
+    tokens: Annotated[int, Field(ge=0, le=2**53)] = 0
+
+    @property
+    def terms(self) -> Terms:
+        """Raises BadRequest."""
+        return Terms(scopes=checked(self.scopes), rate=self.rate, requests=self.requests, tokens=self.tokens)
+
+
 class UserChanges(Body):
     """Only what is sent is changed; an empty `login` takes it away."""
 
@@ -35,6 +50,7 @@ class UserChanges(Body):
     role: GivenRole | None = None
     suspended: bool | None = None
     password: Annotated[str, Field(max_length=512)] | None = None
+    limits: Bounds | None = None
 
 
 def people_routes(*, membership: Membership, bus: Bus) -> APIRouter:
@@ -56,7 +72,7 @@ def people_routes(*, membership: Membership, bus: Bus) -> APIRouter:
 
     @router.patch("/{user_id}")
     async def change_user(who: Who, user_id: str, body: UserChanges) -> JsonObject:
-        user = await membership.change(who, user_id, Changes(**body.model_dump()))
+        user = await membership.change(who, user_id, _changes(body))
         bus.publish(user_id, "credentials.changed")  # also ends the event streams of who was shut out
         return views.person(user)
 
@@ -81,3 +97,8 @@ def people_routes(*, membership: Membership, bus: Bus) -> APIRouter:
         }
 
     return router
+
+
+def _changes(body: UserChanges) -> Changes:
+    terms = body.limits.terms if body.limits else None
+    return Changes(**body.model_dump(exclude={"limits"}), terms=terms)

@@ -100,18 +100,22 @@ def folder(record: FolderRecord) -> JsonObject:
 
 def credential(record: CredentialRecord) -> JsonObject:
     """A key or a session, without its secret."""
-    terms = Terms.of(record.terms)
-    bounds = {"scopes": list(terms.scopes), "rate": terms.rate, "requests": terms.requests, "tokens": terms.tokens}
     return {
         "id": record.id,
         "object": f"portal.{record.kind}",
-        **(bounds if record.kind == "key" else {}),
+        **(bounds(record.terms) if record.kind == "key" else {}),
         "name": record.name,
         "hint": record.hint,
         "created_at": when(record.created_at),
         "last_used_at": when(record.last_used_at),
         "expires_at": when(record.expires_at),
     }
+
+
+def bounds(stored: JsonObject) -> JsonObject:
+    """What a key or person may use, and how much of it."""
+    terms = Terms.of(stored)
+    return {"scopes": list(terms.scopes), "rate": terms.rate, "requests": terms.requests, "tokens": terms.tokens}
 
 
 def user(record: UserRecord) -> JsonObject:
@@ -134,6 +138,7 @@ def person(record: UserRecord) -> JsonObject:
         "login": record.login,
         "role": record.role,
         "suspended": record.suspended_at is not None,
+        "limits": bounds(record.terms),
         "created_at": when(record.created_at),
     }
 

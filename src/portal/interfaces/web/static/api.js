@@ -230,8 +230,6 @@ export const audit = (query) => json("GET", withQuery(`${P}/audit`, query));
 
 // ---- Keys, sessions, usage, manual ---------------------------------------------------------------------------
 export const keys = () => json("GET", `${P}/keys`);
-/** @param {string} name */
-export const createKey = (name) => json("POST", `${P}/keys`, { name });
 /** @param {string} id */
 export const deleteKey = (id) => json("DELETE", `${P}/keys/${path(id)}`);
 export const sessions = () => json("GET", `${P}/sessions`);

@@ -44,3 +44,6 @@ export const changePerson = (id, fields) => json("PATCH", `${P}/users/${path(id)
 export const invitePerson = (id) => json("POST", `${P}/users/${path(id)}/invitation`, {});
 /** With all that is theirs, or after handing what they made over. @param {string} id @param {string} heir empty: everything goes */
 export const deletePerson = (id, heir) => json("DELETE", `${P}/users/${path(id)}?${heir ? `heir=${path(heir)}` : "everything=true"}`);
+
+/** @param {{name: string, scopes: string[], rate: number, requests: number, tokens: number, expires_at?: number}} fields @returns {Promise<{name: string, key: string}>} */
+export const createKey = (fields) => json("POST", `${P}/keys`, fields);

@@ -8,8 +8,11 @@ import { t } from "../strings.js";
 import { Confirm } from "../dialogs.js";
 import { useLoad } from "../load.js";
 import { CopyLine } from "./copy.js";
+import { Limits, UNBOUNDED, boundsInWords, makeKey } from "./limits.js";
 
-/** @typedef {{id: string, name: string, hint: string, created_at: number, last_used_at: number|null}} Key */
+/** @typedef {import("./limits.js").Fields} Fields */
+/** @typedef {{scopes: string[], rate: number, requests: number, tokens: number}} Bounds */
+/** @typedef {Bounds & {id: string, name: string, hint: string, created_at: number, last_used_at: number|null, expires_at: number|null}} Key */
 
 export function Keys() {
   const { data, failed, reload } = useLoad(api.keys);
@@ -25,12 +28,13 @@ export function Keys() {
 /** @param {{onMade: (key: {name: string, key: string}) => void}} props */
 function NewKey({ onMade }) {
   const [name, setName] = useState("");
+  const [fields, setFields] = useState(UNBOUNDED);
   const [error, setError] = useState("");
   /** @param {Event} event */
   const make = async (event) => {
     event.preventDefault();
     try {
-      onMade(await api.createKey(name.trim()));
+      onMade(await makeKey(name.trim(), fields));
     } catch (refusal) {
       if (!(refusal instanceof api.ApiError)) throw refusal;
       setError(refusal.status ? refusal.message : t("error.unreachable"));
@@ -41,6 +45,7 @@ function NewKey({ onMade }) {
       <div class="row"><input id="key-name" class="input grow" dir="auto" required maxlength="200" autocomplete="off" placeholder=${t("settings.keyExample")} value=${name}
         aria-describedby=${error ? "key-error" : undefined} onInput=${(/** @type {any} */ event) => { setName(event.target.value); setError(""); }} />
         <button class="button primary" disabled=${!name.trim()}>${t("settings.keyCreate")}</button></div></div>
+    <details><summary>${t("keys.limit")}</summary><${Limits} fields=${fields} change=${(/** @type {Partial<Fields>} */ some) => setFields({ ...fields, ...some })} /></details>
     <p id="key-error" class="bad" role="alert" dir="auto">${error}</p>
   </form>`;
 }
@@ -61,6 +66,7 @@ function KeyLine({ entry, onGone }) {
   });
   const facts = [
     entry.hint && t("settings.keyEnds", { hint: entry.hint }), t("settings.created", { when: moment(entry.created_at) }),
+    ...boundsInWords(entry), entry.expires_at && t("keys.until", { when: moment(entry.expires_at) }),
     entry.last_used_at ? t("settings.keyUsed", { when: moment(entry.last_used_at) }) : t("settings.keyUnused"),
   ];
   return html`<li class="line"><div class="grow"><p class="clip" dir="auto"><strong>${entry.name}</strong></p><p class="small muted">${facts.filter(Boolean).join(" · ")}</p></div>
