@@ -243,7 +243,9 @@ def _credentials(settings: Settings, storage: Storage, rights: Rights) -> tuple[
     """What the command line beside this server signs in with, and everybody's credentials."""
     token = secrets.token_urlsafe(32)
     days = settings.server.session_days
-    return token, Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+    return token, Credentials(
+        users=storage.users, session_days=days, local_token=token, rights=rights, audit=storage.audit
+    )
 
 
 def _usage(storage: Storage, registry: Registry, bounding: Bounding) -> Metrics:
