@@ -328,3 +328,6 @@ async def test_the_audit_only_grows(storage: Storage) -> None:
         await storage.audit.record(entries[0])
     with pytest.raises(BadRequest):
         await storage.audit.list(STRANGER, cursor=first.next)
+    newest = await storage.audit.whole(limit=2)
+    assert [one.owner for one in newest.data] == [STRANGER, OWNER]
+    assert (await storage.audit.whole(limit=9, cursor=newest.next)).data == entries[3::-1]

@@ -251,6 +251,8 @@ OWNERLESS = {
     "Approvals.expire": "the server's, now and then",
     "Approvals.continuable": "the server's, now and then",
     "Audit.record": "adds something new",
+    "Audit.whole": "those who run this installation see who did what",
+    "Audit.verify": "those who run this installation check it",
     "Passages.unembedded": "the server's, in the background",
     "Passages.embed": "the server's, in the background",
     "Passages.embedders": "the server's own",

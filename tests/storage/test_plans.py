@@ -239,6 +239,8 @@ QUERIES = (
         "sweep arrivals": channel_mail.SWEEP_ARRIVALS,
         "sweep deliveries": channel_mail.SWEEP_DELIVERIES,
         "audit": audit.LIST.format(narrower=audit.AFTER),
+        "whole audit": audit.WHOLE,
+        "audit in its order": audit.STRETCH,
     }
     | {
         f"{name} {where.split()[0]}": sql.format(where=where)

@@ -242,7 +242,9 @@ def _entrance(
 ) -> tuple[str, Entrance]:
     """What the command line beside this server signs in with, and how everybody else comes in."""
     token, days = secrets.token_urlsafe(32), settings.server.session_days
-    credentials = Credentials(users=storage.users, session_days=days, local_token=token, rights=rights)
+    credentials = Credentials(
+        users=storage.users, session_days=days, local_token=token, rights=rights, audit=storage.audit
+    )
     return token, open_entrance(settings, storage, credentials, brain.agent, rights, limiter)
 
 

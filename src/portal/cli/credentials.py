@@ -79,7 +79,8 @@ def _opened(settings: "Settings") -> Iterator[Door]:
         opened = open_storage(settings)
         storage = runner.run(opened.__aenter__())
         try:
-            credentials = Credentials(users=storage.users, session_days=settings.server.session_days, local_token="")
+            days = settings.server.session_days
+            credentials = Credentials(users=storage.users, session_days=days, local_token="", audit=storage.audit)
             yield _Offline(runner, storage, credentials, url=f"http://127.0.0.1:{settings.server.port}")
         finally:
             runner.run(opened.__aexit__(None, None, None))

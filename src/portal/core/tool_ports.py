@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from portal.core.approvals import ApprovalRecord, ApprovalStatus, AuditRecord, Decision, GrantRecord
+from portal.core.audit import Place, Verified
 from portal.core.items import JsonObject
 from portal.core.outbound import OutboundRequest, OutboundResponse
 from portal.core.records import Page, StoredItem
@@ -161,10 +162,16 @@ class Grants(Protocol):
 
 
 class Audit(Protocol):
-    """Who did what. Append-only: nothing changes or removes an entry."""
+    """Who did what. Append-only: nothing changes or removes an entry; their chain shows where somebody did."""
 
     async def record(self, entry: AuditRecord) -> None:
-        """Store one."""
+        """Store one, after all that were stored before."""
 
     async def list(self, owner: str, *, limit: int = 100, cursor: str | None = None) -> Page[AuditRecord]:
         """Newest first. Raises BadRequest for a cursor of another list."""
+
+    async def whole(self, *, limit: int = 100, cursor: str | None = None) -> Page[AuditRecord]:
+        """Everybody's, newest first, for those who run the installation. Raises BadRequest as `list` does."""
+
+    async def verify(self, anchor: Place | None = None) -> Verified:
+        """Whether the chain is whole, and is the one that `anchor` was a place of."""

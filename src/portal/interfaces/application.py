@@ -32,6 +32,7 @@ from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
+from portal.interfaces.trail import Trail
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
@@ -115,7 +116,7 @@ def application(parts: Parts) -> App:
     for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
-        _Straight(app),
+        Trail(_Straight(app), audit=parts.approving.audit),
         credentials=parts.credentials,
         ollama=_ollama_door(parts),
         render=_render,

@@ -6,6 +6,7 @@ from portal.errors import Forbidden
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMINS = (
+    "/portal/v1/audit/",
     "/portal/v1/users",
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
 
+from portal.core.audit import line
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
@@ -18,6 +19,7 @@ from portal.core.people import RANKS
 from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
+from portal.core.tool_ports import Audit
 from portal.errors import BadRequest, NotFound, StorageFull, Unauthenticated
 from portal.security.rights import Rights
 
@@ -61,9 +63,19 @@ def _hash(secret: str) -> str:
 class Credentials:
     """Makes and checks what stands for a person. `local_token` is this server process's own, for the command line."""
 
-    def __init__(self, *, users: Users, session_days: int, local_token: str, rights: Rights | None = None) -> None:
-        """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets."""
+    def __init__(
+        self,
+        *,
+        users: Users,
+        session_days: int,
+        local_token: str,
+        rights: Rights | None = None,
+        audit: Audit | None = None,
+    ) -> None:
+        """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
+        a line of everything that is made, used to come in, or ended."""
         self._users = users
+        self._audit = audit
         self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
         self._local_hash = _hash(local_token)
@@ -89,6 +101,8 @@ class Credentials:
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=terms.stored())
         await self._users.add_credential(record, _hash(secret))
+        until = {"expires_at": expires_at} if expires_at is not None else {}
+        await self._note(owner, "key.created", record.id, name=record.name, **record.terms, **until)
         return record, secret
 
     async def create_link(self, owner: str, *, minutes: int = LINK_MINUTES) -> tuple[CredentialRecord, str]:
@@ -97,6 +111,7 @@ class Credentials:
         expires = micros() + minutes * 60 * _MICROS
         record = self._record(owner, "link", "sign-in link", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
+        await self._note(owner, "link.created", record.id, expires_at=expires)
         return record, secret
 
     async def sign_in(self, link: str, *, device: str) -> tuple[CredentialRecord, str]:
@@ -107,16 +122,26 @@ class Credentials:
         """
         taken = await self._users.take_link(_hash(link))
         if taken is None:
+            await self.refused("link", device=device)
             raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
-        return await self.open_session(taken.owner, device=device)
+        return await self.open_session(taken.owner, device=device, way="link")
 
-    async def open_session(self, owner: str, *, device: str) -> tuple[CredentialRecord, str]:
-        """A session of somebody who has proved who they are, and its secret."""
+    async def open_session(self, owner: str, *, device: str, way: str) -> tuple[CredentialRecord, str]:
+        """A session of somebody who has proved in this way who they are, and its secret."""
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
         record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
         await self._users.add_credential(record, _hash(secret))
+        await self._note(owner, "sign-in.done", record.id, way=way, device=record.name)
         return record, secret
+
+    async def refused(self, way: str, **detail: object) -> None:
+        """Somebody wanted to sign in and was not let: a line of nobody's."""
+        await self._note("", "sign-in.refused", way, **detail)
+
+    async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
+        if self._audit is not None:
+            await self._audit.record(line(owner, action, subject, detail))
 
     @staticmethod
     def _record(
@@ -216,11 +241,13 @@ class Credentials:
         """End a key or session at once. Raises NotFound."""
         await self._users.revoke(owner, credential_id)
         self._forget(credential_id)
+        await self._note(owner, "credential.revoked", credential_id)
 
     async def sign_out_everywhere(self, owner: str, *, but: str) -> int:
         """End at once all sessions and unused links of somebody but one session; how many."""
         ended = await self._users.revoke_others(owner, but)
         self._forget(*ended)
+        await self._note(owner, "sign-in.ended", "everywhere", ended=len(ended))
         return len(ended)
 
     def _forget(self, *credential_ids: str) -> None:

@@ -11,7 +11,7 @@ from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
-from portal.storage.audit import StoredAudit
+from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
@@ -140,6 +140,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
+    await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
     tasks.create_task(usage.run(), name="usage")

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from portal.core.approvals import ApprovalStatus, AuditRecord, Decision, Extent
+from portal.core.approvals import ApprovalStatus, Decision, Extent
+from portal.core.audit import Place, line
 from portal.core.bus import Bus
-from portal.core.clock import micros
-from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.tool_ports import Approvals, Audit, Grants
 from portal.interfaces.late import LateRouter
@@ -82,21 +81,20 @@ def grant_routes(*, grants: Grants, audit: Audit, bus: Bus) -> APIRouter:
     async def remove_grant(who: Who, grant_id: str) -> JsonObject:
         await grants.remove(who.owner, grant_id)
         detail = {"door": DOORS[who.kind]}
-        await audit.record(
-            AuditRecord(
-                id=new_id("audit"),
-                owner=who.owner,
-                at=micros(),
-                action="grant.removed",
-                subject=grant_id,
-                detail=detail,
-            )
-        )
+        await audit.record(line(who.owner, "grant.removed", grant_id, detail))
         bus.publish(who.owner, "grants.changed", id=grant_id)
         return {"id": grant_id, "deleted": True}
 
     @router.get("/audit")
     async def list_audit(who: Who, limit: Limit = 100, cursor: str | None = None) -> JsonObject:
         return views.page(await audit.list(who.owner, limit=limit, cursor=cursor), views.audit)
+
+    @router.get("/audit/log")
+    async def whole_audit(limit: Limit = 100, cursor: str | None = None) -> JsonObject:
+        return views.page(await audit.whole(limit=limit, cursor=cursor), views.audit)
+
+    @router.get("/audit/verification")
+    async def verify_audit(anchor: Annotated[str, Field(max_length=100)] = "") -> JsonObject:
+        return views.verified(await audit.verify(Place.read(anchor) if anchor else None))
 
     return router

@@ -63,8 +63,9 @@ def oidc_routes(*, entrance: Entrance) -> APIRouter:
             claims = await there.finish(state=state, code=code, issuer=iss)
             user = await entrance.acquaintance.of(claims, settings)
         except PortalError as refusal:
+            await entrance.credentials.refused("oidc", provider=name, code=refusal.code)
             return _back(refusal)
-        _, secret = await entrance.credentials.open_session(user.id, device=device(request))
+        _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="oidc")
         response = RedirectResponse("/", status_code=303)
         response.delete_cookie(STATE, path="/sign-in/oidc")
         set_session(request, response, secret)

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from portal.core.items import JsonObject
 from portal.core.people import PasskeyRecord
+from portal.errors import PortalError
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.entrance import Entrance
@@ -40,8 +41,12 @@ def passkey_sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
     @router.post("")
     async def enter(request: Request, response: Response, body: PasskeyAnswer) -> JsonObject:
-        user = await entrance.passkeys.enter(body.token, body.credential)
-        _, secret = await entrance.credentials.open_session(user.id, device=device(request))
+        try:
+            user = await entrance.passkeys.enter(body.token, body.credential)
+        except PortalError as error:
+            await entrance.credentials.refused("passkey", code=error.code, device=device(request)[:200])
+            raise
+        _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="passkey")
         set_session(request, response, secret)
         return {"signed_in": True}
 

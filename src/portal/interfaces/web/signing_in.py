@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from portal.core.items import JsonObject
+from portal.errors import Unauthenticated
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.requests import Body, Who
@@ -67,8 +68,13 @@ def sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
     @router.post("/password")
     async def by_password(request: Request, response: Response, body: ByPassword) -> JsonObject:
-        user = await entrance.passwords.enter(body.login, body.password, address=address(request))
-        _, secret = await entrance.credentials.open_session(user.id, device=device(request))
+        try:
+            user = await entrance.passwords.enter(body.login, body.password, address=address(request))
+        except Unauthenticated:
+            told = {"login": body.login[:100], "address": address(request), "device": device(request)[:200]}
+            await entrance.credentials.refused("password", **told)
+            raise
+        _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="password")
         set_session(request, response, secret)
         return {"signed_in": True}
 

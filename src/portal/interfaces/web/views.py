@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from portal.channels.conversing import DOOR
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
+from portal.core.audit import Verified
 from portal.core.items import JsonObject
 from portal.core.memories import MemoryRecord, Switches
 from portal.core.records import (
@@ -24,6 +25,7 @@ from portal.core.terms import Terms
 
 T = TypeVar("T")
 _MICROS = 1_000_000
+_MOST_FLAWS = 100
 
 
 def page(found: Page[T], view: Callable[[T], JsonObject]) -> JsonObject:
@@ -157,6 +159,19 @@ def grant(record: GrantRecord) -> JsonObject:
 def audit(record: AuditRecord) -> JsonObject:
     """One line of the audit."""
     return {"object": "portal.audit", **asdict(record), "at": when(record.at)}
+
+
+def verified(found: Verified) -> JsonObject:
+    """How the chain of the audit was found; `head` is to be written down elsewhere."""
+    flaws = [asdict(flaw) for flaw in found.flaws[:_MOST_FLAWS]]
+    return {
+        "object": "portal.audit.verification",
+        "whole": not found.flaws,
+        "lines": found.head.seq,
+        "head": str(found.head),
+        "flaws": flaws,
+        "flaw_count": len(found.flaws),
+    }
 
 
 def memory(record: MemoryRecord) -> JsonObject:
