@@ -19,6 +19,7 @@ from portal.core.bus import Bus
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
 from portal.core.speech import Speech
+from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
@@ -116,7 +117,7 @@ def application(parts: Parts) -> App:
     for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
-        Trail(_Straight(app), audit=parts.approving.audit),
+        _Straight(app, parts.approving.audit),
         credentials=parts.credentials,
         ollama=_ollama_door(parts),
         render=_render,
@@ -139,9 +140,9 @@ class _Straight:
     """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
     says of the client matters only behind it: for links, and for the cookie."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, audit: Audit) -> None:
         self.routes: Sequence[BaseRoute] = app.router.routes
-        self._behind = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app)))
+        self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
             (method, route.path): route.app
             for route in self.routes
