@@ -26,9 +26,9 @@ finish() {
 
 install_system_packages() {
     local wanted=() program
-    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell \
-        espeak-ng:espeak-ng ffmpeg:ffmpeg git:git node:nodejs \
-        npm:npm openssl:openssl pandoc:pandoc tesseract:tesseract-ocr; do
+    for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell espeak-ng:espeak-ng \
+        ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
+        node:nodejs npm:npm openssl:openssl pandoc:pandoc tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")
     done
@@ -96,6 +96,8 @@ check_page() {
 benchmarks() {
     .venv/bin/python bench/startup.py --rounds "$1" --command ./launch.sh
     .venv/bin/python bench/page.py --rounds "$1"
+    .venv/bin/python bench/documents.py --rounds "$1"
+    .venv/bin/python bench/files.py --megabytes 64
     .venv/bin/python bench/guide.py
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100

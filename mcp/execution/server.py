@@ -8,6 +8,7 @@ FACE = Face(
     instructions="Runs programs in a sandbox. A session is a folder that keeps its files and installed packages from "
     "call to call: give related calls the same session. Plots and new files come back with the result.",
     families={"sessions": ()},
+    sandbox=True,
 )
 
 if __name__ == "__main__":

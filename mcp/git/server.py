@@ -9,6 +9,7 @@ FACE = Face(
     "own settings would run is not run.",
     families={"git": ()},
     where="given",
+    sandbox=True,
 )
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ S = STRANGER
 PLACE = Place(channel="test", chat="c1")
 THEIRS = Within(owner=S, space="documents")
 
+
+async def taken(storage: Storage) -> int:
+    usage = await storage.files.usage(S)
+    return usage.files + usage.bytes
+
+
 REFUSED: dict[str, list[Call]] = {
     "TurnLog.begin": [
         lambda s, t: s.turn_log.begin(response(owner=S, conversation_id=t.conversation), []),
@@ -164,6 +170,7 @@ EMPTY: dict[str, list[Call]] = {
     "Passkeys.used": [lambda s, t: s.passkeys.used(passkey(id=t.passkey, owner=S), 7)],
     "Users.revoke_others": [lambda s, t: s.users.revoke_others(S, t.credential)],
     "Passwords.of": [lambda s, t: s.passwords.of("user_none")],
+    "Files.usage": [lambda s, t: taken(s)],
     "Users.credentials": [lambda s, t: s.users.credentials(S, "key")],
     "Approvals.of_response": [lambda s, t: s.approvals.of_response(S, t.response)],
     "Approvals.list": [

@@ -105,8 +105,10 @@ async def test_killed_before_the_reply_arrives(tmp_path: Path, method: str, thre
             await kill(process)
 
 
-async def test_killed_at_random_moments(tmp_path: Path) -> None:
-    folder, chooser, rounds = tmp_path / "data", random.Random(7), 10
+@pytest.mark.timeout(7200)
+async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    rounds = min(request.config.getoption("--kill-rounds") // 2, 50)
+    folder, chooser = tmp_path / "data", random.Random(7)
     async with slack_and_model(folder) as (server, model):
         process = await linked(folder, server, model)
         asked: list[tuple[str, str]] = []
@@ -125,7 +127,7 @@ async def test_killed_at_random_moments(tmp_path: Path) -> None:
                 said = [one for place in everything for one in server.world.spoken(*place) if one != words.LINKED]
                 return len(said) >= 2 * rounds and all(whole(one) or one == "go" for one in said)
 
-            await server.wait(over, 300)
+            await server.wait(over, 300 + 10 * rounds)
             assert [len(server.world.spoken(*place)) for place in asked] == [1] * rounds
             assert len(server.world.spoken(room)) == rounds + 1
             assert words.REPEATED not in str([server.world.spoken(*place) for place in everything])

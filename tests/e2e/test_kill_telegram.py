@@ -33,6 +33,8 @@ token = "{token}"
 api_base = "{url}"
 drafts = {drafts}
 """
+MOST = 50
+"""Random kills, in the long form."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -135,9 +137,10 @@ async def test_killed_in_an_edit_nothing_is_repeated(tmp_path: Path) -> None:
         assert len(said(alice, "One")) == 1
 
 
+@pytest.mark.timeout(7200)
 async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     seed = time.time_ns()
-    rolled, rounds = random.Random(seed), request.config.getoption("--kill-rounds")
+    rolled, rounds = random.Random(seed), min(request.config.getoption("--kill-rounds"), MOST)
     async with room(tmp_path) as (server, telegram, alice):
         for number in range(rounds):
             polls, alone = telegram.updates.polls, len(telegram.calls)

@@ -46,6 +46,8 @@ PUBLIC = {
     "portal.testing.openai_server": ["OpenAIServer"],
     "portal.testing.slack_server": ["SlackFault", "SlackServer"],
     "portal.testing.model_server": ["Answer", "Fault", "ToolCall"],
+    "portal.testing.audio_server": ["AudioServer"],
+    "portal.testing.scripted_speech": ["ScriptedTranscriber"],
     "portal.backends.scripted": ["ScriptedBackend"],
 }
 """What extensions and their tests may import; a name leaves this list only with a line in the changelog."""

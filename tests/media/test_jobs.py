@@ -267,3 +267,70 @@ async def test_strangers_have_no_part_in_it(portal: TestPortal, comfy: ComfyUISe
     async with Api(portal) as api:
         for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/preview"), ("POST", "/cancel"), ("DELETE", "")):
             await api.call(method, f"/jobs/media_gone{path}", status=404)
+
+
+class Wordless(Painter):
+    def made(self, job: Any, number: str, uploads: Any) -> None:
+        return None
+
+
+class Forgetful(ComfyUIServer):
+    def _stored(self, made: Any) -> dict[str, Any]:
+        kept = super()._stored(made)
+        self.files.clear()
+        return kept
+
+
+async def test_an_engine_that_brings_nothing_is_told_of(tmp_path: Path) -> None:
+    for server, code in (
+        (ComfyUIServer(models=MODELS, painter=Wordless()), "no_result"),
+        (Forgetful(models=MODELS), "result_gone"),
+    ):
+        async with (
+            server as comfy,
+            studio_at(tmp_path / code, {"kind": "comfyui", "url": comfy.url}) as portal,
+            Api(portal) as api,
+        ):
+            assert (await api.ended(await api.order()))["code"] == code
+
+
+async def test_a_workflow_that_comfyui_refuses_or_that_is_gone(tmp_path: Path, comfy: ComfyUIServer) -> None:
+    flows = tmp_path / "data" / "workflows"
+    flows.mkdir(parents=True)
+    for name, width in (("wide", 10**6), ("fine", 64)):
+        graph = {
+            "1": {"class_type": "EmptyImage", "inputs": {"width": width, "height": 64, "batch_size": 1, "color": 0}},
+            "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+        }
+        (flows / f"{name}.json").write_text(json.dumps(graph), encoding="utf-8")
+    async with studio_at(tmp_path / "data", {"kind": "comfyui", "url": comfy.url}) as portal, Api(portal) as api:
+        refused = await api.ended(await api.order(workflow="wide"))
+        assert (refused["code"], "bigger than max" in refused["error"]) == ("workflow_refused", True)
+        assert (await api.ended(await api.order(workflow="fine")))["status"] == "done"
+        comfy.hold()
+        first, second = await api.order(), await api.order(workflow="fine")
+        await comfy.wait_running()
+        (flows / "fine.json").unlink()
+        comfy.release()
+        assert (await api.ended(first))["status"] == "done"
+        assert "no workflow 'fine' any more" in (await api.ended(second))["error"]
+
+
+async def test_an_engine_whose_socket_is_silent_is_asked_now_and_then(portal: TestPortal, comfy: ComfyUIServer) -> None:
+    comfy.fail(ComfyFault.SILENT)
+    comfy.hold()
+    async with Api(portal) as api:
+        job = await api.order()
+        await comfy.wait_running()
+        comfy.release()
+        assert (await api.ended(job))["status"] == "done"
+
+
+async def test_what_answers_but_is_no_comfyui_is_told_of(tmp_path: Path) -> None:
+    async with (
+        studio_at(tmp_path / "other") as other,
+        studio_at(tmp_path / "data", {"kind": "comfyui", "url": other.url}) as portal,
+        Api(portal) as api,
+    ):
+        (state,) = (await api.call("GET", "/engines"))["data"]
+        assert "is no ComfyUI" in state["problem"]

@@ -1,6 +1,7 @@
 """Running a shipped server by itself: as a program, on a port, over Portal's own stores."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -203,7 +204,8 @@ async def test_where_others_reach_it_it_has_a_key(tmp_path: Path) -> None:
 
 async def test_a_face_is_a_program_of_its_own(tmp_path: Path) -> None:
     face = str(Path(__file__).parents[2] / "mcp" / "time" / "server.py")
-    program = StdioServerParameters(command=sys.executable, args=[face, "--data-dir", str(tmp_path)])
+    environment = {name: value for name, value in os.environ.items() if name[:9] == "COVERAGE_"}  # noqa: TID251
+    program = StdioServerParameters(command=sys.executable, args=[face, "--data-dir", str(tmp_path)], env=environment)
     async with Client(program) as client:
         assert names(await client.list_tools()) == ["current_time", "reckon_dates"]
 

@@ -299,6 +299,37 @@ async def test_a_word_file_is_changed_and_keeps_what_is_not_touched(office: Tool
     assert "None of these" in await refusal(office, "fill_template", talk, path="w.docx", values={"zzz": 1})
 
 
+async def test_a_word_file_without_styles_or_lists_takes_them(office: Toolset, talk: ToolContext) -> None:
+    document = docx.Document()
+    document.add_paragraph("Plain")
+    kinds = ("numbering", "styles", "stylesWithEffects")
+    for name, related in list(document.part.rels.items()):
+        if related.reltype.rsplit("/", 1)[-1] in kinds:
+            del document.part.rels[name]
+    document.save(talk.folder / "bare.docx")
+    await call(office, "append_to_document", talk, path="bare.docx", content="# Head\n\n1. a\n\n- b")
+
+    made = docx.Document(io.BytesIO(data(talk, "bare.docx")))
+    assert [one.text for one in made.paragraphs] == ["Plain", "Head", "a", "b"]
+    assert made.paragraphs[1].runs[0].bold
+    assert len(made.part.numbering_part.element.findall(".//{*}num")) == 2
+
+
+async def test_odd_characters_and_long_titles_do_no_harm(office: Toolset, talk: ToolContext) -> None:
+    odd = "a\x00b\x1f\ud800 & <c>"
+    for kind in ("docx", "pdf", "pptx", "xlsx"):
+        text = f"# {odd}\n\n{odd}\n\n| {odd} |\n|---|\n| {odd} |\n\n{{{{name}}}}"
+        name = f"odd.{kind}"
+        await call(office, "make_document", talk, content=text, save_as=name, title=odd * 60, author=odd * 60)
+        if kind in ("docx", "pptx"):
+            await call(office, "fill_template", talk, path=name, values={"name": odd})
+    slides = [{"title": odd * 60, "content": odd, "notes": odd}]
+    await call(office, "make_presentation", talk, slides=slides, title=odd, subtitle=odd)
+    await call(office, "edit_spreadsheet", talk, path="odd.xlsx", cells={"B2": odd, "B3": f"={odd}"}, sheet=odd)
+    await call(office, "make_spreadsheet", talk, rows=[[odd], [odd], [f"={odd}"]], title=odd * 60)
+    assert "& <c>" in "".join(words("odd-filled.docx", talk))
+
+
 async def test_slides_are_added_replaced_and_filled(office: Toolset, talk: ToolContext) -> None:
     await made(office, talk, "a.pptx")
     before = titles("a.pptx", talk)

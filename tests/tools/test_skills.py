@@ -2,12 +2,15 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from portal.core.toolbox import Toolbox
 from portal.core.tools import ToolResult, ToolSpec
+from portal.core.workspaces import Workspace
 from portal.errors import ToolError
 from portal.settings import Settings
 from portal.testing.plain_sandbox import PlainSandbox
@@ -240,3 +243,33 @@ def test_a_yes_to_scripts_ends_when_skills_come_and_go(tmp_path: Path, home: Pat
 
     assert 0 < first < second < offered(tools)["run_skill_script"].since
     assert offered(tools)["use_skill"].since == 0
+
+
+async def test_a_workspace_has_the_skills_that_it_names(tmp_path: Path, home: Path, folder: Path) -> None:
+    tools, _ = family(tmp_path)
+    for name in ("tide-tables", "tide-charts", "invoices"):
+        made(home, name)
+    toolbox = Toolbox(toolsets=lambda: [tools])
+
+    whole = await toolbox.offer(Workspace(name="w"), "Help me")
+    some = await toolbox.offer(Workspace(name="w", tools=("*", "skills/tide-*")), "Help me")
+    alone = await toolbox.offer(Workspace(name="w", tools=("skills/invoices",)), "Help me")
+    none = await toolbox.offer(Workspace(name="w", tools=("files",)), "Help me")
+
+    assert whole is not None
+    assert some is not None
+    assert alone is not None
+    assert none is None
+    listed = {one: offer.parameters({})["tools"] for one, offer in (("whole", whole), ("some", some), ("alone", alone))}
+    assert {one: "invoices" in str(told) for one, told in listed.items()} == {
+        "whole": True,
+        "some": False,
+        "alone": True,
+    }
+    assert "tide-tables" not in str(listed["alone"])
+    assert (whole.parts("skills"), some.parts("skills"), some.parts("files")) == (("*",), ["tide-*"], ("*",))
+    context = replace(tool_context(folder), parts=some.parts("skills"))
+    with pytest.raises(ToolError, match="There is no skill 'invoices'"):
+        await tools.call("use_skill", {"name": "invoices"}, context)
+    assert "Do it well." in (await tools.call("use_skill", {"name": "tide-charts"}, context)).text
+    assert "invoices" not in (await tools.call("find_skill", {"query": "invoices"}, context)).text

@@ -113,8 +113,7 @@ async def open_portal(
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(open_storage(settings))
         await storage.database.own()
-        bus = Bus()
-        registry = _registry(settings, bus, stack)
+        registry = _registry(settings, bus := Bus(), stack)
         rights, limiter = await open_rights(settings, storage), Limiter()
         storage = replace(storage, usage=(usage := _usage(storage, registry, rights.of)))
         completions = Completions(usage=usage)
@@ -153,7 +152,7 @@ async def open_portal(
             mind=mind,
             endpoint=await open_endpoint(settings, storage, brain, mind, wits.finding, knowledge, router, bus, stack),
             timetable=wits.table,
-            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech.transcriber, channels),
+            channels=open_channels(settings, storage, brain, router, mind.keeper, bus, speech, channels),
             speech=speech,
             media=wits.studio,
         )

@@ -13,11 +13,12 @@ from portal.channels.commands import Commands
 from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
+from portal.channels.spoken import Voice
 from portal.core.bus import Bus
 from portal.core.channels import Channel, Surroundings
 from portal.core.memories import Memory
 from portal.core.ports import Models
-from portal.core.speech import Transcriber
+from portal.core.speech import Speech
 from portal.errors import PortalError, SettingsError
 from portal.extras import EXTRAS, add_command
 from portal.settings import Settings
@@ -51,7 +52,7 @@ def open_channels(
     models: Models,
     memory: Memory,
     bus: Bus,
-    transcriber: Transcriber,
+    speech: Speech,
     given: Sequence[Channel] | None,
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""
@@ -81,7 +82,8 @@ def open_channels(
         approvals=storage.approvals,
         files=storage.files,
         bus=bus,
-        transcriber=transcriber,
+        transcriber=speech.transcriber,
+        voice=Voice(speaker=speech.speaker, replies=settings.speech.replies),
         model=settings.channels.model,
         mode=settings.channels.groups,
     )

@@ -158,9 +158,11 @@ async def open_knowledge(
         embedder=embedder,
     )
     known = KnownFiles(files=storage.files, documents=documents)
-    glimpses = Reader(largest=wanted.max_file, seconds=_GLIMPSE, longest=2_000_000, memory=2**30)
-    previews = Previews(files=storage.files, reader=glimpses)
-    return Knowledge(library=library, previews=previews, files=known, shelf=shelf)
+    return Knowledge(library=library, previews=_previews(storage), files=known, shelf=shelf)
+
+
+def _previews(storage: Storage) -> Previews:
+    return Previews(files=storage.files, reader=Reader(seconds=_GLIMPSE, longest=2_000_000, memory=2**30))
 
 
 def _watch(

@@ -12,11 +12,7 @@ from portal.storage.open import Storage
 
 
 async def open_media(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> MediaStudio:
-    """The studio; its worker ends with the stack.
-
-    Raises:
-        SettingsError: an engine's address is none.
-    """
+    """The studio; its worker ends with the stack."""
 
     def changed(job: MediaJob) -> None:
         bus.publish(job.owner, "media.changed", job_id=job.id, status=job.status)

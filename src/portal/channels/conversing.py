@@ -13,6 +13,7 @@ from portal.channels.asking import Asking
 from portal.channels.border import border
 from portal.channels.commands import Commands, command_in, spelled
 from portal.channels.linking import Linking
+from portal.channels.spoken import Voice, spoken_part
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
 from portal.core.channel_stores import (
@@ -62,6 +63,7 @@ class Desks:
     files: Files
     bus: Bus
     transcriber: Transcriber
+    voice: Voice
     model: str = "auto"
     mode: Mode = "mentioned"
 
@@ -233,13 +235,13 @@ class Conversing:
         if file.size > limit:
             raise PortalError(words.TOO_LARGE.format(name=file.name, limit=limit // 2**20))
         if file.voice:
-            return {"type": "input_text", "text": await self._heard(file)}
+            return await self._heard(file)
         stored = await self._keep(owner, file)
         if file.kind == "image":
             return {"type": "input_image", "file_id": stored.id, "detail": "auto"}
         return {"type": "input_file", "file_id": stored.id, "filename": stored.filename}
 
-    async def _heard(self, file: Attachment) -> str:
+    async def _heard(self, file: Attachment) -> JsonObject:
         """What is said in a voice message or video note. Raises PortalError."""
         transcriber = self._desks.transcriber
         if why := transcriber.refusal():
@@ -253,7 +255,7 @@ class Conversing:
             made = await whole(transcriber.transcribe(recording, Listening()))
         if not made.text:
             raise PortalError(words.NOTHING_HEARD)
-        return made.text
+        return spoken_part(made.text, made.language)
 
     async def _keep(self, owner: str, file: Attachment) -> FileRecord:
         record = FileRecord(

@@ -14,18 +14,19 @@ from portal.channels.live import Live
 from portal.channels.questions import question
 from portal.channels.sending import Sending
 from portal.channels.splitting import Snippet, split
+from portal.channels.spoken import Voice
 from portal.core.agent import Agent
 from portal.core.approvals import ApprovalRecord
 from portal.core.channel_stores import Delivery, Outbox
 from portal.core.channels import Button, Channel, FileKind, Outgoing, OutgoingFile
 from portal.core.ports import Files, Responses
-from portal.core.records import FileRecord
+from portal.core.records import FileRecord, TurnRecord
 from portal.core.tool_ports import Approvals
 from portal.errors import ChannelGone, NotFound
 
 log = logging.getLogger(__name__)
 
-SNIPPETS, FILES, QUESTIONS, ASIDES = 1000, 2000, 3000, 4000
+SNIPPETS, SPEECH, FILES, QUESTIONS, ASIDES = 1000, 1999, 2000, 3000, 4000
 """Where in a delivery they begin, behind its texts."""
 _AGAIN = "↻"
 
@@ -44,6 +45,7 @@ class Delivering:
         approvals: Approvals,
         files: Files,
         given_up: Callable[[Delivery, str], Awaitable[None]],
+        voice: Voice,
     ) -> None:
         """`given_up` hears of what cannot be sent, and why."""
         self._channel = channel
@@ -54,6 +56,7 @@ class Delivering:
         self._approvals = approvals
         self._files = files
         self._given_up = given_up
+        self._voice = voice
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By delivery: a question may be decided elsewhere while it is on its way."""
 
@@ -99,9 +102,17 @@ class Delivering:
             return
         answer = shown(turn)
         await self._texts(sending, answer.text, _again(delivery, answer, response_id))
+        await self._speak(sending, turn, answer)
         await self._send_files(sending, answer.files)
         if answer.asks:
             await self.ask(delivery)
+
+    async def _speak(self, sending: Sending, turn: TurnRecord, answer: Shown) -> None:
+        """As a voice message as well, where that is wanted; not again where it was sent before a crash."""
+        if answer.again or SPEECH in sending.known:
+            return
+        if (spoken := await self._voice.reply(turn, answer.text, self._channel.limits.file)) is not None:
+            await sending.put(SPEECH, Outgoing(file=spoken))
 
     async def _ask(self, sending: Sending) -> None:
         delivery = sending.delivery

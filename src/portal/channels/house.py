@@ -127,6 +127,7 @@ class Channels:
             approvals=desks.approvals,
             files=desks.files,
             given_up=lambda delivery, why: self.on_given_up(delivery, why),
+            voice=desks.voice,
         )
         lines = Lines(tasks=tasks)
         reception = Reception(

@@ -23,7 +23,7 @@ servers know more parameters than any list of ours."""
 
 
 _ANSWERS = ("mcp_call", "mcp_approval_response")
-_UNTOLD = ("mcp_approval_response", "reasoning", "file_search_call")
+_UNTOLD = ("mcp_approval_response", "reasoning", "file_search_call", "image_generation_call")
 _NOT_ALLOWED = "The person has not allowed this call, so it was not run."
 _NOT_ANSWERED = "The person has not answered this."
 

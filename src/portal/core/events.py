@@ -18,6 +18,8 @@ RECOVERY_GAP = 10_000
 
 
 _KNOWN_AT_THE_END = frozenset({"portal:files", "portal:untrusted", "portal:milliseconds", "portal:found"})
+_HOSTED = {"file_search_call": "searching", "image_generation_call": "generating"}
+"""Items of OpenAI's hosted tools, with what they are at in the middle."""
 
 
 class Events:
@@ -40,9 +42,9 @@ class Events:
             place = {"item_id": item["id"], "output_index": position}
             yield self.event("response.mcp_call.in_progress", **place)
             yield self.event("response.mcp_call_arguments.done", **place, arguments=item["arguments"])
-        elif item["type"] == "file_search_call":
-            for state in ("in_progress", "searching"):
-                yield self.event(f"response.file_search_call.{state}", item_id=item["id"], output_index=position)
+        elif item["type"] in _HOSTED:
+            for state in ("in_progress", _HOSTED[item["type"]]):
+                yield self.event(f"response.{item['type']}.{state}", item_id=item["id"], output_index=position)
         if part is not None:
             empty = {**part, "text": ""} if "text" in part else {**part, "refusal": ""}
             if "annotations" in empty:
@@ -94,8 +96,8 @@ class Events:
         elif item["type"] == "mcp_call":
             ending = "completed" if item["status"] == "completed" else "failed"
             yield self.event(f"response.mcp_call.{ending}", **place)
-        elif item["type"] == "file_search_call":
-            yield self.event("response.file_search_call.completed", **place)
+        elif item["type"] in _HOSTED:
+            yield self.event(f"response.{item['type']}.completed", **place)
         yield self.event("response.output_item.done", output_index=position, item=item)
 
 
@@ -110,6 +112,8 @@ def _skeleton(item: Item) -> Item:
         skeleton |= {"arguments": "", "output": None, "error": None}
     elif item["type"] == "file_search_call":
         skeleton["results"] = None
+    elif item["type"] == "image_generation_call":
+        skeleton["result"] = None
     if item["type"] in ("mcp_call", "file_search_call"):
         skeleton = {name: value for name, value in skeleton.items() if name not in _KNOWN_AT_THE_END}
     return skeleton

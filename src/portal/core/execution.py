@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter
 
+from portal.core import hosted
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
 from portal.core.arguments import read_arguments
 from portal.core.bus import Bus
@@ -272,6 +273,9 @@ class Executor:
         ended["portal:milliseconds"] = round((perf_counter() - began) * 1000)
         await whole(self._recorder.end(scene.run, position, {**item, **ended}))
         await self._noted(scene, "tool.ended", plan, item["id"], outcome=ended["status"])
+        if plan.spec.name in hosted.TOOLS and hosted.image_generation(scene.run.record.request):
+            for picture in await self._outputs.pictures(scene.owner, ended["portal:files"], plan.arguments):
+                await whole(self._recorder.add(scene.run, picture))
 
     async def _called(self, scene: Scene, plan: _Plan, call_id: str) -> ToolResult:
         assert plan.toolset is not None
@@ -305,6 +309,7 @@ class Executor:
             earlier=lambda: [*scene.earlier, *scene.run.assembler.snapshot()],
             inside=scene.parent is not None,
             tainted_at=scene.tainted_at,
+            parts=scene.offer.parts(wish.spec.toolset),
             report=_reporter(scene.run, call_id),
             asking=asking if scene.asks else None,
             held=deadline.held,

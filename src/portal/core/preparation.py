@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 
+from portal.core import hosted
 from portal.core.ask import Ask, override
 from portal.core.attachments import NOTHING, Attachments, Shelved
 from portal.core.call import Call, Tools, offered_names
@@ -28,6 +29,7 @@ from portal.core.toolbox import Offer, Toolbox
 from portal.core.tools import ToolContext, ToolSpec
 from portal.core.window import fit, room, spare
 from portal.core.workspaces import Workspace
+from portal.errors import BadRequest
 
 _CHORE = "### Task:"
 """How Open WebUI's requests for titles, tags and follow-up questions begin."""
@@ -185,6 +187,13 @@ class Preparation:
             parameters = route.workspace.with_defaults(parameters)
             await self._toolbox.ready()
             offer = await self._offer(turn, ask, route.workspace, parameters, items)
+        elif hosted.image_generation(turn.request):
+            raise BadRequest(
+                "image_generation is Portal's own tool: ask a workspace, such as auto-image; a plain model gets your "
+                "own tools only.",
+                param="tools",
+                code="unsupported_value",
+            )
         truncated = turn.request.get("truncation") == "auto"
         call = Call(route, partial(self._fitted, parameters, truncated, offer), messages)
         record = ResponseRecord(
@@ -216,7 +225,7 @@ class Preparation:
             answers=before.id if before is not None and _decides(turn) else "",
             tainted_at=tainted_at([*items, *turn.input]) or (turn.parent.tainted_at if turn.parent else None),
             root=window[0].response.id if window else record.id,
-            earlier=items,
+            earlier=[*items, *turn.input],
             parent=turn.parent,
             story=story,
             room=room(self._window(route.model), call.request.parameters),
@@ -232,6 +241,8 @@ class Preparation:
             return None
         alone = not ((turn.asks and turn.store) or turn.parent)
         taken, used = offered_names(parameters), _called(items)
+        if hosted.image_generation(turn.request):
+            used, workspace = [*hosted.TOOLS, *used], replace(workspace, tools=(*workspace.tools, *hosted.TOOLS))
         standing = standing_of(turn.owner, self._bounding)
 
         def may(spec: ToolSpec) -> bool:

@@ -5,6 +5,7 @@ import difflib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -43,14 +44,25 @@ class Offer:
     """The tools of one turn: those the model is shown, and all that it may use."""
 
     def __init__(
-        self, allowed: Mapping[str, tuple[Toolset, ToolSpec]], shown: Sequence[ToolSpec], *, ranking: Ranking
+        self,
+        allowed: Mapping[str, tuple[Toolset, ToolSpec]],
+        shown: Sequence[ToolSpec],
+        *,
+        ranking: Ranking,
+        patterns: Sequence[str],
     ) -> None:
+        """`patterns` are those of the workspace."""
+        self._patterns = patterns
         self._allowed = allowed
         self._ranking = ranking
         self._shown = {spec.name: spec for spec in shown}
         self._found: dict[str, ToolSpec] = {}
         if any(not spec.conditional and spec.name not in self._shown for _, spec in allowed.values()):
             self._shown[FIND] = _FINDER
+
+    def parts(self, family: str) -> Sequence[str]:
+        """Patterns of the things in a family that may be used."""
+        return _parts(self._patterns, family) or ("*",)
 
     def names(self) -> list[str]:
         """What the model is shown."""
@@ -126,7 +138,7 @@ class Toolbox:
         narrows the choice, and `anyway` makes an empty offer where there would be none."""
         everything = [*self._all()]
         allowed = {
-            spec.name: (toolset, spec)
+            spec.name: (toolset, _within(spec, workspace))
             for toolset, spec in everything
             if _granted(spec, workspace) and spec.name not in taken and (may is None or may(spec))
         }
@@ -142,7 +154,9 @@ class Toolbox:
         shown = {spec.name: spec for spec in fitting}
         shown |= {name: spec for name, (_, spec) in allowed.items() if _wanted(spec, text, used)}
         shown |= {name: allowed[name][1] for name in [*used][:_USED] if name in allowed}
-        return Offer(allowed, [*shown.values()], ranking=ranking) if plain or shown or anyway else None
+        if not (plain or shown or anyway):
+            return None
+        return Offer(allowed, [*shown.values()], ranking=ranking, patterns=workspace.tools)
 
     def _ranked(self, specs: Sequence[ToolSpec]) -> Ranking:
         """The index of these tools, which is kept until they change."""
@@ -221,7 +235,20 @@ def _matches(spec: ToolSpec, patterns: Sequence[str]) -> bool:
 
 def _granted(spec: ToolSpec, workspace: Workspace) -> bool:
     """Whether a workspace may use it; where its memory is off, the tools of memory are."""
-    return _matches(spec, workspace.tools) and (workspace.memory or spec.toolset != "memory")
+    if spec.toolset == "memory" and not workspace.memory:
+        return False
+    return _matches(spec, workspace.tools) or bool(_parts(workspace.tools, spec.toolset))
+
+
+def _parts(patterns: Sequence[str], family: str) -> list[str]:
+    """What `FAMILY/THING` patterns name of a family; none where it is given as a whole."""
+    split = (one.partition("/") for one in patterns)
+    return [thing for named, _, thing in split if thing and named == family]
+
+
+def _within(spec: ToolSpec, workspace: Workspace) -> ToolSpec:
+    parts = _parts(workspace.tools, spec.toolset)
+    return replace(spec, description=spec.within(parts)) if parts and spec.within else spec
 
 
 def _wanted(spec: ToolSpec, text: str, used: Collection[str]) -> bool:

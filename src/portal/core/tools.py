@@ -52,6 +52,9 @@ class ToolSpec:
     foretold: Callable[[JsonObject], str] | None = None
     """What a call with these arguments would come to, for the person who is asked. Raises PortalError where it can
     come to nothing; then nobody is asked."""
+    within: Callable[[Sequence[str]], str] | None = field(default=None, compare=False)
+    """For a tool whose description lists things of which a workspace may be given some: what it says where only those
+    of these patterns are."""
     after: str = ""
     """Name of the tool that has to be called before a model is shown this one."""
 
@@ -106,6 +109,8 @@ class ToolContext:
     """Whether its turn is a task that another turn gave."""
     tainted_at: int | None = None
     """When the conversation first read what strangers wrote, in microseconds UTC."""
+    parts: Sequence[str] = ("*",)
+    """Patterns of what of its family the workspace has, where that is a collection of things, such as skills."""
     report: Callable[[str], None] = lambda detail: None
     """Says in a few words how far it is."""
     asking: Callable[[str], None] | None = None

@@ -168,6 +168,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.openai.speech import speech_routes
     from portal.interfaces.openai.vector_store_files import vector_store_file_routes
     from portal.interfaces.openai.vector_stores import vector_store_routes
+    from portal.interfaces.web.stored_files import stored_file_routes
 
     keep_alive = parts.settings.server.keep_alive
     return [
@@ -191,6 +192,7 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
         *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
         *files_routes(files=parts.files),
         *image_routes(studio=parts.media, files=parts.files, usage=parts.usage, keep_alive=keep_alive),
+        *stored_file_routes(files=parts.files, previews=parts.previews).routes,
         *vector_store_routes(library=parts.library),
         *vector_store_file_routes(library=parts.library),
         *audio_routes(transcriber=parts.speech.transcriber, usage=parts.usage, keep_alive=keep_alive),
@@ -241,7 +243,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         signing_in,
         skills,
-        stored_files,
         tools,
         workspaces,
     )
@@ -260,7 +261,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         embedder.embedder_routes(choice=parts.library.embedder, is_admin=parts.credentials.is_admin),
         knowledge.citation_routes(library=parts.library),
         knowledge.collection_routes(library=parts.library, files=parts.files),
-        stored_files.stored_file_routes(files=parts.files, previews=parts.previews),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
         mcp.mcp_routes(servers=parts.tool_servers),

@@ -66,7 +66,8 @@ class Previews:
             place = Path(folder) / "file"
             await self._written(record, place)
             found = await self._reader.read(place, record.filename, record.content_type)
-        return found.text[: self._longest], len(found.text) <= self._longest
+        text = _markdown(found)
+        return text[: self._longest], len(text) <= self._longest
 
     async def _made(self, record: FileRecord) -> bytes:
         pdf = record.content_type == "application/pdf"
@@ -86,6 +87,25 @@ class Previews:
         with place.open("wb") as file:
             async for chunk in self._files.content(record.owner, record.id):
                 await asyncio.to_thread(file.write, chunk)
+
+
+def _markdown(found: Extracted) -> str:
+    """The text, whose tables become tables of Markdown."""
+    parts: list[str] = []
+    at = 0
+    for block in found.blocks:
+        if block.kind == "table":
+            parts += [found.text[at : block.start], _table(found.text[block.start : block.end])]
+            at = block.end
+    return "".join([*parts, found.text[at:]])
+
+
+def _table(text: str) -> str:
+    first, *rest = text.strip("\n").split("\n")
+    if first.lstrip().startswith("|"):
+        return text
+    rule = " | ".join("---" for _ in first.split(" | "))
+    return "\n".join(f"| {line} |" for line in (first, rule, *rest))
 
 
 def _of_picture(place: Path) -> bytes:

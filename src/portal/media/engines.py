@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portal.core.media import MediaEngine
-from portal.errors import SettingsError
 from portal.media.comfyui import ComfyUI
 from portal.media.library import workflows
 from portal.media.openai_server import ImageServer, MusicServer
@@ -19,11 +18,7 @@ _NEAR = (".local", ".lan", ".internal", ".home.arpa")
 
 def engines(settings: MediaSettings, *, data_dir: Path, discovery: bool) -> Sequence[MediaEngine]:
     """In the order in which they are tried. With `discovery` ComfyUI at its usual port is among them, unless the
-    settings name one.
-
-    Raises:
-        SettingsError: an address is none, or two have one name.
-    """
+    settings name one."""
     wanted = list(settings.engines)
     if discovery and not any(one.kind == "comfyui" for one in wanted):
         wanted.append(MediaEngineSettings(kind="comfyui", url=USUAL))
@@ -42,23 +37,19 @@ def _engine(one: MediaEngineSettings, name: str, settings: MediaSettings, folder
 
 
 def _named(wanted: Sequence[MediaEngineSettings]) -> dict[str, MediaEngineSettings]:
-    named: dict[str, MediaEngineSettings] = {}
+    """By their names; those without one are numbered by their kind."""
+    taken, named = {one.name for one in wanted}, dict[str, MediaEngineSettings]()
     for one in wanted:
         name, number = one.name or one.kind, 2
-        while not one.name and name in named:
+        while not one.name and (name in taken or name in named):
             name, number = f"{one.kind}-{number}", number + 1
-        if name in named:
-            raise SettingsError(f"media.engines: two engines are named {name!r}", param="media.engines")
         named[name] = one
     return named
 
 
 def near(url: str) -> bool:
-    """Whether an address is on this machine or network. Raises SettingsError for one that is none."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"media.engines: {url!r} is no address, such as http://127.0.0.1:8188", param="url")
+    """Whether an address is on this machine or network."""
+    host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -18,7 +18,14 @@ from portal.media.wire import Wire, told
 from portal.settings.media import MediaSettings
 
 _SENT = "sent"
-_UNSET: Mapping[str, Value | None] = {"prompt": None, "width": None, "height": None, "count": 1, "quality": None}
+_UNSET: Mapping[str, Value | None] = {
+    "prompt": None,
+    "width": None,
+    "height": None,
+    "count": 1,
+    "quality": None,
+    "background": None,
+}
 
 
 class OpenAIServer(ABC):

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from portal.settings.section import Seconds, Section
 
@@ -22,6 +23,14 @@ class MediaEngineSettings(Section):
         (), description="Models of an OpenAI-compatible server that are offered; it is asked for its list by default."
     )
 
+    @field_validator("url")
+    @classmethod
+    def _whole_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no address, such as http://127.0.0.1:8188")
+        return url
+
 
 class MediaSettings(Section):
     """Pictures, video and music."""
@@ -39,3 +48,12 @@ class MediaSettings(Section):
         64_000_000, gt=0, description="Width times height of the largest picture that is taken or kept."
     )
     max_bytes: int = Field(512 * 2**20, gt=0, description="Bytes of the largest file that an engine may bring.")
+
+    @field_validator("engines")
+    @classmethod
+    def _names_once(cls, engines: tuple[MediaEngineSettings, ...]) -> tuple[MediaEngineSettings, ...]:
+        named = [one.name for one in engines if one.name]
+        twice = next((one for one in named if named.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two engines are named {twice!r}")
+        return engines

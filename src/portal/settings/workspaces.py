@@ -73,7 +73,9 @@ class WorkspaceSettings(Section):
     parameters: dict[str, Any] = Field(
         {}, description="Sampling parameters used where the client leaves them open, such as temperature."
     )
-    tools: Words = Field(("*",), description="Patterns of the tools or tool families it may use; empty for none.")
+    tools: Words = Field(
+        ("*",), description="Patterns of the tools or tool families it may use, or skills/NAME; empty for none."
+    )
     max_rounds: int | None = Field(None, gt=0, description="Model calls of one turn, if fewer than tools.max_rounds.")
     max_seconds: Seconds | None = Field(None, description="Seconds of one turn, if fewer than tools.max_seconds.")
     max_tokens: int | None = Field(None, gt=0, description="Tokens of one turn, if fewer than tools.max_tokens.")

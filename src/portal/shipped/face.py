@@ -23,3 +23,5 @@ class Face:
     relays: bool = False
     """Its tools are those of the Portal that runs."""
     where: Where = "own"
+    sandbox: bool = False
+    """Whether its tools run programs in the sandbox."""

@@ -30,8 +30,6 @@ OWNER = "local"
 """Whose the tools are that know no people."""
 _SENT = ("image/", "audio/")
 """Kinds of files that models see and hear: they are always sent."""
-_SANDBOXED = ("sessions", "code", "python_env", "git", "skills")
-"""Families that run something in the sandbox, or ask whether there is one."""
 
 
 class Toolbox:
@@ -132,10 +130,12 @@ def _folder(face: Face, settings: "Settings", folders: Sequence[Path]) -> Path:
 
 
 async def _sandbox(settings: "Settings", face: Face) -> "Sandbox":
+    """Looking for one takes a moment, so that only who needs one does."""
+    if not face.sandbox:
+        from portal.security.sandbox.none import NoSandbox
+
+        return NoSandbox(reason="This server runs no programs.")
     choice = await asyncio.to_thread(import_module, "portal.security.sandbox.choice")
-    if not any(name in _SANDBOXED for name in face.families):
-        nothing: Sandbox = choice.NoSandbox(reason="This server runs no programs.")
-        return nothing
     found: Sandbox = await choice.find_sandbox(settings)
     return found
 

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator
 
+from portal.core import wav
 from portal.core.speech import PCM_RATE, SoundFormat
 from portal.errors import BackendError, NoModel
-from portal.speech import ffmpeg, wav
+from portal.speech import ffmpeg
 from portal.speech.programs import Flow, ProgramError
 
 

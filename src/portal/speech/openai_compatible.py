@@ -9,13 +9,13 @@ from portal.core.items import JsonObject
 from portal.core.model import RawRequest
 from portal.core.ports import Forwarding
 from portal.core.speech import Heard, Listening, Utterance, Voice
+from portal.core.wav import header
 from portal.errors import BackendRejected, SettingsError
 from portal.settings.speech import SpeechEngineSettings
 from portal.speech.multipart import form
 from portal.speech.ports import Around, Piece
 from portal.speech.served import Served
 from portal.speech.verbose import heard_in
-from portal.speech.wav import header
 
 _RATE = 16_000
 _LISTS = ("/audio/voices", "/audio/speech/voices", "/voices")

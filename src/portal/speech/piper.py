@@ -8,11 +8,11 @@ from pathlib import Path
 
 import orjson
 
+from portal.core import wav
 from portal.core.model import RawRequest
 from portal.core.speech import Utterance, Voice
 from portal.errors import BackendError
 from portal.settings.speech import SpeechEngineSettings
-from portal.speech import wav
 from portal.speech.encoded import encoded
 from portal.speech.ports import Around
 from portal.speech.sentences import sentences

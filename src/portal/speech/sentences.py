@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n+")
+_END = re.compile(r"(?<=[.!?…])\s+|(?<=[.!?…][\"'”’)\]])\s+|(?<=[。！？])|\n+")
 
 
 def sentences(text: str) -> Sequence[str]:

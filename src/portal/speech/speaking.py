@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from portal.core import wav
 from portal.core.speech import SpeechModel, Utterance, Voice
 from portal.errors import BadRequest, TooLarge
-from portal.speech import wav
 from portal.speech.choosing import Choice
 from portal.speech.ports import Voicing
 from portal.speech.sentences import parts

@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from portal.core import wav
 from portal.core.speech import PCM_RATE, SoundFormat
 from portal.errors import BackendError, NoModel
-from portal.speech import ffmpeg, wav
+from portal.speech import ffmpeg
 from portal.speech.programs import Flow, ProgramError
 
 

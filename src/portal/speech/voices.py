@@ -11,6 +11,17 @@ OPENAI = frozenset(
 )
 """Voices of OpenAI's own, which clients name because they must name one: here they mean the usual voice."""
 _SHOWN = 5
+_NAMES = (
+    ("ar", "arabic"), ("zh", "chinese"), ("cs", "czech"), ("da", "danish"), ("nl", "dutch"), ("en", "english"),
+    ("fi", "finnish"), ("fr", "french"), ("de", "german"), ("el", "greek"), ("he", "hebrew"), ("hi", "hindi"),
+    ("hu", "hungarian"), ("id", "indonesian"), ("it", "italian"), ("ja", "japanese"), ("ko", "korean"),
+    ("no", "norwegian"), ("pl", "polish"), ("pt", "portuguese"), ("ro", "romanian"), ("ru", "russian"),
+    ("es", "spanish"), ("sv", "swedish"), ("tr", "turkish"), ("uk", "ukrainian"), ("vi", "vietnamese"),
+)  # fmt: skip
+_ALSO = {"zh": "cmn", "no": "nb"}
+"""What espeak-ng calls them."""
+_CODES = {name: code for code, name in _NAMES}
+"""Some engines tell the language that they heard by its English name."""
 
 
 def chosen(voices: Sequence[Voice], wanted: str, *, usual: str = "", language: str = "") -> str:
@@ -35,7 +46,9 @@ def chosen(voices: Sequence[Voice], wanted: str, *, usual: str = "", language: s
 def speaking(voices: Sequence[Voice], language: str) -> str:
     """The first one that speaks a language, or another kind of it; empty where none does."""
     wanted = language.lower().replace("_", "-")
-    for fits in (wanted, wanted.split("-")[0]):
+    wanted = _CODES.get(wanted, wanted)
+    base = wanted.split("-")[0]
+    for fits in dict.fromkeys((wanted, base, _ALSO.get(base, base))):
         for voice in voices:
             has = voice.language.lower().replace("_", "-")
             if has == fits or has.split("-")[0] == fits:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from portal.core.model import RawRequest
 from portal.core.speech import Heard, Listening
+from portal.core.wav import header
 from portal.errors import SettingsError
 from portal.settings.speech import SpeechEngineSettings
 from portal.speech.decoding import RATE
@@ -11,7 +12,6 @@ from portal.speech.multipart import form
 from portal.speech.ports import Around, Piece
 from portal.speech.served import Served
 from portal.speech.verbose import heard_in
-from portal.speech.wav import header
 
 MODEL = "whisper.cpp"
 

@@ -2,8 +2,9 @@
 sandbox. What a skill says was written by a stranger, unless the settings trust it."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from shutil import which
 from typing import Annotated
@@ -65,31 +66,37 @@ class SkillTools(Functions):
         if spec.name == "run_skill_script":  # a yes was to the scripts that there were
             return replace(spec, since=self._shelf.changed())
         if spec.name == "use_skill":
-            return replace(spec, description="\n".join([spec.description, "Skills:", *lines]))
+            told = spec.description
+            return replace(spec, description=_telling(told, lines), within=lambda parts: self._some(told, parts))
         return spec
 
+    def _some(self, told: str, parts: Sequence[str]) -> str:
+        return _telling(told, _listed(_among(self._shelf.skills(), parts).values()))
+
     @tool(risk="read")
-    def use_skill(self, name: Which) -> ToolResult:
+    def use_skill(self, name: Which, context: ToolContext) -> ToolResult:
         """Load a skill: written instructions for a kind of task. Load the one that fits before you begin."""
-        skill = self._get(name)
+        skill = self._get(name, context)
         files = "\n".join(f"- {file.path} ({file.size:,} bytes)" for file in skill.files())
         note = "Read its files with read_skill_file, run its scripts with run_skill_script."
         return self._told(skill, f"{skill.body}\n\nFiles of the skill {name}. {note}\n{files}")
 
     @tool(risk="read", untrusted=True)
-    def find_skill(self, query: Annotated[str, "The task, in a few words"]) -> str:
+    def find_skill(self, query: Annotated[str, "The task, in a few words"], context: ToolContext) -> str:
         """Find skills for a task among those that use_skill does not list."""
         specs = [
             ToolSpec(name=one.name, description=one.description, risk="read", toolset="skills")
-            for one in self._shelf.skills().values()
+            for one in _among(self._shelf.skills(), context.parts).values()
         ]
         found = Ranking(specs, thesaurus=packaged_thesaurus()).best(query, _FOUND)
         return "\n".join(f"{spec.name}: {spec.description[:_LINE]}" for spec in found) or "No skill fits that."
 
     @tool(risk="read")
-    def read_skill_file(self, name: Which, path: Annotated[str, "As use_skill lists it"]) -> ToolResult:
+    def read_skill_file(
+        self, name: Which, path: Annotated[str, "As use_skill lists it"], context: ToolContext
+    ) -> ToolResult:
         """Read a text file of a skill, such as a reference that its instructions name."""
-        skill = self._get(name)
+        skill = self._get(name, context)
         try:
             data = skill.place(path).read(_LARGEST + 1)
         except OSError as error:
@@ -107,7 +114,7 @@ class SkillTools(Functions):
         arguments: Annotated[tuple[str, ...], "What to pass to it"] = (),
     ) -> ToolResult:
         """Run a script of a skill, in the conversation's folder. Files that it writes come back. No network."""
-        skill = self._get(name)
+        skill = self._get(name, context)
         program, readable = self._program(path, context)
         if path not in {file.path for file in skill.files()}:
             raise ToolError(f"{name} has no script {path!r}. {_files(skill)}")
@@ -132,9 +139,9 @@ class SkillTools(Functions):
             raise ToolError(f"{path!r} needs {kind}, which this machine does not have.")
         return [kind], []
 
-    def _get(self, name: str) -> Skill:
+    def _get(self, name: str, context: ToolContext) -> Skill:
         """As it is on the disk now."""
-        skills = self._shelf.skills()
+        skills = _among(self._shelf.skills(), context.parts)
         if name not in skills:
             near = ", ".join(difflib.get_close_matches(name, skills, n=3))
             raise ToolError(f"There is no skill {name!r}. {f'Like it: {near}' if near else ''}".strip())
@@ -142,6 +149,15 @@ class SkillTools(Functions):
 
     def _told(self, skill: Skill, text: str) -> ToolResult:
         return ToolResult(text=text, untrusted=not self._shelf.trusts(skill))
+
+
+def _among(skills: Mapping[str, Skill], parts: Sequence[str]) -> Mapping[str, Skill]:
+    """Those that a workspace has."""
+    return {name: skill for name, skill in skills.items() if any(fnmatchcase(name, one) for one in parts)}
+
+
+def _telling(told: str, lines: Sequence[str]) -> str:
+    return "\n".join([told, "Skills:", *lines])
 
 
 def _listed(skills: Iterable[Skill]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from portal.core.speech import FORMATS, SoundFormat, Speaker, Utterance, Voice
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult
+from portal.core.wav import with_length
 from portal.errors import PortalError, ToolError
 from portal.tools.families import Needs
 from portal.tools.folders import Folders, granted, keep
@@ -53,7 +54,7 @@ class Voices:
                         raise ToolError("The sound is too long for one file: have it read in parts.")
         except PortalError as error:
             raise ToolError(error.message) from error
-        return ToolResult(text=f"Made {name}.", files=(keep(context, name, bytes(sound)),))
+        return ToolResult(text=f"Made {name}.", files=(keep(context, name, with_length(bytes(sound))),))
 
     @tool(risk="read")
     async def list_voices(self, language: Annotated[str, "Only voices of this language, such as de"] = "") -> str:

@@ -1,18 +1,23 @@
 """Portal as a tool server at /mcp: for whoever the key stands for, by the policies, with questions to the person."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
+import mcp_types as types
 import pytest
 from tests.interfaces.mcp.clients import Person, client_of, names, text
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.approvals import Decision
 from portal.core.tools import ToolContext, ToolFile, ToolResult
+from portal.errors import PortalError
+from portal.interfaces.mcp.endpoint import Endpoint
 from portal.storage.database import Statement
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.tools.function import Functions, tool
@@ -247,3 +252,95 @@ async def test_policies_and_the_switch_hold_for_its_own_tools(tmp_path: Path) ->
     assert "add_document" not in known
     assert denied.is_error
     assert "Not allowed" in text(denied)
+
+
+async def test_a_workspace_without_tools_runs_none(tmp_path: Path) -> None:
+    settings = {"workspaces": {"bare": {"tools": []}}}
+    async with garden(tmp_path, **settings) as (portal, _), client_of(portal) as client:
+        refused = await client.call_tool("run_tool", {"tool": "count_pears", "workspace": "bare"})
+
+    assert refused.is_error
+    assert "no workspace with tools" in text(refused)
+
+
+async def test_without_the_sdk_it_says_what_to_install(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+sys.modules["mcp"] = None
+from portal.errors import NotInstalled
+from portal.interfaces.mcp.endpoint import Endpoint
+async def main():
+    endpoint = Endpoint(lambda: None, largest=1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(endpoint.run())
+        try:
+            await endpoint({}, None, None)
+        except NotInstalled as error:
+            print(error.status, error.message)
+asyncio.run(main())
+"""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("501 ")
+    assert "pip install 'portal[mcp]'" in done.stdout
+
+
+async def test_who_comes_back_without_an_answer_is_asked_again(tmp_path: Path) -> None:
+    call = {"tool": "pick_pears", "arguments": {"tree": "old"}}
+    async with garden(tmp_path) as (portal, made), client_of(portal, person=Person()) as client:
+        first = await client.session.call_tool("run_tool", call, allow_input_required=True)
+        assert isinstance(first, types.InputRequiredResult)
+        again = await client.session.call_tool(
+            "run_tool", call, request_state=first.request_state, allow_input_required=True
+        )
+        assert isinstance(again, types.InputRequiredResult)
+        said = types.ElicitResult(action="accept", content={"allow_1": True})
+        answers = {"question": said}
+        done = await client.session.call_tool(
+            "run_tool", call, request_state=again.request_state, input_responses=answers, allow_input_required=True
+        )
+        late = await client.session.call_tool(
+            "run_tool", call, request_state=again.request_state, input_responses=answers, allow_input_required=True
+        )
+
+    assert again.input_requests == first.input_requests
+    assert isinstance(done, types.CallToolResult)
+    assert isinstance(late, types.CallToolResult)
+    assert text(done).startswith("Picked old.")
+    assert text(late).startswith("Picked old.")
+    assert made.picked == ["old"]
+
+
+async def test_the_result_of_a_tool_that_is_under_way(tmp_path: Path) -> None:
+    async with garden(tmp_path) as (portal, made), client_of(portal) as client:
+        async with asyncio.TaskGroup() as tasks:
+            calling = tasks.create_task(client.call_tool("run_tool", {"tool": "watch_pears"}))
+            await made.waiting.wait()
+            (running,) = await portal.portal.storage.responses.recent(portal.owner, 1)
+            under_way = await client.call_tool("get_result", {"id": running.response.id})
+            calling.cancel()
+        async with asyncio.timeout(30):
+            await made.stopped.wait()
+
+    assert "It is under way" in text(under_way)
+
+
+async def test_a_fault_of_its_own_leaves_portal_alone() -> None:
+    def offer() -> Any:
+        raise RuntimeError("broken")
+
+    endpoint = Endpoint(offer, largest=1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(endpoint.run())
+        with pytest.raises(PortalError, match="MCP cannot be served"):
+            await endpoint({}, None, None)  # type: ignore[arg-type]
+
+
+async def test_one_that_is_stopping_serves_nobody() -> None:
+    endpoint = Endpoint(lambda: None, largest=1)  # type: ignore[arg-type, return-value]
+    endpoint.stop()
+    await endpoint.run()
+    with pytest.raises(PortalError, match="stopping"):
+        await endpoint({}, None, None)  # type: ignore[arg-type]

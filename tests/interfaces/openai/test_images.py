@@ -27,7 +27,7 @@ async def comfy() -> AsyncIterator[ComfyUIServer]:
 
 @pytest.fixture
 async def drawing(tmp_path: Path, comfy: ComfyUIServer) -> AsyncIterator[TestPortal]:
-    settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}]}}
+    settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}], "patience": 1}}
     async with open_test_portal(tmp_path / "data", settings=settings) as opened:
         yield opened
 
@@ -69,7 +69,18 @@ async def test_pictures_are_made_as_asked(
     assert [row["status"] for row in await usage_rows(drawing)] == ["completed"] * 3
 
 
-async def test_a_stream_has_previews(client: openai.AsyncOpenAI) -> None:
+async def test_a_stream_has_previews(client: openai.AsyncOpenAI, comfy: ComfyUIServer) -> None:
+    comfy.hold()
+    first = None
+    async for event in await client.images.generate(
+        prompt="a", stream=True, partial_images=1, output_format="jpeg", extra_body={"steps": 1}
+    ):
+        first = first or event
+        comfy.release()
+    assert first is not None
+    assert first.type == "image_generation.partial_image"
+    assert opened(first.b64_json).format == "JPEG"
+
     stream = await client.images.generate(prompt="a lake", stream=True, partial_images=2, size="256x256")
     events = [event async for event in stream]
 

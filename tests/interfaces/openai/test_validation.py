@@ -81,7 +81,7 @@ WRONG = [
      response(text={"format": {"type": "json_schema", "name": "a"}})),
     ("does not match pattern", "text.format.name", "invalid_value",
      response(text={"format": {"type": "json_schema", "name": "a b", "schema": {}}})),
-    ("Supported values are: 'function', and 'file_search'.", "tools[0].type", "invalid_value",
+    ("Supported values are: 'function', 'file_search', and 'image_generation'.", "tools[0].type", "invalid_value",
      response(tools=[{"type": "web_search"}])),
     ("Missing required parameter", "tools[0].name", "missing_required_parameter",
      response(tools=[{"type": "function"}])),

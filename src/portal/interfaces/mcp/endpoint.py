@@ -35,24 +35,30 @@ class Endpoint:
         self._fault: PortalError | None = None
 
     async def run(self) -> None:
-        """Serve from the first request on, until it is stopped."""
+        """Serve from the first request on, until it is stopped. Never raises: who asks is told what is wrong."""
         await self._wanted.wait()
         if self._over.is_set():  # nobody ever asked: the SDK is not loaded only to be stopped
             self._ready.set()
             return
         try:
             manager = await asyncio.to_thread(self._made)
+            async with manager.run():
+                self._manager = manager
+                self._ready.set()
+                await self._over.wait()
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _NAMES:
-                raise
-            self._fault = NotInstalled(INSTALL)
-            self._ready.set()
-            return
-        async with manager.run():
-            self._manager = manager
-            self._ready.set()
-            await self._over.wait()
+            known = (error.name or "").partition(".")[0] in _NAMES
+            self._fault = NotInstalled(INSTALL) if known else self._broken()
+        except Exception:  # the rest of Portal does without it
+            self._fault = self._broken()
+        finally:
             self._manager = None
+            self._ready.set()
+
+    @staticmethod
+    def _broken() -> PortalError:
+        log.exception("MCP cannot be served")
+        return PortalError("MCP cannot be served; Portal's log has why.", code="internal_error")
 
     def stop(self) -> None:
         """End every session and open stream."""

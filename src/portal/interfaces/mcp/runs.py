@@ -15,7 +15,6 @@ from portal.core.run import Run
 from portal.core.scene import tainted_at
 from portal.core.tool_ports import Approvals
 from portal.core.tools import ToolResult
-from portal.errors import BadRequest
 from portal.interfaces.mcp.serving import Answer, Asker, Question
 
 DOOR = "mcp"
@@ -68,21 +67,21 @@ class Runs:
 
     async def result(self, owner: str, response_id: str) -> ToolResult:
         """How far a turn is that waited for a person. Raises NotFound."""
-        record = (await self._responses.get(owner, response_id)).response
-        waiting = await self._pending(owner, response_id)
-        if waiting:
-            return _queued(response_id, waiting)
-        recent = await self._responses.recent(owner, _RECENT)
-        newest = record.id
-        for one in reversed(recent):
-            newest = one.response.id if one.response.previous_id == newest else newest
-        if running := self._agent.running(newest):
-            return ToolResult(text=f"It is under way as {running.id}: ask for its result again.")
+        newest = await self._newest(owner, response_id)
+        if self._agent.running(newest):
+            return ToolResult(text=f"It is under way: ask for its result again. {newest}")
+        if waiting := await self._pending(owner, newest):
+            return _queued(newest, waiting)
         found = await self._responses.get(owner, newest)
-        if newest != response_id and await self._pending(owner, newest):
-            return _queued(newest, await self._pending(owner, newest))
-        view = {"status": found.response.status, "error": found.response.error, "id": newest}
+        view = {"status": found.response.status, "error": found.response.error}
         return _brought({**view, "output": [one.item for one in found.items if one.side == "output"]})
+
+    async def _newest(self, owner: str, response_id: str) -> str:
+        """The response that a turn went on with last, after decisions. Raises NotFound."""
+        newest = (await self._responses.get(owner, response_id)).response.id
+        for one in reversed(await self._responses.recent(owner, _RECENT)):
+            newest = one.response.id if one.response.previous_id == newest else newest
+        return newest
 
     async def _pending(self, owner: str, response_id: str) -> Sequence[ApprovalRecord]:
         asked = await self._approvals.of_response(owner, response_id)
@@ -172,6 +171,4 @@ def _decisions(owner: str, waiting: Sequence[ApprovalRecord], answer: Answer) ->
         yes = answer.action == "accept" and (isinstance(said, str) if one.question else said is True)
         text = said if isinstance(said, str) else ""
         made[one.id] = Decision(approve=yes, answer=text, by=owner, door=DOOR)
-    if not made:
-        raise BadRequest("Nothing is asked any more.")
     return made

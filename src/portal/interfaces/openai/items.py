@@ -123,6 +123,13 @@ class _RunCall(_Call):
     milliseconds: int | None = Field(None, alias="portal:milliseconds")
 
 
+class _PictureCall(Checked):
+    result: str | None = None
+    status: Literal["in_progress", "completed", "generating", "failed"] | None = None
+    revised_prompt: str | None = None
+    output_format: str | None = None
+
+
 class _FileSearch(Checked):
     queries: list[Text]
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | None = None
@@ -337,6 +344,11 @@ def _read_file_search(raw: JsonObject, at: str) -> Item:
     return {"type": "file_search_call", "id": new_id("fs"), **_sent(sent), **status}
 
 
+def _read_picture(raw: JsonObject, at: str) -> Item:
+    sent = check(_PictureCall, raw, at)
+    return {"type": "image_generation_call", "id": new_id("ig"), "status": sent.status or "completed", **_sent(sent)}
+
+
 def _read_answer(raw: JsonObject, at: str) -> Item:
     return {"type": "mcp_approval_response", "id": new_id("mcpa"), **_sent(check(_Answer, raw, at))}
 
@@ -369,6 +381,7 @@ _READERS: Mapping[str, Callable[[JsonObject, str], Item]] = {
     "mcp_approval_request": _read_question,
     "mcp_approval_response": _read_answer,
     "file_search_call": _read_file_search,
+    "image_generation_call": _read_picture,
     "item_reference": _read_reference,
 }
 _PREFIXES = {
@@ -379,6 +392,7 @@ _PREFIXES = {
     "mcp_call": "mcp",
     "mcp_approval_response": "mcpa",
     "file_search_call": "fs",
+    "image_generation_call": "ig",
 }
 _NAMED_BY_ITS_ID = "mcp_approval_request"
 

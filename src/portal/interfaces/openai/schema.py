@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from portal.core.items import JsonObject
 from portal.errors import BadRequest
@@ -56,7 +56,23 @@ class FileSearchTool(Checked):
     ranking_options: _Ranking | None = None
 
 
-_TOOLS: Mapping[str, type[Checked]] = {"function": FunctionTool, "file_search": FileSearchTool}
+class ImageGenerationTool(Checked):
+    """Pictures, made by Portal's own tools in a workspace; size and quality are the model's to choose."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["image_generation"]
+    size: Literal["auto"] | None = None
+    quality: Literal["auto"] | None = None
+    background: Literal["auto"] | None = None
+    output_format: Literal["png"] | None = None
+
+
+_TOOLS: Mapping[str, type[Checked]] = {
+    "function": FunctionTool,
+    "file_search": FileSearchTool,
+    "image_generation": ImageGenerationTool,
+}
 
 
 class Reasoning(Checked):
@@ -360,5 +376,5 @@ def _check_choice(choice: object) -> None:
 
 
 def _check_allowed(tool: JsonObject, at: str) -> None:
-    if tool.get("type") != "file_search":
+    if tool.get("type") not in ("file_search", "image_generation"):
         check(_AllowedTool, tool, at)

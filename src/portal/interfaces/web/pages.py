@@ -42,7 +42,8 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?")
 
 def content_security_policy(html: str, *, host: str = "") -> str:
     """The page's policy: nothing from elsewhere, nothing inline but the import map, by its hash; frames only of what
-    answers made. `host` is where the browser reaches this page: policies have no other word for one address of it."""
+    answers made, and of files. `host` is where the browser reaches this page: policies have no other word for one
+    address of it."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()}'"
         for inline in _IMPORT_MAP.findall(html)
@@ -58,7 +59,7 @@ def content_security_policy(html: str, *, host: str = "") -> str:
             "font-src 'self'",
             "manifest-src 'self'",
             "worker-src 'self'",
-            f"frame-src {host}/artefact" if _HOST.fullmatch(host) else "frame-src 'self'",
+            f"frame-src {host}/artefact {host}/v1/files/" if _HOST.fullmatch(host) else "frame-src 'self'",
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "form-action 'self'",

@@ -1,18 +1,15 @@
 """The best sandbox that this machine offers, or the reason why there is none."""
 
-import asyncio
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from portal.core.sandbox import SandboxJob, SandboxResult
 from portal.core.tool_ports import Sandbox
-from portal.errors import ToolError
-from portal.security.sandbox import folder
 from portal.security.sandbox.bubblewrap import SYSTEM, Bubblewrap
 from portal.security.sandbox.cgroup import Cgroups
 from portal.security.sandbox.container import ENGINES, Container
+from portal.security.sandbox.none import NoSandbox
 from portal.security.sandbox.view import View, own_python
 from portal.settings import Settings
 
@@ -20,26 +17,6 @@ _ADVICE = {
     "linux": "Install bubblewrap (`sudo apt install bubblewrap`, `sudo dnf install bubblewrap`)",
     "darwin": "Install and start Docker Desktop or Podman",
 }
-
-
-class NoSandbox:
-    """Implements Sandbox where programs cannot be run safely: it runs none."""
-
-    def __init__(self, *, reason: str) -> None:
-        """`reason` says what to install."""
-        self._reason = reason
-
-    def refusal(self) -> str:
-        """See Sandbox."""
-        return self._reason
-
-    async def run(self, job: SandboxJob) -> SandboxResult:
-        """See Sandbox."""
-        raise ToolError(self._reason)
-
-    async def read(self, place: Path, name: str, largest: int) -> bytes:
-        """See Sandbox."""
-        return await asyncio.to_thread(folder.read, place, name, largest)
 
 
 async def find_sandbox(settings: Settings, *, system: str = SYSTEM, search: str | None = None) -> Sandbox:

@@ -103,8 +103,8 @@ class Making:
 
         def work() -> bytes:
             read = finder.parse(text)
-            whole = replace(read, title=title or read.title or _titled(read), author=author or read.author,
-                            look=look(accent), landscape=landscape)  # fmt: skip
+            named_so, by = _line(title) or read.title or _titled(read), _line(author) or read.author
+            whole = replace(read, title=named_so, author=by, look=look(accent), landscape=landscape)
             return written(whole, name, self._template(template, name, context))
 
         made = await asyncio.to_thread(work)
@@ -131,7 +131,9 @@ class Making:
 
         def work() -> bytes:
             blocks = [block for one in slides for block in slide_blocks(one.title, one.content, one.notes, finder)]
-            whole = Content(blocks=blocks, title=title, subtitle=subtitle, author=author, look=look(accent))
+            whole = Content(
+                blocks=blocks, title=_line(title), subtitle=_line(subtitle), author=_line(author), look=look(accent)
+            )
             return written(whole, name, self._template(template, name, context))
 
         return _result(keep(context, name, await asyncio.to_thread(work)), "")
@@ -156,7 +158,7 @@ class Making:
         if name.endswith(".csv"):
             return _result(keep(context, name, await asyncio.to_thread(_csv, given[0])), "")
         book = _book(accent)
-        made = await asyncio.to_thread(book.write, given, title=title)
+        made = await asyncio.to_thread(book.write, given, title=_line(title))
         note = f" {book.kept} formulas that reach beyond the file were written as text." if book.kept else ""
         return _result(keep(context, name, made), note)
 
@@ -202,8 +204,8 @@ def slide_blocks(title: str, content: str, notes: str, finder: Finder) -> list[B
         inner = inner[1:]
     inner = [one for one in inner if not isinstance(one, Break)]
     lower = [replace(one, level=3) if isinstance(one, Heading) else one for one in inner]
-    start: Block = Heading(2, (Run(title),)) if title else Break(page=True)
-    return [start, *lower, *([Notes(notes)] if notes.strip() else [])]
+    start: Block = Heading(2, (Run(_line(title)),)) if title else Break(page=True)
+    return [start, *lower, *([Notes(markdown.clean(notes))] if notes.strip() else [])]
 
 
 def named(wanted: str, endings: tuple[str, ...]) -> str:
@@ -219,13 +221,18 @@ def named(wanted: str, endings: tuple[str, ...]) -> str:
     return f"{name}{endings[0]}"
 
 
+def _line(text: str) -> str:
+    """A title or name, as long as files take."""
+    return " ".join(markdown.clean(text).split())[: markdown.LONGEST_TITLE]
+
+
 def _said(heading: Heading) -> str:
     return "".join(run.text for run in heading.text).strip()
 
 
 def _titled(content: Content) -> str:
     first = content.blocks[0] if content.blocks else None
-    return _said(first) if isinstance(first, Heading) and first.level == 1 else ""
+    return _line(_said(first)) if isinstance(first, Heading) and first.level == 1 else ""
 
 
 def _sheet(rows: list[list[Value]]) -> sheets.Sheet:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
 LONGEST = 1_000_000
+LONGEST_TITLE = 250
 _DEEPEST = 6
 _BREAK = re.compile(r"\s*(\\(newpage|pagebreak)|<!--\s*(pagebreak|newpage|page break)\s*-->|\[pagebreak\])\s*", re.I)
 _FRONT = re.compile(r"\A---[ \t]*\n(.{0,4000}?)\n---[ \t]*(?:\n|\Z)", re.S)
@@ -52,7 +53,7 @@ def parse(text: str, find: FindPicture) -> Content:
 
     if len(text) > LONGEST:
         raise ToolError(f"This is too long for one document: more than {LONGEST:,} characters.")
-    text = _WRONG.sub("\ufffd", text.replace("\r\n", "\n").replace("\ufeff", ""))
+    text = clean(text.replace("\r\n", "\n").replace("\ufeff", ""))
     head, text = _front(text)
     reader = MarkdownIt("commonmark", {"html": False, "maxNesting": 40}).enable(["table", "strikethrough"])
     reader.validateLink = lambda url: True  # type: ignore[method-assign] # links and pictures are judged here
@@ -62,14 +63,9 @@ def parse(text: str, find: FindPicture) -> Content:
                    author=head.get("author", ""))  # fmt: skip
 
 
-def inline(text: str) -> Inline:
-    """A line of Markdown, such as a title or a cell."""
-    found = parse(text, _no_picture).blocks if text.strip() else ()
-    return next((one.text for one in found if isinstance(one, Paragraph | Heading)), (Run(text),))
-
-
-def _no_picture(source: str, caption: str) -> None:
-    return None
+def clean(text: str) -> str:
+    """Without characters that no office file may hold."""
+    return _WRONG.sub("\ufffd", text)
 
 
 def _front(text: str) -> tuple[dict[str, str], str]:
@@ -83,7 +79,7 @@ def _front(text: str) -> tuple[dict[str, str], str]:
         return {}, text
     if not isinstance(read, dict):
         return {}, text
-    return {str(name).lower(): str(value) for name, value in read.items()}, text[match.end() :]
+    return {str(name).lower(): str(value)[:LONGEST_TITLE] for name, value in read.items()}, text[match.end() :]
 
 
 class _Reader:

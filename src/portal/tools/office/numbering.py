@@ -12,8 +12,16 @@ class Numbering:
     """The kinds of lists of one file: one of bullets, and a count of its own for each numbered list."""
 
     def __init__(self, document: "Document") -> None:
-        self._root: Any = document.part.numbering_part.element
+        self._document = document
+        self._held: Any = None
         self._made: dict[str, int] = {}
+
+    @property
+    def _root(self) -> Any:
+        """Where a file says how it counts; made where it never did."""
+        if self._held is None:
+            self._held = _counting(self._document).element
+        return self._held
 
     @property
     def bullets(self) -> int:
@@ -61,6 +69,22 @@ class Numbering:
         after = held or self._root.findall(f"{{{_W}}}abstractNum")
         after[-1].addnext(made)
         return number
+
+
+def _counting(document: "Document") -> Any:
+    from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
+    from docx.opc.packuri import PackURI
+    from docx.oxml import parse_xml
+    from docx.parts.numbering import NumberingPart
+
+    try:
+        return document.part.part_related_by(RELATIONSHIP_TYPE.NUMBERING)
+    except KeyError:
+        element = parse_xml(f'<w:numbering xmlns:w="{_W}"/>')
+        place = PackURI("/word/numbering.xml")
+        made = NumberingPart(place, CONTENT_TYPE.WML_NUMBERING, element, document.part.package)
+        document.part.relate_to(made, RELATIONSHIP_TYPE.NUMBERING)
+        return made
 
 
 def _level(kind: str, depth: int) -> str:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portal.errors import ToolError
 from portal.extras import add_command
@@ -25,6 +25,7 @@ from portal.tools.office.content import (
 )
 from portal.tools.office.fonts import PLACES, Fonts
 from portal.tools.office.pictures import drawn
+from portal.tools.office.press import Line, Press
 from portal.tools.office.tables import sides, widths
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _SIZE, _LINE = 10.5, 5.4
 _HEADINGS = ((19, 9.0, 10, 3.5), (14.5, 7.2, 7, 2.5), (12, 6.2, 5.5, 2), (11, 5.8, 4.5, 1.5), (10.5, 5.6, 4, 1.5))
 """Size, height of a line, and the room before and after, by level."""
 _STEP = 6.5
+_ROW, _PAD, _SIDE = 4.8, 1.1, 1.8
 _MOST_COLUMNS = 30
 
 
@@ -57,6 +59,7 @@ class _Pages:
         self._content, self._look = content, content.look
         self._pdf = _paper(content)
         self._fonts = Fonts(self._pdf, places)
+        self._press = Press(self._pdf, self._fonts, self._look)
         self._pdf.footer = self._footer  # type: ignore[method-assign]
         self._level = 0
 
@@ -78,22 +81,19 @@ class _Pages:
             self._block(block)
 
     def _title(self) -> None:
-        self._font("B", 26, self._look.ink)
-        self._pdf.multi_cell(
-            0, 11.5, self._fonts.fitting(self._content.title), align="L", new_x="LMARGIN", new_y="NEXT"
-        )
-        if under := " · ".join(filter(None, (self._content.subtitle, self._content.author))):
-            self._pdf.ln(1)
-            self._font("", 12, self._look.quiet)
-            self._pdf.multi_cell(0, 6, self._fonts.fitting(under), align="L", new_x="LMARGIN", new_y="NEXT")
-        self._pdf.ln(2)
+        content, pdf = self._content, self._pdf
+        self._set((Run(content.title),), 26, 11.5, bold=True)
+        if under := " · ".join(filter(None, (content.subtitle, content.author))):
+            pdf.ln(1)
+            self._set((Run(under),), 12, 6, colour=self._look.quiet)
+        pdf.ln(2)
 
     def _block(self, block: Block) -> None:
         match block:
             case Heading():
                 self._heading(block)
             case Paragraph():
-                self._text(block.text)
+                self._set(block.text, _SIZE, _LINE)
                 self._pdf.ln(2.6)
             case Items():
                 self._items(block)
@@ -125,70 +125,77 @@ class _Pages:
         level = min(block.level - 1, self._level)
         self._level = level + 1
         pdf.start_section(text[:200] or " ", level=level, strict=False)
-        self._font("B", size, self._look.accent if block.level < 3 else self._look.ink)
-        pdf.multi_cell(0, height, text, align="L", new_x="LMARGIN", new_y="NEXT")
+        colour = self._look.accent if block.level < 3 else self._look.ink
+        self._set(block.text, size, height, bold=True, colour=colour)
         pdf.ln(after)
 
-    def _text(self, text: Inline, colour: str = "", size: float = _SIZE) -> None:
-        """Runs one after the other, wrapped at the margins."""
-        height = _LINE * size / _SIZE
-        for run in text:
-            look = ("B" if run.bold else "") + ("I" if run.italic else "") + ("S" if run.strike else "")
-            if run.code:
-                self._font("S" if run.strike else "", size * 0.92, colour or self._look.ink, mono=True)
-            else:
-                self._font(look + ("U" if run.link else ""), size, self._look.accent if run.link else
-                           colour or self._look.ink)  # fmt: skip
-            link = "" if run.link.startswith("#") else run.link
-            self._pdf.write(height, self._fonts.fitting(run.text), link)
-        self._pdf.ln(height)
+    def _set(
+        self, text: Inline, size: float, height: float, *, left: float = 0, colour: str = "", bold: bool = False
+    ) -> None:
+        """Lines between the margins, the left one moved by `left`."""
+        pdf = self._pdf
+        for line in self._press.lines(text, pdf.epw - left, size, colour=colour, bold=bold):
+            self._room(height)
+            self._press.draw(line, pdf.l_margin + left, pdf.get_y(), height)
+            pdf.set_xy(pdf.l_margin, pdf.get_y() + height)
+
+    def _room(self, height: float) -> None:
+        """A new page where this one has no room for it."""
+        if self._pdf.will_page_break(height):
+            self._pdf.add_page()
 
     def _items(self, block: Items) -> None:
-        pdf, left = self._pdf, self._pdf.l_margin
+        pdf = self._pdf
         for item in block.items:
-            indent = left + _STEP * (item.depth + 1)
+            indent = _STEP * (item.depth + 1)
             if not item.continued:
                 mark = f"{item.number}." if item.number is not None else ("•", "–", "·")[item.depth % 3]
-                if pdf.will_page_break(_LINE):
-                    pdf.add_page()
-                self._font("", _SIZE, self._look.ink)
-                pdf.set_x(indent - _STEP + 1)
-                pdf.cell(_STEP - 1, _LINE, self._fonts.fitting(mark))
-            pdf.set_left_margin(indent)
-            pdf.set_x(indent)
-            self._text(item.text)
-            pdf.set_left_margin(left)
-            pdf.set_x(left)
+                self._room(_LINE)
+                marked = self._press.lines((Run(mark),), 50, _SIZE)[0]
+                self._press.draw(marked, pdf.l_margin + indent - _STEP + 2, pdf.get_y(), _LINE)
+            self._set(item.text, _SIZE, _LINE, left=indent)
             pdf.ln(0.9)
         pdf.ln(2)
 
     def _table(self, table: Table) -> None:
-        from fpdf import FontFace
-        from fpdf.enums import TableBordersLayout
-
         if len(table.head) > _MOST_COLUMNS:
             raise ToolError(f"A table of a PDF has at most {_MOST_COLUMNS} columns; put it into a spreadsheet.")
-        pdf, look = self._pdf, self._look
-        self._font("", 9.5 if len(table.head) < 8 else 7.5, look.ink)
-        pdf.set_draw_color(f"#{look.line}")
-        pdf.set_line_width(0.2)
-        head = FontFace(emphasis="BOLD", color=_rgb("FFFFFF"), fill_color=_rgb(look.accent))
-        bands = [FontFace(fill_color=_rgb(one)) for one in ("FFFFFF", "F6F8FA")]
-        align = tuple({"left": "L", "right": "R", "center": "C"}[one] for one in sides(table))
+        pdf, size = self._pdf, 9.5 if len(table.head) < 8 else 7.5
         shares = widths(table, 1000)
-        with pdf.table(
-            headings_style=head,
-            borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            col_widths=tuple(shares),
-            text_align=align,
-            line_height=4.8,
-            padding=(1.1, 1.8),
-            width=pdf.epw,
-        ) as made:
-            made.row([self._fonts.fitting(plain(cell)) for cell in table.head])
-            for at, row in enumerate(table.rows):
-                made.row([self._fonts.fitting(plain(cell)) for cell in row], style=bands[at % 2])
+        wide = [pdf.epw * share / sum(shares) for share in shares]
+        head = self._cells(table.head, wide, size, head=True)
+        self._room(3 * (_ROW + 2 * _PAD))
+        self._row(head, wide, sides(table), self._look.accent)
+        for at, row in enumerate(table.rows):
+            cells = self._cells(row, wide, size)
+            if pdf.will_page_break(_tall(cells)):
+                pdf.add_page()
+                self._row(head, wide, sides(table), self._look.accent)
+            self._row(cells, wide, sides(table), "F6F8FA" if at % 2 else "")
         pdf.ln(4)
+
+    def _cells(
+        self, row: Sequence[Inline], wide: Sequence[float], size: float, *, head: bool = False
+    ) -> list[list[Line]]:
+        """Each cell in lines, as many as a page has room for."""
+        colour, most = ("FFFFFF" if head else ""), int((self._pdf.eph - 20) / _ROW)
+        return [self._press.lines(text, width - 2 * _SIDE, size, bold=head, colour=colour)[:most]
+                for text, width in zip(row, wide, strict=False)]  # fmt: skip
+
+    def _row(self, cells: Sequence[list[Line]], wide: Sequence[float], where: Sequence[str], fill: str) -> None:
+        pdf = self._pdf
+        left, top, height = pdf.l_margin, pdf.get_y(), _tall(cells)
+        if fill:
+            pdf.set_fill_color(f"#{fill}")
+            pdf.rect(left, top, pdf.epw, height, style="F")
+        for lines, width, side in zip(cells, wide, where, strict=False):
+            for at, line in enumerate(lines):
+                self._press.draw(line, left + _SIDE, top + _PAD + at * _ROW, _ROW, width=width - 2 * _SIDE, align=side)
+            left += width
+        pdf.set_draw_color(f"#{self._look.line}")
+        pdf.set_line_width(0.2)
+        pdf.line(pdf.l_margin, top + height, pdf.l_margin + pdf.epw, top + height)
+        pdf.set_xy(pdf.l_margin, top + height)
 
     def _picture(self, picture: Picture) -> None:
         pdf = self._pdf
@@ -203,35 +210,41 @@ class _Pages:
                   alt_text=picture.caption or None)  # fmt: skip
         pdf.ln(1.5)
         if picture.caption:
-            self._font("", 9, self._look.quiet)
-            caption = self._fonts.fitting(picture.caption)
-            pdf.multi_cell(0, 4.6, caption, align="C", new_x="LMARGIN", new_y="NEXT")
+            caption = self._press.lines((Run(picture.caption),), pdf.epw, 9, colour=self._look.quiet)
+            for line in caption:
+                self._press.draw(line, pdf.l_margin, pdf.get_y(), 4.6, width=pdf.epw, align="center")
+                pdf.set_xy(pdf.l_margin, pdf.get_y() + 4.6)
         pdf.ln(3)
 
     def _code(self, text: str) -> None:
-        from fpdf.util import Padding
-
+        """In a frame, that goes on over the next page where it must."""
         pdf = self._pdf
-        self._font("", 8.8, self._look.ink, mono=True)
-        pdf.set_fill_color("#F6F8FA")
-        pdf.set_draw_color(f"#{self._look.line}")
-        room, text = Padding(2.5, 2.5, 2.5, 2.5), self._fonts.fitting(text.expandtabs(4))
-        pdf.multi_cell(0, 4.5, text, align="L", fill=True, border=1, padding=room, new_x="LMARGIN", new_y="NEXT")
+        lines = self._press.lines((Run(text.expandtabs(4)),), pdf.epw - 6, 8.8, mono=True)
+        self._room(min(len(lines), 3) * 4.5 + 5)
+        while lines:
+            fits = max(int((pdf.page_break_trigger - pdf.get_y() - 5) / 4.5), 1)
+            part, lines = lines[:fits], lines[fits:]
+            top = pdf.get_y()
+            pdf.set_fill_color("#F6F8FA")
+            pdf.set_draw_color(f"#{self._look.line}")
+            pdf.rect(pdf.l_margin, top, pdf.epw, len(part) * 4.5 + 5, style="DF")
+            for at, line in enumerate(part):
+                self._press.draw(line, pdf.l_margin + 3, top + 2.5 + at * 4.5, 4.5)
+            pdf.set_xy(pdf.l_margin, top + len(part) * 4.5 + 5)
+            if lines:
+                pdf.add_page()
         pdf.ln(3.5)
 
     def _quote(self, texts: Sequence[Inline]) -> None:
-        pdf, left = self._pdf, self._pdf.l_margin
+        pdf = self._pdf
         pdf.ln(1)
         for text in texts:
-            page, top = pdf.page, pdf.get_y()
-            pdf.set_left_margin(left + 6)
-            pdf.set_x(left + 6)
-            self._text(text, self._look.quiet)
-            pdf.set_left_margin(left)
-            pdf.set_x(left)
-            pdf.set_fill_color(f"#{self._look.accent}")
-            top = top if pdf.page == page else pdf.t_margin
-            pdf.rect(left + 1, top + 0.3, 0.9, pdf.get_y() - top - 0.6, style="F")
+            for line in self._press.lines(text, pdf.epw - 6, _SIZE, colour=self._look.quiet):
+                self._room(_LINE)
+                pdf.set_fill_color(f"#{self._look.accent}")
+                pdf.rect(pdf.l_margin + 1, pdf.get_y(), 0.9, _LINE + 0.05, style="F")
+                self._press.draw(line, pdf.l_margin + 6, pdf.get_y(), _LINE)
+                pdf.set_xy(pdf.l_margin, pdf.get_y() + _LINE)
             pdf.ln(1.5)
         pdf.ln(1.5)
 
@@ -245,13 +258,14 @@ class _Pages:
     def _footer(self) -> None:
         pdf = self._pdf
         pdf.set_y(-15)
-        self._font("", 8, self._look.quiet)
+        self._press.use(self._press.face("", 8, self._look.quiet))
         pdf.cell(pdf.epw / 2, 5, self._fonts.fitting(self._content.title[:90]), align="L")
         pdf.cell(pdf.epw / 2, 5, f"{pdf.page_no()} / {{nb}}", align="R")
 
-    def _font(self, style: str, size: float, colour: str, *, mono: bool = False) -> None:
-        self._pdf.set_font(self._fonts.mono if mono else self._fonts.text, style, size)
-        self._pdf.set_text_color(f"#{colour}")
+
+def _tall(cells: Sequence[list[Line]]) -> float:
+    """The height of a row."""
+    return max((len(lines) for lines in cells), default=1) * _ROW + 2 * _PAD
 
 
 def _paper(content: Content) -> "FPDF":
@@ -265,7 +279,3 @@ def _paper(content: Content) -> "FPDF":
         pdf.set_author(content.author)
     pdf.set_creator("Portal")
     return pdf
-
-
-def _rgb(colour: str) -> Any:
-    return tuple(int(colour[at : at + 2], 16) for at in (0, 2, 4))

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, TypeAlias
 
+from portal.tools.office import markdown
+
 Given: TypeAlias = str | int | float | bool | list[dict[str, Any]] | None
 """Text or a number; a list fills a row of a table once for each of its objects."""
 
@@ -33,7 +35,7 @@ def shown(value: object) -> str:
     """A value as text."""
     if value is None:
         return ""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else markdown.clean(str(value))
 
 
 def fill(root: Any, space: str, values: Mapping[str, Given], used: set[str]) -> None:

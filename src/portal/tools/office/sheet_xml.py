@@ -8,6 +8,7 @@ from typing import Any
 from portal.errors import ToolError
 from portal.tools.office.cells import Known, Value, reaching, read
 from portal.tools.office.cellstyles import Styles
+from portal.tools.office.markdown import clean
 
 NS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -26,11 +27,8 @@ class SheetXml:
             raise ToolError("This sheet holds no cells.")
         self._rows = {int(one.get("r", at)): one for at, one in enumerate(self._data, 1)}
         self.kept = 0
-
-    @property
-    def last(self) -> int:
+        self.last = max((number for number, row in self._rows.items() if any(len(one) for one in row)), default=0)
         """The number of the last row that holds something; 0 for none."""
-        return max((number for number, row in self._rows.items() if any(len(one) for one in row)), default=0)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """The cells that hold text, by place."""
@@ -50,6 +48,7 @@ class SheetXml:
         """Write a cell; what it looked like stays. Raises ToolError for what is no cell."""
         row, column = located(place)
         self._write(self._cell(row, column), value, formula=formula)
+        self.last = max(self.last, row)
 
     def append(self, values: Sequence[Value]) -> int:
         """Write a row below the last, looking like that one; its number."""
@@ -63,6 +62,7 @@ class SheetXml:
             if above.get(at):
                 cell.set("s", above[at])
             self._write(cell, value)
+        self.last = number
         self._resized(number, len(values))
         return number
 
@@ -101,7 +101,8 @@ class SheetXml:
         held = self._rows.get(row)
         if held is None:
             held = self._data.makeelement(f"{{{NS}}}row", {"r": str(row)})
-            later = next((one for number, one in sorted(self._rows.items()) if number > row), None)
+            after = min((number for number in self._rows if number > row), default=0)
+            later = self._rows.get(after)
             if later is None:
                 self._data.append(held)
             else:
@@ -130,7 +131,7 @@ class SheetXml:
             cell.set("s", str(self._styles.formatted(style, asked)))
         if formula and isinstance(known, str) and known.startswith("=") and len(known) > 1:
             if not reaching(known):
-                _inner(cell, "f", known[1:])
+                _inner(cell, "f", clean(known[1:]))
                 return
             self.kept += 1
         _fill(cell, known)
@@ -180,7 +181,7 @@ def _fill(cell: Any, known: Known) -> None:
         _inner(cell, "v", repr((when - _EPOCH) / datetime.timedelta(days=1)))
     else:
         cell.set("t", "inlineStr")
-        text = _inner(_inner(cell, "is", None), "t", re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "", str(known)))
+        text = _inner(_inner(cell, "is", None), "t", clean(str(known)))
         text.set(_SPACE, "preserve")
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
@@ -100,6 +101,8 @@ class Body:
 
     def _paragraph(self, text: Inline, style: str = "", more: str = "") -> str:
         named = self._styles.get(style)
+        if style.startswith("Heading") and not named:  # a file without such styles
+            text = tuple(replace(run, bold=True) for run in text)
         properties = (f"<w:pStyle w:val={quoteattr(named)}/>" if named else "") + more
         return f"<w:p>{f'<w:pPr>{properties}</w:pPr>' if properties else ''}{self.runs(text)}</w:p>"
 
@@ -129,12 +132,11 @@ class Body:
         return f'<w:hyperlink r:id="{link}">{made}</w:hyperlink>'
 
     def _items(self, block: Items) -> Iterator[str]:
-        bullets = self._numbering.bullets
         counted: dict[int, int] = {}
         for at, item in enumerate(block.items):
             step = f'<w:ind w:left="{425 * (item.depth + 1)}"/>'
             if not item.continued:
-                number = bullets
+                number = self._numbering.bullets if item.number is None else 0
                 if item.number is not None:
                     for deeper in [depth for depth in counted if depth > item.depth]:
                         del counted[deeper]

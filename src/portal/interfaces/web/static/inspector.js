@@ -9,11 +9,13 @@ import { Raw } from "./inspectors/raw.js";
 import { RouteDetails } from "./inspectors/route.js";
 import { Source } from "./inspectors/source.js";
 
+const File = lazy(async () => (await import("./files/pane.js")).FilePane);
 const Passage = lazy(async () => (await import("./inspectors/passage.js")).PassagePane);
 
 /** @type {Record<string, {title: () => string, body: any}>} */
 const KINDS = {
   artefact: { title: () => t("artefact.title"), body: Artefact },
+  file: { title: () => t("files.title"), body: File },
   passage: { title: () => t("source.title"), body: Passage },
   raw: { title: () => t("raw.title"), body: Raw },
   route: { title: () => t("route.title"), body: RouteDetails },

@@ -4,10 +4,13 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api.js";
 import { canBranch, editQuestion, editing, knowledgeNews, setEditing } from "../state.js";
 import { Icon } from "../icons.js";
+import { lazy } from "../lazy.js";
 import { t } from "../strings.js";
 import { questionFiles, questionText } from "../turns.js";
 import { copyText } from "../markdown/code.js";
 import { fit } from "./fit.js";
+
+const Sent = lazy(async () => (await import("../files/card.js")).Sent);
 
 /** @typedef {{turn: import("../state/chat.js").TurnSignal}} Props */
 
@@ -43,7 +46,7 @@ function SentFile({ file }) {
   return html`<a class="file-chip" href=${address ?? undefined} target="_blank" rel="noopener" aria-label=${t("attach.open", { name })}>
     <${Icon} name="file" /><span class="clip">${name}</span>
     ${reading && html`<span class="small muted" role="status">${t("attach.reading")}</span>`}
-  </a>`;
+  </a>${address && html`<${Sent} file=${{ file_id: file.file_id, filename: name }} />`}`;
 }
 
 /** @param {Props & {text: string}} props */

@@ -1,9 +1,8 @@
 // A tool call that Portal runs: one line that says what and how it stands; arguments, output and files when opened.
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
-import * as api from "../api.js";
 import { approvalOf, clock, pendingApprovals, watchClock } from "../state.js";
-import { bytes, duration } from "../format.js";
+import { duration } from "../format.js";
 import { Icon } from "../icons.js";
 import { lazy } from "../lazy.js";
 import { t } from "../strings.js";
@@ -16,7 +15,7 @@ import { Arguments } from "./arguments.js";
 
 const MEDIA = new Set(["images", "video", "music"]);
 const GoingCall = lazy(async () => (await import("../media/going.js")).GoingCall);
-const Player = lazy(async () => (await import("../media/player.js")).Player);
+const FileCard = lazy(async () => (await import("../files/card.js")).FileCard);
 const LONGEST = 20_000; // characters of an output that are shown here; the rest is in its file
 
 /** @param {{item: Item, turn: import("../types.js").Turn}} props */
@@ -71,16 +70,5 @@ function Inside({ item }) {
 /** @param {{files: MadeFile[]}} props */
 function Files({ files }) {
   if (!files.length) return null;
-  return html`<ul class="plain row wrap call-files">${files.map((file) => html`<li key=${file.file_id}><${File} file=${file} /></li>`)}</ul>`;
-}
-
-/** @param {{file: MadeFile}} props */
-function File({ file }) {
-  const { file_id, filename, content_type, size } = file;
-  const address = api.fileContent(file_id);
-  if (content_type.startsWith("image/") && content_type !== "image/svg+xml") {
-    return html`<a href=${address} target="_blank" rel="noopener"><img class="sent-image" src=${address} alt=${filename} loading="lazy" /></a>`;
-  }
-  if (/^(video|audio)\//.test(content_type)) return html`<${Player} file=${file} />`;
-  return html`<a class="file-chip" href=${address} download=${filename}><${Icon} name="file" /><span class="clip">${filename}</span><span class="small muted">${bytes(size)}</span></a>`;
+  return html`<ul class="plain row wrap call-files">${files.map((file) => html`<li key=${file.file_id}><${FileCard} file=${file} /></li>`)}</ul>`;
 }

@@ -47,6 +47,7 @@ function places() {
     ["/settings", "settings", t("common.settings")],
     ["/settings/keys", "key", t("settings.keys")],
     ["/settings/devices", "external", t("settings.devices")],
+    ["/settings/files", "file", t("files.title")],
     ["/settings/usage", "chart", t("settings.usage")],
     ["/welcome", "bulb", t("welcome.title")],
   ];

@@ -1,8 +1,10 @@
 // German: knowledge, documents, citations, memory.
+import { files } from "./de-files.js";
 import { media } from "./de-media.js";
 import { schedules } from "./de-schedules.js";
 
 export const knowledge = {
+  ...files,
   ...media,
   ...schedules,
   "knowledge.all": "Alle Sammlungen",

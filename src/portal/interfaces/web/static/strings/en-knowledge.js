@@ -1,8 +1,10 @@
 // English: knowledge, documents, citations, memory.
+import { files } from "./en-files.js";
 import { media } from "./en-media.js";
 import { schedules } from "./en-schedules.js";
 
 export const knowledge = {
+  ...files,
   ...media,
   ...schedules,
   "knowledge.all": "All collections",

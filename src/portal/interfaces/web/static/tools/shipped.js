@@ -22,7 +22,7 @@ export function Shipped({ onAdded }) {
     await reload();
     setBusy("");
   };
-  return html`<details class="card"><summary>${t("toolservers.shipped")}</summary>
+  return html`<details class="card"><summary>${t("toolservers.shipped")}</summary><div class="column">
     <p class="small muted">${t("toolservers.shippedAbout")} <a href="/manual/mcp-servers">${t("approvals.more")}</a></p>
     ${failed && html`<p class="bad">${t("settings.loadFailed")}</p>`}
     <ul class="cards">${(data?.data ?? []).map(({ name, title, about, added }) => html`<li key=${name} class="card" aria-label=${name}>
@@ -31,6 +31,6 @@ export function Shipped({ onAdded }) {
           ? html`<span class="small muted">${t("toolservers.shippedThere", { name: added })}</span>`
           : html`<button type="button" class="button" disabled=${busy !== ""} aria-label=${t("toolservers.addOne", { name })} onClick=${() => add(name)}>${t(busy === name ? "models.adding" : "toolservers.addDo")}</button>`}</div>
       <p class="small muted" dir="auto">${about}</p>
-    </li>`)}</ul>
+    </li>`)}</ul></div>
   </details>`;
 }

@@ -8,6 +8,7 @@ import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
 import { Channels } from "../settings/channels.js";
 import { Devices } from "../settings/devices.js";
+import { Files } from "../settings/files.js";
 import { Keys } from "../settings/keys.js";
 import { People } from "../settings/people.js";
 import { SignInSettings } from "../settings/signin.js";
@@ -21,6 +22,7 @@ const SECTIONS = [
   ["devices", () => t("settings.devices"), Devices],
   ["channels", () => t("settings.channels"), Channels],
   ["people", () => t("settings.people"), People],
+  ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],
 ];

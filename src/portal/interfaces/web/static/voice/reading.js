@@ -83,7 +83,10 @@ function play(sound, signal) {
   const player = new Audio(address);
   return new Promise((resolve) => {
     const end = () => {
+      player.onended = player.onerror = null;
       player.pause();
+      player.removeAttribute("src");
+      player.load(); // lets go of the sound before its address goes
       URL.revokeObjectURL(address);
       resolve();
     };

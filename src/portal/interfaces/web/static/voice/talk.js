@@ -12,7 +12,6 @@ import { hear, newEar } from "./hearing.js";
 import { available, openMicrophone } from "./microphone.js";
 import { readAloud, stopReading } from "./reading.js";
 
-const STEP = 60;
 /** While an answer is heard, only what is clearly louder than its echo is somebody speaking. */
 const OVER_ECHO = 2.5;
 
@@ -65,7 +64,7 @@ class Talking {
   async begin() {
     if (!available()) return this.fail(t("voice.unavailable"));
     try {
-      const microphone = await openMicrophone();
+      const microphone = await openMicrophone((level, ms) => this.step(level, ms));
       if (this.over.signal.aborted) return microphone.close();
       this.microphone = microphone;
     } catch (error) {
@@ -73,7 +72,6 @@ class Talking {
       return this.fail(t(error.name === "NotFoundError" ? "voice.noMicrophone" : "voice.refused"));
     }
     this.listen();
-    this.timer = setInterval(() => this.step(), STEP);
   }
 
   /** @param {string} why */
@@ -94,10 +92,10 @@ class Talking {
     if (!free) stopReading();
   }
 
-  step() {
-    const level = this.microphone?.level() ?? 0;
+  /** @param {number} level @param {number} ms */
+  step(level, ms) {
     this.page.level(level);
-    const { ear, event } = hear(this.ear, level, STEP, reading.peek() ? OVER_ECHO : 1);
+    const { ear, event } = hear(this.ear, level, ms, reading.peek() ? OVER_ECHO : 1);
     this.ear = ear;
     if (!this.free) return;
     if (event === "begin" && (reading.peek() || running.peek())) {
@@ -141,7 +139,6 @@ class Talking {
 
   end() {
     this.over.abort();
-    clearInterval(this.timer);
     this.take?.drop();
     this.microphone?.close();
     if (this.free) stopReading();

@@ -1,0 +1,87 @@
+"""Glimpses of files over the API: what they take, small pictures, and what documents say."""
+
+import io
+from pathlib import Path
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from portal.testing.portal import open_test_portal
+from portal.tools.office import markdown, pages
+
+from .conftest import Door
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+FILES = Path(__file__).parents[2] / "tools/files"
+
+
+def picture(kind: str = "PNG", side: int = 900, mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, (side, side // 2), 1).save(out, kind)
+    return out.getvalue()
+
+
+async def uploaded(door: Door, content: bytes, name: str, kind: str, status: int = 200) -> str:
+    form = aiohttp.FormData({"purpose": "user_data"})
+    form.add_field("file", content, filename=name, content_type=kind)
+    async with door.client.post("/v1/files", data=form) as answer:
+        held = await answer.json()
+        assert answer.status == status, held
+        return str(held["id"] if status == 200 else held["error"]["message"])
+
+
+async def small(door: Door, file_id: str, **headers: str) -> tuple[int, bytes, str]:
+    async with door.client.get(f"/portal/v1/files/{file_id}/thumbnail", headers=headers) as answer:
+        return answer.status, await answer.read(), answer.headers.get("etag", "")
+
+
+async def test_small_pictures(me: Door, stranger: Door) -> None:
+    content = markdown.parse("# Pears\n\nRipe.", lambda source, caption: None)
+    shown = {
+        "a.png": (picture(), "image/png"),
+        "b.jpg": (picture("JPEG"), "image/jpeg"),
+        "c.gif": (picture("GIF", mode="P"), "image/gif"),
+        "d.pdf": (pages.write(content), "application/pdf"),
+    }
+    for name, (data, kind) in shown.items():
+        file_id = await uploaded(me, data, name, kind)
+        status, made, mark = await small(me, file_id)
+        assert status == 200
+        assert max(Image.open(io.BytesIO(made)).size) == 480
+        assert (await small(me, file_id, **{"If-None-Match": mark}))[0] == 304
+        assert (await small(stranger, file_id))[0] == 404
+    for name, data, kind in [("a.png", b"words", "image/png"), ("a.svg", b"<svg/>", "image/svg+xml"),
+                             ("a.pdf", b"%PDF-1.7", "application/pdf"), ("b.png", picture(side=12_000, mode="1"),
+                              "image/png")]:  # fmt: skip
+        assert (await small(me, await uploaded(me, data, name, kind)))[0] == 404, name
+
+
+async def test_what_documents_say(me: Door, stranger: Door) -> None:
+    file_id = await uploaded(me, (FILES / "report.docx").read_bytes(), "report.docx", "application/octet-stream")
+    long = await uploaded(me, b"word " * 50_000, "long.txt", "text/plain")
+    broken = await uploaded(me, b"%PDF-1.7 nothing", "bad.pdf", "application/octet-stream")
+
+    said = await me("GET", f"/portal/v1/files/{file_id}/text")
+    assert "harvest was good" in said["text"]
+    assert said["whole"] is True
+    cut = await me("GET", f"/portal/v1/files/{long}/text")
+    assert (len(cut["text"]), cut["whole"]) == (200_000, False)
+    await me.refused("GET", f"/portal/v1/files/{broken}/text", status=400)
+    await stranger.refused("GET", f"/portal/v1/files/{file_id}/text", status=404)
+
+
+async def test_what_files_take_and_what_does_not_fit(tmp_path: Path) -> None:
+    settings = {"files": {"quota": 100_000}}
+    async with (
+        open_test_portal(tmp_path, settings=settings) as running,
+        aiohttp.ClientSession(running.url, headers=running.headers) as client,
+    ):
+        me = Door(client)
+        kept = await uploaded(me, b"x" * 60_000, "a.bin", "application/octet-stream")
+        await uploaded(me, b"x" * 60_000, "same.bin", "application/octet-stream")
+        assert await me("GET", "/portal/v1/files/usage") == {"files": 2, "bytes": 60_000, "quota": 100_000}
+        refused = await uploaded(me, b"y" * 60_000, "b.bin", "application/octet-stream", 507)
+        assert "100,000 bytes" in refused
+        assert await me("GET", "/portal/v1/files/usage") == {"files": 2, "bytes": 60_000, "quota": 100_000}
+        assert (await me("GET", f"/v1/files/{kept}"))["bytes"] == 60_000

@@ -1,0 +1,200 @@
+"""The tools for pictures, videos and music: in turns of their workspaces, with a ComfyUI behind them."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from tests.e2e.tool_desk import calls
+from tests.media.conftest import MODELS, audio_nodes
+
+from portal.backends.scripted import ScriptedBackend
+from portal.core.model import ModelInfo, TextDelta
+from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
+from portal.testing.media_files import png
+from portal.testing.portal import TestPortal, open_test_portal
+
+
+@pytest.fixture
+def backend() -> ScriptedBackend:
+    abilities = frozenset({"chat", "tools", "vision"})
+    return ScriptedBackend(models=[ModelInfo(id="tiny", backend="", capabilities=abilities, context_window=32_768)])
+
+
+@pytest.fixture
+async def comfy() -> AsyncIterator[ComfyUIServer]:
+    models = {**MODELS, "ckpt_name": ["sd_xl_base_1.0.safetensors", "ace_step_v1_3.5b.safetensors"]}
+    async with ComfyUIServer(models=models, nodes=audio_nodes()) as server:
+        yield server
+
+
+@pytest.fixture
+async def portal(tmp_path: Path, backend: ScriptedBackend, comfy: ComfyUIServer) -> AsyncIterator[TestPortal]:
+    settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}], "patience": 1}}
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=None, settings=settings) as opened:
+        yield opened
+
+
+async def api(portal: TestPortal, method: str, path: str, body: Any = None) -> Any:
+    async with aiohttp.ClientSession(portal.url, headers=portal.headers) as client:
+        return await (await client.request(method, path, json=body)).json()
+
+
+async def say(portal: TestPortal, backend: ScriptedBackend, tool: str, model: str = "auto-image", **given: Any) -> Any:
+    """The tool call of a turn in which the model makes it."""
+    more = {name: given.pop(name) for name in ("input", "previous_response_id") if name in given}
+    backend.script(*calls((tool, json.dumps(given))))
+    backend.script(TextDelta("Done."))
+    body = {"model": model, "input": "Make me one", **more}
+    response = await api(portal, "POST", "/v1/responses", body)
+    (call,) = [item for item in response["output"] if item["type"] == "mcp_call"]
+    return {**call, "response": response["id"]}
+
+
+async def test_a_picture_is_made_and_changed(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    made = await say(portal, backend, "make_image", prompt="a barn", size="640 x 448", count=2, quality="low", seed=3)
+    assert made["status"] == "completed", made
+    assert [file["filename"] for file in made["portal:files"]] == ["a-barn-1.png", "a-barn-2.png"]
+    assert made["output"].startswith("Made with sdxl (seed 3, width 640, height 448, steps 14).")
+    assert "make_image" in json.dumps(backend.requests[-2].parameters)
+
+    changed = await say(portal, backend, "edit_image", prompt="snow", previous_response_id=made["response"])
+    assert changed["status"] == "completed", changed
+    named = comfy.prompts[-1]["image"]["inputs"]["image"]
+    file = made["portal:files"][-1]["file_id"]
+    async with aiohttp.ClientSession(portal.url, headers=portal.headers) as client:
+        assert comfy.uploads[named] == await (await client.get(f"/v1/files/{file}/content")).read()
+
+    url = "data:image/png;base64," + base64.b64encode(png(20, 10)).decode()
+    part = [{"type": "input_text", "text": "make it blue"}, {"type": "input_image", "image_url": url}]
+    sent = [{"type": "message", "role": "user", "content": part}]
+    one = await say(portal, backend, "edit_image", prompt="blue", strength=0.3, input=sent)
+    assert one["status"] == "completed", one["error"]
+    assert comfy.uploads[comfy.prompts[-1]["image"]["inputs"]["image"]] == png(20, 10)
+
+
+async def test_a_video_and_a_song(portal: TestPortal, backend: ScriptedBackend) -> None:
+    video = await say(portal, backend, "make_video", "auto-video", prompt="waves", seconds=1)
+    assert video["portal:files"][0]["content_type"] == "video/mp4"
+    song = await say(portal, backend, "make_music", "auto-music", prompt="slow piano", lyrics="la", seconds=5)
+    assert song["portal:files"][0]["content_type"] == "audio/flac"
+    listed = await say(portal, backend, "list_music_workflows", "auto-music")
+    assert "ace-step: Songs" in listed["output"]
+    assert "stable-audio: Sounds" in listed["output"]
+    assert "not ready: ComfyUI lacks the nodes EmptyLatentAudio" in listed["output"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"size": "large"}, "WIDTHxHEIGHT"),
+        ({"workflow": "sd15"}, "v1-5-pruned-emaonly-fp16.safetensors"),
+        ({"workflow": "mine"}, "there are: "),
+        ({"count": 50}, "from 1 to 10"),
+        ({"inputs": {"lora": "x"}}, "has no input 'lora'"),
+    ],
+)
+async def test_a_model_is_told_what_is_wrong(
+    portal: TestPortal, backend: ScriptedBackend, given: dict[str, Any], why: str
+) -> None:
+    call = await say(portal, backend, "make_image", prompt="a", **given)
+    assert call["status"] == "failed"
+    assert why in call["error"]
+
+
+async def test_what_a_conversation_does_not_have_is_asked_for(portal: TestPortal, backend: ScriptedBackend) -> None:
+    assert "no picture in this conversation" in (await say(portal, backend, "edit_image", prompt="a"))["error"]
+    url = "data:image/png;base64,???"
+    sent = [{"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": url}]}]
+    call = await say(portal, backend, "edit_image", prompt="a", input=sent)
+    assert "cannot be read" in call["error"] or "no picture" in call["error"]
+
+
+async def test_failures_and_missing_engines_reach_the_model(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    comfy.fail(ComfyFault.OUT_OF_MEMORY)
+    assert "smaller size" in (await say(portal, backend, "make_image", prompt="a"))["error"]
+    await comfy.stop()
+    call = await say(portal, backend, "make_video", "auto-video", prompt="a")
+    assert "cannot be reached" in call["error"]
+
+
+async def test_who_stops_the_answer_stops_the_engine(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    comfy.hold()
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a"}))))
+    begun = await api(portal, "POST", "/v1/responses", {"model": "auto-image", "input": "Draw", "background": True})
+    await comfy.wait_running()
+    await api(portal, "POST", f"/v1/responses/{begun['id']}/cancel")
+    await comfy.wait_idle()
+    assert comfy.interrupts == 1
+    (job,) = (await api(portal, "GET", "/portal/v1/media/jobs"))["data"]
+    assert job["status"] == "cancelled"
+
+
+async def test_an_engine_elsewhere_is_asked_about(tmp_path: Path, backend: ScriptedBackend) -> None:
+    settings = {
+        "media": {"engines": [{"kind": "openai_images", "url": "https://pictures.example.org", "models": ["x"]}]}
+    }
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=None, settings=settings) as portal:
+        backend.script(*calls(("make_image", json.dumps({"prompt": "a"}))))
+        response = await api(portal, "POST", "/v1/responses", {"model": "auto-image", "input": "Draw"})
+        (asked,) = [item for item in response["output"] if item["type"] == "mcp_approval_request"]
+        assert asked["portal:risk"] == "spend"
+
+
+async def test_a_restart_leaves_the_engine_at_work(
+    tmp_path: Path, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}]}}
+    comfy.hold()
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=None, settings=settings) as portal:
+        backend.script(*calls(("make_image", json.dumps({"prompt": "a"}))))
+        await api(portal, "POST", "/v1/responses", {"model": "auto-image", "input": "Draw", "background": True})
+        await comfy.wait_running()
+    assert comfy.interrupts == 0
+    comfy.release()
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=None, settings=settings) as portal:
+        (job,) = (await api(portal, "GET", "/portal/v1/media/jobs"))["data"]
+        async for progress in portal.portal.media.follow(portal.owner, job["id"]):
+            last = progress.job
+        assert last.status == "done"
+        assert len(comfy.prompts) == 1
+        await asyncio.sleep(0)
+
+
+async def test_the_hosted_tool_of_the_responses_api(portal: TestPortal, backend: ScriptedBackend) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn", "size": "64x48", "count": 2}))))
+    backend.script(TextDelta("Done."))
+    tools: Any = [{"type": "image_generation"}]
+    stream = await client.responses.create(model="auto", input="Draw a barn", tools=tools, stream=True)
+    events = [event async for event in stream]
+    kinds = [event.type for event in events if "image_generation" in event.type]
+    one = ["in_progress", "generating", "completed"]
+    assert kinds == [f"response.image_generation_call.{name}" for name in one * 2]
+    response = events[-1].response  # type: ignore[union-attr]
+    made = [item for item in response.output if item.type == "image_generation_call"]
+    assert [base64.b64decode(item.result or "")[:4] for item in made] == [b"\x89PNG"] * 2
+    assert "make_image" in json.dumps(backend.requests[0].parameters)
+
+    kept = await client.responses.retrieve(response.id)
+    assert kept.output == response.output
+    backend.script(TextDelta("Still here."))
+    again: Any = [item.model_dump(exclude_none=True) for item in made]
+    follows = await client.responses.create(model="auto", input=[*again, {"role": "user", "content": "And?"}])
+    assert follows.output_text == "Still here."
+    for body, param in (
+        ({"model": "tiny", "input": "a", "tools": tools}, "tools"),
+        ({"model": "auto", "input": "a", "tools": [{"type": "image_generation", "size": "1x1"}]}, "tools[0].size"),
+    ):
+        assert (await api(portal, "POST", "/v1/responses", body))["error"]["param"] == param
