@@ -105,6 +105,8 @@ def _first(request: OutboundRequest) -> _Step:
 
 def _joined(url: URL, location: str) -> URL:
     try:
-        return url.join(URL(location))
+        found = url.join(URL(location))
+        found.origin()  # only what names a host has one
     except (ValueError, UnicodeError) as error:
         raise ToolError(f"{url.host} leads to something that is no address.") from error
+    return found
