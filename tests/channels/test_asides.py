@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from tests.mcp.workshop import Workshop
 
 from portal.channels import words
+from portal.core.channels import Button
 from portal.testing.channel import ALICE
+from portal.testing.records import approval
 
 from .conftest import Chat, open_chat
 from .desk import Desk, able, calls, says
@@ -164,3 +167,43 @@ async def test_a_models_choices_are_buttons(tmp_path: Path) -> None:
                 chat.write(answer)
             await chat.platform.until(lambda: f"So be it: {question}" in chat.texts())  # noqa: B023
             assert choices[1].strip() in str(chat.backend.requests[-1].messages)
+
+
+async def test_of_two_calls_that_ask_a_reply_answers_the_one_it_is_to(tmp_path: Path) -> None:
+    desk = Desk()
+    async with open_chat(tmp_path, backend=able(), toolsets=desk.toolsets()) as chat:
+        await chat.link()
+        portal, owner = chat.portal.portal, chat.portal.owner
+        chat.backend.script(*says("Look: "), *calls(("wait_long", {})))
+        chat.backend.script(*says("It came."))
+        chat.write("Wait")
+        (bubble,) = await chat.until("Look:")
+        response_id = bubble.button("Stop").value
+        for name in ("First?", "Second?"):
+            arguments = {"message": name, "form": form(name={"type": "string"})}
+            common = {"owner": owner, "response_id": response_id, "toolset": "shop", "call_id": "mcp_1"}
+            record = approval(**common, question=True, arguments=arguments)
+            await portal.storage.call_log.ask([], [record])
+            portal.bus.publish(owner, "approvals.changed", id=record.id, status="pending")
+        await chat.platform.until(lambda: len(chat.texts()) == 3)
+        second = next(one for one in chat.bubbles() if "Second?" in one.said.text)
+        assert "Answer it on Portal's page." in (await portal.channels.home("test", ALICE)).text
+        chat.write("two", replies_to=second.id)
+        await chat.platform.until(lambda: second.said.text == words.ANSWERED)
+        decided = (await portal.storage.approvals.list(owner, status="approved")).data
+        assert [json.loads(one.answer) for one in decided] == [{"name": "two"}]
+        desk.gate.set()
+        await chat.platform.until(lambda: chat.texts()[0].endswith("It came."))
+
+
+async def test_a_choice_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with open_chat(tmp_path, backend=able(), toolsets=Desk().toolsets()) as chat:
+        await chat.link()
+        chat.backend.script(*calls(("ask_user", {"question": "Which?", "choices": ["red", "blue"]})))
+        chat.write("Paint it")
+        await chat.platform.until(lambda: bool(chat.texts()) and "Which?" in chat.texts()[-1])
+        (bubble,) = chat.bubbles()
+        value = bubble.button("red").value.partition(":")[0]
+        bubble.said = replace(bubble.said, buttons=[[Button(action="answer", value=f"{value}:7", label="red")]])
+        chat.press(bubble, "red")
+        await chat.platform.until(lambda: any("not there any more" in text for text in chat.texts()))
