@@ -418,6 +418,7 @@ SCENES: list[Scene] = [
     ("models", "/models", nothing),
     ("settings", "/settings", nothing),
     ("manual", "/manual", nothing),
+    ("files", "/settings/files", nothing),
     ("usage", "/settings/usage", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),

@@ -26,6 +26,7 @@ VIEWS = {
     "/settings/keys": "Address for OpenAI clients",
     "/settings/devices": "Signed-in browsers",
     "/settings/channels": "No chat platform is set up",
+    "/settings/files": "There are no files yet",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
     "/schedules": "Nothing runs by itself yet",

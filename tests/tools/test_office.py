@@ -591,3 +591,22 @@ async def test_office_files_open_in_libreoffice(office: Toolset, talk: ToolConte
     assert "Neu" in text["e.pptx"]
     assert {"80", "New", "6"} <= set(re.findall(r"\w+", text["e.xlsx"]))
     assert "5" in text["m.xlsx"]
+
+
+async def test_long_texts_go_over_pages_and_wide_tables_and_words_fit(office: Toolset, talk: ToolContext) -> None:
+    code = "```\n" + "\n".join(f"line {number}" for number in range(90)) + "\n```"
+    rows = "\n".join(f"| {'word ' * 30} | {number} |" for number in range(40))
+    quote = "\n".join(f"> said {number}  " for number in range(70))
+    words = f"{'x' * 300} 中文字 שלום **bold**."
+    text = f"# {'Long ' * 40}\n\n{words}\n\n{code}\n\n| a | b |\n|:-:|---|\n{rows}\n\n{quote}\n\n![t](tree.png)"
+    for kind in ("pdf", "docx", "pptx"):
+        await call(office, "make_document", talk, content=text, save_as=f"long.{kind}", landscape=kind == "pdf")
+
+    held = pypdf.PdfReader(io.BytesIO(data(talk, "long.pdf")))
+    said = "\n".join(one.extract_text() for one in held.pages)
+    assert len(held.pages) > 6
+    assert {"line 89", "said 69"} <= set(said.split("\n"))
+    assert "| 39" not in said
+    wide = "|" + " n |" * 31 + "\n|" + "---|" * 31
+    assert "at most 30 columns" in await refusal(office, "make_document", talk, content=wide, save_as="w.pdf")
+    assert "must end in" in await refusal(office, "make_document", talk, content="x", save_as="../../e.ods")

@@ -5,6 +5,7 @@ import re
 from typing import TypeAlias
 
 from portal.errors import ToolError
+from portal.tools.office.markdown import clean
 
 Value: TypeAlias = str | int | float | bool | None
 Known: TypeAlias = str | int | float | bool | datetime.date | datetime.datetime | None
@@ -50,7 +51,7 @@ def read(value: Value) -> tuple[Known, str]:
         digits = len(match[1].partition(".")[2])
         number = round(float(match[1].replace("−", "-")) / 100, digits + 2)
         return number, "0%" if not digits else "0." + "0" * digits + "%"
-    return value[:LONGEST], ""
+    return clean(value)[:LONGEST], ""
 
 
 def reaching(formula: str) -> bool:

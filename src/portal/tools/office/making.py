@@ -216,7 +216,7 @@ def named(wanted: str, endings: tuple[str, ...]) -> str:
         return name[: -len(ending)] + ending
     if ending in (".doc", ".ppt", ".xls"):
         return named(f"{name}x", endings)
-    if ending in (*KINDS, ".csv", ".html", ".odt", ".rtf", ".docm", ".xlsm", ".pptm", ".txt"):
+    if ending in (*KINDS, ".csv", ".html", ".odt", ".ods", ".odp", ".rtf", ".docm", ".xlsm", ".pptm", ".txt"):
         raise ToolError(f"`save_as` must end in {' or '.join(endings)}; {name!r} does not.")
     return f"{name}{endings[0]}"
 

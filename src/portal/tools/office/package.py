@@ -9,6 +9,8 @@ from portal.tools.folders import Place
 
 LARGEST = 100 * 2**20
 _UNPACKED = 400 * 2**20
+_XML = 80 * 2**20
+"""Of parts that are read as trees, which take many times that."""
 _PARTS = 10_000
 _RATIO = 300
 _SMALL = 2**20
@@ -53,7 +55,8 @@ def check(data: bytes, name: str) -> None:
 
 def _bounded(parts: list[zipfile.ZipInfo], name: str) -> None:
     tight = any(part.file_size > _SMALL and part.file_size > _RATIO * max(part.compress_size, 1) for part in parts)
-    if len(parts) > _PARTS or sum(part.file_size for part in parts) > _UNPACKED or tight:
+    trees = sum(part.file_size for part in parts if part.filename.lower().endswith((".xml", ".rels", ".vml")))
+    if len(parts) > _PARTS or trees > _XML or sum(part.file_size for part in parts) > _UNPACKED or tight:
         raise ToolError(f"{name!r} would unpack into more than an office file holds, so it is not opened.")
 
 

@@ -13,6 +13,7 @@ from portal.errors import ToolError
 from portal.extras import add_command
 from portal.tools.office.cells import Known, Value, harmless, number_format, reaching, read
 from portal.tools.office.content import Chart, ChartKind, Content, Heading, Look, Table, plain
+from portal.tools.office.markdown import clean
 
 MOST_CELLS = 2_000_000
 _MOST_SHEETS = 100
@@ -236,7 +237,7 @@ def as_csv(sheet: Sheet) -> bytes:
 
 def sheet_name(wanted: str, taken: set[str]) -> str:
     """A name that Excel takes and that no other sheet has."""
-    plain_name = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", wanted).strip(" '")[:31] or f"Sheet{len(taken) + 1}"
+    plain_name = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", clean(wanted)).strip(" '")[:31] or f"Sheet{len(taken) + 1}"
     name, number = plain_name, 2
     while name.lower() in taken or name.lower() == "history":
         suffix = f" {number}"
