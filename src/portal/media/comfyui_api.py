@@ -6,14 +6,15 @@ import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from portal.core.items import JsonObject
 from portal.core.media import Picture
 from portal.errors import MediaError, MediaRefused
 from portal.media.wire import Wire, told
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Nodes: TypeAlias = Mapping[str, JsonObject]
 """What `/object_info` says of each kind of node."""
@@ -77,6 +78,8 @@ class ComfyApi:
 
     async def upload(self, picture: Picture) -> str:
         """The name by which nodes load it; what is there under that name is the same picture."""
+        import aiohttp
+
         form = aiohttp.FormData()
         form.add_field("image", picture.data, filename=picture.name, content_type=picture.content_type)
         form.add_field("subfolder", _SUBFOLDER)
@@ -106,8 +109,10 @@ class ComfyApi:
         await self.wire.json("POST", "/free", json={"unload_models": True, "free_memory": True})
 
     @asynccontextmanager
-    async def socket(self, client_id: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async def socket(self, client_id: str) -> "AsyncIterator[aiohttp.ClientWebSocketResponse]":
         """The events of jobs of this client. Raises MediaUnavailable."""
+        import aiohttp
+
         url = f"ws{self.wire.url.removeprefix('http')}/ws"
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from portal.core.items import JsonObject
 from portal.core.media import EngineState, Kind, Picture, Recipe, Task, Value
 from portal.errors import MediaError, MediaMissing, MediaRefused
@@ -153,7 +151,9 @@ class ImageServer(OpenAIServer):
         seconds = self._settings.timeout
         if not task.pictures:
             return await self._wire.json("POST", "/v1/images/generations", json=fields, seconds=seconds)
-        form = aiohttp.FormData()
+        from aiohttp import FormData
+
+        form = FormData()
         for name, value in fields.items():
             form.add_field(name, str(value))
         for name, picture in task.pictures.items():

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from portal.core.media import Task
 from portal.errors import MediaUnavailable
 from portal.media.comfyui_api import preview
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _QUIET = 5.0
 """Seconds of silence after which the history is asked: another program may have taken our events."""
@@ -28,18 +29,20 @@ class Watch:
         """Whether it stands in ComfyUI's queue."""
         self._task = task
 
-    async def listen(self, socket: aiohttp.ClientWebSocketResponse, prompt_id: str) -> None:
+    async def listen(self, socket: "aiohttp.ClientWebSocketResponse", prompt_id: str) -> None:
         """Until the job of this id may have ended. Raises MediaUnavailable when the connection is gone."""
+        from aiohttp import WSMsgType
+
         if self.waiting:
             self._task.progress(self.share, "waits in ComfyUI's queue")
         try:
             while True:
                 async with asyncio.timeout(_QUIET):
                     message = await socket.receive()
-                if message.type is aiohttp.WSMsgType.TEXT:
+                if message.type is WSMsgType.TEXT:
                     if self._ends(message.data, prompt_id):
                         return
-                elif message.type is aiohttp.WSMsgType.BINARY:
+                elif message.type is WSMsgType.BINARY:
                     self._show(message.data)
                 else:
                     raise MediaUnavailable("ComfyUI closed the connection.")

@@ -1,14 +1,16 @@
-"""HTTP to an engine: one session, deadlines, bounded answers, and failures as ours."""
+"""HTTP to an engine: one session, deadlines, bounded answers, and failures as ours. The library, which takes a while
+to load, comes with the first request."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from portal.errors import MediaError, MediaUnavailable
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _CONNECT = 5.0
 _SHORT = 30.0
@@ -27,8 +29,10 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
 
     @property
-    def session(self) -> aiohttp.ClientSession:
+    def session(self) -> "aiohttp.ClientSession":
         """The connection pool, made in the running loop."""
+        import aiohttp
+
         if self._session is None or self._session.closed:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
@@ -47,8 +51,10 @@ class Wire:
     @asynccontextmanager
     async def request(
         self, method: str, path: str, *, seconds: float = _SHORT, **more: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> "AsyncIterator[aiohttp.ClientResponse]":
         """An answer, whatever its status; redirects are not followed. Raises MediaUnavailable."""
+        import aiohttp
+
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -69,7 +75,7 @@ class Wire:
         except ValueError:
             return response.status, None
 
-    async def body(self, response: aiohttp.ClientResponse, largest: int) -> bytes:
+    async def body(self, response: "aiohttp.ClientResponse", largest: int) -> bytes:
         """Raises MediaError for more than `largest` bytes."""
         body = bytearray()
         async for piece in response.content.iter_chunked(2**18):
