@@ -414,6 +414,7 @@ SCENES: list[Scene] = [
     ("schedule-more", "schedule", unfolded),
     ("schedule-hook", "hook", nothing),
     ("schedule-new", "/schedules/~new", nothing),
+    ("gallery", "/gallery", nothing),
     ("tools", "/tools", nothing),
     ("models", "/models", nothing),
     ("settings", "/settings", nothing),

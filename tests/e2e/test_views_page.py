@@ -30,6 +30,7 @@ VIEWS = {
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
     "/schedules": "Nothing runs by itself yet",
+    "/gallery": "Nothing was made yet.",
     "/manual": "Install and start Portal",
     "/manual/api": "Authentication",
     "/manual/nothing": "The manual has no such page.",

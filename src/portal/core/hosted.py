@@ -7,9 +7,11 @@ import base64
 import json
 from collections.abc import Sequence
 
+from portal.core.decision import Route
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.ports import Files
+from portal.errors import BadRequest
 
 TYPE = "image_generation"
 CALL = "image_generation_call"
@@ -20,6 +22,18 @@ def image_generation(request: JsonObject) -> bool:
     """Whether a Responses request brings the tool and lets it be used."""
     tools = request.get("tools") or ()
     return request.get("tool_choice") != "none" and any(tool.get("type") == TYPE for tool in tools)
+
+
+def allowed(route: Route, request: JsonObject) -> Route:
+    """The same route. Raises BadRequest where a plain model would be given the tool."""
+    if route.workspace is None and image_generation(request):
+        raise BadRequest(
+            "image_generation is Portal's own tool: ask a workspace, such as auto-image; a plain model gets your own "
+            "tools only.",
+            param="tools",
+            code="unsupported_value",
+        )
+    return route
 
 
 async def picture_items(files: Files, owner: str, made: Sequence[JsonObject], arguments: str) -> list[Item]:

@@ -29,7 +29,6 @@ from portal.core.toolbox import Offer, Toolbox
 from portal.core.tools import ToolContext, ToolSpec
 from portal.core.window import fit, room, spare
 from portal.core.workspaces import Workspace
-from portal.errors import BadRequest
 
 _CHORE = "### Task:"
 """How Open WebUI's requests for titles, tags and follow-up questions begin."""
@@ -180,20 +179,13 @@ class Preparation:
         items = [*turn.history, *(stored.item for record in window for stored in record.items)]
         last = before and before.decision
         ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=messages, parameters=parameters, last=last)
-        route, messages = await self._models.decide(ask), list(ask.messages)
+        route, messages = hosted.allowed(await self._models.decide(ask), turn.request), list(ask.messages)
         offer = None
         if route.workspace is not None:
             messages = route.workspace.messages(messages)
             parameters = route.workspace.with_defaults(parameters)
             await self._toolbox.ready()
             offer = await self._offer(turn, ask, route.workspace, parameters, items)
-        elif hosted.image_generation(turn.request):
-            raise BadRequest(
-                "image_generation is Portal's own tool: ask a workspace, such as auto-image; a plain model gets your "
-                "own tools only.",
-                param="tools",
-                code="unsupported_value",
-            )
         truncated = turn.request.get("truncation") == "auto"
         call = Call(route, partial(self._fitted, parameters, truncated, offer), messages)
         record = ResponseRecord(

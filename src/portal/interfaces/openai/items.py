@@ -123,11 +123,8 @@ class _RunCall(_Call):
     milliseconds: int | None = Field(None, alias="portal:milliseconds")
 
 
-class _PictureCall(Checked):
+class _Drawn(Checked):
     result: str | None = None
-    status: Literal["in_progress", "completed", "generating", "failed"] | None = None
-    revised_prompt: str | None = None
-    output_format: str | None = None
 
 
 class _FileSearch(Checked):
@@ -345,8 +342,7 @@ def _read_file_search(raw: JsonObject, at: str) -> Item:
 
 
 def _read_picture(raw: JsonObject, at: str) -> Item:
-    sent = check(_PictureCall, raw, at)
-    return {"type": "image_generation_call", "id": new_id("ig"), "status": sent.status or "completed", **_sent(sent)}
+    return {"type": "image_generation_call", "id": new_id("ig"), "status": "completed", **_sent(check(_Drawn, raw, at))}
 
 
 def _read_answer(raw: JsonObject, at: str) -> Item:
