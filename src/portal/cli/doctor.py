@@ -43,7 +43,7 @@ class Finding:
 @click.command()
 @data_dir_option
 def doctor(data_dir: Path | None) -> None:
-    """Check Python, data folder, disk, database, port, model servers, channels, sandbox, settings, extras."""
+    """Check Python, data folder, disk, database, port, model servers, channels, sandbox, settings, extras, speech."""
     settings = read_settings(data_dir)
     bad = 0
     for finding in _findings(settings):
