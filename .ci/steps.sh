@@ -96,6 +96,7 @@ benchmarks() {
     .venv/bin/python bench/startup.py --rounds "$1" --command ./launch.sh
     .venv/bin/python bench/page.py --rounds "$1"
     .venv/bin/python bench/guide.py
+    .venv/bin/python bench/audio.py
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100
     .venv/bin/python bench/vectors.py --short
