@@ -99,6 +99,7 @@ benchmarks() {
     .venv/bin/python bench/documents.py --rounds "$1"
     .venv/bin/python bench/files.py --megabytes 64
     .venv/bin/python bench/guide.py
+    .venv/bin/python bench/audio.py
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100
     .venv/bin/python bench/vectors.py --short

@@ -61,6 +61,10 @@ def test_the_doctor_before_the_first_start(installation: Installation, free_port
     assert re.search(
         r"^(ok  |note) (The sandbox for code of models works|Programs cannot be run safely here)", done.stdout, re.M
     )
+    assert "ok   Speech: ready (espeak-ng)" in done.stdout
+    assert re.search(
+        r"^note Transcription: .* hf download Systran/faster-whisper-small --local-dir ", done.stdout, re.M
+    )
     assert not installation.data_dir.exists()
 
 

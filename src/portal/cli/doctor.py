@@ -35,7 +35,7 @@ KNOCK_SECONDS = 2.0
 @click.command()
 @data_dir_option
 def doctor(data_dir: Path | None) -> None:
-    """Check Python, data folder, disk, database, port, model servers, channels, media, sandbox, settings, extras."""
+    """Check Python, data, disk, database, port, model servers, channels, media, speech, sandbox, settings, extras."""
     settings = read_settings(data_dir)
     bad = 0
     for finding in _findings(settings):
