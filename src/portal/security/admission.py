@@ -113,7 +113,7 @@ class Admission:
             caller = await self._admit(scope, headers)
             if caller is not None:
                 self._take(scope, caller, reply, at_home=not address)
-            if not address and (caller is None or caller.role == "owner"):
+            if not address and (caller is None or caller.owns):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
                 return
             with self._throttle.inside(caller, address):
