@@ -348,8 +348,11 @@ def rate_headers(path: str, bucket: Bucket) -> Headers:
         until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
         named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
         return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), f"{seconds:.3f}s"), strict=True)
-    return [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in named]
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
+        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
+        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
+    ]
 
 
 def _address(scope: Scope, headers: Values) -> str:
