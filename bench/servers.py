@@ -124,16 +124,8 @@ def portal(command: list[str], folder: Path, *, kind: str, url: str) -> Process:
     return Process(run, port=port, path="/health")
 
 
-BOUNDS = (
-    "--scope",
-    "models:*",
-    "--rate",
-    "100000000",
-    "--budget",
-    "1000000000requests",
-    "--budget",
-    "1000000000tokens",
-)
+_BUDGETS = ("--budget", "1000000000requests", "--budget", "1000000000tokens")
+BOUNDS = ("--scope", "models:*", "--rate", "1000000", *_BUDGETS)
 """Of a key that is bounded in every way, and never refused."""
 
 

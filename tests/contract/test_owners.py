@@ -6,7 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 from tests.contract.belongings import VECTOR, Things, everything, one_of_everything
 
-from portal.core import channel_stores, collections, media, memories, passages, people, ports, schedules, tool_ports
+from portal.core import (
+    channel_stores,
+    collections,
+    media,
+    memories,
+    passages,
+    people,
+    ports,
+    schedules,
+    sharing,
+    tool_ports,
+)
 from portal.core.channels import Place
 from portal.core.collections import NewDocument
 from portal.core.memories import Wanted
@@ -325,6 +336,7 @@ def test_every_method_is_walked() -> None:
         people.Passwords,
         people.Passkeys,
         people.Identities,
+        sharing.Shares,
         ports.UsageLog,
         ports.Spending,
         ports.SavedWorkspaces,

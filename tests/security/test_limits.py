@@ -182,7 +182,7 @@ def test_what_is_pending_is_finished_once_and_in_time() -> None:
 def test_the_door_asks_for_everybody_but_the_owner_at_home() -> None:
     allowed = Allowed(person=4, address=4, person_at_once=1, address_at_once=1)
     throttle = Throttle(limiter=Limiter(clock=Clock()), allowed=allowed)
-    owner, member = Caller("user_o", "key", "k", "owner"), Caller("user_m", "key", "k2")
+    owner, member = Caller("user_o", "key", "k", "member", owns=True), Caller("user_m", "key", "k2")
     for _ in range(50):
         assert throttle.admit(owner, at_home=True, socket=False) is None
     for _ in range(4):

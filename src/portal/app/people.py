@@ -1,7 +1,7 @@
 """How people come in, of the parts that the settings name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from portal.core.agent import Agent
 from portal.core.clock import micros
@@ -63,8 +63,6 @@ class Counted:
         standing = standing_of(usage.owner, self.bounding)
         if standing is not None:
             standing.spent(usage.input_tokens + usage.output_tokens)
-            if standing.credential:
-                usage = replace(usage, credential=standing.credential)
         self.log.record(usage)
 
     async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:

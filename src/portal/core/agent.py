@@ -29,6 +29,7 @@ from portal.core.recorder import Recorder
 from portal.core.records import ResponseRecord, StoredItem, UsageRecord
 from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
 from portal.core.run import Run
+from portal.core.terms import counted
 from portal.core.titles import Titles
 from portal.errors import Conflict, NotFound, PortalError, StorageError
 
@@ -272,6 +273,7 @@ class Agent:
                 status=run.record.status,
                 decision=run.record.decision,
                 first_milliseconds=round((call.first - began) * 1000) if call.first else None,
+                credential=counted(),
             )
         )
 

@@ -148,6 +148,12 @@ def standing_of(owner: str, bounding: Bounding) -> Standing | None:
     return standing if standing is not None and standing.owner == owner else bounding(owner)
 
 
+def counted() -> str | None:
+    """The key whose budget what is done now counts against, if it has one."""
+    standing = current.get()
+    return standing.credential if standing is not None else None
+
+
 def refuse_model(model: str) -> Forbidden:
     """For a model outside the terms."""
     return Forbidden(f"The model {model!r} is not among what this key or person may use.", param="model", code="scope")

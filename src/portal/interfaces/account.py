@@ -17,6 +17,7 @@ from portal.core.ids import new_id
 from portal.core.model import TokenUsage
 from portal.core.ports import Models, UsageLog
 from portal.core.records import UsageRecord
+from portal.core.terms import counted
 from portal.errors import BackendError, PortalError
 from portal.interfaces.answer import send_frames
 from portal.interfaces.dialect import Dialect, Headers
@@ -119,6 +120,7 @@ class Account:
                 status=self.status,
                 decision=self.decision,
                 first_milliseconds=round((self._first - self._began) * 1000) if self._first else None,
+                credential=counted(),
             )
         )
 

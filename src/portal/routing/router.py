@@ -97,10 +97,12 @@ class Router:
         """See Models: a call that comes of it counts against the budgets."""
         standing = standing_of(ask.owner, self._bounding)
         workspace = self._workspace(ask, standing)
+        plain = None if workspace is not None else self._plain(ask.model, standing)
         if standing is not None:
             standing.calling()
         if workspace is None:
-            return self._plain(ask.model, standing)
+            assert plain is not None
+            return plain
         rule, judged = self._rule(ask, workspace), self._judged(ask)
         unsure = judged is None or judged.confidence < _SURE
         if self._consultant is not None and unsure and ask.text and not workspace.task and rule is None:

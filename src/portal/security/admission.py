@@ -114,7 +114,7 @@ class Admission:
             caller = await self._admit(scope, headers)
             if caller is not None:
                 self._take(scope, caller, reply, at_home=not address)
-            if not address and (caller is None or caller.role == "owner"):
+            if not address and (caller is None or caller.owns):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
                 return
             with self._throttle.inside(caller, address):
@@ -350,8 +350,11 @@ def rate_headers(path: str, bucket: Bucket) -> Headers:
         until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
         named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
         return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), f"{seconds:.3f}s"), strict=True)
-    return [(f"x-ratelimit-{name}-requests".encode(), str(value).encode()) for name, value in named]
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
+        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
+        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
+    ]
 
 
 def _address(scope: Scope, headers: Values) -> str:

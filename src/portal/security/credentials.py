@@ -47,6 +47,8 @@ class Caller:
     """What the person may here; never more than the credential may."""
     since: int = 0
     """How many had been shut out when this one was let in."""
+    owns: bool = False
+    """Whether the person is the owner, whatever the credential may."""
     standing: Standing | None = None
     """What bounds it; None where nothing does."""
     read_only: bool = False
@@ -173,7 +175,7 @@ class Credentials:
         """
         hashed = _hash(token)
         if hmac.compare_digest(hashed, self._local_hash):
-            return Caller((await self._users.owner()).id, "local", "local", "owner")
+            return Caller((await self._users.owner()).id, "local", "local", "owner", owns=True)
         caller = await self._known_caller("key", hashed)
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
@@ -182,7 +184,7 @@ class Credentials:
     async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
         """Who acts as the owner without a credential of the owner's."""
         self._owner = self._owner or (await self._users.owner()).id
-        return Caller(self._owner, kind, kind, "owner")
+        return Caller(self._owner, kind, kind, "owner", owns=True)
 
     async def is_admin(self, caller: Caller) -> bool:
         """Whether the person behind it runs this Portal."""
@@ -219,7 +221,8 @@ class Credentials:
         role = person.role if terms.runs_portal or RANKS[person.role] <= RANKS["member"] else "member"
         rates = [(f"person {person.id} itself", own.rate)] if own.rate else ()
         read_only = terms.read_only or own.read_only
-        return Caller(found.owner, kind, found.id, role, since, standing, read_only, terms.rate, rates)
+        owns = person.role == "owner"
+        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates)
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:

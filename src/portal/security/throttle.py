@@ -34,7 +34,7 @@ class Throttle:
     def admit(self, caller: Caller, *, at_home: bool, socket: bool) -> Bucket | None:
         """A request of somebody, and what is left of the key's own rate. On a WebSocket each call of a model counts,
         too. Raises RateLimited."""
-        everybody = 0 if at_home and caller.role == "owner" else self._allowed.person
+        everybody = 0 if at_home and caller.owns else self._allowed.person
         if everybody:
             self._limiter.take(f"person {caller.owner}", everybody)
         bucket = self._limiter.take(f"key {caller.credential_id}", caller.rate) if caller.rate else None
@@ -66,6 +66,6 @@ class Throttle:
         with ExitStack() as stack:
             if address and self._allowed.address_at_once:
                 stack.enter_context(self._limiter.inside(f"address {address}", self._allowed.address_at_once))
-            if caller is not None and self._allowed.person_at_once and (address or caller.role != "owner"):
+            if caller is not None and self._allowed.person_at_once and (address or not caller.owns):
                 stack.enter_context(self._limiter.inside(f"person {caller.owner}", self._allowed.person_at_once))
             yield

@@ -10,7 +10,9 @@ import pytest_asyncio
 from tests.interfaces.web.conftest import Door
 
 from portal.backends.scripted import ScriptedBackend, echo
+from portal.core.ask import Ask
 from portal.core.clock import micros
+from portal.errors import Forbidden, RateLimited
 from portal.storage.database import Statement
 from portal.testing.portal import TestPortal, open_test_portal
 
@@ -202,3 +204,21 @@ async def test_headers_of_a_client_change_nothing(portal: TestPortal, me: Door) 
             body = {"model": "large", "messages": HI}
             async with door.client.post("/v1/chat/completions", json=body, headers=headers) as answer:
                 assert answer.status == 403, name
+
+
+async def test_a_person_is_bounded_with_and_without_a_request(portal: TestPortal, me: Door, stranger: Door) -> None:
+    user = (await stranger("GET", "/portal/v1/me"))["user"]["id"]
+    limits = {"scopes": ["models:tiny*"], "requests": 1, "rate": 600}
+    told = await me("PATCH", f"/portal/v1/users/{user}", {"limits": limits})
+    assert told["limits"] == {"scopes": ["models:tiny*"], "rate": 600, "requests": 1, "tokens": 0}
+    body = {"model": "large", "messages": HI}
+    assert await status(stranger, "/v1/chat/completions", body) == 403
+    assert await status(stranger, "/v1/chat/completions", {**body, "model": "tiny"}) == 200
+    assert await status(stranger, "/v1/chat/completions", {**body, "model": "tiny"}) == 429
+    alone = Ask(model="large", owner=user)
+    with pytest.raises(Forbidden):  # as a schedule or chat platform asks, where no request carries it
+        portal.portal.router.route(alone)
+    with pytest.raises(RateLimited):
+        await portal.portal.router.decide(Ask(model="tiny", owner=user))
+    await me("PATCH", f"/portal/v1/users/{user}", {"limits": {}})
+    assert await status(stranger, "/v1/chat/completions", body) == 200
