@@ -298,3 +298,14 @@ def test_what_was_allowed_before_a_tool_became_another_does_not_hold() -> None:
 
     assert Rules().verdict(wish(changed, path="a"), [older]).action == "ask"
     assert Rules().verdict(wish(changed, path="a"), [older, newer]).action == "allow"
+
+
+def test_beside_tools_that_strangers_describe_only_reading_runs_by_itself() -> None:
+    keep = replace(WRITE, harmless=True)
+    rules, page = Rules(web=True), wish(FETCH, url="https://example.org/a")
+    told = rules.verdict(page, [], wary=True)
+    assert (told.action, "server that is not trusted" in told.why) == ("ask", True)
+    assert rules.verdict(wish(keep, path="a"), [], wary=True).action == "ask"
+    assert rules.verdict(wish(READ, path="a"), [], wary=True).action == "allow"
+    given = grant(FETCH, "domain", "example.org")
+    assert rules.verdict(page, [given], wary=True).action == "allow"

@@ -20,6 +20,7 @@ COMMANDS = {
     "ask": "ask:ask",
     "keys": "keys:keys",
     "users": "users:users",
+    "audit": "audit:audit",
     "models": "models:models",
     "backends": "backends:backends",
     "workspaces": "workspaces:workspaces",

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 
@@ -177,10 +178,11 @@ class Executor:
 
     def _verdict(self, scene: Scene, wish: Wish, grants: Sequence[GrantRecord]) -> Verdict:
         """A task that another workspace gave may do only what that one may do as well."""
-        verdict = self._rules.verdict(wish, grants, tainted_at=scene.tainted_at)
+        judged = partial(self._rules.verdict, grants=grants, tainted_at=scene.tainted_at, wary=scene.wary)
+        verdict = judged(wish)
         if scene.parent is None or verdict.action != "allow":
             return verdict
-        return self._rules.verdict(replace(wish, workspace=scene.parent.workspace), grants, tainted_at=scene.tainted_at)
+        return judged(replace(wish, workspace=scene.parent.workspace))
 
     def _wish(self, scene: Scene, spec: ToolSpec, arguments: JsonObject) -> Wish:
         return Wish(
@@ -310,6 +312,7 @@ class Executor:
             inside=scene.parent is not None,
             tainted_at=scene.tainted_at,
             parts=scene.offer.parts(wish.spec.toolset),
+            wary=scene.wary,
             report=_reporter(scene.run, call_id),
             asking=asking if scene.asks else None,
             held=deadline.held,

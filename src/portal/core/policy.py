@@ -99,9 +99,12 @@ class Rules:
             return True
         return spec.risk in _RUNS_AT_ONCE or spec.harmless or (spec.risk == "fetch" and self._web)
 
-    def verdict(self, wish: Wish, grants: Sequence[GrantRecord], *, tainted_at: int | None = None) -> Verdict:
+    def verdict(
+        self, wish: Wish, grants: Sequence[GrantRecord], *, tainted_at: int | None = None, wary: bool = False
+    ) -> Verdict:
         """`tainted_at` is when the conversation first read what strangers wrote: from there on only what was allowed
-        since then counts, and exact arguments."""
+        since then counts, and exact arguments. `wary`: the model is shown strangers' words on their own tools; nothing
+        but reading runs then that no person has allowed."""
         policy = self._first(wish)
         if policy is not None and policy.action != "ask":
             return Verdict(action=policy.action, why=f"A policy for {policy.tool} says so.")
@@ -110,11 +113,12 @@ class Rules:
         risk = wish.spec.risk
         if risk in _RUNS_AT_ONCE:
             return Verdict(action="allow", why="It only reads.")
-        if wish.spec.harmless and tainted_at is None:
+        alone = tainted_at is None and not wary
+        if wish.spec.harmless and alone:
             return Verdict(action="allow", why="What it changes is small and easily taken back.")
-        if risk == "fetch" and self._web and tainted_at is None:
+        if risk == "fetch" and self._web and alone:
             return Verdict(action="allow", why="Reading the public web is turned on.")
-        return self._asked(wish, grants, tainted_at, _why(risk, tainted=tainted_at is not None))
+        return self._asked(wish, grants, tainted_at, _why(risk, tainted=tainted_at is not None, wary=wary))
 
     def reaches(self, wish: Wish, url: str) -> bool:
         """Whether a call that runs may be led on to another address: not where a policy would have had it denied or
@@ -239,7 +243,7 @@ def _below(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
-def _why(risk: Risk, *, tainted: bool) -> str:
+def _why(risk: Risk, *, tainted: bool, wary: bool) -> str:
     told = {
         "fetch": "It reads a page on the web.",
         "write": "It changes something.",
@@ -248,4 +252,7 @@ def _why(risk: Risk, *, tainted: bool) -> str:
         "spend": "It costs money.",
         "read": "It reads.",
     }[risk]
-    return f"{told} This conversation has read what strangers wrote." if tainted else told
+    if tainted:
+        return f"{told} This conversation has read what strangers wrote."
+    alone = risk == "fetch" and wary
+    return f"{told} The model is shown tools of a server that is not trusted." if alone else told

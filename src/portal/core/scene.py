@@ -51,6 +51,11 @@ class Scene:
         return self.run.record.owner
 
     @property
+    def wary(self) -> bool:
+        """Whether the model, or the one that gave it this task, is shown what strangers wrote of their tools."""
+        return self.offer.foreign or (self.parent is not None and self.parent.wary)
+
+    @property
     def conversation_id(self) -> str | None:
         """The conversation, where it is in one."""
         return self.parent.conversation_id if self.parent else self.run.record.conversation_id
@@ -59,9 +64,16 @@ class Scene:
 def tainted_at(items: Sequence[Item]) -> int | None:
     """When one of these items first brought what strangers wrote, or last said it themselves: what was allowed before
     such a message was not allowed with it in mind. Ids begin with their time (RFC 9562)."""
-    read = [(_minted(item["id"]), item["type"] == "message") for item in items if item.get("portal:untrusted")]
+    read = [(_minted(item["id"]), item["type"] == "message") for item in items if _is_strange(item)]
     said = [at for at, is_message in read if is_message]
     return max(said) if said else min((at for at, _ in read), default=None)
+
+
+def _is_strange(item: Item) -> bool:
+    """A file that comes with a message is words of whoever wrote it."""
+    content = item.get("content")
+    brought = isinstance(content, list) and any(part.get("type") == "input_file" for part in content)
+    return brought or bool(item.get("portal:untrusted"))
 
 
 def _minted(item_id: str) -> int:

@@ -68,6 +68,11 @@ class Offer:
         """What the model is shown."""
         return [*(self._shown | self._found)]
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the model is shown what strangers wrote of their tools."""
+        return any(spec.foreign for spec in (*self._shown.values(), *self._found.values()))
+
     def left_out(self) -> list[str]:
         """What it could find."""
         return [name for name in self._allowed if name not in self._shown]

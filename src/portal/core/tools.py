@@ -36,6 +36,8 @@ class ToolSpec:
     """Whether it does no harm to run a call again whose answer was lost."""
     untrusted: bool = False
     """Whether its results hold what strangers wrote."""
+    foreign: bool = False
+    """Whether its description is a stranger's: a model that reads it may do what it says."""
     harmless: bool = False
     """Whether what it changes is small and easily taken back: nobody is asked, unless the conversation has read what
     strangers wrote."""
@@ -111,6 +113,8 @@ class ToolContext:
     """When the conversation first read what strangers wrote, in microseconds UTC."""
     parts: Sequence[str] = ("*",)
     """Patterns of what of its family the workspace has, where that is a collection of things, such as skills."""
+    wary: bool = False
+    """Whether the model that calls was shown what strangers wrote of their tools."""
     report: Callable[[str], None] = lambda detail: None
     """Says in a few words how far it is."""
     asking: Callable[[str], None] | None = None

@@ -68,6 +68,7 @@ def _spec(shown: str, name: str, server: str, settings: ToolServerSettings, tool
         timeout=settings.timeout,
         idempotent=risk in ("read", "fetch") or (vouched is None and notes.get("idempotentHint") is True),
         untrusted=not settings.trusted or meta.get(UNTRUSTED) is True,
+        foreign=not settings.trusted,
     )
 
 

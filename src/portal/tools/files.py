@@ -88,7 +88,7 @@ class FileTools:
             shown.append(f"Other folders you may use: {', '.join(map(str, self._folders.granted))}")
         return "\n".join(shown) or "The folder is empty."
 
-    @tool(risk="read", scopes={"path": "path"})
+    @tool(risk="read", scopes={"path": "path"}, untrusted=True)
     @told
     def read_file(
         self,
@@ -111,7 +111,7 @@ class FileTools:
         with os.fdopen(place.open(), "rb") as file:
             return ToolResult(text=excerpt(file, first=first, lines=max(1, lines), name=place.shown, kind=kind))
 
-    @tool(risk="read", scopes={"path": "path"}, timeout=60)
+    @tool(risk="read", scopes={"path": "path"}, timeout=60, untrusted=True)
     @told
     def search_files(
         self,

@@ -104,12 +104,12 @@ class GitTools(Functions):
         """See Toolset."""
         return super().tools() if self._program or not self._sandbox.refusal() else []
 
-    @tool(risk="read", scopes={"repository": "path"})
+    @tool(risk="read", scopes={"repository": "path"}, untrusted=True)
     async def git_status(self, context: ToolContext, repository: Repository = ".") -> str:
         """Show which branch a git repository is on, and which files were changed."""
         return await self._told(context, repository, "status", "--short", "--branch", "--ignore-submodules=all")
 
-    @tool(risk="read", scopes={"repository": "path"})
+    @tool(risk="read", scopes={"repository": "path"}, untrusted=True)
     async def git_log(
         self,
         context: ToolContext,
@@ -131,7 +131,7 @@ class GitTools(Functions):
         options += [f"--author={author}"] if author else []
         return await self._told(context, repository, "log", *_DIFF, *options, *_at(revision), *([path] if path else []))
 
-    @tool(risk="read", scopes={"repository": "path"})
+    @tool(risk="read", scopes={"repository": "path"}, untrusted=True)
     async def git_diff(
         self,
         context: ToolContext,
@@ -145,7 +145,7 @@ class GitTools(Functions):
         said = await self._told(context, repository, "diff", *options, *_at(revision), *([path] if path else []))
         return said or "There is no difference."
 
-    @tool(risk="read", scopes={"repository": "path"})
+    @tool(risk="read", scopes={"repository": "path"}, untrusted=True)
     async def git_show(self, context: ToolContext, revision: Revision = "HEAD", repository: Repository = ".") -> str:
         """Show one commit of a git repository with its changes, or a file as it was: revision:path."""
         return await self._told(context, repository, "show", *_DIFF, "--stat", "--patch", *_at(revision))

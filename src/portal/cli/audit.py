@@ -1,0 +1,124 @@
+"""Checking an installation's safety: what stands open, whether the audit is whole, and attacks on a running Portal."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from portal.cli.options import data_dir_option, read_settings
+from portal.cli.server_file import running
+from portal.errors import PortalError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from portal.core.tool_ports import Audit
+    from portal.settings import Settings
+
+MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@data_dir_option
+@click.pass_context
+def audit(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
+    """Check how safe this installation is: what is reachable, who can read its files, what keys may.
+
+    The exit code is 1 where something is BAD. `log` and `verify` are about the record of who did what.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from portal.cli.audit_checks import safety
+
+    found = list(safety(read_settings(data_dir)))
+    if as_json:
+        click.echo(json.dumps([{"check": one.check, "state": one.state, "text": one.text} for one in found], indent=2))
+    else:
+        for one in found:
+            click.echo(f"{MARKS[one.state]} {one.text}")
+    bad = sum(one.state == "bad" for one in found)
+    if bad:
+        raise PortalError(f"{bad} of these need mending.")
+
+
+@audit.command("log")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="How many lines at most.")
+@json_option
+@data_dir_option
+def show_log(limit: int, as_json: bool, data_dir: Path | None) -> None:
+    """Show who did what, newest first: sign-ins, keys, people, settings, approvals, tool runs."""
+    for one in _asked(read_settings(data_dir), f"log?limit={limit}", lambda audit: _whole(audit, limit))["data"]:
+        if as_json:
+            click.echo(json.dumps(one, ensure_ascii=False))
+        else:
+            at = datetime.fromtimestamp(one["at"], UTC)
+            detail = json.dumps(one["detail"], ensure_ascii=False)
+            click.echo(f"{at:%Y-%m-%d %H:%M:%S}\t{one['action']}\t{one['owner'] or '-'}\t{one['subject']}\t{detail}")
+
+
+@audit.command()
+@click.option("--anchor", default="", help="What an earlier run told and was kept elsewhere, such as 42:9f2c...")
+@json_option
+@data_dir_option
+def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
+    """Find lines of the audit that were changed, removed or put in. The exit code is 1 where there are some.
+
+    Keep what it tells at the end somewhere else: with --anchor a later run finds even an audit that was made anew.
+    """
+    found = verification(read_settings(data_dir), anchor)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for flaw in found["flaws"]:
+            click.echo(_said(flaw))
+        click.echo(f"{found['lines']} lines; anchor {found['head']}")
+    if not found["whole"]:
+        raise PortalError(f"The audit is not whole: {found['flaw_count']} flaws.")
+
+
+def verification(settings: "Settings", anchor: str) -> dict[str, Any]:
+    """How the chain is found; the shape is the API's. Raises BadRequest for what is no anchor, PortalError."""
+    from portal.core.audit import Place
+
+    place = Place.read(anchor) if anchor else None
+    return _asked(settings, f"verification?anchor={anchor}", lambda audit: _verified(audit, place))
+
+
+def _said(flaw: dict[str, Any]) -> str:
+    where = "a line without a place" if flaw["seq"] is None else f"line {flaw['seq']}"
+    if flaw["until"] not in (None, flaw["seq"]):
+        where = f"lines {flaw['seq']} to {flaw['until']}"
+    return f"{flaw['kind']}\t{where}\t{flaw['id']}".rstrip()
+
+
+def _asked(settings: "Settings", path: str, directly: "Callable[[Audit], Awaitable[dict[str, Any]]]") -> dict[str, Any]:
+    """Through the running server; else from the database."""
+    server = running(settings.data_dir)
+    if server is not None:
+        return dict(server.client().get(f"/portal/v1/audit/{path}"))
+    import asyncio
+
+    from portal.storage.open import open_storage
+
+    async def look() -> dict[str, Any]:
+        async with open_storage(settings) as storage:
+            return await directly(storage.audit)
+
+    return asyncio.run(look())
+
+
+async def _whole(audit: "Audit", limit: int) -> dict[str, Any]:
+    from portal.interfaces.web import views
+
+    return views.page(await audit.whole(limit=limit), views.audit)
+
+
+async def _verified(audit: "Audit", anchor: Any) -> dict[str, Any]:
+    from portal.interfaces.web import views
+
+    return views.verified(await audit.verify(anchor))
