@@ -20,21 +20,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.calibration import calibration
 
 from portal.app.agent import Told, open_agent
+from portal.app.ground import open_ground
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
-from portal.core.bus import Bus
-from portal.core.completion import Completions
 from portal.core.model import TextDelta, ToolCallDelta
 from portal.core.tokens import estimate
 from portal.core.toolbox import Toolbox
 from portal.core.workspaces import Workspace
 from portal.knowledge.shelf import ConversationShelf
-from portal.routing.registry import Registry
-from portal.routing.router import Router
-from portal.routing.workspaces import Workspaces
 from portal.settings import Settings
 from portal.storage.database import Database, Statement
-from portal.storage.open import open_storage
 from portal.testing.records import OWNER, said
 from portal.tools.function import Functions, tool
 
@@ -86,17 +81,15 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
     """Milliseconds of a round, of its two commits, and of the calibration loop."""
     settings = Settings(data_dir=folder, turns={"titles": False})
     async with AsyncExitStack() as stack:
-        storage = await stack.enter_async_context(open_storage(settings))
-        backend, registry = ScriptedBackend(models=["scripted"]), Registry(settings=settings)
-        registry.add(backend, source="settings")
-        await registry.refresh()
-        router = Router(registry=registry, workspaces=Workspaces())
+        ground = await open_ground(settings, stack)
+        storage, backend = ground.storage, ScriptedBackend(models=["scripted"])
+        ground.registry.add(backend, source="settings")
+        await ground.registry.refresh()
         toolsets = [Functions("bench", [nothing])]
         shelf = ConversationShelf(
             collections=storage.collections, documents=storage.documents, files=storage.files, seconds=0
         )
-        completions, told = Completions(usage=storage.usage), Told(shelf=shelf)
-        brain = await open_agent(settings, storage, router, completions, Bus(), lambda: toolsets, stack, told)
+        brain = await open_agent(ground, lambda: toolsets, Told(shelf=shelf))
         await turn(brain.agent, backend, 2)
         rounds, plain, reference = [], [], []
         for _ in range(turns):

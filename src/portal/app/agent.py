@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from portal.app.embedding import open_likeness
+from portal.app.ground import Ground
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
 from portal.core.bus import Bus
 from portal.core.compaction import Compactor
-from portal.core.completion import Completions
 from portal.core.deciding import Deciding
 from portal.core.diet import Diet
 from portal.core.execution import Executor
@@ -26,7 +25,6 @@ from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
 from portal.core.shelving import Shelf, Shelving
 from portal.core.subturns import SubTurns
-from portal.core.terms import Bounding, nothing
 from portal.core.titles import Titles
 from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
@@ -62,20 +60,12 @@ class Told:
 
 
 async def open_agent(
-    settings: Settings,
-    storage: Storage,
-    router: Router,
-    completions: Completions,
-    bus: Bus,
-    toolsets: Callable[[], Sequence[Toolset]],
-    stack: AsyncExitStack,
-    told: Told,
-    own: Embedder | None = None,
-    bounding: Bounding = nothing,
+    ground: Ground, toolsets: Callable[[], Sequence[Toolset]], told: Told, own: Embedder | None = None
 ) -> Brain:
-    """The agent, at work until the stack is closed. `own` is the install's embedder, `bounding` what people may use."""
-    tools = settings.tools
-    toolbox = _toolbox(settings, toolsets, await open_likeness(own, stack))
+    """The agent, at work until the ground is closed. `own` is the install's embedder."""
+    settings, storage, router, bus = ground.settings, ground.storage, ground.router, ground.bus
+    tools, completions = settings.tools, ground.completions
+    toolbox = _toolbox(settings, toolsets, await open_likeness(ground, own))
     rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
@@ -95,7 +85,7 @@ async def open_agent(
             toolbox=toolbox,
             window=window,
             alone=rules.alone,
-            bounding=bounding,
+            bounding=ground.rights.of,
         ),
         loop=Loop(
             recorder=recorder,
@@ -119,7 +109,7 @@ async def open_agent(
         bus=bus,
         flush_interval=settings.turns.flush_interval,
     )
-    await stack.enter_async_context(agent)
+    await ground.stack.enter_async_context(agent)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
 
 

@@ -9,21 +9,18 @@ from importlib.metadata import entry_points
 from pydantic import ValidationError
 
 from portal.app.agent import Brain
+from portal.app.ground import Ground
 from portal.channels.commands import Commands
 from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
 from portal.channels.spoken import Voice
-from portal.core.bus import Bus
 from portal.core.channels import Channel, Surroundings
 from portal.core.memories import Memory
-from portal.core.ports import Models
 from portal.core.speech import Speech
 from portal.errors import PortalError, SettingsError
 from portal.extras import EXTRAS, add_command
-from portal.security.limiter import Limiter
 from portal.settings import Settings
-from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +44,10 @@ class Wanted:
 
 
 def open_channels(
-    settings: Settings,
-    storage: Storage,
-    brain: Brain,
-    models: Models,
-    memory: Memory,
-    bus: Bus,
-    speech: Speech,
-    given: Sequence[Channel] | None,
-    limiter: Limiter,
+    ground: Ground, brain: Brain, memory: Memory, speech: Speech, given: Sequence[Channel] | None
 ) -> Channels:
     """For tests, `given` are used in place of those of the settings."""
+    settings, storage, bus = ground.settings, ground.storage, ground.bus
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
     most = settings.limits.messages
     linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
@@ -68,7 +58,7 @@ def open_channels(
             agent=brain.agent,
             chats=storage.chats,
             conversations=storage.conversations,
-            models=models,
+            models=ground.router,
             toolbox=brain.toolbox,
             memory=memory,
             linking=linking,
@@ -89,7 +79,7 @@ def open_channels(
         voice=Voice(speaker=speech.speaker, replies=settings.speech.replies),
         model=settings.channels.model,
         mode=settings.channels.groups,
-        admit=lambda owner: most and limiter.take(f"messages of {owner}", most),
+        admit=lambda owner: most and ground.limiter.take(f"messages of {owner}", most),
     )
     channels = Channels(channels=made, broken=broken, desks=desks)
     return channels

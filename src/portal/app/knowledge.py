@@ -1,18 +1,14 @@
 """The room of knowledge, put together: collections, the workers that read documents, and the places they follow."""
 
-import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from portal.core.bus import Bus
+from portal.app.ground import Ground
 from portal.core.collections import DocumentRecord, Documents, DocumentStatus, Sources
-from portal.core.completion import Completions
 from portal.core.passages import Embedder, Reranker, Search
-from portal.core.ports import Files, Models
+from portal.core.ports import Files
 from portal.core.recall import Recall
 from portal.core.shelving import Shelf
 from portal.core.speech import Transcriber
@@ -70,11 +66,9 @@ class Finding:
         return None if embedder is None else LikenessReranker(embedder)
 
 
-def finding_in(
-    settings: Settings, storage: Storage, models: Models, embedder: Callable[[], Embedder | None]
-) -> Finding:
-    """In the documents of a store."""
-    named = settings.knowledge.reranker
+def finding_in(ground: Ground, embedder: Callable[[], Embedder | None]) -> Finding:
+    """In the documents of its stores."""
+    storage, models, named = ground.storage, ground.router, ground.settings.knowledge.reranker
     search = HybridSearch(
         passages=storage.passages, embedder=embedder, reranker=lambda: reranker_named(models, named) if named else None
     )
@@ -98,19 +92,10 @@ def finding_in(
 
 
 async def open_knowledge(
-    settings: Settings,
-    storage: Storage,
-    bus: Bus,
-    finding: Finding,
-    embedder: EmbedderChoice,
-    models: Models,
-    completions: Completions,
-    transcriber: Transcriber,
-    stack: AsyncExitStack,
-    *,
-    watching: bool = True,
+    ground: Ground, finding: Finding, embedder: EmbedderChoice, transcriber: Transcriber, *, watching: bool = True
 ) -> Knowledge:
-    """Documents are read, and with `watching` places followed, until the stack is closed."""
+    """Documents are read, and with `watching` places followed, until the ground is closed."""
+    settings, storage, bus = ground.settings, ground.storage, ground.bus
     wanted = settings.knowledge
     workers = wanted.workers or os.cpu_count() or 1
     news: list[Callable[[], None]] = []
@@ -121,10 +106,7 @@ async def open_knowledge(
         for tell in news:
             tell()
 
-    describer = None
-    if wanted.describe_pictures:
-        owner = await storage.users.owner()
-        describer = PictureDescriber(models=models, completions=completions, owner=owner.id)
+    describer = await _describer(ground)
     making = Making(
         files=storage.files,
         passages=storage.passages,
@@ -147,7 +129,9 @@ async def open_knowledge(
     sources = AnnouncedSources(sources=storage.sources, tell=changed)
     grants = Grants(granted=wanted.folders, own=settings.data_dir)
     watch = _watch(settings, storage, sources, documents, grants, transcriber)
-    await _start(storage, [ingest.run(), *([watch.run()] if watching else ())], stack)
+    if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
+        await storage.reading_queue.release()
+    await ground.keep_going(ingest.run(), *([watch.run()] if watching else ()))
     library = Library(
         collections=collections,
         documents=documents,
@@ -186,12 +170,12 @@ def _watch(
     )
 
 
-async def _start(storage: Storage, works: Sequence[Coroutine[Any, Any, None]], stack: AsyncExitStack) -> None:
-    if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
-        await storage.reading_queue.release()
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    for work in works:
-        stack.callback(tasks.create_task(work).cancel)
+async def _describer(ground: Ground) -> PictureDescriber | None:
+    """Who says what pictures show, where that is wanted."""
+    if not ground.settings.knowledge.describe_pictures:
+        return None
+    owner = await ground.storage.users.owner()
+    return PictureDescriber(models=ground.router, completions=ground.completions, owner=owner.id)
 
 
 def _guard(settings: Settings) -> Callable[[], Fetcher]:

@@ -1,44 +1,33 @@
 """Portal as a tool server, put together. What it is made of is imported when its first client comes."""
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from portal.app.agent import Brain, policies
+from portal.app.ground import Ground
 from portal.app.knowledge import Finding, Knowledge
 from portal.app.memory import Mind
-from portal.core.bus import Bus
 from portal.core.tool_ports import Toolset
 from portal.interfaces.mcp.endpoint import Endpoint
 from portal.knowledge.keeping import KnowledgeKeeping
-from portal.routing.router import Router
 from portal.settings import Settings
-from portal.storage.open import Storage
 
 if TYPE_CHECKING:
     from portal.interfaces.mcp.serving import Offer
 
 
-async def open_endpoint(
-    settings: Settings,
-    storage: Storage,
-    brain: Brain,
-    mind: Mind,
-    finding: Finding,
-    knowledge: Knowledge,
-    router: Router,
-    bus: Bus,
-    stack: AsyncExitStack,
-) -> Endpoint:
-    """Serves until the stack is closed."""
+async def open_endpoint(ground: Ground, brain: Brain, mind: Mind, finding: Finding, knowledge: Knowledge) -> Endpoint:
+    """Serves until the ground is closed."""
+    settings, storage = ground.settings, ground.storage
 
     def offer() -> "Offer":
         from portal.interfaces.mcp.portal import PortalOffer, Within
         from portal.interfaces.mcp.reading import Reading
         from portal.interfaces.mcp.runs import Runs
 
-        reading = Reading(models=router, conversations=storage.conversations, search=mind.past, toolbox=brain.toolbox)
+        reading = Reading(
+            models=ground.router, conversations=storage.conversations, search=mind.past, toolbox=brain.toolbox
+        )
         return PortalOffer(
             runs=Runs(agent=brain.agent, approvals=storage.approvals, responses=storage.responses),
             conversations=storage.conversations,
@@ -49,13 +38,12 @@ async def open_endpoint(
                 folder=settings.data_dir / "work",
                 timeout=settings.tools.timeout,
             ),
-            changed=lambda owner, conversation: bus.publish(owner, "conversation.changed", id=conversation),
+            changed=lambda owner, conversation: ground.bus.publish(owner, "conversation.changed", id=conversation),
         )
 
     endpoint = Endpoint(offer, largest=settings.server.max_body)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    tasks.create_task(endpoint.run())
-    stack.callback(endpoint.stop)
+    (await ground.tasks()).create_task(endpoint.run())
+    ground.stack.callback(endpoint.stop)
     return endpoint
 
 

@@ -1,14 +1,12 @@
 """What runs by itself, put together."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from portal.app.ground import Ground
 from portal.channels.house import Channels
 from portal.core import channels
-from portal.core.bus import Bus
 from portal.core.channel_stores import Delivery
 from portal.core.schedules import Content
 from portal.core.tools import ToolSpec
@@ -20,9 +18,6 @@ from portal.schedules.keeper import Keeper
 from portal.schedules.runs import Runner
 from portal.schedules.scheduler import Bounds, Scheduler
 from portal.schedules.timing import zone_of
-from portal.security.secret_file import SecretFile
-from portal.settings import Settings
-from portal.storage.open import Storage
 
 _LOCAL = Path("/etc/localtime")
 
@@ -63,11 +58,10 @@ class ChannelPost:
         return self._links.channels
 
 
-def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable, Links]:
+def timetable(ground: Ground) -> tuple[Timetable, Links]:
     """Before there is an agent."""
-    chosen, links = settings.schedules, Links()
+    storage, secrets, chosen, links = ground.storage, ground.secrets, ground.settings.schedules, Links()
     deliverer = ChannelPost(links)
-    secrets = SecretFile(settings.data_dir / "secrets.json")
     keeper = Keeper(
         schedules=storage.schedules,
         queue=storage.runs,
@@ -75,7 +69,7 @@ def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable
         deliverer=deliverer,
         tool=lambda name: links.tool(name),
         audit=storage.audit,
-        bus=bus,
+        bus=ground.bus,
         zone=chosen.zone or local_zone(),
         shortest=chosen.shortest,
         most=chosen.most,
@@ -93,9 +87,9 @@ def timetable(settings: Settings, storage: Storage, bus: Bus) -> tuple[Timetable
     return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links
 
 
-async def open_schedules(parts: Parts, storage: Storage, links: Links, stack: AsyncExitStack) -> None:
-    """Begin to run them, until the stack is closed."""
-    chosen = parts.settings.schedules
+async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
+    """Begin to run them, until the ground is closed."""
+    storage, chosen = ground.storage, ground.settings.schedules
     links.tool, links.channels = parts.toolbox.spec, parts.channels
     if not chosen.enabled:
         return
@@ -135,8 +129,7 @@ async def open_schedules(parts: Parts, storage: Storage, links: Links, stack: As
 
     if links.channels is not None:
         links.channels.on_given_up = refused
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    stack.callback(tasks.create_task(scheduler.run()).cancel)
+    await ground.keep_going(scheduler.run())
 
 
 def local_zone(link: Path = _LOCAL) -> str:
