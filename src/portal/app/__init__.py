@@ -109,10 +109,9 @@ async def open_portal(
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        token = secrets.token_urlsafe(32)
         parts = Parts(
             settings=settings,
-            entrance=open_entrance(ground, brain.agent, token),
+            entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
             agent=brain.agent,
             toolbox=brain.toolbox,
             models=ground.router,

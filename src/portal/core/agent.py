@@ -108,8 +108,6 @@ class Agent:
         if self._learning is not None:
             self._learning.cancel()
 
-    # ------------------------------------------------------------------ starting
-
     async def start(self, turn: Turn) -> Run:
         """Store the turn's input and begin to answer.
 

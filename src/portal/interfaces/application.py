@@ -239,7 +239,6 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
-        account,
         approvals,
         channels,
         conversations,
@@ -276,15 +275,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
-        account.account_routes(
-            users=parts.users,
-            entrance=parts.entrance,
-            usage=parts.usage,
-            server=parts.settings.server,
-            channels=parts.channels.status,
-        ),
-        account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
-        account.event_routes(bus=parts.bus),
         approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
         approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
         tools.tool_routes(tools=parts.approving.tools),
@@ -301,12 +291,21 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
     shown: dict[str, Any] = {"shares": entrance.shares, "conversations": parts.conversations, "allowed": allowed}
     routers = [
+        account.account_routes(
+            users=parts.users,
+            entrance=entrance,
+            usage=parts.usage,
+            server=parts.settings.server,
+            channels=parts.channels.status,
+        ),
+        account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
+        account.event_routes(bus=parts.bus),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),
