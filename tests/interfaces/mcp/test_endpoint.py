@@ -284,7 +284,7 @@ asyncio.run(main())
     )
 
     assert done.stdout.startswith("501 ")
-    assert "pip install 'portal[mcp]'" in done.stdout
+    assert "extra mcp`" in done.stdout
 
 
 async def test_who_comes_back_without_an_answer_is_asked_again(tmp_path: Path) -> None:
