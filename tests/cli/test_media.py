@@ -83,7 +83,10 @@ def test_pictures_by_command(installation: Installation, comfy: ComfyThread) -> 
     assert "ok   Pictures: ready with sdxl" in told
     assert "note Videos: not ready. For Wan 2.2 text to video: A model is missing: wan2.2_ti2v_5B" in told
     comfy.run(comfy.server.stop())
-    assert "BAD  Media engine comfyui does not answer" in installation.run("doctor").stdout
+    away = installation.run("doctor").stdout
+    assert "BAD  Media engine comfyui does not answer" in away
+    assert "cannot be reached: Connect" in away
+    assert "note Pictures, videos and music: not ready. Start ComfyUI" in away
 
 
 def test_the_doctor_says_what_to_install_where_there_is_nothing(installation: Installation) -> None:

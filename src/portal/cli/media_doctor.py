@@ -10,6 +10,7 @@ from portal.core.media import KINDS, EngineState, Kind, Recipe
 if TYPE_CHECKING:
     from portal.settings import Settings
 
+_START = "Start ComfyUI, or name an engine in `[[media.engines]]`; the manual tells of each from zero."
 _WORDS: dict[Kind, str] = {"image": "Pictures", "video": "Videos", "music": "Music"}
 
 
@@ -19,6 +20,9 @@ def media_findings(settings: "Settings") -> Iterator[Finding]:
     named = bool(settings.media.engines)
     for one in states:
         yield _engine(one, named=named)
+    if states and not any(one.reachable for one in states):
+        yield Finding("note", f"Pictures, videos and music: not ready. {_START}")
+        return
     memory = max((one.memory for one in states if one.reachable), default=0.0)
     for kind in KINDS:
         yield _kind(kind, [one for one in recipes if one.kind == kind], memory)

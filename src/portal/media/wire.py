@@ -46,7 +46,7 @@ class Wire:
 
     def away(self, error: object) -> MediaUnavailable:
         """The engine does not answer."""
-        told = str(error) or type(error).__name__
+        told = getattr(getattr(error, "os_error", None), "strerror", "") or str(error) or type(error).__name__
         return MediaUnavailable(f"{self._name} at {self.url} cannot be reached: {told}")
 
     @staticmethod
