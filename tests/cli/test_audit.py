@@ -143,3 +143,11 @@ def test_the_audit_beside_a_server(shared: Installation) -> None:
     assert json.loads(shared.run("audit", "verify", "--json").stdout)["whole"]
     assert shared.run("audit", "verify", "--anchor", "odd").returncode == 1
     assert shared.run("audit").returncode == 0
+    told = shared.run("audit", "--attack")
+    assert told.returncode == 0, told.stdout
+    assert {line.rpartition(": ")[2] for line in told.stdout.splitlines()} == {"blocked"}
+    assert len(told.stdout.splitlines()) > 35
+
+
+def test_attacks_need_a_server(installation: Installation) -> None:
+    assert "No Portal is running" in installation.run("audit", "--attack").stderr
