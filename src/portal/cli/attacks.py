@@ -110,7 +110,7 @@ class Stage:
         return made["id"], knock(self.url, "GET", f"/sign-in?{urlsplit(made['url']).query}").cookie
 
     def new_key(self, cookie: str, name: str, **bounds: Any) -> str:
-        """A key of whoever has this session."""
+        """A key of whoever is signed in by this cookie."""
         headers = {"Cookie": cookie, "Origin": self.url}
         made = knock(self.url, "POST", "/portal/v1/keys", headers=headers, body={"name": name, **bounds})
         return str(made.json()["key"])
