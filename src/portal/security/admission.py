@@ -64,9 +64,6 @@ _HEADERS: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
-_ONLY_ENCRYPTED = (b"strict-transport-security", b"max-age=31536000")
-"""For the browser: this name is reached by https alone from now on."""
-
 
 class Admission:
     """ASGI middleware. What it lets in to a closed path carries its Caller in `scope["state"]["caller"]`."""
@@ -105,7 +102,7 @@ class Admission:
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
         if _is_encrypted(scope, headers):
-            extra.append(_ONLY_ENCRYPTED)
+            extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
