@@ -143,3 +143,26 @@ def test_the_audit_beside_a_server(shared: Installation) -> None:
     assert json.loads(shared.run("audit", "verify", "--json").stdout)["whole"]
     assert shared.run("audit", "verify", "--anchor", "odd").returncode == 1
     assert shared.run("audit").returncode == 0
+    told = shared.run("audit", "--attack")
+    assert told.returncode == 0, told.stdout
+    assert {line.rpartition(": ")[2] for line in told.stdout.splitlines()} == {"blocked"}
+    assert len(told.stdout.splitlines()) > 35
+
+
+def test_all_secrets_are_made_anew(installation: Installation) -> None:
+    installation.run("keys", "create", "old")
+    (installation.data_dir / "seal.key").write_bytes(b"0" * 32)
+    (installation.data_dir / "secrets.json").write_text('{"backend:mine": "x"}', "utf-8")
+    asked = installation.run("reset-secrets", stdin="n\n")
+    assert (asked.returncode, (installation.data_dir / "seal.key").exists()) == (1, True)
+    told = installation.run("reset-secrets", "--yes", PORTAL_SEARCH__KEY="brave-key-of-somebody")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("Ended are 1 keys, sessions and links.")
+    assert [line.split()[-1] for line in told.stdout.splitlines()[1:]] == ["search.key", "backend:mine"]
+    assert not (installation.data_dir / "seal.key").exists()
+    assert "There are no keys yet" in installation.run("keys", "list").stderr
+    assert "secrets.reset" in installation.run("audit", "log").stdout
+
+
+def test_attacks_need_a_server(installation: Installation) -> None:
+    assert "No Portal is running" in installation.run("audit", "--attack").stderr

@@ -24,6 +24,15 @@ SECRETS = [
     ("GET /sign-in?token=abcdefghijkl&x=1", "abcdefghijkl"),
     ("Set-Cookie: portal_session=abcdefghijkl; HttpOnly", "abcdefghijkl"),
     ("(b'cookie', b'a=1; portal_session=abcdefghijkl')", "abcdefghijkl"),
+    ("ghp_abcdefghijklmnopqrst", "cdefghijklmnopqrst"),
+    ("xoxb-123456789012-abcdefghij", "abcdefghij"),
+    ("xapp-1-A0123456789-abcdef", "abcdef"),
+    ("AKIAABCDEFGHIJKLMNOP", "ABCDEFGHIJKLMNOP"),
+    ("bot123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "abcdefghijklmnopqrstuvwxyz"),
+    ("id 123456789:AAabcdefghijklmnopqrstuvwxyz012345_", "abcdefghijklmnopqrstuvwxyz"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJzdWIiOiIxIn0"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabcdef", "MIIEabcdef"),
+    ("mail from eve.adams+x@mail.example.org", "adams"),
     ("hf_abcdefghijklmnopqrst", "cdefghijklmnopqrst"),
     ("postgresql://me:hunter2@db.example/portal", "hunter2"),
 ]
@@ -38,7 +47,15 @@ def test_secrets_are_taken_out(text: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["resp_0190aabbccddeeff0190aabbccddeeff", "http://127.0.0.1:8081/v1", "5 tokens: 3 in, 2 out", "sk-short"]
+    "text",
+    [
+        "resp_0190aabbccddeeff0190aabbccddeeff",
+        "http://127.0.0.1:8081/v1",
+        "5 tokens: 3 in, 2 out",
+        "sk-short",
+        "@someone",
+        "a@b",
+    ],
 )
 def test_the_rest_stays(text: str) -> None:
     assert redact(text) == text

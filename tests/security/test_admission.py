@@ -49,6 +49,20 @@ async def sign_in(portal: TestPortal, client: aiohttp.ClientSession) -> None:
         assert answer.status == 200
 
 
+# ------------------------------------------------------------------ https
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [({}, False), ({"X-Forwarded-Proto": "http"}, False), ({"X-Forwarded-Proto": "http, https"}, True)],
+)
+async def test_a_name_that_is_reached_by_https_stays_so(
+    portal: TestPortal, client: aiohttp.ClientSession, told: dict[str, str], kept: bool
+) -> None:
+    async with client.get("/", headers={**told, "X-Forwarded-For": "192.0.2.1"} if told else {}) as answer:
+        assert ("strict-transport-security" in answer.headers) == kept
+
+
 # ------------------------------------------------------------------ Host
 
 

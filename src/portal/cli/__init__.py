@@ -21,6 +21,7 @@ COMMANDS = {
     "keys": "keys:keys",
     "users": "users:users",
     "audit": "audit:audit",
+    "reset-secrets": "reset:reset_secrets",
     "models": "models:models",
     "backends": "backends:backends",
     "workspaces": "workspaces:workspaces",

@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from portal.cli.options import data_dir_option, read_settings
-from portal.cli.server_file import running
+from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.server_file import need_running, running
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterator
 
+    from portal.cli.audit_files import Check
     from portal.core.tool_ports import Audit
     from portal.settings import Settings
 
 MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
+_REACHED = {True: "reached this machine", False: "blocked"}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(invoke_without_command=True)
+@click.option("--attack", is_flag=True, help="Try known attacks on the running Portal, as people made for it.")
 @json_option
 @data_dir_option
 @click.pass_context
-def audit(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
+def audit(context: click.Context, attack: bool, as_json: bool, data_dir: Path | None) -> None:
     """Check how safe this installation is: what is reachable, who can read its files, what keys may.
 
     The exit code is 1 where something is BAD. `log` and `verify` are about the record of who did what.
@@ -35,7 +38,8 @@ def audit(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
         return
     from portal.cli.audit_checks import safety
 
-    found = list(safety(read_settings(data_dir)))
+    settings = read_settings(data_dir)
+    found = list(attacked(settings) if attack else safety(settings))
     if as_json:
         click.echo(json.dumps([{"check": one.check, "state": one.state, "text": one.text} for one in found], indent=2))
     else:
@@ -87,6 +91,25 @@ def verification(settings: "Settings", anchor: str) -> dict[str, Any]:
 
     place = Place.read(anchor) if anchor else None
     return _asked(settings, f"verification?anchor={anchor}", lambda audit: _verified(audit, place))
+
+
+def attacked(settings: "Settings") -> "Iterator[Check]":
+    """What comes of each attack: on the doors of the running server, and on the guard of what is fetched."""
+    import asyncio
+
+    from portal.cli.attacks import ATTACKS, staged
+    from portal.cli.attacks_outbound import outbound
+    from portal.cli.audit_files import Check
+    from portal.security.outbound import Guard
+
+    server = need_running(settings.data_dir, called_as)
+    with staged(server.url, server.token) as stage:
+        for name, attack in ATTACKS.items():
+            way = attack(stage)
+            yield Check(name, "bad" if way else "good", f"{name}: {way or 'blocked'}")
+    reached = asyncio.run(outbound(settings, lambda settings, resolver: Guard(settings, resolver=resolver)))
+    for name, through in reached.items():
+        yield Check(f"fetch: {name}", "bad" if through else "good", f"fetch, {name}: {_REACHED[through]}")
 
 
 def _said(flaw: dict[str, Any]) -> str:

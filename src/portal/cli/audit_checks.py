@@ -115,7 +115,7 @@ def _ollama(settings: "Settings") -> Iterator[Check]:
 
 
 def _secrets(settings: "Settings") -> Iterator[Check]:
-    weak = [name for name, secret in _all_secrets(settings) if _PLACEHOLDER.fullmatch(secret.strip())]
+    weak = [name for name, secret in all_secrets(settings) if _PLACEHOLDER.fullmatch(secret.strip())]
     for name in weak:
         yield Check(
             "weak-secrets", "bad", f"{name} is a placeholder, not a secret: make one with: openssl rand -hex 32"
@@ -131,20 +131,20 @@ def _secrets(settings: "Settings") -> Iterator[Check]:
         yield Check("weak-secrets", "good", "No secret in the settings is a known placeholder")
 
 
-def _all_secrets(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def all_secrets(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     """Every secret of the settings with its name."""
     if isinstance(value, SecretStr):
         if value.get_secret_value():
             yield name, value.get_secret_value()
     elif isinstance(value, BaseModel):
         for field in type(value).model_fields:
-            yield from _all_secrets(getattr(value, field), f"{name}.{field}".lstrip("."))
+            yield from all_secrets(getattr(value, field), f"{name}.{field}".lstrip("."))
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _all_secrets(one, f"{name}.{key}")
+            yield from all_secrets(one, f"{name}.{key}")
     elif isinstance(value, tuple):
         for number, one in enumerate(value):
-            yield from _all_secrets(one, f"{name}.{number}")
+            yield from all_secrets(one, f"{name}.{number}")
 
 
 def _plain(settings: "Settings") -> Iterator[Check]:

@@ -17,15 +17,21 @@ _SECRETS = re.compile(
     r"[\"']?(?:(?:bearer|basic)\s+)?)"
     r"[^\s\"'&,;)}]{6,}"
     r"|(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|(hf_[A-Za-z0-9]{2})[A-Za-z0-9]{16,}"
-    r"|(://[^\s:/@]*:)[^\s/@]+(?=@)",
+    r"|((?:hf|gh[a-z])_[A-Za-z0-9]{2})[A-Za-z0-9]{16,}"
+    r"|(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}"
+    r"|(AKIA)[A-Z0-9]{16}"
+    r"|(\d{6,12}:)[A-Za-z0-9_-]{35}"
+    r"|(eyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
+    r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[A-Za-z0-9+/=\r\n\\]*"
+    r"|(://[^\s:/@]*:)[^\s/@]+(?=@)"
+    r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
     re.IGNORECASE,
 )
 _EXTRA = ("response", "backend")
 
 
 def redact(text: str) -> str:
-    """The text with keys, tokens and passwords replaced by three dots."""
+    """The text with keys, tokens, passwords and e-mail addresses replaced by three dots."""
     return _SECRETS.sub(lambda match: next(group for group in match.groups() if group is not None) + "...", text)
 
 

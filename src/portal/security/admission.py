@@ -101,6 +101,8 @@ class Admission:
         headers = dict(scope["headers"])
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
+        if _is_encrypted(scope, headers):
+            extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
@@ -366,6 +368,12 @@ def _address(scope: Scope, headers: Values) -> str:
     if told:
         return told
     return "" if _FORWARDED.isdisjoint(headers) else host
+
+
+def _is_encrypted(scope: Scope, headers: Values) -> bool:
+    """Whether the client came by https: to Portal, or to a proxy of this machine."""
+    told = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip()
+    return scope.get("scheme") in ("https", "wss") or (told in (b"https", b"wss") and _comes_from_here(scope))
 
 
 def _comes_from_here(scope: Scope) -> bool:

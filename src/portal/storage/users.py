@@ -46,6 +46,14 @@ WHERE id = :credential_id"""
 DELETE_EXPIRED = "DELETE FROM credentials WHERE expires_at <= :now"
 REVOKE = "DELETE FROM credentials WHERE id = :credential_id AND owner = :owner"
 
+END_ALL = "DELETE FROM credentials RETURNING id"
+
+
+async def end_credentials(database: Database) -> int:
+    """For the owner of the data alone: end every key, session and link of everybody; how many there were."""
+    (rows,) = await database.batch([Statement(END_ALL)])
+    return len(rows)
+
 
 class StoredUsers:
     """The Users port on a Database."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 
 from portal.app.approving import expire
@@ -107,8 +108,10 @@ async def test_nothing_of_it_is_a_strangers(me: Door, stranger: Door, portal: Te
     await stranger.refused("POST", f"{ALL}/{record.id}", {"approve": True}, status=404)
     for path in (ALL, "/portal/v1/grants"):
         assert (await stranger("GET", path))["data"] == []
-    theirs = (await stranger("GET", "/portal/v1/audit"))["data"]
-    assert [one["action"] for one in theirs if one["owner"] == portal.owner or one["action"] != "key.created"] == []
+    lines = (await stranger("GET", "/portal/v1/audit"))["data"]
+    assert {line["action"] for line in lines} <= {"key.created"}
+    for path in ("/portal/v1/audit/log", "/portal/v1/audit/verification"):
+        await stranger.refused("GET", path, status=403)
 
 
 async def test_lists_are_paged(me: Door, portal: TestPortal) -> None:
@@ -140,3 +143,28 @@ async def test_a_question_whose_time_is_over_counts_as_no(me: Door, portal: Test
 
 async def test_tools_are_told(me: Door) -> None:
     assert isinstance((await me("GET", "/portal/v1/tools"))["toolsets"], list)
+
+
+async def test_sign_ins_keys_and_settings_are_in_the_audit_of_the_installation(me: Door, portal: TestPortal) -> None:
+    await me.refused("POST", "/sign-in/password", {"login": "eve", "password": "guessed wrongly"}, status=401)
+    async with aiohttp.ClientSession(portal.url) as browser:
+        async with browser.get("/sign-in?token=wrong", allow_redirects=False) as answer:
+            assert answer.status == 303
+        async with browser.get(await portal.sign_in_link(), allow_redirects=False) as answer:
+            assert answer.status == 303
+    await me("PATCH", "/portal/v1/memories/settings", {"propose": False})
+    await me.refused("PATCH", "/portal/v1/memories/settings", {"propose": "odd"}, status=400)
+    key = await me("POST", "/portal/v1/keys", {"name": "short"}, status=201)
+    await me("DELETE", f"/portal/v1/keys/{key['id']}")
+    lines = (await me("GET", "/portal/v1/audit/log?limit=8"))["data"]
+    assert [(line["action"], line["detail"].get("way", line["subject"])) for line in reversed(lines)][-7:] == [
+        ("sign-in.refused", "password"),
+        ("sign-in.refused", "link"),
+        ("link.created", lines[4]["subject"]),
+        ("sign-in.done", "link"),
+        ("settings.changed", "/portal/v1/memories/settings"),
+        ("key.created", key["id"]),
+        ("credential.revoked", key["id"]),
+    ]
+    assert lines[6]["detail"]["login"] == "eve"
+    assert (await me("GET", "/portal/v1/audit/verification"))["whole"]

@@ -86,7 +86,7 @@ const actionWords = (action) => {
   return has(key) ? t(key) : action;
 };
 
-const TOLD = ["tool", "approve", "extent", "outcome", "workspace", "door"];
+const TOLD = ["tool", "approve", "extent", "outcome", "workspace", "door", "name", "way", "method"];
 
 /** @param {AuditLine} line */
 function details({ detail }) {

@@ -1,0 +1,56 @@
+"""All of Portal's own secrets anew, after one may have leaked."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from portal.cli.options import called_as, data_dir_option, read_settings
+
+if TYPE_CHECKING:
+    from portal.settings import Settings
+
+
+@click.command("reset-secrets")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_dir_option
+def reset_secrets(yes: bool, data_dir: Path | None) -> None:
+    """End every API key, session and sign-in link of everybody, and make a new sealing key. Portal must be stopped.
+
+    Passwords and passkeys stay. What else stays is listed: secrets of others, such as keys of
+    model servers, and addresses of webhooks.
+    """
+    import asyncio
+
+    from portal.cli.audit_checks import all_secrets
+    from portal.storage.data_folder import lock_data_folder
+
+    settings = read_settings(data_dir)
+    with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
+        if not yes:
+            click.confirm("End every key, session and sign-in link of everybody?", abort=True)
+        ended = asyncio.run(_ended(settings))
+        (settings.data_dir / "seal.key").unlink(missing_ok=True)
+    click.echo(f"Ended are {ended} keys, sessions and links. The sealing key is new.")
+    for name in (*(name for name, _ in all_secrets(settings)), *_kept(settings.data_dir / "secrets.json")):
+        click.echo(f"Stays, change it where it is from: {name}")
+    click.echo(f"Come in again with: {called_as()} up, then {called_as()} link", err=True)
+
+
+def _kept(path: Path) -> list[str]:
+    """Names of what is in the file of secrets: keys of others, and addresses of webhooks."""
+    return sorted(json.loads(path.read_bytes())) if path.exists() else []
+
+
+async def _ended(settings: "Settings") -> int:
+    from portal.core.audit import line
+    from portal.storage.open import open_storage
+    from portal.storage.users import end_credentials
+
+    async with open_storage(settings) as storage:
+        ended = await end_credentials(storage.database)
+        owner = await storage.users.owner()
+        await storage.audit.record(line(owner.id, "secrets.reset", "credentials", {"ended": ended}))
+    return ended
