@@ -1,10 +1,12 @@
 """Each engine behind its port: real libraries and programs where there are any, strict stand-ins elsewhere."""
 
+import asyncio
 import io
 import stat
 import sys
+import threading
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from portal.core.speech import Heard, Listening, Speech, Utterance, whole
 from portal.errors import BackendError, BadRequest, ModelNotFound, NoModel, PortalError, SettingsError
 from portal.routing.registry import Registry
 from portal.settings import Settings, load_settings
+from portal.speech.threads import in_thread
 
 from .conftest import Make
 from .whisper import SAID, make_model
@@ -283,3 +286,31 @@ async def test_an_espeak_of_ones_own_that_does_not_work(tmp_path: Path, stack: A
     speech = await opened(settings(tmp_path, engine), stack)
     with pytest.raises(BackendError, match="no voices here"):
         await sound(speech, text="Hello")
+
+
+async def test_who_is_given_up_in_the_middle_of_a_step_leaves_no_thread_at_work() -> None:
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def steps() -> Iterator[int]:
+        begun.set()
+        go.wait()
+        yield 1
+
+    def work(made: Iterator[int]) -> int:
+        found = next(made)
+        done.set()
+        return found
+
+    made = steps()
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(in_thread(work, made))
+        await asyncio.to_thread(begun.wait)
+        working.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not working.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+    assert done.is_set()
+    made.close()  # type: ignore[attr-defined]  # a generator that still runs cannot be closed
