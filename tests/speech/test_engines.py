@@ -257,6 +257,9 @@ async def test_servers_that_are_away(tmp_path: Path, spoken: Make, stack: AsyncE
     speech = await opened(settings(tmp_path, kokoro), stack)
     with pytest.raises(PortalError, match="cannot be reached"):
         await sound(speech, text="Hello", model="k")
+    assert {voice.model for voice in await speech.speaker.voices()} == {"espeak-ng"}
+    with pytest.raises(PortalError, match="cannot be reached"):
+        await speech.speaker.voices("k")
     with pytest.raises(PortalError, match="cannot be reached"):
         await whole(speech.transcriber.transcribe(spoken("Hello", "a.wav"), Listening(model="w")))
 
