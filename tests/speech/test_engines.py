@@ -251,6 +251,12 @@ async def test_nothing_at_all(tmp_path: Path, stack: AsyncExitStack, bare_path: 
     assert told["Reading recordings"] == (True, "ready")  # by PyAV
 
 
+async def test_nothing_of_a_text_is_cut_off_at_an_odd_character(tmp_path: Path, stack: AsyncExitStack) -> None:
+    speech = await opened(settings(tmp_path), stack)
+    usual = await sound(speech, text="Hello there and good evening.")
+    assert len(await sound(speech, text="Hello\0there and good evening.")) >= len(usual)
+
+
 async def test_servers_that_are_away(tmp_path: Path, spoken: Make, stack: AsyncExitStack) -> None:
     away = "http://127.0.0.1:9"
     kokoro = {"kind": "openai_compatible", "name": "kokoro", "url": away, "speech": ["k"], "transcription": ["w"]}

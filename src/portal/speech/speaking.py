@@ -61,7 +61,7 @@ class Speaking:
 
     async def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
         """See Speaker."""
-        text = said.text.strip()
+        text = said.text.replace("\0", " ").strip()  # at which programs would end
         if not text:
             raise BadRequest("There is nothing to say: the text is empty.", param="input", code="empty_string")
         if len(text) > self._longest:
