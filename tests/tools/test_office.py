@@ -21,6 +21,7 @@ from tests.tools.loopback import call, conversation, family, refusal
 
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext
+from portal.tools.office import markdown
 from portal.tools.office.cells import read as cell
 
 CHART = '{"kind": "%s", "title": "Yield", "labels": ["1", "2", "3"], "series": {"A": [1, 2, 3], "B": [2, 1, 4]}}'
@@ -445,6 +446,13 @@ async def test_pdf_and_markdown_are_changed(office: Toolset, talk: ToolContext) 
     assert "nothing to add" in await refusal(office, "append_to_document", talk, path="a.md", content="  ")
 
 
+@pytest.mark.parametrize("head", ["date: 2026-13-45", "a: &a [x]\ntitle: [*a, *a]", f"title: {'[' * 2000}"])
+def test_a_head_that_cannot_be_read_is_text(head: str) -> None:
+    """References, too: a few lines of them can stand for gigabytes."""
+    made = markdown.parse(f"---\n{head}\n---\nBelow.", lambda source, caption: None)
+    assert (made.title, len(made.blocks) > 1) == ("", True)
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("make_document", {"content": "![x](nowhere.png)"}, "cannot be read"),
     ("make_document", {"content": "![x](https://example.org/x.png)"}, "not a file"),
@@ -459,6 +467,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("make_document", {"content": '```chart\n{"series": {"a": [1], "b": [1, 2]}}\n```'}, "same number of values"),
     ("make_document", {"content": '```chart\n{"labels": ["a"], "values": [1, 2]}\n```'}, "1 labels for 2 values"),
     ("make_document", {"content": "```chart\njust words\n```"}, "Write one like"),
+    ("make_document", {"content": "```chart\nseries: {a: &a [1], b: *a}\n```"}, "references"),
+    ("make_document", {"content": f"```chart\n{'[' * 5000}\n```"}, "not valid JSON"),
     ("make_document", {"content": '```chart\n{"kind": "pie", "series": {"a": [-1, 1]}}\n```'}, "not negative"),
     ("make_presentation", {"slides": []}, "1 to 300 slides"),
     ("make_spreadsheet", {}, "give `rows`"),
