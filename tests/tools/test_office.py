@@ -21,7 +21,7 @@ from tests.tools.loopback import call, conversation, family, refusal
 
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext
-from portal.tools.office import markdown
+from portal.tools.office import markdown, pages
 from portal.tools.office.cells import read as cell
 
 CHART = '{"kind": "%s", "title": "Yield", "labels": ["1", "2", "3"], "series": {"A": [1, 2, 3], "B": [2, 1, 4]}}'
@@ -451,6 +451,14 @@ def test_a_head_that_cannot_be_read_is_text(head: str) -> None:
     """References, too: a few lines of them can stand for gigabytes."""
     made = markdown.parse(f"---\n{head}\n---\nBelow.", lambda source, caption: None)
     assert (made.title, len(made.blocks) > 1) == ("", True)
+
+
+def test_a_word_of_many_pages_is_laid_out_like_any_other() -> None:
+    """Such as a file's bytes as base64: the work grows with its length, not with its square."""
+    text = f"{'a' * 60_000}\n\n```\n{'b' * 60_000}\n```"
+    made = pypdf.PdfReader(io.BytesIO(pages.write(markdown.parse(text, lambda source, caption: None))))
+    said = "".join(page.extract_text() for page in made.pages)
+    assert (said.count("a"), said.count("b")) == (60_000, 60_000)
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
