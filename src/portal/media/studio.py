@@ -310,7 +310,11 @@ class MediaStudio:
             created_at=micros(),
         )
         stored = await self._files.create(record, _chunks(made.data))
-        size = _size(made, self._settings.max_pixels) if made.content_type.startswith("image/") else {}
+        size = (
+            await asyncio.to_thread(_size, made, self._settings.max_pixels)
+            if made.content_type.startswith("image/")
+            else {}
+        )
         return {
             "file_id": stored.id,
             "filename": stored.filename,
