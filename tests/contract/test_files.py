@@ -255,6 +255,18 @@ async def test_the_same_bytes_are_kept_once_and_go_with_their_last_file(storage:
     assert await rows(storage) == 0
 
 
+async def test_what_a_crash_left_of_content_that_is_kept_already_is_swept_away(storage: Storage) -> None:
+    await storage.files.create(file(), pieces(b"same"))
+    again = await storage.files.create(file(), pieces(b"same"))
+    # As a crash behind the moment in which the second one became visible leaves it.
+    left = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:id, 0, :owner, :data)"
+    await storage.database.batch([Statement(left, {"id": again.id, "owner": OWNER, "data": b"same"})])
+    assert await chunks(storage) == 2
+    await storage.sweep()
+    assert await chunks(storage) == 1
+    assert await read(storage, again.id) == [b"same"]
+
+
 async def test_equal_files_come_and_go_side_by_side(storage: Storage) -> None:
     content = b"z" * (CHUNK + 1)
 

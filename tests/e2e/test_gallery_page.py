@@ -1,5 +1,6 @@
 """Pictures, videos and music on the page: made in a chat with a preview, kept in a gallery, made again and changed."""
 
+import re
 from pathlib import Path
 
 from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, composer, expect, in_browser_loop, violations
@@ -63,6 +64,8 @@ async def test_a_picture_is_made_in_a_chat_and_kept_in_the_gallery(visiting: Vis
         await expect(tiles).to_have_count(3)
         await page.get_by_text("Pictures", exact=True).click()
         await expect(tiles).to_have_count(2)
+        await expect(tiles.locator("img")).to_have_attribute("src", re.compile("/thumbnail$"))
+        assert await tiles.locator("img").evaluate("async (image) => (await image.decode(), image.naturalWidth)") == 480
         await tiles.first.focus()
         await page.keyboard.press("ArrowRight")
         await expect(tiles.nth(1)).to_be_focused()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import httpx
 import pytest
 from tests.media.conftest import MODELS, audio_nodes, studio_at
 
+from portal.core.ids import new_id
 from portal.testing.comfyui_jobs import Painter
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import flac, mp4, png
-from portal.testing.portal import TestPortal
+from portal.testing.portal import TestPortal, open_test_portal
 
 
 class Api:
@@ -190,6 +192,34 @@ async def test_a_restart_of_portal_finds_the_engines_own_job_again(
             ended = await api.ended(job)
             assert (ended["status"], len(ended["files"])) == ("done", 1), ended
         assert len(comfy.prompts) == (2 if meanwhile == "is started anew" else 1)
+
+
+async def test_what_came_before_the_room_was_full_belongs_to_the_job(tmp_path: Path, comfy: ComfyUIServer) -> None:
+    """Nothing lies about that no job knows of."""
+    settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}]}, "files": {"quota": len(png(64, 64)) + 1}}
+    async with open_test_portal(tmp_path, settings=settings) as portal, Api(portal) as api:
+        ended = await api.ended(await api.order(values={"count": 2, "width": 64, "height": 64}))
+        assert (ended["status"], ended["code"]) == ("failed", "file_quota_reached")
+        assert [one["filename"] for one in ended["files"]] == ["a-boat-1.png"]
+        await api.call("DELETE", f"/jobs/{ended['id']}")
+        assert (await portal.portal.storage.files.usage(portal.owner)).files == 0
+
+
+async def test_a_restart_does_not_keep_twice_what_was_kept(tmp_path: Path, comfy: ComfyUIServer) -> None:
+    """As a crash between two results of a job leaves it."""
+    async with studio_at(tmp_path, {"kind": "comfyui", "url": comfy.url}) as portal, Api(portal) as api:
+        storage = portal.portal.storage
+        first = await api.ended(await api.order(values={"count": 2, "width": 64, "height": 64}))
+        assert len(first["files"]) == 2
+        await storage.files.delete(portal.owner, first["files"][1]["file_id"])
+        job = await storage.media_jobs.get(portal.owner, first["id"])
+        crashed = replace(job, id=new_id("media"), status="queued", results=job.results[:1], ended_at=None)
+        await storage.media_jobs.add(crashed)
+        await api.ended(await api.order())
+        ended = await api.ended(crashed.id)
+        assert [one["filename"] for one in ended["files"]] == ["a-boat-1.png", "a-boat-2.png"]
+        assert (await storage.files.usage(portal.owner)).files == 2 + 1
+        assert len(comfy.prompts) == 1 + 1
 
 
 class Hostile(Painter):

@@ -1,10 +1,12 @@
 """Each engine behind its port: real libraries and programs where there are any, strict stand-ins elsewhere."""
 
+import asyncio
 import io
 import stat
 import sys
+import threading
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from portal.core.speech import Heard, Listening, Speech, Utterance, whole
 from portal.errors import BackendError, BadRequest, ModelNotFound, NoModel, PortalError, SettingsError
 from portal.routing.registry import Registry
 from portal.settings import Settings, load_settings
+from portal.speech.threads import in_thread
 
 from .conftest import Make
 from .whisper import SAID, make_model
@@ -248,12 +251,21 @@ async def test_nothing_at_all(tmp_path: Path, stack: AsyncExitStack, bare_path: 
     assert told["Reading recordings"] == (True, "ready")  # by PyAV
 
 
+async def test_nothing_of_a_text_is_cut_off_at_an_odd_character(tmp_path: Path, stack: AsyncExitStack) -> None:
+    speech = await opened(settings(tmp_path), stack)
+    usual = await sound(speech, text="Hello there and good evening.")
+    assert len(await sound(speech, text="Hello\0there and good evening.")) >= len(usual)
+
+
 async def test_servers_that_are_away(tmp_path: Path, spoken: Make, stack: AsyncExitStack) -> None:
     away = "http://127.0.0.1:9"
     kokoro = {"kind": "openai_compatible", "name": "kokoro", "url": away, "speech": ["k"], "transcription": ["w"]}
     speech = await opened(settings(tmp_path, kokoro), stack)
     with pytest.raises(PortalError, match="cannot be reached"):
         await sound(speech, text="Hello", model="k")
+    assert {voice.model for voice in await speech.speaker.voices()} == {"espeak-ng"}
+    with pytest.raises(PortalError, match="cannot be reached"):
+        await speech.speaker.voices("k")
     with pytest.raises(PortalError, match="cannot be reached"):
         await whole(speech.transcriber.transcribe(spoken("Hello", "a.wav"), Listening(model="w")))
 
@@ -283,3 +295,31 @@ async def test_an_espeak_of_ones_own_that_does_not_work(tmp_path: Path, stack: A
     speech = await opened(settings(tmp_path, engine), stack)
     with pytest.raises(BackendError, match="no voices here"):
         await sound(speech, text="Hello")
+
+
+async def test_who_is_given_up_in_the_middle_of_a_step_leaves_no_thread_at_work() -> None:
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def steps() -> Iterator[int]:
+        begun.set()
+        go.wait()
+        yield 1
+
+    def work(made: Iterator[int]) -> int:
+        found = next(made)
+        done.set()
+        return found
+
+    made = steps()
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(in_thread(work, made))
+        await asyncio.to_thread(begun.wait)
+        working.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not working.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+    assert done.is_set()
+    made.close()  # type: ignore[attr-defined]  # a generator that still runs cannot be closed

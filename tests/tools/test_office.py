@@ -21,6 +21,7 @@ from tests.tools.loopback import call, conversation, family, refusal
 
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext
+from portal.tools.office import markdown, pages
 from portal.tools.office.cells import read as cell
 
 CHART = '{"kind": "%s", "title": "Yield", "labels": ["1", "2", "3"], "series": {"A": [1, 2, 3], "B": [2, 1, 4]}}'
@@ -445,6 +446,21 @@ async def test_pdf_and_markdown_are_changed(office: Toolset, talk: ToolContext) 
     assert "nothing to add" in await refusal(office, "append_to_document", talk, path="a.md", content="  ")
 
 
+@pytest.mark.parametrize("head", ["date: 2026-13-45", "a: &a [x]\ntitle: [*a, *a]", f"title: {'[' * 2000}"])
+def test_a_head_that_cannot_be_read_is_text(head: str) -> None:
+    """References, too: a few lines of them can stand for gigabytes."""
+    made = markdown.parse(f"---\n{head}\n---\nBelow.", lambda source, caption: None)
+    assert (made.title, len(made.blocks) > 1) == ("", True)
+
+
+def test_a_word_of_many_pages_is_laid_out_like_any_other() -> None:
+    """Such as a file's bytes as base64: the work grows with its length, not with its square."""
+    text = f"{'a' * 60_000}\n\n```\n{'b' * 60_000}\n```"
+    made = pypdf.PdfReader(io.BytesIO(pages.write(markdown.parse(text, lambda source, caption: None))))
+    said = "".join(page.extract_text() for page in made.pages)
+    assert (said.count("a"), said.count("b")) == (60_000, 60_000)
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("make_document", {"content": "![x](nowhere.png)"}, "cannot be read"),
     ("make_document", {"content": "![x](https://example.org/x.png)"}, "not a file"),
@@ -459,6 +475,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("make_document", {"content": '```chart\n{"series": {"a": [1], "b": [1, 2]}}\n```'}, "same number of values"),
     ("make_document", {"content": '```chart\n{"labels": ["a"], "values": [1, 2]}\n```'}, "1 labels for 2 values"),
     ("make_document", {"content": "```chart\njust words\n```"}, "Write one like"),
+    ("make_document", {"content": "```chart\nseries: {a: &a [1], b: *a}\n```"}, "references"),
+    ("make_document", {"content": f"```chart\n{'[' * 5000}\n```"}, "not valid JSON"),
     ("make_document", {"content": '```chart\n{"kind": "pie", "series": {"a": [-1, 1]}}\n```'}, "not negative"),
     ("make_presentation", {"slides": []}, "1 to 300 slides"),
     ("make_spreadsheet", {}, "give `rows`"),

@@ -135,7 +135,7 @@ class Speaker(Protocol):
         """Those that can speak, in memory; the usual one first."""
 
     async def voices(self, model: str = "") -> Sequence[Voice]:
-        """Of one model, or of all; the usual one of each first. Raises ModelNotFound, BackendError."""
+        """Of one model, or of all that answer; the usual one of each first. Raises ModelNotFound, BackendError."""
 
     def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
         """The sound, piece by piece as it is made. Closing the iterator stops the engine.

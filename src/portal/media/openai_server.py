@@ -3,6 +3,7 @@
 They keep no jobs: what one was doing when Portal was stopped is lost, and said to be.
 """
 
+import asyncio
 import base64
 import binascii
 from abc import ABC, abstractmethod
@@ -72,7 +73,7 @@ class OpenAIServer(ABC):
             )
         await task.begun(_SENT)
         task.progress(0, f"{self.name} is at work")
-        return [self._checked(data) for data in await self._made(task)]
+        return [await asyncio.to_thread(self._checked, data) for data in await self._made(task)]
 
     async def stop(self, engine_job: str) -> None:  # noqa: B027 -- closing the connection is all there is
         """See MediaEngine. It stops when the connection is closed."""

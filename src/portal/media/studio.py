@@ -268,7 +268,18 @@ class MediaStudio:
             preview=live.show,
         )
         made = await engine.make(task)
-        return [await self._kept(job, one, number) for number, one in enumerate(made, 1)]
+        for number, one in enumerate(made, 1):
+            if number > len(live.job.results):
+                await self._keep(live, one, number)
+        return live.job.results
+
+    async def _keep(self, live: Live, made: Picture, number: int) -> None:
+        """Stored as one of the job's at once: whatever becomes of the others, a restart does not keep it twice, and it
+        goes with the job."""
+        kept = await self._kept(live.job, made, number)
+        live.job = replace(live.job, results=(*live.job.results, kept))
+        if not await self.jobs.change(live.job, micros() + _HOLD):
+            raise Conflict("The job was stopped.", code="job_ended")
 
     async def _stop(self, job: MediaJob) -> None:
         engine = self._engines.get(job.engine)
@@ -299,7 +310,11 @@ class MediaStudio:
             created_at=micros(),
         )
         stored = await self._files.create(record, _chunks(made.data))
-        size = _size(made, self._settings.max_pixels) if made.content_type.startswith("image/") else {}
+        size = (
+            await asyncio.to_thread(_size, made, self._settings.max_pixels)
+            if made.content_type.startswith("image/")
+            else {}
+        )
         return {
             "file_id": stored.id,
             "filename": stored.filename,

@@ -13,6 +13,7 @@ from portal.errors import BadRequest, NoModel
 from portal.extras import add_command
 from portal.speech import ffmpeg
 from portal.speech.programs import Flow, ProgramError
+from portal.speech.threads import in_thread
 
 RATE = 16_000
 FORMATS = (
@@ -96,7 +97,7 @@ async def _by_pyav(recording: Path, told: Decoded) -> AsyncGenerator[bytes, None
 
     pieces = _stepped(recording, told, av)
     try:
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        while piece := await in_thread(next, pieces, b""):
             yield piece
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise BadRequest(_DAMAGED, code="invalid_file") from error

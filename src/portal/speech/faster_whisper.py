@@ -12,6 +12,7 @@ from portal.extras import add_command
 from portal.settings.speech import SpeechEngineSettings
 from portal.speech.decoding import RATE
 from portal.speech.ports import Around, Piece
+from portal.speech.threads import in_thread
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -55,8 +56,8 @@ class FasterWhisper:
         """See Hearing. Each segment is a step in a thread; who closes this waits for the step under way, no longer."""
         async with self._turn:
             try:
-                steps = await asyncio.to_thread(self._begin, piece.data, wanted)
-                while (heard := await asyncio.to_thread(next, steps, None)) is not None:
+                steps = await in_thread(self._begin, piece.data, wanted)
+                while (heard := await in_thread(next, steps, None)) is not None:
                     yield heard
             except (RuntimeError, MemoryError) as error:
                 raise BackendError(f"{self.name} failed: {error}") from error

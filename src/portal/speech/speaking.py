@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from portal.core import wav
 from portal.core.speech import SpeechModel, Utterance, Voice
-from portal.errors import BadRequest, TooLarge
+from portal.errors import BackendError, BadRequest, TooLarge
 from portal.speech.choosing import Choice
 from portal.speech.ports import Voicing
 from portal.speech.sentences import parts
@@ -47,13 +47,21 @@ class Speaking:
 
     async def voices(self, model: str = "") -> Sequence[Voice]:
         """See Speaker."""
-        choice = self._choice()
-        wanted = [choice.of(model, NOTHING)] if model else [choice.of(one.id, NOTHING) for one in choice.models]
-        return [voice for engine, info in wanted for voice in await engine.voices(info.id)]
+        choice, found, away = self._choice(), list[Voice](), list[BackendError]()
+        for engine, info in [
+            choice.of(name, NOTHING) for name in ([model] if model else [one.id for one in choice.models])
+        ]:
+            try:
+                found += await engine.voices(info.id)
+            except BackendError as error:  # one that is away does not hide the others'
+                away.append(error)
+        if away and not found:
+            raise away[0]
+        return found
 
     async def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
         """See Speaker."""
-        text = said.text.strip()
+        text = said.text.replace("\0", " ").strip()  # at which programs would end
         if not text:
             raise BadRequest("There is nothing to say: the text is empty.", param="input", code="empty_string")
         if len(text) > self._longest:

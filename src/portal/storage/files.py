@@ -84,6 +84,9 @@ UPDATE files SET ready = 0 WHERE created_at <= :before AND expires_at IS NULL AN
 AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.file_id = files.id)"""
 SELECT_UNREADY = "SELECT id, content_id FROM files WHERE ready = 0 AND created_at <= :before ORDER BY id DESC"
 
+SELECT_DOUBLED = """
+SELECT id FROM files WHERE content_id <> id AND EXISTS (SELECT 1 FROM file_chunks c WHERE c.file_id = files.id)"""
+
 SELECT_HIDDEN = "SELECT id, content_id FROM files WHERE owner = :owner AND ready = 0"
 
 DAY = 86_400_000_000
@@ -184,6 +187,8 @@ class StoredFiles:
         for row in await self._database.fetch(SELECT_UNREADY, before=before):
             if row["id"] not in arriving | self._arriving:
                 await self._drop(row["id"], row["content_id"])
+        for row in await self._database.fetch(SELECT_DOUBLED):
+            await self._emptied(DELETE_OWN_CHUNKS, row["id"])
 
     async def drop_of(self, owner: str) -> None:
         """Delete those of somebody who is gone, which are hidden already."""

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from portal.errors import ToolError
 from portal.settings import Settings
 from portal.tools.file_search import walk
 from portal.tools.folders import Place
+from portal.tools.plain_yaml import plain_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +91,12 @@ def read_skill(folder: Path) -> Skill:
 
 
 def _head(text: str) -> Mapping[str, object]:
-    """YAML without references, by which a small text could become a huge one. Raises ToolError."""
+    """What it says of itself. Raises ToolError."""
     quoted = _UNQUOTED.sub(lambda found: f"{found[1]}: {json.dumps(found[2].rstrip(), ensure_ascii=False)}", text)
     for tried in (text, quoted):
         try:
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(tried, Loader=yaml.SafeLoader)):
-                raise ToolError("its head has references (*name), which are not read.")
-            head = yaml.safe_load(tried)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            head = plain_yaml(tried)
+        except ValueError:
             continue
         if isinstance(head, dict):
             return head

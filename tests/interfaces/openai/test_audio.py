@@ -15,6 +15,8 @@ import pytest
 import pytest_asyncio
 
 from portal.backends.openai_compatible import Config, OpenAICompatible
+from portal.core.records import UsageRecord
+from portal.interfaces.openai.sounding import Call
 from portal.testing.audio_server import AudioServer
 from portal.testing.model_server import Answer, Fault
 from portal.testing.portal import TestPortal, open_test_portal
@@ -342,6 +344,11 @@ async def test_bodies_that_are_no_forms(portal: TestPortal) -> None:
         assert lacking.json()["error"]["param"] == "file"
         unnamed = await client.post("/v1/audio/transcriptions", files={"file": b"x"})
         assert unnamed.json()["error"]["param"] == "model"
+        part = "--x\r\nContent-Disposition: form-data; name="
+        odd = f'{part}"model"\r\n\r\nwhisper-1\r\n{part}"file"; filename="a.\x00b"\r\n\r\nnoise\r\n--x--\r\n'
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        named = await client.post("/v1/audio/transcriptions", content=odd.encode(), headers=kind)
+        assert (named.status_code, named.json()["error"]["code"]) == (400, "invalid_file")
 
 
 async def test_calls_are_counted(portal: TestPortal, client: openai.AsyncOpenAI) -> None:
@@ -353,6 +360,29 @@ async def test_calls_are_counted(portal: TestPortal, client: openai.AsyncOpenAI)
         "espeak-ng": 1,
         "whisper-1": 1,
     }
+
+
+async def test_the_time_to_the_first_sound_is_told() -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.records: list[UsageRecord] = []
+
+        def begun(self) -> None: ...
+
+        def record(self, usage: UsageRecord) -> None:
+            self.records.append(usage)
+
+        async def summary(self, owner: str, since: int) -> list[Any]:
+            return []
+
+    log, ticks = Log(), iter((1.0, 1.5, 4.0, 9.0))
+    call = Call(log, "usr_1", "speech", now=lambda: next(ticks))
+    with call.of("espeak-ng", []):
+        call.answering()
+        call.answering()
+        call.completed()
+    (told,) = log.records
+    assert (told.first_milliseconds, told.status) == (500, "completed")
 
 
 async def _calls(portal: TestPortal) -> dict[str, int]:

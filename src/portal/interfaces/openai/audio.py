@@ -1,6 +1,7 @@
 """`/v1/audio/transcriptions` and `/v1/audio/translations`: recordings in, text out, as a whole or as it is heard."""
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -25,6 +26,7 @@ from portal.interfaces.openai.validation import missing, one_of, wrong_type
 from portal.interfaces.wire import KEEP_ALIVE, ClientGone, EventStream, while_there
 
 _GRAINS = ("word", "segment")
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class _Door:
                 raise missing("file")
             asked = _asked(request, form, translate=translate)
             folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="portal-")
-            recording = Path(folder, f"recording{PurePath(upload.filename or '').suffix[:10]}")
+            recording = Path(folder, f"recording{_ending(upload)}")
             try:
                 await asyncio.to_thread(_copy, upload, recording)
             except BaseException:
@@ -133,6 +135,12 @@ async def _again(first: Heard | None, rest: AsyncGenerator[Heard, None]) -> Asyn
         yield first
         async for heard in rest:
             yield heard
+
+
+def _ending(upload: UploadFile) -> str:
+    """By which engines know what they get; none of a name that is no usual one."""
+    ending = PurePath(upload.filename or "").suffix
+    return ending if _ENDING.fullmatch(ending) else ""
 
 
 def _copy(upload: UploadFile, recording: Path) -> None:

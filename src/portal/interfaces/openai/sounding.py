@@ -1,7 +1,7 @@
 """What a call of a speech model came to, as its record and its headers tell."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -16,8 +16,9 @@ from portal.interfaces.wire import header_value
 class Call:
     """One call. What happens inside `of` leaves a record."""
 
-    def __init__(self, log: UsageLog, owner: str, door: str) -> None:
+    def __init__(self, log: UsageLog, owner: str, door: str, *, now: Callable[[], float] = perf_counter) -> None:
         self._log = log
+        self._now = now
         self._owner = owner
         self._door = door
         self._status = "failed"
@@ -30,8 +31,9 @@ class Call:
         return {"x-portal-model": header_value(self._model.id)}
 
     def answering(self) -> None:
-        """The first of the answer is there."""
-        self._first = perf_counter()
+        """Some of the answer is there; the first time counts."""
+        if self._first is None:
+            self._first = self._now()
 
     def completed(self) -> None:
         """The answer is whole."""
@@ -42,7 +44,7 @@ class Call:
         """Around the work for a model; the first of `models` where none is meant by this name."""
         named = (one for one in models if one.id == model)
         self._model = next(named, models[0] if models else SpeechModel(model, "", "speech"))
-        began, created_at = perf_counter(), micros()
+        began, created_at = self._now(), micros()
         self._log.begun()
         try:
             yield
@@ -61,7 +63,7 @@ class Call:
                     input_tokens=0,
                     output_tokens=0,
                     estimated=True,
-                    milliseconds=round((perf_counter() - began) * 1000),
+                    milliseconds=round((self._now() - began) * 1000),
                     status=self._status,
                     first_milliseconds=round((self._first - began) * 1000) if self._first else None,
                 )

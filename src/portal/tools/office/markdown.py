@@ -3,10 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-import yaml
 
 from portal.errors import ToolError
 from portal.tools.office.content import (
@@ -27,6 +25,7 @@ from portal.tools.office.content import (
     chart,
     plain,
 )
+from portal.tools.plain_yaml import plain_yaml
 
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
@@ -74,8 +73,8 @@ def _front(text: str) -> tuple[dict[str, str], str]:
     if not match:
         return {}, text
     try:
-        read: Any = yaml.safe_load(match[1])
-    except yaml.YAMLError:
+        read = plain_yaml(match[1])
+    except (ValueError, ToolError):  # a text that only begins so
         return {}, text
     if not isinstance(read, dict):
         return {}, text
@@ -185,8 +184,8 @@ def _fenced(node: "SyntaxTreeNode") -> Block:
     if kind != "chart":
         return Code(node.content.rstrip("\n"))
     try:
-        return chart(yaml.safe_load(node.content[:200_000]))
-    except yaml.YAMLError as error:
+        return chart(plain_yaml(node.content[:200_000]))
+    except ValueError as error:
         raise ToolError(f"A chart is not valid JSON: {str(error)[:200]}") from error
 
 

@@ -19,6 +19,10 @@ _BELOW = 0.12
 """From the middle of a line down to what its letters stand on, in millimetres for each point of their size."""
 
 
+_MEASURED = 400
+"""Letters of a word that are measured at once: more than a line holds."""
+
+
 class Face(NamedTuple):
     """How a piece of text looks."""
 
@@ -110,13 +114,15 @@ class Press:
     def _words(self, text: str, face: Face, most: float) -> Iterator[Piece]:
         """The words; one that is wider than a line in parts."""
         for word in _WORDS.findall(text):
-            wide = self._width(word, face)
-            while wide > most and len(word) > 1:
-                fits = max(int(len(word) * most / wide) - 1, 1)
-                yield Piece(word[:fits], face, self._width(word[:fits], face))
-                word = word[fits:]
-                wide = self._width(word, face)
-            yield Piece(word, face, wide)
+            at = 0
+            while at < len(word):
+                part = word[at : at + _MEASURED]
+                wide = self._width(part, face)
+                if wide > most and len(part) > 1:
+                    part = part[: max(int(len(part) * most / wide) - 1, 1)]
+                    wide = self._width(part, face)
+                yield Piece(part, face, wide)
+                at += len(part)
 
     def _width(self, word: str, face: Face) -> float:
         key = face.family, face.style, face.size, word

@@ -1,6 +1,6 @@
 // A picture, a video or a sound, with what the browser plays it with. Nothing is fetched before it is wanted.
 import { html } from "htm/preact";
-import * as api from "../api.js";
+import { shown } from "../api/files.js";
 import { bytes } from "../format.js";
 import { Icon } from "../icons.js";
 import { useSheet } from "../sheets.js";
@@ -11,7 +11,7 @@ import { t } from "../strings.js";
 /** @param {{file: MediaFile, label?: string, large?: boolean}} props  `label` says what it is, for who does not see it */
 export function Player({ file, label = file.filename, large = false }) {
   useSheet("media");
-  const source = api.fileContent(file.file_id);
+  const source = shown(file.file_id);
   const kind = file.content_type.split("/")[0];
   return html`<figure class=${`media-player is-${kind}${large ? " is-large" : ""}`}>
     ${kind === "image" && html`<a href=${source} target="_blank" rel="noopener"><img src=${source} alt=${label} loading="lazy" width=${file.width} height=${file.height} /></a>`}

@@ -1,7 +1,8 @@
 // A grid of all that was made: only the rows near the screen exist, arrow keys move through all of them.
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import * as api from "../api.js";
+import { fileContent } from "../api.js";
+import { thumbnail } from "../api/files.js";
 import { Icon } from "../icons.js";
 import { useView } from "../rail/window.js";
 import { t } from "../strings.js";
@@ -81,9 +82,10 @@ function useColumns(grid) {
 /** @param {{job: MediaJob, index: number, reachable: boolean, onFocus: () => void}} props */
 function Tile({ job, index, reachable, onFocus }) {
   const file = job.files[0];
+  const [whole, setWhole] = useState(false); // where no small one can be made
   const words = job.prompt || t(`media.kind.${job.kind}`);
   return html`<li><a class="media-tile" href=${`/gallery/${encodeURIComponent(job.id)}`} data-index=${index} tabindex=${reachable ? 0 : -1} onFocus=${onFocus}>
-    ${file?.content_type.startsWith("image/") ? html`<img src=${api.fileContent(file.file_id)} alt="" loading="lazy" />`
+    ${file?.content_type.startsWith("image/") ? html`<img src=${whole ? fileContent(file.file_id) : thumbnail(file.file_id)} alt="" loading="lazy" onError=${() => setWhole(true)} />`
       : html`<span class="media-blank"><${Icon} name=${job.status === "failed" ? "warn" : ICONS[job.kind]} /></span>`}
     <span class="media-words small"><span class="clip" dir="auto">${words}</span>${job.status !== "done" && html`<span class="tag">${t(`media.status.${job.status}`)}</span>`}</span></a></li>`;
 }
