@@ -56,6 +56,8 @@ class Caller:
     """Requests a minute of the key itself; 0 is any number."""
     rates: Sequence[tuple[str, int]] = ()
     """Those of its person, by name."""
+    bounded: bool = False
+    """Whether it is a key that may less than its person, or for less long."""
 
 
 def _hash(secret: str) -> str:
@@ -222,7 +224,8 @@ class Credentials:
         rates = [(f"person {person.id} itself", own.rate)] if own.rate else ()
         read_only = terms.read_only or own.read_only
         owns = person.role == "owner"
-        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates)
+        bounded = kind == "key" and (terms.bounded or found.expires_at is not None)
+        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates, bounded)
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:

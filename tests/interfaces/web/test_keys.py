@@ -123,6 +123,25 @@ async def test_a_key_runs_portal_only_if_it_says_so(portal: TestPortal, me: Door
         await me.refused("POST", "/portal/v1/keys", {"name": "x", "scopes": wrong}, status=400)
 
 
+@pytest.mark.parametrize("bounds", [{"scopes": ["models:tiny"]}, {"requests": 5}, {"expires_at": 4e9}])
+async def test_a_bounded_key_is_no_way_to_more(portal: TestPortal, me: Door, bounds: dict[str, Any]) -> None:
+    ways_in = [
+        ("POST", "/portal/v1/keys", {"name": "more"}),
+        ("POST", "/portal/v1/links", {}),
+        ("PATCH", "/portal/v1/me", {"login": "owner"}),
+        ("PUT", "/portal/v1/me/password", {"password": "correct horse"}),
+        ("POST", "/portal/v1/me/passkeys/options", {}),
+        ("POST", "/portal/v1/channels/codes", {}),
+        ("POST", "/portal/v1/schedules", {"when": "every day at 8:00", "prompt": "hi", "model": "large"}),
+    ]
+    async with keyed(portal, me, **bounds) as door:
+        for method, path, body in ways_in:
+            refusal = await door.refused(method, path, body, status=403)
+            assert refusal["code"] == "scope", path
+        await door("GET", "/portal/v1/me")
+        assert await status(door, *ways("tiny")[0]) == 200
+
+
 async def test_a_key_ends(portal: TestPortal, me: Door) -> None:
     ended = {"name": "x", "expires_at": micros() / 1e6 - 60}
     await me.refused("POST", "/portal/v1/keys", ended, status=400)
