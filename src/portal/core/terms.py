@@ -154,6 +154,21 @@ def counted() -> str | None:
     return standing.credential if standing is not None else None
 
 
+def calling(owner: str, model: str, *, by_name: bool = True) -> None:
+    """A call of a model that no chat is routed to, such as one that speaks or draws: `by_name` where whoever asks named
+    it, not a model with a tool.
+
+    Raises:
+        Forbidden: it is outside the terms. RateLimited: a budget is spent.
+    """
+    standing = current.get()
+    if standing is None or standing.owner != owner:
+        return
+    if not (standing.names_model(model) if by_name else standing.answers(model)):
+        raise refuse_model(model)
+    standing.calling()
+
+
 def refuse_model(model: str) -> Forbidden:
     """For a model outside the terms."""
     return Forbidden(f"The model {model!r} is not among what this key or person may use.", param="model", code="scope")

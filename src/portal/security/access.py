@@ -64,9 +64,7 @@ def check(role: Role, method: str, path: str, *, read_only: bool = False, bounde
     if read_only and method not in _READING:
         raise Forbidden("This key only reads.", code="scope")
     if bounded and method not in _READING and _below(path, BEYOND):
-        raise Forbidden(
-            "A key that is bounded makes nothing that goes beyond it: no key, sign-in or plan.", code="scope"
-        )
+        raise Forbidden("A bounded key makes no other key, no sign-in and no schedule.", code="scope")
     if RANKS[role] >= RANKS["admin"]:
         return
     reading = method in _READING
