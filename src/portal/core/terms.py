@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from portal.core.items import JsonObject
+from portal.core.tools import ToolSpec
 from portal.errors import BadRequest, Forbidden
 
 READ_ONLY, ADMIN = "read-only", "admin"
@@ -167,6 +168,12 @@ def calling(owner: str, model: str, *, by_name: bool = True) -> None:
     if not (standing.names_model(model) if by_name else standing.answers(model)):
         raise refuse_model(model)
     standing.calling()
+
+
+def usable(spec: ToolSpec) -> bool:
+    """Whether the request under way may use this tool."""
+    standing = current.get()
+    return standing is None or standing.uses(spec.name, spec.toolset)
 
 
 def refuse_model(model: str) -> Forbidden:
