@@ -85,6 +85,7 @@ def open_entrance(
         audit=storage.audit,
         stop=agent.cancel_of,
         noted=rights.note,
+        logins_known=any(one.match_email for one in chosen.oidc.values()),
     )
     acquaintance = Acquaintance(
         identities=storage.identities, people=storage.people, users=storage.users, credentials=credentials
