@@ -213,3 +213,15 @@ def test_a_damaged_key_is_not_sealed_with(tmp_path: Path) -> None:
             load_key(tmp_path / "seal.key")
     with pytest.raises(StorageError, match="cannot be used"):
         load_key(tmp_path / "nowhere" / "seal.key")
+
+
+async def test_who_tries_on_and_on_does_not_fill_the_audit(storage: Storage) -> None:
+    credentials = Credentials(users=storage.users, session_days=1, local_token="local", audit=storage.audit)
+    for _ in range(100):
+        with pytest.raises(Unauthenticated):
+            await credentials.sign_in("none", device="x" * 1000)
+    await credentials.refused("password", login="ada")
+    lines = (await storage.audit.whole(limit=100)).data
+    assert len(lines) < 30
+    assert (lines[0].subject, lines[0].detail) == ("password", {"login": "ada"})
+    assert lines[1].detail == {"device": "x" * 200}
