@@ -43,8 +43,9 @@ class Throttle:
         standing = caller.standing
         if socket and (everybody or caller.rate or caller.rates):
             standing = self._counting(caller, everybody)
-        if standing is not None:
-            terms.current.set(standing)
+        terms.current.set(
+            standing
+        )  # also None: of pipelined requests one begins within what was set for the one before
         return bucket
 
     def _counting(self, caller: Caller, everybody: int) -> terms.Standing:

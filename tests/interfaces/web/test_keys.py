@@ -1,5 +1,6 @@
 """What bounds keys and people, at every door: scopes, rates, budgets, an end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -241,3 +242,15 @@ async def test_a_person_is_bounded_with_and_without_a_request(portal: TestPortal
         await portal.portal.router.decide(Ask(model="tiny", owner=user))
     await me("PATCH", f"/portal/v1/users/{user}", {"limits": {}})
     assert await status(stranger, "/v1/chat/completions", body) == 200
+
+
+async def test_what_bounds_one_request_does_not_bound_the_next_on_its_connection(portal: TestPortal, me: Door) -> None:
+    bounded = (await me("POST", "/portal/v1/keys", {"name": "pipe", "scopes": ["models:tiny"]}, 201))["key"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(portal.url.rpartition(":")[2]))
+    for key, last in ((bounded, "keep-alive"), (portal.key, "close")):  # both at once, as some proxies send them
+        head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nConnection: {last}"
+        writer.write(f"GET /v1/models HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    first, _, second = (await reader.read()).decode().rpartition("HTTP/1.1 200 OK")
+    writer.close()
+    assert '"large"' not in first
+    assert '"large"' in second
