@@ -79,9 +79,10 @@ class Credentials:
         local_token: str,
         rights: Rights | None = None,
         audit: Audit | None = None,
+        lines: Limiter | None = None,
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
-        a line of everything that is made, used to come in, or ended."""
+        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets."""
         self._users = users
         self._audit = audit
         self._rights = rights
@@ -92,7 +93,7 @@ class Credentials:
         self._revocations = 0
         self._revoked: set[str] = set()
         self._shut_out: dict[str, int] = {}
-        self._lines, self._untold = Limiter(), Counter[str]()
+        self._lines, self._untold = lines or Limiter(), Counter[str]()
 
     async def create_key(
         self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
