@@ -8,7 +8,7 @@ import pytest
 from portal.core.media import MediaJob
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, STRANGER, media_job
+from portal.testing.records import OWNER, STRANGER, media_job, user
 
 
 async def kept(storage: Storage, **fields: object) -> MediaJob:
@@ -101,3 +101,14 @@ async def test_a_server_that_starts_takes_up_what_its_crash_left(storage: Storag
         assert found.id == made.id
     else:  # another server may hold it
         assert found is None
+
+
+async def test_jobs_of_who_is_suspended_wait(storage: Storage) -> None:
+    waiting = await kept(storage, created_at=1)
+    person = user(id=OWNER)
+    await storage.people.add(replace(person, suspended_at=1))
+    assert await storage.media_jobs.claim(5, 10) is None
+    await storage.people.save(person)
+    found = await storage.media_jobs.claim(5, 10)
+    assert found is not None
+    assert found.id == waiting.id

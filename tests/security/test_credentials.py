@@ -9,6 +9,7 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, UserRecord
 from portal.errors import BadRequest, Conflict, NotFound, StorageError, StorageFull, Unauthenticated
 from portal.security.credentials import Credentials
+from portal.security.limiter import Limiter
 from portal.security.seal import SignedSealer, load_key
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
@@ -213,3 +214,19 @@ def test_a_damaged_key_is_not_sealed_with(tmp_path: Path) -> None:
             load_key(tmp_path / "seal.key")
     with pytest.raises(StorageError, match="cannot be used"):
         load_key(tmp_path / "nowhere" / "seal.key")
+
+
+async def test_who_tries_on_and_on_does_not_fill_the_audit(storage: Storage) -> None:
+    minutes = [0.0]
+    lines = Limiter(clock=lambda: minutes[0] * 60)
+    credentials = Credentials(
+        users=storage.users, session_days=1, local_token="local", audit=storage.audit, lines=lines
+    )
+    for _ in range(100):
+        with pytest.raises(Unauthenticated):
+            await credentials.sign_in("none", device="x" * 1000)
+    await credentials.refused("password", login="ada")
+    minutes[0] = 1
+    await credentials.refused("link")
+    told = [(one.subject, dict(one.detail)) for one in (await storage.audit.whole(limit=100)).data]
+    assert told == [("link", {"untold": 85}), ("password", {"login": "ada"}), *[("link", {"device": "x" * 200})] * 15]

@@ -237,3 +237,7 @@ def test_who_may_call_what() -> None:
     with pytest.raises(Forbidden):
         access.check("owner", "POST", "/v1/responses", read_only=True)
     access.check("owner", "HEAD", "/v1/models", read_only=True)
+    with pytest.raises(Forbidden):
+        access.check("owner", "POST", "/portal/v1/links", bounded=True)
+    access.check("owner", "GET", "/portal/v1/schedules", bounded=True)
+    access.check("owner", "POST", "/portal/v1/memories", bounded=True)

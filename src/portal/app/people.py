@@ -47,6 +47,7 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
         audit=storage.audit,
         stop=agent.cancel_of,
         noted=rights.note,
+        logins_known=any(one.match_email for one in chosen.oidc.values()),
     )
     acquaintance = Acquaintance(
         identities=storage.identities, people=storage.people, users=storage.users, credentials=credentials

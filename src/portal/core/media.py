@@ -205,7 +205,8 @@ class MediaQueue(Protocol):
     """The jobs of everybody, for the worker that does them."""
 
     async def claim(self, now: int, until: int) -> MediaJob | None:
-        """The next that is queued, or that runs and nobody holds any more: it is `running` and held until then."""
+        """The next that is queued, or that runs and nobody holds any more, of somebody who is not suspended: it is
+        `running` and held until then."""
 
     async def change(self, job: MediaJob, until: int) -> bool:
         """Store how it is, if it still runs, and hold it until then; whether it does."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from portal.core.items import JsonObject
+from portal.core.tools import ToolSpec
 from portal.errors import BadRequest, Forbidden
 
 READ_ONLY, ADMIN = "read-only", "admin"
@@ -152,6 +153,27 @@ def counted() -> str | None:
     """The key whose budget what is done now counts against, if it has one."""
     standing = current.get()
     return standing.credential if standing is not None else None
+
+
+def calling(owner: str, model: str, *, by_name: bool = True) -> None:
+    """A call of a model that no chat is routed to, such as one that speaks or draws: `by_name` where whoever asks named
+    it, not a model with a tool.
+
+    Raises:
+        Forbidden: it is outside the terms. RateLimited: a budget is spent.
+    """
+    standing = current.get()
+    if standing is None or standing.owner != owner:
+        return
+    if not (standing.names_model(model) if by_name else standing.answers(model)):
+        raise refuse_model(model)
+    standing.calling()
+
+
+def usable(spec: ToolSpec) -> bool:
+    """Whether the request under way may use this tool."""
+    standing = current.get()
+    return standing is None or standing.uses(spec.name, spec.toolset)
 
 
 def refuse_model(model: str) -> Forbidden:

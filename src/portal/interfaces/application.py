@@ -33,7 +33,7 @@ from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
-from portal.interfaces.trail import Trail
+from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
@@ -144,7 +144,7 @@ class _Straight:
         self.routes: Sequence[BaseRoute] = app.router.routes
         self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
-            (method, route.path): route.app
+            (method, route.path): Trail(route.app, audit=audit) if is_watched(route.path) else route.app
             for route in self.routes
             if isinstance(route, Route) and not isroutine(route.endpoint) and not route.param_convertors
             for method in route.methods or ()

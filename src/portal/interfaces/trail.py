@@ -27,17 +27,19 @@ _WATCHED = (
     "/api/pull",
 )
 _ONLY_LOOKING = ("/test", "/look", "/options")
+_SHARED = "/portal/v1/conversations/"
+"""What can be read by a link."""
 
 
 class Trail:
-    """ASGI middleware behind admission."""
+    """ASGI middleware behind admission, also before what is served on plain ASGI."""
 
     def __init__(self, app: App, *, audit: Audit) -> None:
         self._app, self._audit = app, audit
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on; one that changed something leaves a line."""
-        if scope.get("method") not in _CHANGING or not _is_watched(scope["path"]):
+        if scope.get("method") not in _CHANGING or not is_watched(scope["path"]):
             return self._app(scope, receive, send)
 
         async def told(message: Message) -> None:
@@ -50,5 +52,7 @@ class Trail:
         return self._app(scope, receive, told)
 
 
-def _is_watched(path: str) -> bool:
-    return path.startswith(_WATCHED) and not path.endswith(_ONLY_LOOKING)
+def is_watched(path: str) -> bool:
+    """Whether something is changed there that belongs into the audit."""
+    shares = path.startswith(_SHARED) and path.endswith("/share")
+    return shares or (path.startswith(_WATCHED) and not path.endswith(_ONLY_LOOKING))

@@ -32,6 +32,7 @@ from portal.core.media import (
 )
 from portal.core.ports import Files
 from portal.core.records import FileRecord
+from portal.core.terms import calling
 from portal.errors import Conflict, MediaError, NotFound, PortalError, StorageError
 from portal.media import content
 from portal.media.live import Bell, Live
@@ -114,6 +115,7 @@ class MediaStudio:
         each = settled(recipe, order)
         for file_id in order.pictures.values():
             await self._picture(owner, file_id)
+        calling(owner, recipe.name, by_name=not order.call_id)
         jobs = [
             MediaJob(
                 id=new_id("media"),

@@ -47,11 +47,24 @@ GUESTS = (
 GUESTS_READ = ("/portal/v1/models", "/portal/v1/workspaces", "/portal/v1/backends", "/portal/v1/embedded", "/v1/files")
 """And what the page looks at."""
 
+BEYOND = (
+    "/portal/v1/keys",
+    "/portal/v1/sessions",
+    "/portal/v1/links",
+    "/portal/v1/me",
+    "/portal/v1/channels",
+    "/portal/v1/schedules",
+)
+"""What is made there acts as the person, and no longer within the bounds of the key that made it."""
 
-def check(role: Role, method: str, path: str, *, read_only: bool = False) -> None:
-    """Raise Forbidden unless somebody of this role may call that; `method` is empty for a WebSocket."""
+
+def check(role: Role, method: str, path: str, *, read_only: bool = False, bounded: bool = False) -> None:
+    """Raise Forbidden unless somebody of this role may call that; `method` is empty for a WebSocket. `bounded` is what
+    came with a key that may less than its person, or for less long."""
     if read_only and method not in _READING:
         raise Forbidden("This key only reads.", code="scope")
+    if bounded and method not in _READING and _below(path, BEYOND):
+        raise Forbidden("A bounded key makes no other key, no sign-in and no schedule.", code="scope")
     if RANKS[role] >= RANKS["admin"]:
         return
     reading = method in _READING

@@ -157,7 +157,7 @@ class Admission:
         else:
             return None
         caller: Caller = scope["state"]["caller"]
-        access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only)
+        access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only, bounded=caller.bounded)
         return caller
 
     def _known_host(self, header: bytes) -> None:

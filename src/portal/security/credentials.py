@@ -6,6 +6,7 @@ Secrets are 256 random bits, so a plain hash is enough: there is nothing to gues
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -20,7 +21,8 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, StorageFull, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, Unauthenticated
+from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 
 KEY_PREFIX = "portal-"
@@ -30,6 +32,8 @@ _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
 _CACHE_SIZE = 1024
 _TOUCH_MICROS = 60 * _MICROS
+_REFUSALS = 60
+"""Lines a minute on each way to sign in."""
 _UNBOUNDED = Terms()
 
 
@@ -56,6 +60,8 @@ class Caller:
     """Requests a minute of the key itself; 0 is any number."""
     rates: Sequence[tuple[str, int]] = ()
     """Those of its person, by name."""
+    bounded: bool = False
+    """Whether it is a key that may less than its person, or for less long."""
 
 
 def _hash(secret: str) -> str:
@@ -73,9 +79,10 @@ class Credentials:
         local_token: str,
         rights: Rights | None = None,
         audit: Audit | None = None,
+        lines: Limiter | None = None,
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
-        a line of everything that is made, used to come in, or ended."""
+        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets."""
         self._users = users
         self._audit = audit
         self._rights = rights
@@ -86,6 +93,7 @@ class Credentials:
         self._revocations = 0
         self._revoked: set[str] = set()
         self._shut_out: dict[str, int] = {}
+        self._lines, self._untold = lines or Limiter(), Counter[str]()
 
     async def create_key(
         self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
@@ -137,8 +145,18 @@ class Credentials:
         await self._note(owner, "sign-in.done", record.id, way=way, device=record.name)
         return record, secret
 
-    async def refused(self, way: str, **detail: object) -> None:
-        """Somebody wanted to sign in and was not let: a line of nobody's."""
+    async def refused(self, way: str, *, device: str = "", **detail: object) -> None:
+        """Somebody wanted to sign in and was not let: a line of nobody's. Where that goes on and on the audit, which is
+        only ever added to, does not grow with it: how many had no line of their own is in the next."""
+        try:
+            self._lines.take(way, _REFUSALS)
+        except RateLimited:
+            self._untold[way] += 1
+            return
+        if untold := self._untold.pop(way, 0):
+            detail["untold"] = untold
+        if device:
+            detail["device"] = device[:200]
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
@@ -222,7 +240,8 @@ class Credentials:
         rates = [(f"person {person.id} itself", own.rate)] if own.rate else ()
         read_only = terms.read_only or own.read_only
         owns = person.role == "owner"
-        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates)
+        bounded = kind == "key" and (terms.bounded or found.expires_at is not None)
+        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates, bounded)
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:

@@ -45,9 +45,11 @@ class Membership:
         audit: Audit,
         stop: Callable[[str], Awaitable[None]],
         noted: Callable[[UserRecord], Awaitable[object]],
+        logins_known: bool = False,
     ) -> None:
-        """`stop` ends what runs for somebody; `noted` hears how they are now."""
-        self._noted = noted
+        """`stop` ends what runs for somebody; `noted` hears how they are now; `logins_known`: identity providers know
+        people by their sign-in names, so that whoever took that of somebody to come would be taken for them."""
+        self._noted, self._logins_known = noted, logins_known
         self._people, self._users = people, users
         self._credentials, self._passwords = credentials, passwords
         self._audit, self._stop = audit, stop
@@ -108,10 +110,15 @@ class Membership:
         return new
 
     async def rename(self, caller: Caller, *, name: str | None, login: str | None) -> UserRecord:
-        """What people may change about themselves. Raises Conflict, BadRequest."""
+        """What people may change about themselves. Raises Conflict, BadRequest, Forbidden."""
         user = await self._users.get(caller.owner)
-        new = _changed(user, Changes(name=name, login=login))
+        changes = Changes(name=name, login=login)
+        new = _changed(user, changes)
+        if self._logins_known and new.login != user.login and RANKS[user.role] < RANKS["admin"]:
+            raise Forbidden("An identity provider knows people here by their sign-in name: only admins change one.")
         await self._people.save(new)
+        if told := _told(user, new, changes):
+            await self._note(caller, "user.changed", new, **told)
         return new
 
     async def remove(self, by: Caller, user_id: str, *, heir: str | None) -> None:

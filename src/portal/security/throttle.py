@@ -43,8 +43,7 @@ class Throttle:
         standing = caller.standing
         if socket and (everybody or caller.rate or caller.rates):
             standing = self._counting(caller, everybody)
-        if standing is not None:
-            terms.current.set(standing)
+        terms.current.set(standing)  # also None: a pipelined request begins within what was set for the one before it
         return bucket
 
     def _counting(self, caller: Caller, everybody: int) -> terms.Standing:

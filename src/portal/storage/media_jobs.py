@@ -5,6 +5,7 @@ from portal.core.records import Page
 from portal.errors import Conflict, NotFound
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
+from portal.storage.people import ADMITTED
 from portal.storage.rows import from_json, to_json
 
 JOB = (
@@ -29,6 +30,7 @@ CLAIM = f"""
 UPDATE media_jobs SET status = 'running', ready_at = :until, started_at = COALESCE(started_at, :now)
 WHERE id = (
     SELECT id FROM media_jobs WHERE status IN ('queued', 'running') AND ready_at <= :now
+        AND {ADMITTED.format(owner="media_jobs.owner")}
     ORDER BY ready_at, id LIMIT 1 {{lock}}
 ) AND status IN ('queued', 'running') RETURNING {JOB}"""
 LOCK = {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}

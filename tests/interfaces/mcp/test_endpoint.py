@@ -15,8 +15,10 @@ from tests.interfaces.mcp.clients import Person, client_of, names, text
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.approvals import Decision
+from portal.core.terms import Terms
 from portal.core.tools import ToolContext, ToolFile, ToolResult
 from portal.errors import PortalError
+from portal.extras import add_command
 from portal.interfaces.mcp.endpoint import Endpoint
 from portal.storage.database import Statement
 from portal.testing.portal import TestPortal, open_test_portal
@@ -239,6 +241,65 @@ async def test_each_key_sees_its_own(tmp_path: Path) -> None:
     assert [one.status_code for one in (nobody, wrong, foreign, rebound)] == [401, 401, 403, 403]
 
 
+@ERAS
+async def test_a_bounded_key_is_bounded_here(tmp_path: Path, mode: str) -> None:
+    async with garden(tmp_path, "Once.", memory={"enabled": True}) as (portal, made):
+
+        async def key(**bounds: Any) -> str:
+            terms = Terms(**bounds)
+            return (await portal.portal.credentials.create_key(portal.owner, str(bounds), terms=terms))[1]
+
+        picking = {"tool": "pick_pears", "arguments": {"tree": "old"}}
+        async with client_of(portal, key=await key(scopes=("tools:none",)), mode=mode) as client:
+            none = names(await client.list_tools())
+            refused = await client.call_tool("run_tool", picking)
+        async with client_of(portal, key=await key(scopes=("tools:count_*", "tools:find_tools")), mode=mode) as client:
+            some = names(await client.list_tools())
+            found = text(await client.call_tool("find_tools", {"query": "pears"}))
+            counted = await client.call_tool("run_tool", {"tool": "count_pears"})
+        async with client_of(portal, key=await key(scopes=("workspaces:other",)), mode=mode) as client:
+            strayed = [
+                await client.call_tool("ask", {"text": "hi"}),
+                await client.call_tool("run_tool", {"tool": "count_pears"}),
+            ]
+        async with client_of(portal, key=await key(requests=1), mode=mode) as client:
+            asked = [await client.call_tool("ask", {"text": "hi"}) for _ in range(2)]
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {await key(scopes=('read-only',))}"}) as http:
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            reading = await http.post(f"{portal.url}/mcp", json=body)
+
+    assert none == ["ask", "run_tool", "get_result"]
+    assert refused.is_error
+    assert some == ["ask", "find_tools", "run_tool", "get_result"]
+    assert ("count_pears" in found, "pick_pears" in found) == (True, False)
+    assert text(counted).startswith("12 pears")
+    assert all(one.is_error and "may use" in text(one) for one in strayed)
+    assert [one.is_error for one in asked] == [False, True]
+    assert reading.status_code == 403
+    assert made.picked == []
+
+
+async def test_a_session_is_the_keys_that_began_it(tmp_path: Path) -> None:
+    opening = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}},
+    }
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    async with garden(tmp_path) as (portal, _), httpx2.AsyncClient(base_url=portal.url) as http:
+        record, key = await portal.portal.credentials.create_key(portal.owner, "first")
+        accepts = {"Accept": "application/json, text/event-stream"}
+        first, second = ({**accepts, "Authorization": f"Bearer {one}"} for one in (key, portal.key))
+        session = (await http.post("/mcp", json=opening, headers=first)).headers["mcp-session-id"]
+        first["mcp-session-id"] = second["mcp-session-id"] = session
+        mine, others = [(await http.post("/mcp", json=listing, headers=one)).status_code for one in (first, second)]
+        await portal.portal.credentials.revoke(portal.owner, record.id)
+        ended = (await http.post("/mcp", json=listing, headers=first)).status_code
+
+    assert (mine, others, ended) == (200, 404, 401)
+
+
 async def test_policies_and_the_switch_hold_for_its_own_tools(tmp_path: Path) -> None:
     settings = {
         "policies": [{"action": "deny", "tool": "forget_memory"}],
@@ -284,7 +345,7 @@ asyncio.run(main())
     )
 
     assert done.stdout.startswith("501 ")
-    assert "extra mcp`" in done.stdout
+    assert add_command("mcp") in done.stdout
 
 
 async def test_who_comes_back_without_an_answer_is_asked_again(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ async def test_copy_and_delete(api, server, second):
     assert (await api.request("DELETE", "/api/delete", json={"name": "second/tiny:latest"})).status_code == 200
     assert "tiny:latest" in server.models
     assert "tiny:latest" not in second.models
+    lines = [line["subject"] for line in (await api.get("/portal/v1/audit")).json()["data"]]
+    assert lines.count("/api/copy") == 2
+    assert lines.count("/api/delete") == 3
 
 
 async def test_what_is_not_there_has_near_names(api):

@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from portal.backends.openai_compatible import Config, OpenAICompatible
 from portal.core.records import UsageRecord
+from portal.core.terms import Terms
 from portal.interfaces.openai.sounding import Call
 from portal.testing.audio_server import AudioServer
 from portal.testing.model_server import Answer, Fault
@@ -388,3 +389,25 @@ async def test_the_time_to_the_first_sound_is_told() -> None:
 async def _calls(portal: TestPortal) -> dict[str, int]:
     rows = await portal.portal.storage.usage.summary(portal.owner, 0)
     return {row["model"]: row["calls"] for row in rows}
+
+
+async def test_a_bounded_key_is_bounded_here(portal: TestPortal) -> None:
+    async def tried(**bounds: Any) -> list[int]:
+        _, key = await portal.portal.credentials.create_key(portal.owner, str(bounds), terms=Terms(**bounds))
+        said = {"model": "espeak-ng", "input": "One."}
+        heard = {"data": {"model": "whisper-1"}, "files": {"file": ("a.wav", spoken("One."))}}
+        async with httpx.AsyncClient(base_url=portal.url, headers={"Authorization": f"Bearer {key}"}) as client:
+            asked = [
+                await client.post("/v1/audio/speech", json=said),
+                await client.post("/v1/audio/speech", json={**said, "stream_format": "sse"}),
+                await client.post("/v1/audio/transcriptions", **heard),  # type: ignore[arg-type]
+                await client.post("/v1/audio/translations", **heard),  # type: ignore[arg-type]
+            ]
+            listed = {one["id"] for one in (await client.get("/v1/models")).json()["data"]}
+        return [*(one.status_code for one in asked), "espeak-ng" in listed]
+
+    assert await tried(scopes=("models:other",)) == [403, 403, 403, 403, False]
+    assert await tried(scopes=("workspaces:auto",)) == [403, 403, 403, 403, False]
+    assert await tried(scopes=("models:espeak*",)) == [200, 200, 403, 403, True]
+    assert await tried(scopes=("read-only",)) == [403, 403, 403, 403, True]
+    assert await tried(requests=1) == [200, 429, 429, 429, True]

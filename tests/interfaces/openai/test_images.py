@@ -5,6 +5,7 @@ import base64
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 from tests.interfaces.openai.conftest import usage_rows
 
+from portal.core.terms import Terms
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import png
 from portal.testing.portal import TestPortal, open_test_portal
@@ -194,3 +196,25 @@ async def test_who_leaves_wants_nothing_more(client: openai.AsyncOpenAI, comfy: 
     await comfy.wait_idle()
 
     assert comfy.interrupts == 1
+
+
+async def test_a_bounded_key_is_bounded_here(drawing: TestPortal, comfy: ComfyUIServer) -> None:
+    order = {"kind": "image", "values": {"prompt": "a barn"}}
+
+    async def tried(**bounds: Any) -> list[int]:
+        _, key = await drawing.portal.credentials.create_key(drawing.owner, str(bounds), terms=Terms(**bounds))
+        headers, files = {"Authorization": f"Bearer {key}"}, {"image": ("a.png", png())}
+        async with httpx.AsyncClient(base_url=drawing.url, headers=headers, timeout=60) as client:
+            asked = [
+                await client.post("/v1/images/generations", json={"prompt": "a barn", "stream": True}),
+                await client.post("/v1/images/variations", files=files),
+                await client.post("/portal/v1/media/jobs", json=order),
+            ]
+        return [one.status_code for one in asked]
+
+    assert await tried(scopes=("models:other",)) == [403] * 3
+    assert await tried(scopes=("workspaces:auto",)) == [403] * 3
+    assert await tried(scopes=("read-only",)) == [403] * 3
+    assert comfy.prompts == []
+    assert await tried(scopes=("models:sdxl*",)) == [200, 200, 202]
+    assert await tried(requests=1) == [200, 429, 429]

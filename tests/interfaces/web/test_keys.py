@@ -1,5 +1,6 @@
 """What bounds keys and people, at every door: scopes, rates, budgets, an end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -123,6 +124,25 @@ async def test_a_key_runs_portal_only_if_it_says_so(portal: TestPortal, me: Door
         await me.refused("POST", "/portal/v1/keys", {"name": "x", "scopes": wrong}, status=400)
 
 
+@pytest.mark.parametrize("bounds", [{"scopes": ["models:tiny"]}, {"requests": 5}, {"expires_at": 4e9}])
+async def test_a_bounded_key_is_no_way_to_more(portal: TestPortal, me: Door, bounds: dict[str, Any]) -> None:
+    ways_in = [
+        ("POST", "/portal/v1/keys", {"name": "more"}),
+        ("POST", "/portal/v1/links", {}),
+        ("PATCH", "/portal/v1/me", {"login": "owner"}),
+        ("PUT", "/portal/v1/me/password", {"password": "correct horse"}),
+        ("POST", "/portal/v1/me/passkeys/options", {}),
+        ("POST", "/portal/v1/channels/codes", {}),
+        ("POST", "/portal/v1/schedules", {"when": "every day at 8:00", "prompt": "hi", "model": "large"}),
+    ]
+    async with keyed(portal, me, **bounds) as door:
+        for method, path, body in ways_in:
+            refusal = await door.refused(method, path, body, status=403)
+            assert refusal["code"] == "scope", path
+        await door("GET", "/portal/v1/me")
+        assert await status(door, *ways("tiny")[0]) == 200
+
+
 async def test_a_key_ends(portal: TestPortal, me: Door) -> None:
     ended = {"name": "x", "expires_at": micros() / 1e6 - 60}
     await me.refused("POST", "/portal/v1/keys", ended, status=400)
@@ -222,3 +242,15 @@ async def test_a_person_is_bounded_with_and_without_a_request(portal: TestPortal
         await portal.portal.router.decide(Ask(model="tiny", owner=user))
     await me("PATCH", f"/portal/v1/users/{user}", {"limits": {}})
     assert await status(stranger, "/v1/chat/completions", body) == 200
+
+
+async def test_what_bounds_one_request_does_not_bound_the_next_on_its_connection(portal: TestPortal, me: Door) -> None:
+    bounded = (await me("POST", "/portal/v1/keys", {"name": "pipe", "scopes": ["models:tiny"]}, 201))["key"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(portal.url.rpartition(":")[2]))
+    for key, last in ((bounded, "keep-alive"), (portal.key, "close")):  # both at once, as some proxies send them
+        head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nConnection: {last}"
+        writer.write(f"GET /v1/models HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    first, _, second = (await reader.read()).decode().rpartition("HTTP/1.1 200 OK")
+    writer.close()
+    assert '"large"' not in first
+    assert '"large"' in second

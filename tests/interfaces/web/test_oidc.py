@@ -130,7 +130,7 @@ async def test_who_is_not_meant_to_come_in_does_not(portal: TestPortal, issuer: 
         assert await location(client, "/sign-in/oidc/gone") == "/?sign-in=oidc_unreachable"
         async with client.get("/sign-in/oidc/nowhere") as answer:
             assert answer.status == 404
-        await sign_in(portal, client, "eve")
+        assert await sign_in(portal, client, "eve") == "/"
         eve = await about(client)
         async with aiohttp.ClientSession(portal.url, headers=portal.headers) as me:
             await me.patch(f"/portal/v1/users/{eve['id']}", json={"suspended": True})
@@ -225,3 +225,18 @@ async def test_a_provider_that_calls_itself_something_else_is_refused(issuer: st
     assert about_itself is None or "calls itself" in about_itself.message
     with pytest.raises(ValueError, match="https"):
         OidcSettings(issuer="http://id.example.org", client_id="x")
+
+
+async def test_nobody_takes_the_address_of_somebody_who_is_yet_to_come(portal: TestPortal, issuer: str) -> None:
+    await describe(issuer, "kim", name="Kim", groups=["staff"])
+    victim = {"name": "Vic", "email": "vic@example.com", "email_verified": True, "groups": ["staff"]}
+    await describe(issuer, "vic", **victim)
+    async with browser(portal) as client, browser(portal) as theirs:
+        assert await sign_in(portal, client, "kim") == "/"
+        page = {"Origin": portal.url}
+        async with client.patch("/portal/v1/me", json={"login": "vic@example.com"}, headers=page) as answer:
+            assert answer.status == 403
+        async with client.patch("/portal/v1/me", json={"name": "Kimberly"}, headers=page) as answer:
+            assert answer.status == 200
+        await sign_in(portal, theirs, "vic")
+        assert (await about(theirs))["id"] != (await about(client))["id"]

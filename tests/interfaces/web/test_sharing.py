@@ -55,6 +55,8 @@ async def test_what_was_said_until_then_is_read_by_whoever_has_the_link(portal: 
         for path in (f"/portal/v1/conversations/{place}", "/portal/v1/me"):
             async with anybody.get(f"{portal.url}{path}") as answer:
                 assert answer.status == 401
+        lines = [(line["action"], line["subject"]) for line in (await me("GET", "/portal/v1/audit"))["data"]]
+        assert ("settings.changed", address) in lines
         again = (await me("POST", address, {}, 201))["url"]
         async with anybody.get(f"{url}/conversation") as answer:
             assert answer.status == 404

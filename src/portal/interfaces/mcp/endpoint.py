@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from portal.errors import NotInstalled, PortalError
 from portal.extras import add_command
+from portal.security.credentials import Caller
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -84,13 +85,13 @@ class Endpoint:
             raise PortalError("Portal is stopping.", code="stopping")
         from portal.interfaces.mcp.door import bare
 
-        told = {**scope, "headers": bare(scope["headers"]), "user": _bound_to(scope["state"]["caller"].owner)}
+        told = {**scope, "headers": bare(scope["headers"]), "user": _bound_to(scope["state"]["caller"])}
         await self._manager.handle_request(told, receive, send)
 
 
-def _bound_to(owner: str) -> Any:
-    """By which the SDK keeps a session to the person who began it."""
+def _bound_to(caller: Caller) -> Any:
+    """By which the SDK keeps a session to the key that began it: it is over with that."""
     from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
     from mcp.server.auth.provider import AccessToken
 
-    return AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
+    return AuthenticatedUser(AccessToken(token="", client_id=f"{caller.owner} {caller.credential_id}", scopes=[]))

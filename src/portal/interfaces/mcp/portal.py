@@ -14,6 +14,7 @@ from portal.core.items import JsonObject
 from portal.core.policy import Rules, Wish
 from portal.core.ports import Conversations
 from portal.core.records import ConversationRecord
+from portal.core.terms import usable
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
 from portal.interfaces.mcp.runs import Runs
@@ -115,8 +116,9 @@ class PortalOffer:
         return self._made
 
     async def tools(self, asker: Asker) -> Sequence[ToolSpec]:
-        """See Offer."""
-        listed = [_ASK, *(spec for toolset in await self._toolsets() for spec in toolset.tools()), _RUN, _RESULT]
+        """See Offer. Whether ask and run_tool may do what they are asked is seen where that is done."""
+        own = (spec for toolset in await self._toolsets() for spec in toolset.tools())
+        listed = [_ASK, *(spec for spec in own if usable(spec)), _RUN, _RESULT]
         off = self._within.off
         return [one for one in listed if not any(fnmatchcase(name, p) for p in off for name in (one.name, one.toolset))]
 

@@ -8,6 +8,7 @@ from portal.core.items import Item, text_of
 from portal.core.ports import Conversations, Models
 from portal.core.records import Filters
 from portal.core.scene import tainted_at
+from portal.core.terms import usable
 from portal.core.toolbox import Toolbox
 from portal.core.tools import ToolContext, ToolResult
 from portal.core.workspaces import Workspace
@@ -85,7 +86,7 @@ class Reading:
     ) -> str:
         """Find tools of Portal's that fit a task, with their parameters. run_tool runs them."""
         await self._toolbox.ready()
-        offer = await self._toolbox.offer(_workspace(self._models, context.owner, workspace), query)
+        offer = await self._toolbox.offer(_workspace(self._models, context.owner, workspace), query, may=usable)
         found = [known[1] for name in (offer.names() if offer else ()) if offer and (known := offer.get(name))]
         return (
             "\n\n".join(f"{one.name} ({one.risk}): {one.description}\n{one.parameters}" for one in found)

@@ -18,6 +18,7 @@ from portal.core.items import JsonObject
 from portal.core.media import MediaJob, Order, Picture, Progress, Studio
 from portal.core.ports import Files, UsageLog
 from portal.core.records import FileRecord, UsageRecord
+from portal.core.terms import counted
 from portal.core.tokens import estimate
 from portal.errors import BadRequest, Conflict, NotFound, PortalError
 from portal.interfaces.late import LateRouter
@@ -231,6 +232,7 @@ class _Door:
                 estimated=True,
                 milliseconds=round((perf_counter() - call.began) * 1000),
                 status=call.status,
+                credential=counted(),
             )
         )
 

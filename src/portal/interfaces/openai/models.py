@@ -11,8 +11,9 @@ from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
 from portal.core.ports import Models
 from portal.core.speech import SpeechModel
+from portal.core.terms import current
 from portal.core.workspaces import Workspace
-from portal.errors import NoModel
+from portal.errors import Forbidden, NoModel
 from portal.interfaces.late import LateRouter
 from portal.interfaces.wire import json_response
 
@@ -63,9 +64,14 @@ class _Door:
             shown["description"] = workspace.description
         try:
             route = self._models.route(Ask(model=workspace.name, owner=owner))
-        except NoModel:
+        except (NoModel, Forbidden):  # nothing is there that may answer
             return shown
         return {**model_object(route.model), **shown}
+
+    def _sounding(self) -> Sequence[SpeechModel]:
+        """Those that the request under way may ask for."""
+        standing = current.get()
+        return [one for one in self._speech() if standing is None or standing.names_model(one.id)]
 
     async def list(self, request: Request) -> Response:
         """Every workspace, `auto` first, and every model."""
@@ -74,7 +80,7 @@ class _Door:
         names = {row["id"] for row in virtual}
         known = [model_object(model) for model in self._models.list() if model.id not in names]
         names |= {row["id"] for row in known}
-        sounding = [speech_object(model) for model in self._speech() if model.id not in names]
+        sounding = [speech_object(model) for model in self._sounding() if model.id not in names]
         return json_response({"object": "list", "data": [*virtual, *known, *sounding]})
 
     async def get(self, request: Request) -> Response:
@@ -84,7 +90,7 @@ class _Door:
         for workspace in self._models.workspaces(owner):
             if workspace.name == name:
                 return json_response(self._workspace(workspace, owner))
-        for model in self._speech():
+        for model in self._sounding():
             if model.id == name and not any(info.id == name for info in self._models.list()):
                 return json_response(speech_object(model))
         _, info = self._models.find(name)

@@ -10,6 +10,7 @@ from portal.core.ids import new_id
 from portal.core.ports import UsageLog
 from portal.core.records import UsageRecord
 from portal.core.speech import SpeechModel
+from portal.core.terms import calling, counted
 from portal.interfaces.wire import header_value
 
 
@@ -41,9 +42,14 @@ class Call:
 
     @contextmanager
     def of(self, model: str, models: Sequence[SpeechModel]) -> Iterator[None]:
-        """Around the work for a model; the first of `models` where none is meant by this name."""
+        """Around the work for a model; the first of `models` where none is meant by this name.
+
+        Raises:
+            Forbidden, RateLimited: the caller's terms do not let it.
+        """
         named = (one for one in models if one.id == model)
         self._model = next(named, models[0] if models else SpeechModel(model, "", "speech"))
+        calling(self._owner, self._model.id)
         began, created_at = self._now(), micros()
         self._log.begun()
         try:
@@ -66,5 +72,6 @@ class Call:
                     milliseconds=round((self._now() - began) * 1000),
                     status=self._status,
                     first_milliseconds=round((self._first - began) * 1000) if self._first else None,
+                    credential=counted(),
                 )
             )

@@ -14,7 +14,7 @@ from portal.core.bus import Bus
 from portal.core.clock import micros
 from portal.core.items import JsonObject
 from portal.core.ports import UsageLog, Users
-from portal.errors import Forbidden, TooLarge
+from portal.errors import TooLarge
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.entrance import Entrance
@@ -101,8 +101,6 @@ def credential_routes(*, users: Users, credentials: Credentials, bus: Bus) -> AP
     @router.post("/keys", status_code=201)
     async def create_key(who: Who, body: NewKey) -> JsonObject:
         """Requests are those of a minute (`rate`) and calls of models of a day, tokens those of a day."""
-        if who.kind == "key" and (who.standing or who.rate or who.role != (await users.get(who.owner)).role):
-            raise Forbidden("A key that is bounded makes no keys.", code="scope")
         until = stored(body.expires_at)
         record, secret = await credentials.create_key(who.owner, body.name, terms=body.terms, expires_at=until)
         return {**views.credential(record), "key": secret}

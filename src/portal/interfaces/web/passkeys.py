@@ -44,7 +44,7 @@ def passkey_sign_in_routes(*, entrance: Entrance) -> APIRouter:
         try:
             user = await entrance.passkeys.enter(body.token, body.credential)
         except PortalError as error:
-            await entrance.credentials.refused("passkey", code=error.code, device=device(request)[:200])
+            await entrance.credentials.refused("passkey", code=error.code, device=device(request))
             raise
         _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="passkey")
         set_session(request, response, secret)

@@ -71,8 +71,8 @@ def sign_in_routes(*, entrance: Entrance) -> APIRouter:
         try:
             user = await entrance.passwords.enter(body.login, body.password, address=address(request))
         except Unauthenticated:
-            told = {"login": body.login[:100], "address": address(request), "device": device(request)[:200]}
-            await entrance.credentials.refused("password", **told)
+            told = {"login": body.login[:100], "address": address(request)}
+            await entrance.credentials.refused("password", device=device(request), **told)
             raise
         _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="password")
         set_session(request, response, secret)
