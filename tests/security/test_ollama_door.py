@@ -11,7 +11,7 @@ import pytest_asyncio
 from portal.backends.ollama import Config, Ollama
 from portal.core.clock import micros
 from portal.core.ids import new_id
-from portal.security.admission import is_loopback
+from portal.security.hosts import is_loopback
 from portal.security.ollama_door import manages
 from portal.storage.database import Statement
 from portal.testing.ollama_server import OllamaModel, OllamaServer

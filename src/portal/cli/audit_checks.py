@@ -57,7 +57,7 @@ def safety(settings: "Settings") -> Iterator[Check]:
 
 def is_here(host: str) -> bool:
     """Whether an address to listen on, or a host, is this machine's alone."""
-    from portal.security.admission import is_loopback
+    from portal.security.hosts import is_loopback
 
     return is_loopback(host.strip("[]") if host.startswith("[") else host)
 

@@ -49,8 +49,9 @@ from portal.interfaces.web.ports import (
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
 from portal.observability.metrics import CONTENT_TYPE, Metrics
-from portal.security.admission import METRICS, Admission, App, Headers, is_loopback
+from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
+from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
 from portal.settings import Settings
 

@@ -25,6 +25,7 @@ _WATCHED = (
     "/api/copy",
     "/api/delete",
     "/api/pull",
+    "/api/push",
 )
 _ONLY_LOOKING = ("/test", "/look", "/options")
 _SHARED = "/portal/v1/conversations/"

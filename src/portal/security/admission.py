@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from ipaddress import ip_address
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 
@@ -21,6 +19,7 @@ from portal.core.clock import now
 from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
+from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
 from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
 from portal.security.throttle import Throttle
@@ -56,7 +55,6 @@ _STARTED = os.urandom(8).hex().encode()
 """Tells the requests of this process from those of others."""
 _requests = itertools.count(1)
 _HERE = frozenset({"127.0.0.1", "::1", ""})
-LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -317,11 +315,6 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     return (b"x-request-id", request_id)
 
 
-def host_name(header: str) -> str:
-    """The host of a Host header, without port; IPv6 in brackets."""
-    return re.sub(r":\d*$", "", header.strip().lower())
-
-
 def _is_here(headers: Values) -> bool:
     """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
     nothing that came through a proxy."""
@@ -329,20 +322,6 @@ def _is_here(headers: Values) -> bool:
     ours = origin is None or same_origin(origin.decode("latin-1"), host)
     typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
     return is_loopback(host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address, IPv6 in brackets or not, is this machine's alone."""
-    return host == "localhost" or (is_address(host) and ip_address(host.strip("[]")).is_loopback)
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is an IP address, which no name of another's can be made to lead to."""
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def rate_headers(path: str, bucket: Bucket) -> Headers:
@@ -378,15 +357,6 @@ def _is_encrypted(scope: Scope, headers: Values) -> bool:
 
 def _comes_from_here(scope: Scope) -> bool:
     return is_loopback((scope.get("client") or ("",))[0])
-
-
-def same_origin(origin: str, host: str) -> bool:
-    """Whether a page of this origin came from the host that it calls."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(host) and parts.netloc.lower() == host.strip().lower()
 
 
 def _cookie(header: str) -> str | None:

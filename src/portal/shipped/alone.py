@@ -120,7 +120,7 @@ async def _on_port(server: "Server[Any]", port: Port, settings: "Settings") -> N
     import uvicorn
 
     from portal.interfaces.mcp.door import guarded
-    from portal.security.admission import is_loopback
+    from portal.security.hosts import is_loopback
 
     key = "" if is_loopback(port.host) else _key(settings)
     hosts, origins = settings.server.allowed_hosts, settings.server.allowed_origins

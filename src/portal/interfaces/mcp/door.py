@@ -10,7 +10,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.errors import Forbidden, PortalError, Unauthenticated
-from portal.security.admission import LOCAL, host_name, is_address, same_origin
+from portal.security.hosts import LOCAL, host_name, is_address, same_origin
 
 
 def guarded(
