@@ -19,7 +19,7 @@ export function Devices() {
     <section class="column" aria-labelledby="devices-sessions"><h3 id="devices-sessions">${t("settings.sessions")}</h3>
       ${failed && html`<p class="bad">${t("settings.loadFailed")}</p>`}
       <ul class="lines">${data?.data.map((/** @type {Session} */ session) => html`<${SessionLine} key=${session.id} session=${session} onGone=${reload} />`)}</ul>
-      <div class="row"><button type="button" class="button" onClick=${() => attempt(signOut)}>${t("settings.signOut")}</button><${Elsewhere} onDone=${reload} /></div>
+      <div class="row wrap"><button type="button" class="button" onClick=${() => attempt(signOut)}>${t("settings.signOut")}</button><${Elsewhere} onDone=${reload} /></div>
     </section>`;
 }
 
