@@ -16,6 +16,7 @@ from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolFile, ToolResult, ToolSpec, failure, sound
 from portal.errors import ToolError
 from portal.shipped.face import Face
+from portal.shipped.voices import FAMILIES, Voices
 
 if TYPE_CHECKING:
     from portal.core.outbound import OutboundRequest, OutboundResponse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from portal.core.tool_ports import Fetcher, Sandbox, Toolset
     from portal.interfaces.mcp.serving import Asker
     from portal.settings import Settings
+    from portal.tools.families import Needs
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +146,15 @@ def _made(face: Face, settings: "Settings", sandbox: "Sandbox") -> "Sequence[Too
     from portal.tools.families import Needs
 
     needs = Needs(settings=settings, sandbox=sandbox, fetcher=_Way(settings), files=cast("Files", _NoStore()))
-    made = [import_module(f"portal.tools.{name}").create(needs) for name in face.families]
+    made = [_family(name, needs) for name in face.families]
     return [_Chosen(one, names) if names else one for one, names in zip(made, face.families.values(), strict=True)]
+
+
+def _family(name: str, needs: "Needs") -> "Toolset":
+    if name in FAMILIES:
+        return Voices(name, needs)
+    made: Toolset = import_module(f"portal.tools.{name}").create(needs)
+    return made
 
 
 class _Way:
