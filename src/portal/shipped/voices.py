@@ -1,12 +1,13 @@
 """Families that speak or listen, without a Portal: by the engines of the settings and of this machine."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult, ToolSpec
 from portal.errors import SettingsError, ToolError
 
@@ -32,7 +33,7 @@ class Voices:
         """See Toolset."""
         return self._with(cast("Speech", _Unknown())).tools()
 
-    async def call(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    async def call(self, name: str, arguments: JsonObject, context: ToolContext) -> ToolResult:
         """See Toolset."""
         async with self._looking:
             if self._made is None:

@@ -22,8 +22,9 @@ class ImageTools(Making):
     """The tools."""
 
     def __init__(self, *, studio: Studio | None, files: Files) -> None:
-        functions = [self.make_image, self.edit_image, self.list_image_workflows]
-        super().__init__("images", "image", functions, studio=studio, files=files)
+        super().__init__(
+            "images", "image", [self.make_image, self.edit_image, self.list_image_workflows], studio=studio, files=files
+        )
 
     @tool(risk="spend", title="Make a picture")
     async def make_image(

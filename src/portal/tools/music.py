@@ -19,8 +19,7 @@ class MusicTools(Making):
     """The tools."""
 
     def __init__(self, *, studio: Studio | None, files: Files) -> None:
-        functions = [self.make_music, self.list_music_workflows]
-        super().__init__("music", "music", functions, studio=studio, files=files)
+        super().__init__("music", "music", [self.make_music, self.list_music_workflows], studio=studio, files=files)
 
     @tool(risk="spend", title="Make music")
     async def make_music(

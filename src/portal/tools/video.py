@@ -19,8 +19,7 @@ class VideoTools(Making):
     """The tools."""
 
     def __init__(self, *, studio: Studio | None, files: Files) -> None:
-        functions = [self.make_video, self.list_video_workflows]
-        super().__init__("video", "video", functions, studio=studio, files=files)
+        super().__init__("video", "video", [self.make_video, self.list_video_workflows], studio=studio, files=files)
 
     @tool(risk="spend", title="Make a video")
     async def make_video(
