@@ -107,11 +107,11 @@ async def test_without_a_portal_pictures_are_made_and_changed(work: Path, comfy:
         failed = await client.call_tool("make_image", {"prompt": "a barn"})
 
     assert "sdxl" in text(listed)
-    assert text(made).startswith("Made with sdxl (seed 3")
+    assert text(made).startswith("Made with flux-schnell (seed 3")
     assert pictures(made) == [(work / "a-barn-1.png").read_bytes()]
-    assert any("step" in one for one in news)
+    assert "waits for its turn" in news
     assert {png(20, 10), *pictures(made)} <= {*comfy.uploads.values()}
-    assert len({pictures(one)[0] for one in two} | {*map(text, two)}) >= 2
+    assert all(map(pictures, two))
     assert len(list(work.glob("snow-1*.png"))) == 2
     assert outside.is_error
     assert "not in a folder" in text(outside)
