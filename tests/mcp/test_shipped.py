@@ -36,7 +36,8 @@ async def test_one_line_starts_it_and_its_word_counts(workshop: Workshop) -> Non
     assert page.failed
     assert (view["kind"], view["where"]) == ("shipped", "filesystem")
     assert shipped == {
-        "documents": None, "execution": None, "filesystem": "filesystem", "git": None, "time": None, "web": "web",
+        "documents": None, "execution": None, "filesystem": "filesystem", "git": None, "speech": None, "time": None,
+        "transcription": None, "web": "web",
     }  # fmt: skip
 
 

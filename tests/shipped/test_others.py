@@ -22,6 +22,11 @@ CALLS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "web": [("fetch_page", {"url": "http://127.0.0.1:1/"}, "not a public address")],
     "documents": [("make_pdf", {"text": "# Pears", "save_as": "a.pdf"}, "Made a.pdf.")],
     "execution": [("run_bash", {"code": "echo $((6 * 7))"}, "42"), ("list_sessions", {}, "main")],
+    "speech": [("list_voices", {"language": "de"}, "of espeak-ng")],
+    "transcription": [("transcribe_recording", {"path": "none.wav"}, "cannot be read")],
+    "images": [("list_image_workflows", {}, "not ready")],
+    "video": [("list_video_workflows", {}, "not ready")],
+    "music": [("list_music_workflows", {}, "not ready")],
     "memory": [("remember", {"text": "I like pears"}, "Remembered"), ("recall_memories", {"query": "pears"}, "I like")],
     "knowledge": [
         ("add_document", {"name": "a.md", "text": "Twelve tons of pears."}, "Added a.md"),
