@@ -20,7 +20,7 @@ CALLS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "filesystem": [("read_file", {"path": "note.txt"}, "pears"), ("list_folder", {}, "note.txt")],
     "git": [("git_status", {"repository": "garden"}, "?? pears.txt")],
     "web": [("fetch_page", {"url": "http://127.0.0.1:1/"}, "not a public address")],
-    "documents": [("make_document", {"text": "# Pears", "save_as": "a.pdf"}, "Made a.pdf")],
+    "documents": [("make_document", {"content": "# Pears", "save_as": "a.pdf"}, "Made a.pdf")],
     "execution": [("run_bash", {"code": "echo $((6 * 7))"}, "42"), ("list_sessions", {}, "main")],
     "speech": [("list_voices", {"language": "de"}, "of espeak-ng")],
     "transcription": [("transcribe_recording", {"path": "none.wav"}, "cannot be read")],

@@ -145,7 +145,7 @@ async def test_addresses_of_this_machine_are_refused(tmp_path: Path) -> None:
 
 async def test_documents_are_made_where_the_person_wants_them(tmp_path: Path, work: Path) -> None:
     async with served("documents", tmp_path, folders=[work]) as client:
-        made = await client.call_tool("make_document", {"text": "# Pears\n\nTwelve tons.", "save_as": "pears.pdf"})
+        made = await client.call_tool("make_document", {"content": "# Pears\n\nTwelve tons.", "save_as": "pears.pdf"})
         read = await client.call_tool("read_document", {"path": "pears.pdf"})
 
     assert (work / "pears.pdf").read_bytes().startswith(b"%PDF")

@@ -137,6 +137,9 @@ async def test_the_running_portal_makes_them(work: Path, tmp_path: Path, comfy: 
             made = await client.call_tool("make_image", {"prompt": "a barn"})
             changed = await client.call_tool("edit_image", {"prompt": "snow", "image": "barn.png"})
             wrong = await client.call_tool("edit_image", {"prompt": "snow", "image": "none.png"})
+        stranger = Address(url=portal.url, token="wrong")
+        async with served("images", work, engines(comfy), lambda: stranger) as client:
+            closed = await client.call_tool("edit_image", {"prompt": "snow", "image": "barn.png"})
         async with served("video", work, engines(comfy), at(portal)) as client:
             film = await client.call_tool("make_video", {"prompt": "a barn", "image": str(work / "barn.png")})
             listed = await client.call_tool("list_video_workflows", {})
@@ -151,6 +154,7 @@ async def test_the_running_portal_makes_them(work: Path, tmp_path: Path, comfy: 
     assert pictures(changed)
     assert png(20, 10) in comfy.uploads.values()
     assert wrong.is_error
+    assert "did not answer as it should" in text(closed)
     (link,) = [one for one in film.content if isinstance(one, types.ResourceLink)]
     assert link.uri.startswith(work.as_uri())
     assert (work / link.name).stat().st_size == link.size
