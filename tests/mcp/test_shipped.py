@@ -25,7 +25,8 @@ async def test_one_line_starts_it_and_its_word_counts(workshop: Workshop) -> Non
 
     assert files["filesystem__read_file"].risk == "read"
     assert files["filesystem__write_file"].risk == "write"
-    assert not files["filesystem__read_file"].untrusted
+    assert files["filesystem__read_file"].untrusted
+    assert not files["filesystem__list_folder"].untrusted
     assert {name: (spec.risk, spec.untrusted) for name, spec in web.items()} == {
         "web__fetch_page": ("fetch", True),
         "web__web_search": ("fetch", True),
@@ -36,7 +37,8 @@ async def test_one_line_starts_it_and_its_word_counts(workshop: Workshop) -> Non
     assert page.failed
     assert (view["kind"], view["where"]) == ("shipped", "filesystem")
     assert shipped == {
-        "documents": None, "execution": None, "filesystem": "filesystem", "git": None, "time": None, "web": "web",
+        "documents": None, "execution": None, "filesystem": "filesystem", "git": None, "speech": None, "time": None,
+        "transcription": None, "web": "web",
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The tool servers that Portal ships, each by the protocol's own client."""
 
 import asyncio
+import base64
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from portal.interfaces.mcp.serving import Identity, make_server
 from portal.mcp.shipped import shipped
 from portal.settings import load_settings
 from portal.shipped.toolbox import Toolbox
+from portal.testing.audio_server import AudioServer
 
 ALONE = [one.name for one in shipped() if one.startable]
 
@@ -52,14 +54,15 @@ def work(tmp_path: Path) -> Path:
 
 def test_each_folder_is_a_face_and_a_readme() -> None:
     for one in shipped():
-        assert len(one.face.read_text(encoding="utf-8").splitlines()) <= 60
+        assert len(one.face.read_text(encoding="utf-8").splitlines()) <= 25
         assert one.title
         assert one.about
         assert not one.about.startswith("#")
         assert load(one.name).name == one.name
-    assert {"documents", "execution", "filesystem", "git", "knowledge", "memory", "portal", "time", "web"} <= {
-        one.name for one in shipped()
-    }
+    named = (
+        "documents execution filesystem git images knowledge memory music portal speech time transcription video web"
+    )
+    assert [one.name for one in shipped()] == named.split()
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -148,6 +151,43 @@ async def test_documents_are_made_where_the_person_wants_them(tmp_path: Path, wo
     assert (work / "pears.pdf").read_bytes().startswith(b"%PDF")
     assert isinstance(made.content[1], types.ResourceLink)
     assert "Twelve tons." in text(read)
+
+
+async def test_a_text_is_read_aloud_and_written_down_again(tmp_path: Path, work: Path) -> None:
+    news: list[str] = []
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        news.append(message or "")
+
+    async with AudioServer(models=["whisper-1"]) as server:
+        server.answer("Twelve tons", "of pears.")
+        speech = {"engines": [{"kind": "openai_compatible", "url": server.url, "transcription": ["whisper-1"]}]}
+        async with served("speech", tmp_path, folders=[work]) as client:
+            known = await tools(client)
+            voices = await client.call_tool("list_voices", {"language": "de"})
+            said = await client.call_tool("speak_text", {"text": "Twelve tons of pears", "save_as": "pears.wav"})
+        async with served("transcription", tmp_path, folders=[work], speech=speech) as client:
+            written = await client.call_tool(
+                "transcribe_recording", {"path": "pears.wav", "form": "srt"}, progress_callback=told
+            )
+
+    assert [*known] == ["speak_text", "list_voices"]
+    assert "of espeak-ng" in text(voices)
+    sound = said.content[1]
+    assert isinstance(sound, types.AudioContent)
+    assert (work / "pears.wav").read_bytes() == base64.b64decode(sound.data)
+    assert "with 2 subtitles" in text(written)
+    assert "of pears." in (work / "pears.srt").read_text()
+    assert isinstance(written.content[1], types.ResourceLink)
+    assert news
+
+
+async def test_an_engine_that_cannot_be_is_named(tmp_path: Path) -> None:
+    async with served("speech", tmp_path, speech={"engines": [{"kind": "parrot"}]}) as client:
+        refused = await client.call_tool("list_voices", {})
+
+    assert refused.is_error
+    assert "no kind of speech engine called 'parrot'" in text(refused)
 
 
 async def test_programs_in_sessions_that_keep_their_files(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ async def open_portal(
             skills=_skills(ground),
             compares=wits.finding.compares,
             mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge),
+            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
             timetable=wits.table,
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,

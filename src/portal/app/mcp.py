@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from portal.app.agent import Brain, policies
 from portal.app.ground import Ground
 from portal.app.knowledge import Finding, Knowledge
+from portal.app.media import media_toolsets
 from portal.app.memory import Mind
+from portal.core.media import Studio
 from portal.core.tool_ports import Toolset
 from portal.interfaces.mcp.endpoint import Endpoint
 from portal.knowledge.keeping import KnowledgeKeeping
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from portal.interfaces.mcp.serving import Offer
 
 
-async def open_endpoint(ground: Ground, brain: Brain, mind: Mind, finding: Finding, knowledge: Knowledge) -> Endpoint:
+async def open_endpoint(
+    ground: Ground, brain: Brain, mind: Mind, finding: Finding, knowledge: Knowledge, studio: Studio
+) -> Endpoint:
     """Serves until the ground is closed."""
     settings, storage = ground.settings, ground.storage
 
@@ -31,7 +35,11 @@ async def open_endpoint(ground: Ground, brain: Brain, mind: Mind, finding: Findi
         return PortalOffer(
             runs=Runs(agent=brain.agent, approvals=storage.approvals, responses=storage.responses),
             conversations=storage.conversations,
-            toolsets=lambda: [*own_toolsets(settings, mind, finding, knowledge), reading.toolset()],
+            toolsets=lambda: [
+                *own_toolsets(settings, mind, finding, knowledge),
+                *media_toolsets(studio, storage.files),
+                reading.toolset(),
+            ],
             within=Within(
                 rules=policies(settings),
                 off=settings.tools.off,

@@ -1,7 +1,11 @@
 """Pictures, video and music: the engines of the settings, and the worker that has them do jobs."""
 
+from collections.abc import Sequence
+
 from portal.app.ground import Ground
-from portal.core.media import MediaJob
+from portal.core.media import MediaJob, Studio
+from portal.core.ports import Files
+from portal.core.tool_ports import Toolset
 from portal.media.engines import engines
 from portal.media.studio import MediaStudio
 
@@ -23,3 +27,12 @@ async def open_media(ground: Ground) -> MediaStudio:
     ground.stack.push_async_callback(studio.aclose)
     await ground.keep_going(studio.run())
     return studio
+
+
+def media_toolsets(studio: Studio, files: Files) -> Sequence[Toolset]:
+    """The families that make things, for who serves them beside those of the workspaces."""
+    from portal.tools.images import ImageTools
+    from portal.tools.music import MusicTools
+    from portal.tools.video import VideoTools
+
+    return [made(studio=studio, files=files) for made in (ImageTools, VideoTools, MusicTools)]

@@ -24,9 +24,10 @@ KINDS = ("espeak_ng", "faster_whisper", "openai_compatible", "piper", "whisper_c
 
 
 def open_speech(
-    settings: Settings, models: Models, stack: AsyncExitStack, transcriber: Transcriber | None = None
+    settings: Settings, models: Models | None, stack: AsyncExitStack, transcriber: Transcriber | None = None
 ) -> Speech:
-    """Connections end with the stack. For tests, `transcriber` is used in place of the engines.
+    """Connections end with the stack. Without `models` the engines are those of the settings and of this machine. For
+    tests, `transcriber` is used in place of the engines.
 
     Raises:
         SettingsError: the settings name an engine that cannot be.
@@ -38,10 +39,10 @@ def open_speech(
         return made
 
     named, found = _named(settings, server), _found(settings)
-    served = _Served(models)
+    served = None if models is None else _Served(models)
 
     def engines() -> Sequence[Engine]:
-        return [*named, *served.engines(), *found]
+        return [*named, *(served.engines() if served else ()), *found]
 
     return Speech(speaker=_speaking(settings, engines), transcriber=transcriber or _listener(settings, engines))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 FACE, README = "server.py", "README.md"
-_OWN = ("knowledge", "memory", "portal")
+_OWN = ("images", "knowledge", "memory", "music", "portal", "video")
 """What these do Portal has itself, for each of its people; as a server of its own it would act for the owner alone."""
 
 

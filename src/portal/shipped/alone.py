@@ -91,6 +91,10 @@ def _offer(
         from portal.shipped.relay import Relay
 
         return nullcontext(Relay(running))
+    if face.makes:
+        from portal.shipped.studio import StudioTools
+
+        return nullcontext(StudioTools(face, settings, running, folders=folders, read_only=read_only))
     if face.stores:
         from portal.shipped.stores import StoreTools
 

@@ -20,6 +20,9 @@ class Face:
     """Modules of `portal.tools` with the names of their tools that it has; all of them where none is named."""
     stores: Sequence[str] = ()
     """Families of tools over Portal's own stores: `knowledge`, `memory`. They work without a running Portal, too."""
+    makes: Sequence[str] = ()
+    """Families that make things as jobs of Portal's: `images`, `video`, `music`. They work without a running Portal,
+    too."""
     relays: bool = False
     """Its tools are those of the Portal that runs."""
     where: Where = "own"

@@ -69,28 +69,58 @@ class Relay:
             )
         return result if isinstance(result, types.CallToolResult) else _question(result)
 
-    @asynccontextmanager
-    async def _client(self, *, asks: bool) -> AsyncIterator[Client]:
-        """Raises PortalError where no Portal runs, or what it answers is no MCP."""
+    async def download(self, path: str) -> bytes:
+        """A file that Portal keeps. Raises PortalError."""
+        return (await self._asked("GET", path)).content
+
+    async def upload(self, name: str, data: bytes, *, keep: int) -> str:
+        """Have Portal keep a file for so many seconds; its id. Raises PortalError."""
+        fields = {"purpose": "vision", "expires_after[anchor]": "created_at", "expires_after[seconds]": str(keep)}
+        return str((await self._asked("POST", "/v1/files", data=fields, files={"file": (name, data)})).json()["id"])
+
+    async def _asked(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        address = self._at()
+        try:
+            async with self._http(address) as http:
+                answer = await http.request(method, f"{address.url}{path}", **more)
+                return answer.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise PortalError(_broken(address, error)) from error
+
+    def _at(self) -> Address:
         address = self._running()
         if address is None:
             raise PortalError(NOT_RUNNING)
+        return address
+
+    @staticmethod
+    def _http(address: Address) -> httpx2.AsyncClient:
         headers, timeout = {"Authorization": f"Bearer {address.token}"}, httpx2.Timeout(_CONNECT, read=_QUIET)
+        return httpx2.AsyncClient(headers=headers, timeout=timeout)
+
+    @asynccontextmanager
+    async def _client(self, *, asks: bool) -> AsyncIterator[Client]:
+        """Raises PortalError where no Portal runs, or what it answers is no MCP."""
+        address = self._at()
         fault: Exception | None = None
         try:
-            async with httpx2.AsyncClient(headers=headers, timeout=timeout) as http:
+            async with self._http(address) as http:
                 transport = streamable_http_client(f"{address.url}/mcp", http_client=http)
                 async with Client(transport, mode=_REVISION, elicitation_callback=_never if asks else None) as client:
                     yield client
         except* (MCPError, httpx2.HTTPError, OSError) as errors:
             fault = errors.exceptions[0]
         if fault is not None:
-            raise PortalError(f"Portal at {address.url} did not answer as it should: {_deepest(fault)}") from fault
+            raise PortalError(_broken(address, _deepest(fault))) from fault
 
 
 async def _never(context: "ClientRequestContext", params: Any) -> types.ErrorData:
     """Says by being there that questions are understood; they come as answers, never this way."""
     return types.ErrorData(code=types.INVALID_REQUEST, message="Questions come as answers here.")
+
+
+def _broken(address: Address, error: BaseException) -> str:
+    return f"Portal at {address.url} did not answer as it should: {error}"
 
 
 def _deepest(error: BaseException) -> BaseException:

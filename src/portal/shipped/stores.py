@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,12 +11,14 @@ from portal.core.arguments import read_arguments
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
-from portal.errors import DataFolderBusy
+from portal.errors import DataFolderBusy, ToolError
 from portal.interfaces.mcp.serving import Asker, Outcome
+from portal.shipped.bounds import usable
 from portal.shipped.face import Face
 from portal.shipped.relay import Relay, Running
 
 if TYPE_CHECKING:
+    from portal.app.stores import Stores
     from portal.core.passages import Embedder
     from portal.core.tool_ports import Toolset
     from portal.settings import Settings
@@ -36,7 +39,7 @@ class StoreTools:
 
     async def tools(self, asker: Asker) -> Sequence[ToolSpec]:
         """See Offer."""
-        return [one for one in self._specs if not self._read_only or one.risk == "read"]
+        return usable(self._specs, self._settings, read_only=self._read_only)
 
     @cached_property
     def _specs(self) -> Sequence[ToolSpec]:
@@ -59,7 +62,7 @@ class StoreTools:
         """See Offer."""
         for left in reversed(range(_TRIES)):
             if self._running() is not None:
-                return await self._relay.call(spec, arguments, asker)
+                return await self._relayed(spec, arguments, asker)
             try:
                 return await self._own(spec, arguments, asker)
             except DataFolderBusy:
@@ -68,22 +71,34 @@ class StoreTools:
             await asyncio.sleep(_PAUSE)
         raise AssertionError
 
+    async def _relayed(self, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> Outcome:
+        return await self._relay.call(spec, arguments, asker)
+
     async def _own(self, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> ToolResult:
+        read = read_arguments(json.dumps(arguments), spec.parameters)
+        async with self._opened() as stores:
+            try:
+                return await self._called(stores, spec, read, asker)
+            except ToolError as error:  # the stores' own tasks would wrap it
+                return failure(error.message)
+
+    def _opened(self) -> "AbstractAsyncContextManager[Stores]":
         from portal.app.stores import open_stores
 
-        read = read_arguments(json.dumps(arguments), spec.parameters)
-        async with open_stores(self._settings, self._embedder) as stores:
-            for toolset in stores.toolsets:
-                if any(each.name == spec.name for each in toolset.tools()):
-                    context = ToolContext(
-                        owner=stores.owner,
-                        call_id=new_id("mcp"),
-                        response_id="",
-                        workspace="auto",
-                        folder=self._settings.data_dir / "work",
-                        report=asker.report,
-                    )
-                    return sound(await toolset.call(spec.name, read, context))
+        return open_stores(self._settings, self._embedder)
+
+    async def _called(self, stores: "Stores", spec: ToolSpec, read: JsonObject, asker: Asker) -> ToolResult:
+        for toolset in stores.toolsets:
+            if any(each.name == spec.name for each in toolset.tools()):
+                context = ToolContext(
+                    owner=stores.owner,
+                    call_id=new_id("mcp"),
+                    response_id="",
+                    workspace="auto",
+                    folder=self._settings.data_dir / "work",
+                    report=asker.report,
+                )
+                return sound(await toolset.call(spec.name, read, context))
         return failure("Memory is turned off in Portal's settings.")
 
     @cached_property

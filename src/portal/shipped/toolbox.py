@@ -5,17 +5,17 @@ import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from portal.core.items import JsonObject
-from portal.core.tools import ToolContext, ToolFile, ToolResult, ToolSpec, failure, sound
+from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
 from portal.errors import ToolError
+from portal.shipped.bounds import folder_of, linked, usable
 from portal.shipped.face import Face
+from portal.shipped.voices import FAMILIES, Voices
 
 if TYPE_CHECKING:
     from portal.core.outbound import OutboundRequest, OutboundResponse
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from portal.core.tool_ports import Fetcher, Sandbox, Toolset
     from portal.interfaces.mcp.serving import Asker
     from portal.settings import Settings
+    from portal.tools.families import Needs
 
 log = logging.getLogger(__name__)
 
 OWNER = "local"
 """Whose the tools are that know no people."""
-_SENT = ("image/", "audio/")
-"""Kinds of files that models see and hear: they are always sent."""
 
 
 class Toolbox:
@@ -39,7 +38,7 @@ class Toolbox:
         """`folders` are those that a person gave; with `read_only` there are only tools that change nothing."""
         self._face = face
         self._settings = settings
-        self._folder = _folder(face, settings, folders)
+        self._folder = folder_of(face, settings, folders)
         self._read_only = read_only
         self._toolsets: Sequence[Toolset] = ()
         self._loading: asyncio.Task[None] | None = None
@@ -60,16 +59,8 @@ class Toolbox:
         """See Offer."""
         assert self._loading is not None
         await asyncio.shield(self._loading)
-        return [spec for toolset in self._toolsets for spec in self._usable(toolset)]
-
-    def _usable(self, toolset: "Toolset") -> Sequence[ToolSpec]:
-        off = self._settings.tools.off
-        return [
-            spec
-            for spec in toolset.tools()
-            if not any(fnmatchcase(name, one) for one in off for name in (spec.name, spec.toolset))
-            and not (self._read_only and spec.risk not in ("read", "fetch"))
-        ]
+        known = [spec for toolset in self._toolsets for spec in toolset.tools()]
+        return usable(known, self._settings, read_only=self._read_only)
 
     async def call(self, spec: ToolSpec, arguments: JsonObject, asker: "Asker") -> ToolResult:
         """See Offer."""
@@ -88,19 +79,7 @@ class Toolbox:
         except Exception:  # a fault of one tool ends its call, not the server
             log.exception("the tool %s failed unexpectedly", spec.name)
             return failure("The tool failed for a reason of its own; the server's log has it.")
-        return self._linked(result) if asker.request is None else result
-
-    def _linked(self, result: ToolResult) -> ToolResult:
-        """For a client of this machine: what lies in a folder that it can read is named, not sent."""
-        files, kept = list[ToolFile](), list(result.kept)
-        for file in result.files:
-            path = self._folder / file.name
-            if file.content_type.startswith(_SENT) or not path.is_file() or path.stat().st_size != len(file.data):
-                files.append(file)
-                continue
-            told = {"filename": file.name, "content_type": file.content_type, "size": len(file.data)}
-            kept.append({"uri": path.resolve().as_uri(), **told})
-        return replace(result, files=files, kept=kept)
+        return linked(result, self._folder) if asker.request is None else result
 
     def _context(self, asker: "Asker") -> ToolContext:
         from portal.core.ids import new_id
@@ -121,14 +100,6 @@ class Toolbox:
         self._toolsets = await asyncio.to_thread(_made, self._face, self._settings, sandbox)
 
 
-def _folder(face: Face, settings: "Settings", folders: Sequence[Path]) -> Path:
-    """Where relative paths begin. Portal's own folder is closed to tools, so that none above it will do."""
-    first = next(iter(folders), None) if face.where == "given" else None
-    if first is not None and not settings.data_dir.resolve().is_relative_to(first.resolve()):
-        return first
-    return settings.data_dir / "servers" / face.name
-
-
 async def _sandbox(settings: "Settings", face: Face) -> "Sandbox":
     """Looking for one takes a moment, so that only who needs one does."""
     if not face.sandbox:
@@ -144,8 +115,15 @@ def _made(face: Face, settings: "Settings", sandbox: "Sandbox") -> "Sequence[Too
     from portal.tools.families import Needs
 
     needs = Needs(settings=settings, sandbox=sandbox, fetcher=_Way(settings), files=cast("Files", _NoStore()))
-    made = [import_module(f"portal.tools.{name}").create(needs) for name in face.families]
+    made = [_family(name, needs) for name in face.families]
     return [_Chosen(one, names) if names else one for one, names in zip(made, face.families.values(), strict=True)]
+
+
+def _family(name: str, needs: "Needs") -> "Toolset":
+    if name in FAMILIES:
+        return Voices(name, needs)
+    made: Toolset = import_module(f"portal.tools.{name}").create(needs)
+    return made
 
 
 class _Way:

@@ -172,9 +172,14 @@ def granted(settings: Settings) -> Folders:
 
 def keep(context: ToolContext, name: str, data: bytes) -> ToolFile:
     """A file made for the user, also kept in the conversation's folder, so that other tools can go on with it."""
+    return keep_in(context.folder, name, data)
+
+
+def keep_in(folder: Path, name: str, data: bytes) -> ToolFile:
+    """A file in a folder. Raises ToolError."""
     plain = Path(name.replace("\0", "")).name.strip(". ") or "file"
     try:
-        Place(context.folder.resolve(), Path(plain), own=True).write(data)
+        Place(folder.resolve(), Path(plain), own=True).write(data)
     except OSError as error:
         raise ToolError(f"{plain!r} cannot be written: {error.strerror}.") from error
     kind = mimetypes.guess_type(plain)[0] or "application/octet-stream"

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from portal.core.media import Studio
+from portal.core.ports import Files
 from portal.core.tools import ToolContext, ToolResult
 from portal.tools.families import Needs
 from portal.tools.function import tool
@@ -13,14 +15,16 @@ _INPUTS = "Further named inputs of the workflow"
 
 def create(needs: Needs) -> "ImageTools":
     """The family."""
-    return ImageTools(needs)
+    return ImageTools(studio=needs.media, files=needs.files)
 
 
 class ImageTools(Making):
     """The tools."""
 
-    def __init__(self, needs: Needs) -> None:
-        super().__init__("images", "image", needs, [self.make_image, self.edit_image, self.list_image_workflows])
+    def __init__(self, *, studio: Studio | None, files: Files) -> None:
+        super().__init__(
+            "images", "image", [self.make_image, self.edit_image, self.list_image_workflows], studio=studio, files=files
+        )
 
     @tool(risk="spend", title="Make a picture")
     async def make_image(

@@ -17,10 +17,10 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import Item
 from portal.core.media import Kind, MediaJob, Order, Progress, Recipe, Studio, Value
+from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.core.tools import ToolContext, ToolResult, ToolSpec
 from portal.errors import PortalError, ToolError
-from portal.tools.families import Needs
 from portal.tools.function import Functions
 
 LAST = "last"
@@ -36,11 +36,14 @@ _SPARE = 60.0
 class Making(Functions):
     """A family that makes one kind of thing."""
 
-    def __init__(self, name: str, kind: Kind, needs: Needs, functions: Sequence[Callable[..., Any]]) -> None:
-        super().__init__(name, functions if needs.media else [])
+    def __init__(
+        self, name: str, kind: Kind, functions: Sequence[Callable[..., Any]], *, studio: Studio | None, files: Files
+    ) -> None:
+        """Without a studio it has no tools."""
+        super().__init__(name, functions if studio else [])
         self._kind = kind
-        self._given = needs.media
-        self._files = needs.files
+        self._given = studio
+        self._files = files
 
     @property
     def studio(self) -> Studio:

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from portal.core.media import Studio
+from portal.core.ports import Files
 from portal.core.tools import ToolContext, ToolResult
 from portal.tools.families import Needs
 from portal.tools.function import tool
@@ -10,14 +12,14 @@ from portal.tools.making import Inputs, Making
 
 def create(needs: Needs) -> "MusicTools":
     """The family."""
-    return MusicTools(needs)
+    return MusicTools(studio=needs.media, files=needs.files)
 
 
 class MusicTools(Making):
     """The tools."""
 
-    def __init__(self, needs: Needs) -> None:
-        super().__init__("music", "music", needs, [self.make_music, self.list_music_workflows])
+    def __init__(self, *, studio: Studio | None, files: Files) -> None:
+        super().__init__("music", "music", [self.make_music, self.list_music_workflows], studio=studio, files=files)
 
     @tool(risk="spend", title="Make music")
     async def make_music(

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from portal.core.media import Studio
+from portal.core.ports import Files
 from portal.core.tools import ToolContext, ToolResult
 from portal.tools.families import Needs
 from portal.tools.function import tool
@@ -10,14 +12,14 @@ from portal.tools.making import Inputs, Making, size_of
 
 def create(needs: Needs) -> "VideoTools":
     """The family."""
-    return VideoTools(needs)
+    return VideoTools(studio=needs.media, files=needs.files)
 
 
 class VideoTools(Making):
     """The tools."""
 
-    def __init__(self, needs: Needs) -> None:
-        super().__init__("video", "video", needs, [self.make_video, self.list_video_workflows])
+    def __init__(self, *, studio: Studio | None, files: Files) -> None:
+        super().__init__("video", "video", [self.make_video, self.list_video_workflows], studio=studio, files=files)
 
     @tool(risk="spend", title="Make a video")
     async def make_video(

@@ -25,7 +25,8 @@ IDENTITY = Identity(
     title="Portal",
     instructions="A person's private AI platform. ask has one of its workspaces answer, with its own models, tools, "
     "documents and memory. search_knowledge looks into the person's documents, recall_memories into what is known of "
-    "them. find_tools and run_tool use any other tool of Portal's; where a person has to allow that, they are asked.",
+    "them. make_image, make_video and make_music have its engines work. find_tools and run_tool use any other tool of "
+    "Portal's; where a person has to allow that, they are asked.",
 )
 _OWN = "auto"
 _ASK = ToolSpec(
@@ -90,8 +91,8 @@ class Within:
 
 
 class PortalOffer:
-    """Implements Offer. Its own tools do no more than a key may do over the API anyway; those of run_tool go by the
-    policies."""
+    """Implements Offer. Its own tools do no more than a key may do over the API anyway, but a person is asked before
+    one spends, as for those of run_tool, which go by the policies."""
 
     def __init__(
         self,
@@ -126,7 +127,7 @@ class PortalOffer:
         """See Offer."""
         owner = asker.request.state.caller.owner
         read = read_arguments(json.dumps(arguments), spec.parameters)
-        if spec.name in (_ASK.name, _RUN.name) and asker.answer is not None:
+        if asker.answer is not None and (spec.name in (_ASK.name, _RUN.name) or spec.risk == "spend"):
             return await self._runs.go_on(owner, asker.answer, asker)
         if spec.name == _ASK.name:
             return await self._ask(owner, asker, **read)
@@ -156,7 +157,7 @@ class PortalOffer:
     ) -> ToolResult | Question:
         return await self._runs.errand(owner, workspace, tool, arguments or {}, asker)
 
-    async def _own(self, owner: str, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> ToolResult:
+    async def _own(self, owner: str, spec: ToolSpec, arguments: JsonObject, asker: Asker) -> ToolResult | Question:
         folder = self._within.folder
         wish = Wish(
             spec=spec, arguments=arguments, owner=owner, workspace=_OWN, conversation_id=None, folder=str(folder)
@@ -164,6 +165,8 @@ class PortalOffer:
         verdict = self._within.rules.verdict(wish, ())
         if verdict.action == "deny":
             return failure(f"Not allowed: {verdict.why}")
+        if verdict.action == "ask" and spec.risk == "spend":
+            return await self._runs.errand(owner, _OWN, spec.name, arguments, asker)
         context = ToolContext(
             owner=owner, call_id=new_id("mcp"), response_id="", workspace=_OWN, folder=folder, report=asker.report
         )

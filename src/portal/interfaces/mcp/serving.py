@@ -192,18 +192,18 @@ class _News:
             self._waiting.put_nowait(detail)
 
     async def sent_during(self, work: Awaitable[T]) -> T:
-        """What the work brings. Raises PortalError, as it does."""
-        fault: PortalError | None = None
+        """What the work brings. Raises PortalError, as it does. It is a task of its own: of a call that is cancelled
+        the SDK cancels every further step, too, and a tool has to stop what it began."""
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(self._send())
-            try:
-                return await work
-            except PortalError as error:  # out of the group, which would wrap it
-                fault = error
-            finally:
-                await self._rest()
-                sending.cancel()
-        raise fault
+            working = tasks.create_task(_settled(work))
+            await asyncio.wait([working])
+            await self._rest()
+            sending.cancel()
+        result = working.result()
+        if isinstance(result, _Fault):
+            raise result.error
+        return result
 
     async def _rest(self) -> None:
         await asyncio.sleep(0)  # what was told last is put in now
@@ -218,3 +218,17 @@ class _News:
             number += 1
             await self._ctx.session.report_progress(number, message=detail)
             self._waiting.task_done()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """In place of an error, which a group of tasks would wrap."""
+
+    error: PortalError
+
+
+async def _settled(work: Awaitable[T]) -> "T | _Fault":
+    try:
+        return await work
+    except PortalError as error:
+        return _Fault(error)
