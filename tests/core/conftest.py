@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from portal.app.agent import Told, open_agent
+from portal.app.ground import Ground
+from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -22,10 +24,14 @@ from portal.core.run import Run
 from portal.core.tool_ports import SubAgent, Toolset
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.metrics import Metrics
+from portal.routing.catalogue import Catalogue
 from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.routing.workspaces import Workspaces
+from portal.security.limiter import Limiter
 from portal.security.seal import SignedSealer, load_key
+from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, said
@@ -203,12 +209,33 @@ async def open_rig(
         bus, registry, log = Bus(), Registry(settings=loaded), WatchedLog(storage.turn_log)
         registry.add(backend, source="settings")
         await registry.refresh()
-        router = Router(registry=registry, workspaces=Workspaces())
+        workspaces = Workspaces()
+        router = Router(registry=registry, workspaces=workspaces)
         completions = Completions(usage=storage.usage)
         storage = replace(storage, turn_log=log)
         stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
         told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
-        brain = await open_agent(loaded, storage, router, completions, bus, lambda: toolsets, stack, told)
+        ground = Ground(
+            settings=loaded,
+            storage=storage,
+            bus=bus,
+            usage=Metrics(log=storage.usage, backends=dict),
+            completions=completions,
+            registry=registry,
+            router=router,
+            catalogue=Catalogue(
+                workspaces=workspaces,
+                router=router,
+                saved=storage.workspaces,
+                completions=completions,
+                on_change=lambda: None,
+            ),
+            rights=await open_rights(loaded, storage),
+            limiter=Limiter(),
+            secrets=SecretFile(data_dir / "secrets.json"),
+            stack=stack,
+        )
+        brain = await open_agent(ground, lambda: toolsets, told)
         sealer = SignedSealer(key=load_key(data_dir / "seal.key"))
         yield Rig(data_dir, storage, backend, log, bus, brain.agent, sealer, registry, brain.sub_agent)
 
