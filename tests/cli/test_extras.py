@@ -18,7 +18,8 @@ def environment(folder: Path) -> Path:
     """One that has all of this one's packages and no pip."""
     venv.create(folder, symlinks=True)
     packages = next((folder / "lib").glob("python3*")) / "site-packages"
-    line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    packages_here = sysconfig.get_path("purelib")
+    line = f"import sys, site; sys.modules['pip'] = None; site.addsitedir({packages_here!r})\n"
     (packages / "these.pth").write_text(line, encoding="utf-8")
     return folder / "bin/python"
 
