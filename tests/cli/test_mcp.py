@@ -62,7 +62,7 @@ def test_taking_over_another_programs_file(installation: Installation) -> None:
 
 def test_what_is_refused(installation: Installation) -> None:
     for words, why in (
-        (("add", "x"), "Portal itself ships documents, execution, filesystem, git, time, web"),
+        (("add", "x"), "Portal itself ships documents, execution, filesystem, git, speech, time, transcription, web"),
         (("add", "x", "--shipped", "time", "--url", "http://127.0.0.1:1"), "either a command or a url"),
         (("add", "a b", "x"), "would be its name"),
         (("add", "x", "y", "--env", "novalue"), "has no '='"),

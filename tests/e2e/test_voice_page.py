@@ -16,6 +16,8 @@ from portal.testing.scripted_speech import ScriptedTranscriber
 
 pytestmark = in_browser_loop
 
+WITH_MICROPHONE = next(filter(Path.exists, [Path("/usr/bin/chromium")]), CHROMIUM)
+"""The headless shell takes no sound from a file."""
 SAID = "Good morning Portal, what is the weather like today?"
 
 
@@ -27,7 +29,7 @@ async def listening() -> AsyncIterator[Browser]:
         await asyncio.to_thread(_record, sound)
         media = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={sound}")
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *media])
+            browser = await playwright.chromium.launch(executable_path=WITH_MICROPHONE, args=[*FLAGS, *media])
             yield browser
             await browser.close()
 
