@@ -77,13 +77,13 @@ def test_the_typescript_sdk_drives_it(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_the_inspector_drives_it(tmp_path: Path, name: str) -> None:
     tool, arguments, told = CALLS[name][0]
-    given = [f"{key}={value}" for key, value in arguments.items()]
+    given = ["--tool-arg", *(f"{key}={value}" for key, value in arguments.items())] if arguments else []
     command = words(name, tmp_path)
     listed = json.loads(node(str(INSPECTOR), "--cli", *command, "--method", "tools/list"))
     if name == "execution" and not listed["tools"]:
         pytest.skip("NOT TESTED: there is no sandbox on this machine")
     call = ["--method", "tools/call", "--tool-name", tool]
-    answer = json.loads(node(str(INSPECTOR), "--cli", *command, *call, "--tool-arg", *given))
+    answer = json.loads(node(str(INSPECTOR), "--cli", *command, *call, *given))
 
     assert tool in [one["name"] for one in listed["tools"]]
     assert told in said(answer)
