@@ -85,7 +85,7 @@ def test_pictures_by_command(installation: Installation, comfy: ComfyThread) -> 
     comfy.run(comfy.server.stop())
     away = installation.run("doctor").stdout
     assert "BAD  Media engine comfyui does not answer" in away
-    assert "cannot be reached: Connect" in away
+    assert "cannot be reached: Connection refused" in away
     assert "note Pictures, videos and music: not ready. Start ComfyUI" in away
 
 

@@ -4,6 +4,7 @@ aiohttp takes ten megabytes: it is loaded when an engine is first asked for some
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ class Wire:
 
     def away(self, error: object) -> MediaUnavailable:
         """The engine does not answer."""
-        told = getattr(getattr(error, "os_error", None), "strerror", "") or str(error) or type(error).__name__
+        number = getattr(getattr(error, "os_error", None), "errno", None)
+        told = os.strerror(number) if number else str(error) or type(error).__name__
         return MediaUnavailable(f"{self._name} at {self.url} cannot be reached: {told}")
 
     @staticmethod

@@ -35,7 +35,7 @@ function Made({ job, onEnd }) {
   return html`<div class="media-one">
     <div class="column media-files">
       ${going && html`<${Going} job=${job} onEnd=${onEnd} />`}
-      ${job.error && html`<p class="notice is-bad" role="alert"><${Icon} name="warn" /><span dir="auto">${job.error}</span></p>`}
+      ${job.error && html`<p class="notice is-bad" role="alert"><${Icon} name="warn" /><span class="grow" dir="auto">${job.error}</span></p>`}
       ${job.files.map((file) => html`<${Player} key=${file.file_id} file=${file} label=${job.prompt || file.filename} large />`)}
     </div>
     <div class="column"><${About} job=${job} /><${Actions} job=${job} going=${going} /></div>

@@ -41,5 +41,5 @@ function Empty() {
   const needs = data?.data[0]?.needs;
   return html`<section class="column"><p>${t("media.none")}</p>
     ${data && (ready ? html`<p><a class="button" href="/?model=auto-image"><${Icon} name="plus" />${t("media.begin")}</a></p>`
-      : html`<p class="notice"><${Icon} name="info" /><span>${t("media.notReady")} ${needs}</span></p>`)}</section>`;
+      : html`<p class="notice"><${Icon} name="info" /><span class="grow">${t("media.notReady")} ${needs}</span></p>`)}</section>`;
 }
