@@ -37,6 +37,7 @@ COMMANDS = {
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",
+    "restore": "restore:restore",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",
