@@ -38,6 +38,7 @@ COMMANDS = {
     "route": "route:route",
     "backup": "backup:backup",
     "restore": "restore:restore",
+    "rollback": "rollback:rollback",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",
