@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.backups import ServerBackups
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.ground import Ground, open_ground
@@ -138,6 +139,7 @@ async def open_portal(
             timetable=wits.table,
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,
+            backups=await _backups(ground),
             media=wits.studio,
         )
         parts.usage.channels = parts.channels.status
@@ -249,6 +251,12 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     stack.callback(engine.stop)
     return engine
+
+
+async def _backups(ground: Ground) -> ServerBackups:
+    backups = ServerBackups(settings=ground.settings)
+    await ground.keep_going(backups.run())
+    return backups
 
 
 async def _tool_servers(ground: Ground) -> ToolServers:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.announcement import answers_by_itself
+from portal.cli.backup_doctor import backup_findings
 from portal.cli.counted import counted
 from portal.cli.finding import Finding
 from portal.cli.media_doctor import media_findings
@@ -57,6 +58,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
         yield _database(settings)
         yield _port(settings.server.host, settings.server.port)
         yield from _servers(settings)
+    yield from backup_findings(settings)
     yield from media_findings(settings)
     yield _sandbox(settings)
     yield from _environment()

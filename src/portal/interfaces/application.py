@@ -37,6 +37,7 @@ from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
+    Backups,
     Engine,
     Manual,
     Mind,
@@ -95,6 +96,7 @@ class Parts:
     media: MediaStudio
     channels: Channels
     speech: Speech
+    backups: Backups
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -241,6 +243,7 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         approvals,
+        backups,
         channels,
         conversations,
         embedder,
@@ -272,6 +275,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
