@@ -1,9 +1,11 @@
 // German: knowledge, documents, citations, memory.
+import { backups } from "./de-backups.js";
 import { files } from "./de-files.js";
 import { media } from "./de-media.js";
 import { schedules } from "./de-schedules.js";
 
 export const knowledge = {
+  ...backups,
   ...files,
   ...media,
   ...schedules,

@@ -7,6 +7,7 @@ import { Bar } from "../layout.js";
 import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
 import { Channels } from "../settings/channels.js";
+import { Data } from "../settings/data.js";
 import { Devices } from "../settings/devices.js";
 import { Files } from "../settings/files.js";
 import { Keys } from "../settings/keys.js";
@@ -23,6 +24,7 @@ const SECTIONS = [
   ["channels", () => t("settings.channels"), Channels],
   ["people", () => t("settings.people"), People],
   ["files", () => t("files.title"), Files],
+  ["data", () => t("settings.data"), Data],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],
 ];
@@ -30,7 +32,7 @@ const SECTIONS = [
 /** What a person's role shows nothing in. @param {string} id */
 function shown(id) {
   const role = me.value?.user?.role;
-  return id === "people" ? ["owner", "admin"].includes(role) : id === "keys" || id === "channels" ? role !== "guest" : true;
+  return id === "people" || id === "data" ? ["owner", "admin"].includes(role) : id === "keys" || id === "channels" ? role !== "guest" : true;
 }
 
 /** @param {{route: import("../types.js").Route}} props */
