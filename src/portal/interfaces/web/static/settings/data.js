@@ -50,8 +50,8 @@ function Last({ last }) {
 function Shelf({ all }) {
   if (!all.length) return null;
   return html`<ul class="lines" aria-label=${t("backups.list")}>${all.map((one) => html`<li key=${one.name} class="line"><${Icon} name="file" />
-    <span class="grow"><span class="clip" dir="ltr">${one.name}</span>
+    <div class="grow"><div class="clip" dir="ltr">${one.name}</div>
       ${one.problem
-        ? html`<span class="small bad">${one.problem}</span>`
-        : html`<span class="small muted">${one.created_at && when(one.created_at)} · ${bytes(one.size)} · Portal ${one.version}${one.sealed ? ` · ${t("backups.locked")}` : ""}</span>`}</span></li>`)}</ul>`;
+        ? html`<div class="small bad">${one.problem}</div>`
+        : html`<div class="small muted">${one.created_at && when(one.created_at)} · ${bytes(one.size)} · Portal ${one.version}${one.sealed ? ` · ${t("backups.locked")}` : ""}</div>`}</div></li>`)}</ul>`;
 }
