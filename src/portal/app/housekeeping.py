@@ -22,6 +22,7 @@ async def keep_house(storage: Storage, settings: Settings) -> None:
         now = micros()
         try:
             await storage.conversations.purge(now - settings.turns.keep_deleted_days * _DAY_MICROS)
+            await storage.forget_old(settings.retention)
             await storage.sweep()
             await sweep_folders(storage, settings.data_dir / "work", now)
         except (StorageError, OSError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from portal.core.clock import micros
 from portal.core.records import FileRecord, FileUsage, Page
 from portal.errors import BadRequest, NotFound, StorageFull
+from portal.storage.cleaning import Cleaning
 from portal.storage.database import Database, Statement
 from portal.storage.rows import FILE, file_of
 
@@ -95,10 +96,12 @@ DAY = 86_400_000_000
 class StoredFiles:
     """The Files port on a Database."""
 
-    def __init__(self, *, database: Database, quota: int = 0, keep_days: int = 0) -> None:
+    def __init__(
+        self, *, database: Database, cleaning: Cleaning | None = None, quota: int = 0, keep_days: int = 0
+    ) -> None:
         """`quota` is how many bytes an owner may keep, `keep_days` how long what has no end of its own is kept; 0 sets
         no bound."""
-        self._database = database
+        self._database, self._cleaning = database, cleaning
         self._quota = quota
         self._keep = keep_days * DAY
         self._arriving: set[str] = set()
@@ -199,7 +202,9 @@ class StoredFiles:
         """Delete a file that is not visible, and its content unless others have it; a visible one stays."""
         await self._emptied(DELETE_CHUNKS, file_id)
         args = {"file_id": file_id}
-        await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args)])
+        await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args), Cleaning.marking("files")])
+        if self._cleaning is not None:
+            self._cleaning.call()
         if content_id != file_id:
             await self._drop(content_id, content_id)
 

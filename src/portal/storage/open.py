@@ -10,6 +10,7 @@ from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
+from portal.settings.backup import RetentionSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
@@ -34,6 +35,7 @@ from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.retention import forget_old
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
@@ -100,6 +102,10 @@ class Storage:
         await self.inbox.sweep()
         await self.outbox.sweep()
 
+    async def forget_old(self, wanted: RetentionSettings) -> None:
+        """What grew older than the settings want. Raises StorageError."""
+        await forget_old(wanted, database=self.database, conversations=self.conversations, responses=self.responses)
+
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
         return bool(await self.database.fetch(EXISTS, id=identity))
@@ -149,7 +155,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
+    kept = settings.files
+    files = StoredFiles(database=database, cleaning=cleaning, quota=kept.quota, keep_days=kept.keep_days)
     leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,
