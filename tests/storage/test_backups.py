@@ -6,6 +6,7 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import apsw
@@ -15,7 +16,7 @@ import pytest
 from portal.core.clock import micros
 from portal.errors import BackupUnusable, NotInstalled, PortalError, StorageError, StorageFull
 from portal.settings import Settings
-from portal.storage.backups.containers import is_sealed, read_head
+from portal.storage.backups.containers import copied, is_sealed, read_head
 from portal.storage.backups.making import Wanted, make_backup, verify_backup
 from portal.storage.backups.restoring import finish, restore
 from portal.storage.backups.sealing import PIECE
@@ -425,3 +426,11 @@ async def test_a_database_that_is_read_all_the_time_is_said(
     with frozen(path) as held:
         assert held.rows["key_values"] == 2
     await database.aclose()
+
+
+def test_a_file_that_becomes_shorter_is_filled_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A tar has said its size before."""
+    written = bytearray()
+    entry = copied(BytesIO(b"abc"), 5, lambda piece: written.extend(piece) or len(piece))
+    assert (bytes(written), entry.size) == (b"abc\0\0", 5)
+    assert "shorter" in caplog.text

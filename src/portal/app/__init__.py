@@ -142,10 +142,15 @@ async def open_portal(
             backups=await _backups(ground),
             media=wits.studio,
         )
-        parts.usage.channels = parts.channels.status
-        await stack.enter_async_context(parts.channels)
-        await open_schedules(ground, parts, wits.links)
+        await _begin(ground, parts, wits)
         yield _opened(ground, parts, servers, mind, token)
+
+
+async def _begin(ground: Ground, parts: Parts, wits: "_Wits") -> None:
+    """What needs all of the parts."""
+    parts.usage.channels = parts.channels.status
+    await ground.stack.enter_async_context(parts.channels)
+    await open_schedules(ground, parts, wits.links)
 
 
 def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:

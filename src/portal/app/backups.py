@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -126,7 +127,8 @@ class ServerBackups:
             _, said = await process.communicate((password.get_secret_value() if password else "").encode() + b"\n")
         finally:
             if process.returncode is None:
-                process.send_signal(signal.SIGINT)  # it removes what it began
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT)  # it removes what it began
                 await process.wait()
         if process.returncode:
             raise StorageError(said.decode("utf-8", "replace").strip().removeprefix("Error: ") or "it ended early")
