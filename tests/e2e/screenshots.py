@@ -420,6 +420,7 @@ SCENES: list[Scene] = [
     ("settings", "/settings", nothing),
     ("manual", "/manual", nothing),
     ("files", "/settings/files", nothing),
+    ("data", "/settings/data", nothing),
     ("usage", "/settings/usage", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),
