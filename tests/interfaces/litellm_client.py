@@ -4,10 +4,7 @@ python litellm_client.py URL KEY MODEL...
 """
 
 import json
-import os
 import sys
-
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would ask the network for prices
 
 import litellm
 

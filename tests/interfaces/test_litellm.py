@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tinymodel"
 CLIENT = Path(__file__).with_name("litellm_client.py")
+OFFLINE = ["LITELLM_LOCAL_MODEL_COST_MAP=True"]
+"""It would ask the network for prices."""
+
 ABLE = frozenset({"chat", "completion", "tools"})
 SCRIPTED = (
     ModelInfo(id="calls", backend="", capabilities=ABLE, context_window=4096),
@@ -51,7 +54,7 @@ async def test_every_door(tmp_path):
         ]
         async with open_test_portal(tmp_path / "data", backends=backends) as portal:
             models = ["qwen3:8b", "hosted", "portal-tiny-q8_0"]
-            said = await run(sys.executable, str(CLIENT), portal.url, portal.key, *models, cwd=tmp_path)
+            said = await run("env", *OFFLINE, sys.executable, CLIENT, portal.url, portal.key, *models, cwd=tmp_path)
     got = json.loads(said.splitlines()[-1])
     assert got.pop("vectors") == 2
     assert got.keys() == {"openai", "anthropic", "ollama_chat"}
