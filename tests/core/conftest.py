@@ -19,9 +19,10 @@ from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
 from portal.core.recall import Recall
-from portal.core.records import ResponseRecord, StoredItem
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.run import Run
 from portal.core.tool_ports import SubAgent, Toolset
+from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
 from portal.observability.metrics import Metrics
@@ -93,8 +94,10 @@ class WatchedLog:
     async def append(self, response_id: str, done: StoredItem) -> None:
         await self._do("append", lambda: self._inner.append(response_id, done))
 
-    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
-        await self._do("finish", lambda: self._inner.finish(response, outputs))
+    async def finish(
+        self, response: ResponseRecord, outputs: Sequence[StoredItem] = (), trace: TraceRecord | None = None
+    ) -> None:
+        await self._do("finish", lambda: self._inner.finish(response, outputs, trace))
 
     async def recover(self) -> Sequence[str]:
         found: Sequence[str] = await self._do("recover", self._inner.recover)
@@ -233,6 +236,7 @@ async def open_rig(
             rights=await open_rights(loaded, storage),
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
+            tracer=Tracer(),
             stack=stack,
         )
         brain = await open_agent(ground, lambda: toolsets, told)

@@ -129,6 +129,7 @@ async def open_portal(
             previews=knowledge.previews,
             users=storage.users,
             usage=ground.usage,
+            traces=storage.traces,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),

@@ -107,6 +107,7 @@ async def open_agent(
         ),
         learning=told.learning,
         bus=bus,
+        tracer=ground.tracer,
         flush_interval=settings.turns.flush_interval,
     )
     await ground.stack.enter_async_context(agent)

@@ -10,6 +10,7 @@ from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
+from portal.core.tracing import Tracer
 from portal.observability.metrics import Metrics
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
@@ -38,6 +39,7 @@ class Ground:
     rights: Rights
     limiter: Limiter
     secrets: SecretFile
+    tracer: Tracer
     stack: AsyncExitStack
 
     async def tasks(self) -> asyncio.TaskGroup:
@@ -79,5 +81,6 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         rights=rights,
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
+        tracer=Tracer(),
         stack=stack,
     )

@@ -27,6 +27,7 @@ from portal.core.tool_items import call_item, request_item
 from portal.core.tool_ports import Approvals, Audit, Grants, Toolset
 from portal.core.toolbox import FIND, Offer
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
+from portal.core.tracing import span
 from portal.errors import Conflict, PortalError, ToolError
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,9 @@ class Executor:
         """Go on with the calls that a response ended with, now that people have decided. `ran` are those that have run
         in another try, by approval: what they brought is told once more."""
         approvals = await self._approvals.of_response(scene.owner, response_id)
+        for one in approvals:
+            waited = ((one.decided_at or micros()) - one.created_at) // 1000
+            span("approval", one.tool, decision=one.status, person_ms=waited).end()
         for item in (ran[one.id] for one in approvals if one.id in ran):
             if item.get("portal:untrusted"):
                 scene.tainted_at = scene.tainted_at or micros()
@@ -204,6 +208,7 @@ class Executor:
         approvals = [self._approval(scene, plan, now) for plan in plans]
         await self._recorder.ask(scene.run, [request_item(one) for one in approvals], approvals)
         for one in approvals:
+            span("approval", one.tool, decision="asked").end()
             await self._note(scene, "approval.asked", one.id, tool=one.tool, arguments_hash=one.arguments_hash)
         self._bus.publish(scene.owner, "approvals.changed")
 
@@ -266,8 +271,11 @@ class Executor:
         await self._noted(scene, "tool.begun", plan, item["id"])
         began = perf_counter()
         try:
-            result = await self._called(scene, plan, item["id"])
-            ended = await self._ended(scene, plan, result)
+            with span("tool", plan.spec.name, toolset=plan.spec.toolset, risk=plan.spec.risk, call=item["id"]) as one:
+                result = await self._called(scene, plan, item["id"])
+                ended = await self._ended(scene, plan, result)
+                if result.failed:
+                    one.fail("tool_error")
         except asyncio.CancelledError:
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}
             await whole(self._recorder.end(scene.run, position, {**item, **stopped}))

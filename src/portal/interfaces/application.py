@@ -17,7 +17,7 @@ from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
@@ -86,6 +86,7 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
+    traces: Traces
     bus: Bus
     approving: Approving
     skills: Skills
@@ -253,6 +254,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
+        turns,
         workspaces,
     )
 
@@ -262,6 +264,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
+        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),

@@ -39,6 +39,7 @@ from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
+from portal.storage.traces import StoredTraces
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
@@ -69,6 +70,7 @@ class Storage:
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
+    traces: StoredTraces
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -168,6 +170,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
+        traces=StoredTraces(database=database),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),
