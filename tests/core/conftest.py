@@ -219,7 +219,7 @@ async def open_rig(
             settings=loaded,
             storage=storage,
             bus=bus,
-            usage=Metrics(log=storage.usage, backends=dict),
+            usage=Metrics(log=storage.usage),
             completions=completions,
             registry=registry,
             router=router,
