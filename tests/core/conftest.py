@@ -9,6 +9,7 @@ import pytest
 
 from portal.app.agent import Told, open_agent
 from portal.app.ground import Ground
+from portal.app.observing import Observing
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
@@ -25,7 +26,9 @@ from portal.core.tool_ports import SubAgent, Toolset
 from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.routing.catalogue import Catalogue
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -222,7 +225,10 @@ async def open_rig(
             settings=loaded,
             storage=storage,
             bus=bus,
-            usage=Metrics(log=storage.usage, backends=dict),
+            usage=Metrics(log=storage.usage),
+            observing=Observing(
+                meters=Meters(), process=Process(data_dir=data_dir), storage=storage, registry=registry, bus=bus
+            ),
             completions=completions,
             registry=registry,
             router=router,

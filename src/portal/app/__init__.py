@@ -130,6 +130,7 @@ async def open_portal(
             users=storage.users,
             usage=ground.usage,
             traces=storage.traces,
+            activity=ground.observing,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -141,10 +142,15 @@ async def open_portal(
             speech=speech,
             media=wits.studio,
         )
-        parts.usage.channels = parts.channels.status
-        await stack.enter_async_context(parts.channels)
-        await open_schedules(ground, parts, wits.links)
+        await _begun(ground, parts, wits.links)
         yield _opened(ground, parts, servers, mind, token)
+
+
+async def _begun(ground: Ground, parts: Parts, links: Links) -> None:
+    """What begins by itself, once all parts are there."""
+    ground.observing.channels, ground.observing.tool_servers = parts.channels.status, parts.tool_servers.list
+    await ground.stack.enter_async_context(parts.channels)
+    await open_schedules(ground, parts, links)
 
 
 def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:

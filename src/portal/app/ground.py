@@ -6,12 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+from portal.app.observing import Observing
 from portal.app.rights import Counted, open_rights
-from portal.app.routing import answering_servers, open_routing
+from portal.app.routing import open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.tracing import Tracer
+from portal.observability.lag import watch_loop
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
 from portal.routing.pace import WatchedCalls
@@ -36,6 +40,7 @@ class Ground:
     registry: Registry
     router: Router
     catalogue: Catalogue
+    observing: Observing
     rights: Rights
     limiter: Limiter
     secrets: SecretFile
@@ -55,21 +60,29 @@ class Ground:
 
 async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
-    storage = await stack.enter_async_context(open_storage(settings))
+    meters = Meters()
+    storage = await stack.enter_async_context(open_storage(settings, stored=meters.stored))
     await storage.database.own()
     bus = Bus()
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
         on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
     )
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage)
     counted = Counted(storage.usage, rights.of)
-    usage = Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
+    observing = Observing(
+        meters=meters, process=Process(data_dir=settings.data_dir), storage=storage, registry=registry, bus=bus
+    )
+    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
+    observing.calls = lambda: usage.running
     completions = Completions(usage=usage)
-    router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
-    return Ground(
+    router, catalogue = await open_routing(
+        settings, storage, registry, completions, bus, rights.of, noted=meters.retried
+    )
+    ground = Ground(
         settings=settings,
         storage=replace(storage, usage=usage),
         bus=bus,
@@ -78,9 +91,12 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         registry=registry,
         router=router,
         catalogue=catalogue,
+        observing=observing,
         rights=rights,
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
         tracer=Tracer(),
         stack=stack,
     )
+    await ground.keep_going(watch_loop(meters.delayed))
+    return ground

@@ -1,6 +1,6 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any, cast
@@ -37,6 +37,7 @@ from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
+    Activity,
     Engine,
     Manual,
     Mind,
@@ -48,7 +49,9 @@ from portal.interfaces.web.ports import (
 )
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
-from portal.observability.metrics import CONTENT_TYPE, Metrics
+from portal.observability.context import request_id
+from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
 from portal.security.hosts import is_loopback
@@ -87,6 +90,7 @@ class Parts:
     users: Users
     usage: Metrics
     traces: Traces
+    activity: Activity
     bus: Bus
     approving: Approving
     skills: Skills
@@ -138,6 +142,9 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
     return app.inner.routes
 
 
+_NO_STATE: Mapping[str, Any] = {}
+
+
 class _Straight:
     """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
     says of the client matters only behind it: for links, and for the cookie."""
@@ -154,6 +161,7 @@ class _Straight:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or WebSocket."""
+        request_id.set(scope.get("state", _NO_STATE).get("request_id", ""))
         door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
 
@@ -241,6 +249,7 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
+        activity,
         approvals,
         channels,
         conversations,
@@ -267,6 +276,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
+        activity.activity_routes(activity=parts.activity),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -362,7 +372,10 @@ def _health(channels: Channels) -> Route:
 
 def _metrics(metrics: Metrics) -> Route:
     async def show(request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        return Response(
+            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
+        )
 
     return Route(METRICS, show)
 

@@ -6,6 +6,8 @@ from portal.errors import Forbidden
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMINS = (
+    "/portal/v1/activity",
+    "/portal/v1/log",
     "/portal/v1/audit/",
     "/portal/v1/users",
     "/portal/v1/channels/pairings",

@@ -1,17 +1,20 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from portal.core import backlog as core_backlog
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
+from portal.storage.backlog import StoredBacklog
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
@@ -39,6 +42,7 @@ from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
+from portal.storage.timed import TimedDatabase
 from portal.storage.traces import StoredTraces
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
@@ -94,6 +98,7 @@ class Storage:
     chats: channel_stores.Chats
     inbox: StoredInbox
     outbox: StoredOutbox
+    backlog: core_backlog.Backlog
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -109,25 +114,29 @@ class Storage:
         return bool(await self.database.fetch(EXISTS, id=identity))
 
 
-def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
+def open_storage(
+    settings: Settings, *, stored: Callable[[float], None] | None = None
+) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+    `stored` is told of each batch of writes how many seconds it took.
 
     Entering raises:
         DatabaseTooNew, DatabaseUnreadable: nothing was touched.
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings)
+    return _Opening(settings, stored)
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stored: Callable[[float], None] | None) -> None:
         self._settings = settings
+        self._stored = stored
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, stack)
+            storage = await _build(self._settings, self._stored, stack)
             self._stack = stack.pop_all()
         return storage
 
@@ -137,11 +146,13 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
+async def _build(settings: Settings, stored: Callable[[float], None] | None, stack: AsyncExitStack) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
+    if stored is not None:
+        database = TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
@@ -194,6 +205,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         chats=StoredChats(database=database),
         inbox=StoredInbox(database=database),
         outbox=StoredOutbox(database=database),
+        backlog=StoredBacklog(database=database),
     )
 
 
