@@ -1,16 +1,17 @@
 """What every part of a Portal stands on: settings, stores, the models and the choice between them."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
+from portal.core.health import Health
+from portal.core.supervisor import Supervisor, Work
 from portal.observability.metrics import Metrics
+from portal.observability.vitals import Vitals
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
 from portal.routing.pace import WatchedCalls
@@ -38,24 +39,27 @@ class Ground:
     rights: Rights
     limiter: Limiter
     secrets: SecretFile
+    health: Health
+    supervisor: Supervisor
     stack: AsyncExitStack
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
         return await self.stack.enter_async_context(asyncio.TaskGroup())
 
-    async def keep_going(self, *works: Coroutine[Any, Any, None]) -> None:
-        """Work beside the requests, cancelled when the stack is closed."""
-        tasks = await self.tasks()
-        for work in works:
-            self.stack.callback(tasks.create_task(work).cancel)
+    def keep_going(self, **works: Work) -> None:
+        """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
+        closed."""
+        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
+        self.stack.push_async_callback(self.supervisor.end, *kept)
 
 
 async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
-    storage = await stack.enter_async_context(open_storage(settings))
+    bus, health = Bus(), Health()
+    supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
+    storage = await stack.enter_async_context(open_storage(settings, supervisor))
     await storage.database.own()
-    bus = Bus()
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
@@ -67,7 +71,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     usage = Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
     completions = Completions(usage=usage)
     router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
-    return Ground(
+    ground = Ground(
         settings=settings,
         storage=replace(storage, usage=usage),
         bus=bus,
@@ -79,5 +83,13 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         rights=rights,
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
+        health=health,
+        supervisor=supervisor,
         stack=stack,
     )
+    vitals = Vitals(
+        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+    )
+    health.add(vitals.check)
+    ground.keep_going(vitals=vitals.run)
+    return ground

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator
@@ -24,8 +25,12 @@ from portal.observability.logging import configure
 from portal.settings import Settings
 from portal.storage.data_folder import lock_data_folder
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 5
 """How long connections may take to end once the running answers were ended."""
+_LOOK_SECONDS = 0.05
+"""Between two looks at what still runs."""
 _GC_YOUNG = 10_000
 """New objects between two looks for rings of them that nobody holds: a request makes hundreds, and few are left."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,6 +51,8 @@ class _Server(uvicorn.Server):
         config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS)
         super().__init__(config)
         self._portal = portal
+        self._drain_seconds = settings.server.drain_seconds
+        self._ending = asyncio.Event()
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -57,8 +64,27 @@ class _Server(uvicorn.Server):
         yield
 
     def end(self) -> None:
-        """Once: running answers end as incomplete, then the connections. Twice: at once."""
-        self.force_exit = self.should_exit
+        """Once: nothing more is begun, and what runs has its time. Twice: at once."""
+        if self._ending.is_set():
+            self.force_exit = True
+            self._leave()
+        else:
+            self._ending.set()
+            self._portal.drain()
+
+    async def drained(self) -> None:
+        """Once it is to end: give answers under way their time, then end those left as incomplete, and the
+        connections."""
+        await self._ending.wait()
+        if self._portal.busy:
+            log.info("Portal is stopping; answers under way have %g seconds", self._drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                while self._portal.busy and not self.should_exit:  # noqa: ASYNC110 -- looked at for seconds, once
+                    await asyncio.sleep(_LOOK_SECONDS)
+        self._leave()
+
+    def _leave(self) -> None:
         self.should_exit = True
         self._portal.stop()
 
@@ -89,11 +115,13 @@ async def _run(
         file.write(settings.data_dir)
         gc.freeze()  # what is there now stays: looking through it again and again would only hold answers up
         gc.set_threshold(_GC_YOUNG, 20, 20)
+        draining = group.create_task(server.drained())
         try:
             if called_as:
                 await asyncio.to_thread(_announce, file, settings, called_as)
             await serving
         finally:
+            draining.cancel()
             file.remove(settings.data_dir)
 
 

@@ -27,11 +27,21 @@ from portal.core.preparation import Preparation, Prepared, Turn
 from portal.core.recall import Learning
 from portal.core.recorder import Recorder
 from portal.core.records import ResponseRecord, StoredItem, UsageRecord
-from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
+from portal.core.responses import (
+    failed,
+    rebuilt,
+    resource,
+    stopped,
+    stored_resource,
+    terminal_event,
+    unexpected,
+    usage_object,
+)
 from portal.core.run import Run
+from portal.core.supervisor import Part, Supervisor
 from portal.core.terms import counted
 from portal.core.titles import Titles
-from portal.errors import Conflict, NotFound, PortalError, StorageError
+from portal.errors import Conflict, NotFound, PortalError, Stopping, StorageError
 
 __all__ = ["Agent", "Turn"]
 
@@ -58,9 +68,12 @@ class Agent:
         titles: Titles,
         learning: Learning | None,
         bus: Bus,
+        supervisor: Supervisor,
+        closing: Callable[[], bool],
         flush_interval: float,
     ) -> None:
-        """`flush_interval` is the most seconds of unfinished text that a crash may cost."""
+        """`flush_interval` is the most seconds of unfinished text that a crash may cost; while it is `closing`, only
+        what belongs to a running turn is begun."""
         self._preparation = preparation
         self._loop = loop
         self._recorder = recorder
@@ -72,13 +85,14 @@ class Agent:
         self._titles = titles
         self._learning = learning
         self._bus = bus
+        self._supervisor, self._closing = supervisor, closing
         self._flush_interval = flush_interval
         self._beginning: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
         self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem]]] = {}
         self._stopping = False
         self._tasks = asyncio.TaskGroup()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher: Part | None = None
 
     async def __aenter__(self) -> "Agent":
         """Mends what a crash left behind, then is ready."""
@@ -86,7 +100,7 @@ class Agent:
         if recovered:
             log.warning("%d interrupted answers were kept as incomplete", len(recovered))
         await self._tasks.__aenter__()
-        self._flusher = self._tasks.create_task(self._flush_forever())
+        self._flusher = self._supervisor.keep("flushing of answers", self._flush_forever)
         return self
 
     async def __aexit__(
@@ -95,7 +109,7 @@ class Agent:
         """Stops running turns; each is stored as incomplete."""
         self.stop()
         if self._flusher is not None:
-            self._flusher.cancel()
+            await self._supervisor.end(self._flusher)
         # Not told of the caller's error, for which it would cancel what is just being stored.
         await self._tasks.__aexit__(None, None, None)
 
@@ -116,7 +130,10 @@ class Agent:
             NotFound: a conversation, previous response or file is not this owner's.
             BadRequest: the input cannot be sent to a model, or does not answer all that the response before asks.
             Conflict: the response before this one is still running, or another turn of the conversation began first.
+            Stopping: nothing more is begun.
         """
+        if turn.parent is None and self._closing():
+            raise Stopping
         prepared = await self._preparation.prepare(turn)
         record = prepared.record
         self._refuse_overtaking(record)
@@ -191,13 +208,13 @@ class Agent:
             return await self._loop.answer(run, prepared)
         except asyncio.CancelledError:
             self._uncancel()
-            return _stopped("cancelled" if run.cancelled else "incomplete")
+            return stopped("cancelled" if run.cancelled else "incomplete")
         except PortalError as error:
             run.failure = error
         except Exception as error:  # the boundary of a turn: nothing in one may end the server
             log.exception("a turn failed unexpectedly", extra={"response": run.id})
-            run.failure = _unexpected(error)
-        return _failed(run.failure)
+            run.failure = unexpected(error)
+        return failed(run.failure)
 
     @staticmethod
     def _uncancel() -> None:
@@ -238,8 +255,8 @@ class Agent:
                 run.announce(run.unannounced)
             except Exception as error:  # the boundary of a turn, as above: whoever watches it must see its end
                 log.exception("a turn could not be stored", extra={"response": run.id})
-                run.failure = error if isinstance(error, PortalError) else _unexpected(error)
-                terminal = self._closed(run, _failed(run.failure), call, run.outputs())
+                run.failure = error if isinstance(error, PortalError) else unexpected(error)
+                terminal = self._closed(run, failed(run.failure), call, run.outputs())
                 self._owed[run.id] = run.record, run.unsaved
         del self._runs[run.id]
         run.end(terminal)
@@ -381,19 +398,3 @@ class Agent:
         if run is not None and run.record.owner == owner and run.stored:
             await self.cancel(owner, response_id)
         await self._responses.delete(owner, response_id)
-
-
-def _unexpected(error: Exception) -> PortalError:
-    failure = PortalError("Portal failed to run this turn; the log has the details.", code="internal_error")
-    failure.__cause__ = error
-    return failure
-
-
-def _stopped(status: str) -> JsonObject:
-    reason = "cancelled" if status == "cancelled" else "interrupted"
-    return {"status": status, "incomplete_details": {"reason": reason}}
-
-
-def _failed(error: PortalError) -> JsonObject:
-    told = {"code": error.code or error.type, "message": error.message}
-    return {"status": "failed", "error": told, "incomplete_details": None}

@@ -74,6 +74,8 @@ class Metrics:
         """`backends` says of each model server, by its name, whether it answers; `channels` how each of them is."""
         self._log = log
         self.channels = channels
+        self.parts: Callable[[], Iterable[tuple[str, bool, int]]] = tuple
+        """Of what goes on beside the requests: name, whether it is well, times begun again."""
         self._backends = backends
         self._running = 0
         self._requests = _Counter("door", "model", "status")
@@ -114,7 +116,20 @@ class Metrics:
         lines += _gauge("portal_requests_running", "Model calls under way.", [([], self._running)])
         up = [([("backend", name)], int(there)) for name, there in self._backends().items()]
         lines += _gauge("portal_backend_up", "Whether a model server answers.", up)
-        return "\n".join([*lines, *self._channels(), ""])
+        return "\n".join([*lines, *self._channels(), *self._supervised(), ""])
+
+    @property
+    def running(self) -> int:
+        """Model calls under way."""
+        return self._running
+
+    def _supervised(self) -> Iterator[str]:
+        known = list(self.parts())
+        if known:
+            well = [([("part", name)], int(up)) for name, up, _ in known]
+            yield from _gauge("portal_part_up", "Whether a part of Portal is going.", well)
+            again = [([("part", name)], restarts) for name, _, restarts in known]
+            yield from _gauge("portal_part_restarts", "Times it failed and was begun again.", again)
 
     def _channels(self) -> Iterator[str]:
         known: list[JsonObject] = [{"state": "", "events": 0, "repairs": 0, **one} for one in self.channels()]

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from starlette.requests import ClientDisconnect
 
 from portal.core.clock import now
-from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
+from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
@@ -78,8 +78,10 @@ class Admission:
         max_body: int,
         max_upload: int,
         throttle: Throttle,
+        closing: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them. While it is
+        `closing`, nothing more is begun."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
@@ -90,6 +92,7 @@ class Admission:
         self._max_body = max_body
         self._max_upload = max_upload
         self._throttle = throttle
+        self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -105,6 +108,8 @@ class Admission:
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
+            if self._closing():
+                self._turn_away(scope, reply)
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
@@ -130,6 +135,14 @@ class Admission:
             if not reply.started:
                 await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
             raise
+
+    @staticmethod
+    def _turn_away(scope: Scope, reply: "_Reply") -> None:
+        """Portal is stopping: what runs may be looked at and ended, nothing is begun. Raises Stopping."""
+        reply.add([(b"connection", b"close")])
+        begins = scope["type"] == "websocket" or scope["method"] == "POST"
+        if begins and not scope["path"].endswith("/cancel"):
+            raise Stopping
 
     def _take(self, scope: Scope, caller: Caller, reply: "_Reply", *, at_home: bool) -> None:
         """One request of theirs; clients of a key that has a rate are told what is left of it."""

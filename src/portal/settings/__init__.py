@@ -71,6 +71,9 @@ class ServerSettings(Section):
         "the connection; where the API has one.",
     )
     session_days: int = Field(90, gt=0, description="Days until a sign-in of the page ends.")
+    drain_seconds: float = Field(
+        5, ge=0, description="Seconds that answers under way have to be finished when Portal is stopped."
+    )
 
 
 class BackendSettings(Section):

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
+from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
@@ -107,25 +108,27 @@ class Storage:
         return bool(await self.database.fetch(EXISTS, id=identity))
 
 
-def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
+def open_storage(settings: Settings, supervisor: Supervisor | None = None) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+
+    `supervisor` keeps what goes on beside the stores.
 
     Entering raises:
         DatabaseTooNew, DatabaseUnreadable: nothing was touched.
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings)
+    return _Opening(settings, supervisor or Supervisor())
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+        self._settings, self._supervisor = settings, supervisor
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, stack)
+            storage = await _build(self._settings, stack, self._supervisor)
             self._stack = stack.pop_all()
         return storage
 
@@ -135,21 +138,21 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
+async def _build(settings: Settings, stack: AsyncExitStack, supervisor: Supervisor) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
+    stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    tasks.create_task(usage.run(), name="usage")
     index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
-    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
-        stack.callback(tasks.create_task(work, name=name).cancel)
+    kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
+    stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
     files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
     leaving = Leaving(passages=passages, search=search)
