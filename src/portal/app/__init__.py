@@ -122,8 +122,7 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
-        storage = ground.storage
+        storage = (ground := await open_ground(settings, stack)).storage
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
@@ -160,13 +159,13 @@ async def open_portal(
             media=wits.studio,
             health=ground.health,
         )
-        _told(ground, parts, wits.tool_servers)
+        _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
         yield _opened(ground, parts, servers, mind, token)
 
 
-def _told(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
+def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     parts.usage.channels = parts.channels.status
     parts.usage.parts = part_figures(ground.supervisor)

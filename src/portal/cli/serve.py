@@ -19,9 +19,11 @@ from portal.cli.announcement import announce
 from portal.cli.ports import listen, local_url
 from portal.cli.server_file import ServerFile
 from portal.core.clock import micros, seconds
-from portal.errors import PortalError
+from portal.errors import PortalError, SettingsError
 from portal.interfaces.listening import server_config
 from portal.observability.logging import configure
+from portal.security.guards import refuse
+from portal.security.tls import Certificate
 from portal.settings import Settings
 from portal.storage.data_folder import lock_data_folder
 
@@ -40,6 +42,7 @@ def serve_forever(settings: Settings, called_as: str, *, announced: bool) -> Non
     """Serve until SIGINT, SIGTERM or SIGHUP; everything made on the way is readable by its owner alone."""
     os.umask(0o077)
     configure(settings.log)
+    refuse(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, called_as, announced=announced))
 
@@ -47,8 +50,9 @@ def serve_forever(settings: Settings, called_as: str, *, announced: bool) -> Non
 class _Server(uvicorn.Server):
     """Tells when it listens; leaves signals to us, since more must end than the connections."""
 
-    def __init__(self, portal: Portal, settings: Settings) -> None:
-        config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS)
+    def __init__(self, portal: Portal, settings: Settings, certificate: Certificate | None) -> None:
+        tls = None if certificate is None else certificate.context
+        config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS, tls=tls)
         super().__init__(config)
         self._portal = portal
         self._drain_seconds = settings.server.drain_seconds
@@ -91,17 +95,37 @@ class _Server(uvicorn.Server):
 
 async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None:
     me = f"Portal (process {os.getpid()})"
+    certificate = _certificate(settings)
     with (
         lock_data_folder(settings.data_dir, me) as lock,
         listen(settings.server.host, settings.server.port, called_as=called_as) as listener,
     ):
-        url = local_url(listener)
+        url = local_url(listener, "http" if certificate is None else "https")
         lock.describe(f"{me[:-1]}, {url})")
         async with open_portal(settings) as portal:
             file = ServerFile(
-                pid=os.getpid(), url=url, token=portal.local_token, started_at=seconds(micros()), version=__version__
+                pid=os.getpid(),
+                url=url,
+                token=portal.local_token,
+                started_at=seconds(micros()),
+                version=__version__,
+                certificate="" if certificate is None else str(certificate.path.absolute()),
             )
-            await _run(_Server(portal, settings), listener, file, settings, called_as=called_as if announced else None)
+            if certificate is not None:
+                portal.health.add(certificate.check)
+            server = _Server(portal, settings, certificate)
+            await _run(server, listener, file, settings, called_as=called_as if announced else None)
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    """The one of the settings. Raises SettingsError where it cannot be used."""
+    chosen = settings.server
+    if chosen.tls_cert is None:
+        if chosen.tls_key is not None:
+            raise SettingsError("server.tls_key is set, and server.tls_cert is not: name the certificate as well")
+        return None
+    key = None if chosen.tls_key is None else chosen.tls_key.expanduser()
+    return Certificate(chosen.tls_cert.expanduser(), key)
 
 
 async def _run(

@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from portal import __version__
 from portal.channels.house import Channels
@@ -53,6 +52,7 @@ from portal.media.studio import MediaStudio
 from portal.observability.metrics import CONTENT_TYPE, Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
+from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
 from portal.settings import Settings
@@ -130,6 +130,7 @@ def application(parts: Parts) -> App:
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
         throttle=parts.entrance.throttle,
+        proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
     )
 
@@ -142,12 +143,11 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
 
 
 class _Straight:
-    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
-    says of the client matters only behind it: for links, and for the cookie."""
+    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself."""
 
     def __init__(self, app: FastAPI, audit: Audit) -> None:
         self.routes: Sequence[BaseRoute] = app.router.routes
-        self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
+        self._behind = Trail(cast(ASGIApp, app), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
             (method, route.path): Trail(route.app, audit=audit) if is_watched(route.path) else route.app
             for route in self.routes
