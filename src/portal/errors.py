@@ -29,6 +29,7 @@ PortalError
 ├── ToolError                  502  a tool could not do it; a model is told
 ├── NotInstalled               501  this needs a package that is not installed
 ├── NoModel                    503  nothing is installed that can answer
+├── Stopping                   503  Portal is stopping and takes no more work; carries retry_after
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
@@ -266,6 +267,16 @@ class NoModel(PortalError):
 
     status = 503
     code = "no_model"
+
+
+class Stopping(PortalError):
+    """Portal is stopping: what runs is finished, nothing more is begun."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("Portal is stopping. Try again in a moment.", retry_after=5)
 
 
 class StorageError(PortalError):

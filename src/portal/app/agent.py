@@ -106,6 +106,8 @@ async def open_agent(
         learning=told.learning,
         bus=bus,
         tracer=ground.tracer,
+        supervisor=ground.supervisor,
+        closing=lambda: ground.health.draining,
         flush_interval=settings.turns.flush_interval,
     )
     await ground.stack.enter_async_context(agent)

@@ -81,7 +81,7 @@ def open_channels(
         mode=settings.channels.groups,
         admit=lambda owner: most and ground.limiter.take(f"messages of {owner}", most),
     )
-    channels = Channels(channels=made, broken=broken, desks=desks)
+    channels = Channels(channels=made, broken=broken, desks=desks, supervisor=ground.supervisor)
     return channels
 
 

@@ -35,7 +35,7 @@ async def open_likeness(ground: Ground, own: Embedder | None) -> EmbeddedLikenes
     if own is None:
         return None
     likeness = EmbeddedLikeness(embedder=own)
-    await ground.keep_going(likeness.run())
+    ground.keep_going(choice_of_tools=likeness.run)
     return likeness
 
 
@@ -51,5 +51,5 @@ async def open_embedding(ground: Ground, own: Embedder | None) -> Embedders | No
         key_values=ground.storage.key_values,
         on_change=lambda: ground.bus.publish(None, "embedder.changed"),
     )
-    await ground.keep_going(embedders.run())
+    ground.keep_going(embedder=embedders.run)
     return embedders

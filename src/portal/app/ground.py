@@ -1,21 +1,22 @@
 """What every part of a Portal stands on: settings, stores, the models and the choice between them."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 from portal.app.observing import Observing
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
+from portal.core.health import Health
+from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
 from portal.observability.lag import watch_loop
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
+from portal.observability.vitals import Vitals
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
 from portal.routing.pace import WatchedCalls
@@ -45,25 +46,27 @@ class Ground:
     limiter: Limiter
     secrets: SecretFile
     tracer: Tracer
+    health: Health
+    supervisor: Supervisor
     stack: AsyncExitStack
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
         return await self.stack.enter_async_context(asyncio.TaskGroup())
 
-    async def keep_going(self, *works: Coroutine[Any, Any, None]) -> None:
-        """Work beside the requests, cancelled when the stack is closed."""
-        tasks = await self.tasks()
-        for work in works:
-            self.stack.callback(tasks.create_task(work).cancel)
+    def keep_going(self, **works: Work) -> None:
+        """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
+        closed."""
+        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
+        self.stack.push_async_callback(self.supervisor.end, *kept)
 
 
 async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
-    meters = Meters()
-    storage = await stack.enter_async_context(open_storage(settings, stored=meters.stored))
+    bus, health, meters = Bus(), Health(), Meters()
+    supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
+    storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    bus = Bus()
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
@@ -74,7 +77,12 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     rights = await open_rights(settings, storage)
     counted = Counted(storage.usage, rights.of)
     observing = Observing(
-        meters=meters, process=Process(data_dir=settings.data_dir), storage=storage, registry=registry, bus=bus
+        meters=meters,
+        process=Process(data_dir=settings.data_dir),
+        storage=storage,
+        registry=registry,
+        bus=bus,
+        supervisor=supervisor,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -96,7 +104,13 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
         tracer=Tracer(),
+        health=health,
+        supervisor=supervisor,
         stack=stack,
     )
-    await ground.keep_going(watch_loop(meters.delayed))
+    vitals = Vitals(
+        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+    )
+    health.add(vitals.check)
+    ground.keep_going(vitals=vitals.run, event_loop=lambda: watch_loop(meters.delayed))
     return ground

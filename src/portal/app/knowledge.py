@@ -131,7 +131,9 @@ async def open_knowledge(
     watch = _watch(settings, storage, sources, documents, grants, transcriber)
     if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
         await storage.reading_queue.release()
-    await ground.keep_going(ingest.run(), *([watch.run()] if watching else ()))
+    ground.keep_going(documents=ingest.run)
+    if watching:
+        ground.keep_going(watched_places=watch.run)
     library = Library(
         collections=collections,
         documents=documents,

@@ -25,7 +25,7 @@ async def open_media(ground: Ground) -> MediaStudio:
         changed=changed,
     )
     ground.stack.push_async_callback(studio.aclose)
-    await ground.keep_going(studio.run())
+    ground.keep_going(media=studio.run)
     return studio
 
 

@@ -8,9 +8,10 @@ from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
 from portal.core.items import JsonObject
+from portal.core.supervisor import Supervisor
 from portal.errors import StorageError
 from portal.observability.figures import Family, gauge
-from portal.observability.gauges import backlog_families, channel_families, server_families
+from portal.observability.gauges import backlog_families, channel_families, part_families, server_families
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
@@ -26,6 +27,7 @@ class Observing:
     storage: Storage
     registry: Registry
     bus: Bus
+    supervisor: Supervisor
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
@@ -63,6 +65,7 @@ class Observing:
             *self.meters.families(),
             *server_families(self.servers()),
             *channel_families(self.channels()),
+            *part_families(self.supervisor.parts()),
             gauge("portal_database_up", "Whether the database answers.", ((), int(bool(backlog)))),
             *backlog,
             gauge("portal_event_streams", "Pages and programs that listen to what changes.", ((), self.bus.listening)),

@@ -118,6 +118,7 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
         runner=runner,
         deliverer=parts.timetable.deliverer,
         bounds=bounds,
+        closing=lambda: ground.health.draining,
     )
     links.hurry = scheduler.hurry
 
@@ -129,7 +130,7 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
 
     if links.channels is not None:
         links.channels.on_given_up = refused
-    await ground.keep_going(scheduler.run())
+    ground.keep_going(schedules=scheduler.run)
 
 
 def local_zone(link: Path = _LOCAL) -> str:

@@ -37,6 +37,7 @@ from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.records import ConversationRecord
+from portal.core.supervisor import Part, Supervisor
 from portal.errors import Forbidden, NotFound, PortalError
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Channels:
         channels: Sequence[Channel],
         broken: Mapping[str, str],
         desks: Desks,
+        supervisor: Supervisor,
         patience: Patience = Patience(),  # noqa: B008 -- frozen
     ) -> None:
         """`broken` says of configured channels why they could not be made."""
@@ -71,12 +73,13 @@ class Channels:
         self._broken = broken
         self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
+        self._supervisor = supervisor
         self._patience = patience
         self.on_given_up: Callable[[Delivery, str], Awaitable[None]] = _nothing
         """Told of a delivery that cannot be sent, and why."""
         self._open: dict[str, Open] = {}
         self._tasks = asyncio.TaskGroup()
-        self._working: list[asyncio.Task[None]] = []
+        self._working: list[Part] = []
 
     # ------------------------------------------------------------------ working
 
@@ -87,16 +90,17 @@ class Channels:
             self._open[channel.name] = one = self._made(channel)
             await one.reception.resume()
             await self._follow_up(one)
-        works = [self._listen(), *(one.connection.run() for one in self._open.values())]
-        self._working = [self._tasks.create_task(work) for work in works]
+        works = {f"channel {name}": one.connection.run for name, one in self._open.items()}
+        works["news of channels"] = self._listen
+        self._working = [self._supervisor.keep(name, work) for name, work in works.items()]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leaves everything as it is, but for messages under way: what is stored is gone on with by the next start."""
-        for task in self._working:
-            task.cancel()
+        if self._working:
+            await self._supervisor.end(*self._working)
         async with asyncio.TaskGroup() as group:
             for one in self._open.values():
                 group.create_task(one.courier.stop())

@@ -30,10 +30,11 @@ from portal.core.recorder import Recorder
 from portal.core.records import ResponseRecord, StoredItem, TraceRecord, UsageRecord
 from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
 from portal.core.run import Run
+from portal.core.supervisor import Part, Supervisor
 from portal.core.terms import counted
 from portal.core.titles import Titles
 from portal.core.tracing import Span, Tracer, span
-from portal.errors import Conflict, NotFound, PortalError, StorageError
+from portal.errors import Conflict, NotFound, PortalError, Stopping, StorageError
 
 __all__ = ["Agent", "Turn"]
 
@@ -61,9 +62,12 @@ class Agent:
         learning: Learning | None,
         bus: Bus,
         tracer: Tracer,
+        supervisor: Supervisor,
+        closing: Callable[[], bool],
         flush_interval: float,
     ) -> None:
-        """`flush_interval` is the most seconds of unfinished text that a crash may cost."""
+        """`flush_interval` is the most seconds of unfinished text that a crash may cost; while it is `closing`, only
+        what belongs to a running turn is begun."""
         self._preparation = preparation
         self._loop = loop
         self._recorder = recorder
@@ -76,13 +80,14 @@ class Agent:
         self._learning = learning
         self._bus = bus
         self._tracer = tracer
+        self._supervisor, self._closing = supervisor, closing
         self._flush_interval = flush_interval
         self._beginning: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
         self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem], TraceRecord | None]] = {}
         self._stopping = False
         self._tasks = asyncio.TaskGroup()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher: Part | None = None
 
     async def __aenter__(self) -> "Agent":
         """Mends what a crash left behind, then is ready."""
@@ -90,7 +95,7 @@ class Agent:
         if recovered:
             log.warning("%d interrupted answers were kept as incomplete", len(recovered))
         await self._tasks.__aenter__()
-        self._flusher = self._tasks.create_task(self._flush_forever())
+        self._flusher = self._supervisor.keep("flushing of answers", self._flush_forever)
         return self
 
     async def __aexit__(
@@ -99,7 +104,7 @@ class Agent:
         """Stops running turns; each is stored as incomplete."""
         self.stop()
         if self._flusher is not None:
-            self._flusher.cancel()
+            await self._supervisor.end(self._flusher)
         # Not told of the caller's error, for which it would cancel what is just being stored.
         await self._tasks.__aexit__(None, None, None)
 
@@ -120,7 +125,10 @@ class Agent:
             NotFound: a conversation, previous response or file is not this owner's.
             BadRequest: the input cannot be sent to a model, or does not answer all that the response before asks.
             Conflict: the response before this one is still running, or another turn of the conversation began first.
+            Stopping: nothing more is begun.
         """
+        if turn.parent is None and self._closing():
+            raise Stopping
         root = self._tracer.turn(turn.model, stored=turn.store, door=turn.door)
         with root.around():
             return await self._start(turn, root)

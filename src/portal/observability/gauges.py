@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from portal.core.backlog import Waiting
 from portal.core.clock import micros
 from portal.core.items import JsonObject
+from portal.core.supervisor import Part
 from portal.observability.figures import Family, Pairs, Sample, counted, gauge
 
 _CHANNEL = {"state": "", "events": 0, "repairs": 0}
@@ -39,6 +40,20 @@ def server_families(servers: Sequence[JsonObject]) -> Iterator[Family]:
             for one in servers
             for model, size in one["held"].items()
         ),
+    )
+
+
+def part_families(parts: Sequence[Part]) -> Iterator[Family]:
+    """Of what goes on beside the requests."""
+    yield gauge(
+        "portal_part_up",
+        "Whether a part of Portal is going.",
+        *((_one("part", part.name), int(part.state in ("running", "done"))) for part in parts),
+    )
+    yield gauge(
+        "portal_part_restarts",
+        "Times a part failed and was begun again.",
+        *((_one("part", part.name), part.restarts) for part in parts),
     )
 
 

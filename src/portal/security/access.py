@@ -13,6 +13,7 @@ ADMINS = (
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",
     "/portal/v1/turns",
+    "/portal/v1/health",
     "/metrics",
 )
 """Of those who run this installation."""

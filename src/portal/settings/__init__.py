@@ -62,6 +62,18 @@ class ServerSettings(Section):
     allowed_origins: tuple[str, ...] = Field(
         (), description="Other web origins whose pages may call the API with a key (CORS), such as https://app.example."
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses and networks of proxies whose word for the client's address, scheme and host is taken "
+        "(X-Forwarded-For, -Proto, -Host); for address and scheme, those on this machine are always believed.",
+    )
+    tls_cert: Path | None = Field(
+        None, description="A certificate with its chain (PEM): Portal speaks HTTPS; a renewed file is taken by itself."
+    )
+    tls_key: Path | None = Field(None, description="Its private key (PEM), where it is not in the same file.")
+    insecure_ok: bool = Field(
+        False, description="Let Portal listen without HTTPS where the internet reaches it, or with a weak secret."
+    )
     max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
     max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
     keep_alive: float = Field(
@@ -71,6 +83,9 @@ class ServerSettings(Section):
         "the connection; where the API has one.",
     )
     session_days: int = Field(90, gt=0, description="Days until a sign-in of the page ends.")
+    drain_seconds: float = Field(
+        5, ge=0, description="Seconds that answers under way have to be finished when Portal is stopped."
+    )
 
 
 class BackendSettings(Section):

@@ -10,6 +10,7 @@ from types import TracebackType
 from portal.core import backlog as core_backlog
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
+from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
@@ -115,28 +116,29 @@ class Storage:
 
 
 def open_storage(
-    settings: Settings, *, stored: Callable[[float], None] | None = None
+    settings: Settings, supervisor: Supervisor | None = None, *, stored: Callable[[float], None] | None = None
 ) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
     `stored` is told of each batch of writes how many seconds it took.
+
+    `supervisor` keeps what goes on beside the stores.
 
     Entering raises:
         DatabaseTooNew, DatabaseUnreadable: nothing was touched.
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings, stored)
+    return _Opening(settings, supervisor or Supervisor(), stored)
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings, stored: Callable[[float], None] | None) -> None:
-        self._settings = settings
-        self._stored = stored
+    def __init__(self, settings: Settings, supervisor: Supervisor, stored: Callable[[float], None] | None) -> None:
+        self._settings, self._supervisor, self._stored = settings, supervisor, stored
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, self._stored, stack)
+            storage = await _build(self._settings, stack, self._supervisor, self._stored)
             self._stack = stack.pop_all()
         return storage
 
@@ -146,7 +148,9 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stored: Callable[[float], None] | None, stack: AsyncExitStack) -> Storage:
+async def _build(
+    settings: Settings, stack: AsyncExitStack, supervisor: Supervisor, stored: Callable[[float], None] | None
+) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
@@ -155,14 +159,14 @@ async def _build(settings: Settings, stored: Callable[[float], None] | None, sta
         database = TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
+    stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    tasks.create_task(usage.run(), name="usage")
     index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
-    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
-        stack.callback(tasks.create_task(work, name=name).cancel)
+    kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
+    stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
     files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
     leaving = Leaving(passages=passages, search=search)
