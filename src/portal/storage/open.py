@@ -28,6 +28,7 @@ from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
+from portal.storage.moving import check_whole
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -140,6 +141,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
+    await check_whole(database)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(usage.aclose)
