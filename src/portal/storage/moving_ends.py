@@ -110,10 +110,11 @@ async def _open(place: Place, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -
         stack.push_async_callback(lite.aclose)
         return lite
     from portal.storage.postgres import PostgresDatabase
+    from portal.storage.postgres_alone import own_alone
 
     database = await PostgresDatabase.open(place.url, tasks)
     stack.push_async_callback(database.aclose)
-    await database.own()
+    await own_alone(place.url, stack)
     return database
 
 

@@ -11,6 +11,9 @@ DERIVED = frozenset(
 )
 """Made by each engine in its own way. Vectors are read from where they are and stored as new ones are."""
 
+OWN_COLUMNS = frozenset({("embedders", "generation")})
+"""Counted anew."""
+
 SQLITE_COLUMNS = """
 SELECT t.name AS table_name, c.name AS column_name, c.type = 'BLOB' AS is_blob, c.pk
 FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -45,7 +48,11 @@ async def tables(sqlite: Database, postgres: Database) -> Sequence[Table]:
     for name, columns in _by_table(await sqlite.fetch(SQLITE_COLUMNS)).items():
         if name in DERIVED or name not in theirs:
             continue
-        shared = [column for column in columns if column["column_name"] in theirs[name]]
+        shared = [
+            column
+            for column in columns
+            if column["column_name"] in theirs[name] and (name, column["column_name"]) not in OWN_COLUMNS
+        ]
         keys = sorted((column for column in shared if column["pk"]), key=lambda column: int(str(column["pk"])))
         counted = (column for column, identity in theirs[name].items() if identity)
         found[name] = Table(
