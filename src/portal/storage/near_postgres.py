@@ -168,7 +168,7 @@ class NearKeeper:
             f"SET maintenance_work_mem = '{min(needed, 1024)}MB'",
             f"CREATE INDEX CONCURRENTLY IF NOT EXISTS passage_near_{number} ON passage_near "
             f"USING hnsw ((CAST(near AS halfvec({dimensions}))) halfvec_ip_ops) WHERE embedder = {number}",
-            "ANALYZE passage_near",
+            "ANALYZE passage_near, passages, passage_attributes, passage_vectors",
         )
 
 

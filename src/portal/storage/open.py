@@ -10,6 +10,7 @@ from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
+from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.calls import StoredCallLog
@@ -17,6 +18,7 @@ from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
@@ -153,7 +155,13 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
     for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
+    files = StoredFiles(
+        database=database,
+        quota=settings.files.quota,
+        keep_days=settings.files.keep_days,
+        contents=contents_of(settings.files),
+        elsewhere=settings.files.store == "s3",
+    )
     leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,
@@ -194,6 +202,17 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         inbox=StoredInbox(database=database),
         outbox=StoredOutbox(database=database),
     )
+
+
+def contents_of(settings: FileSettings) -> Contents | None:
+    """Where the content of files is beside the database, if anywhere. Raises SettingsError."""
+    if settings.s3.bucket:
+        from portal.storage.contents_s3 import S3Contents
+
+        return S3Contents(settings=settings.s3)
+    if settings.store == "s3":
+        raise SettingsError("`files.store` is s3, but `files.s3.bucket` names no bucket.")
+    return None
 
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
