@@ -32,6 +32,7 @@ PortalError
 ├── Stopping                   503  Portal is stopping and takes no more work; carries retry_after
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
+│   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
 │   └── DataFolderBusy         500  another server owns the data folder or the database
@@ -290,6 +291,16 @@ class StorageFull(StorageError):
 
     status = 507
     code = "storage_full"
+
+
+class StorageUnavailable(StorageError):
+    """The database, or the store of files, cannot be reached or written to at present; nothing was stored."""
+
+    status = 503
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after: float | None = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class DatabaseTooNew(StorageError):

@@ -13,6 +13,7 @@ from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.settings import Settings
+from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
@@ -21,6 +22,7 @@ from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
@@ -32,6 +34,7 @@ from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
+from portal.storage.moving import check_whole
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -155,6 +158,7 @@ async def _build(
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
+    await check_whole(database)
     if stored is not None:
         database = TimedDatabase(database, stored)
     await chain_older(database)
@@ -168,7 +172,13 @@ async def _build(
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
+    files = StoredFiles(
+        database=database,
+        quota=settings.files.quota,
+        keep_days=settings.files.keep_days,
+        contents=contents_of(settings.files),
+        elsewhere=settings.files.store == "s3",
+    )
     leaving = Leaving(passages=passages, search=search)
     return Storage(
         database=database,
@@ -211,6 +221,17 @@ async def _build(
         outbox=StoredOutbox(database=database),
         backlog=StoredBacklog(database=database),
     )
+
+
+def contents_of(settings: FileSettings) -> Contents | None:
+    """Where the content of files is beside the database, if anywhere. Raises SettingsError."""
+    if settings.s3.bucket:
+        from portal.storage.contents_s3 import S3Contents
+
+        return S3Contents(settings=settings.s3)
+    if settings.store == "s3":
+        raise SettingsError("`files.store` is s3, but `files.s3.bucket` names no bucket.")
+    return None
 
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
