@@ -33,7 +33,8 @@ PortalError
 │   ├── StorageFull            507  the disk is full
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
-│   └── DataFolderBusy         500  another server owns the data folder or the database
+│   ├── DataFolderBusy         500  another server owns the data folder or the database
+│   └── TakenOver              503  another server does by now what this one did; nothing was stored
 └── SettingsError              500  a setting is wrong; names it
 """
 
@@ -297,6 +298,13 @@ class DataFolderBusy(StorageError):
     """Another server owns the data folder, or the database; the message names it."""
 
     code = "data_folder_busy"
+
+
+class TakenOver(StorageError):
+    """Other servers took this one for dead, and one of them does by now what this one did; nothing was stored."""
+
+    status = 503
+    code = "taken_over"
 
 
 class SettingsError(PortalError):

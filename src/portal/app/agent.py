@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from portal.app.cluster import attend
 from portal.app.embedding import open_likeness
 from portal.app.ground import Ground
 from portal.app.tools import Toolsets
@@ -108,8 +109,10 @@ async def open_agent(
         learning=told.learning,
         bus=bus,
         flush_interval=settings.turns.flush_interval,
+        peers=ground.cluster.peers,
     )
     await ground.stack.enter_async_context(agent)
+    await attend(ground.cluster, agent, storage, bus, ground.stack)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
 
 

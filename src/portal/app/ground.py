@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+from portal.app.cluster import Cluster, open_cluster
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
 from portal.core.bus import Bus
@@ -32,6 +33,7 @@ class Ground:
     bus: Bus
     usage: Metrics
     completions: Completions
+    cluster: Cluster
     registry: Registry
     router: Router
     catalogue: Catalogue
@@ -51,11 +53,13 @@ class Ground:
             self.stack.callback(tasks.create_task(work).cancel)
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
-    """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
+async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
+    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
+    as open_portal does."""
     storage = await stack.enter_async_context(open_storage(settings))
     await storage.database.own()
     bus = Bus()
+    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
@@ -73,6 +77,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         bus=bus,
         usage=usage,
         completions=completions,
+        cluster=cluster,
         registry=registry,
         router=router,
         catalogue=catalogue,

@@ -20,6 +20,7 @@ from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
+from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
@@ -56,6 +57,8 @@ class Storage:
     """All stores; usable while the context of `open_storage` lasts."""
 
     database: Database
+    fence: Fence
+    """As whom this process writes; set once it is one of several servers."""
     turn_log: ports.TurnLog
     responses: ports.Responses
     conversations: ports.Conversations
@@ -152,10 +155,11 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         stack.callback(tasks.create_task(work, name=name).cancel)
     turns = TurnPassages(database=database, index=passages)
     files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
-    leaving = Leaving(passages=passages, search=search)
+    leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
-        turn_log=StoredTurnLog(database=database, search=search, turns=turns),
+        fence=fence,
+        turn_log=StoredTurnLog(database=database, search=search, turns=turns, fence=fence),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
@@ -170,7 +174,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         spending=usage,
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
-        call_log=StoredCallLog(database=database, search=search),
+        call_log=StoredCallLog(database=database, search=search, fence=fence),
         approvals=StoredApprovals(database=database),
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
@@ -185,12 +189,12 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         reading_queue=StoredReadingQueue(database=database, passages=passages),
         media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
-        runs=StoredRuns(database=database),
+        runs=StoredRuns(database=database, fence=fence),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),
-        inbox=StoredInbox(database=database),
-        outbox=StoredOutbox(database=database),
+        inbox=StoredInbox(database=database, fence=fence),
+        outbox=StoredOutbox(database=database, fence=fence),
     )
 
 
