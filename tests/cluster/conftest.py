@@ -13,6 +13,8 @@ from portal.backends.scripted import ScriptedBackend
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.postgres import PostgresServer
 
+SEAL_KEY = "5e" * 32
+
 
 @dataclass
 class Server:
@@ -26,7 +28,7 @@ class Server:
 @asynccontextmanager
 async def opened(folder: Path, url: str, **settings: Any) -> AsyncIterator[Server]:
     model = ScriptedBackend(models=["tiny"])
-    chosen = {"database": url, **settings}
+    chosen = {"database": url, "seal_key": SEAL_KEY, **settings}
     async with (
         open_test_portal(folder, backends=[model], settings=chosen) as test,
         aiohttp.ClientSession(test.url, headers=test.headers) as api,

@@ -236,10 +236,12 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     going_on = GoingOn(storage=storage, agent=brain.agent, models=ground.registry, hours=settings.tools.resume_hours)
     await ground.keep_going(
         ground.registry.run(),
-        keep_house(storage, settings),
-        expire_forever(storage, ground.bus),
-        going_on.run(),
-        _catch_up(storage),
+        ground.cluster.duty.while_held(
+            lambda: keep_house(storage, settings),
+            lambda: expire_forever(storage, ground.bus),
+            going_on.run,
+            lambda: _catch_up(storage),
+        ),
     )
     engine = Engine(
         settings=settings,
@@ -266,6 +268,7 @@ async def _tool_servers(ground: Ground) -> ToolServers:
     servers = ToolServers(around)
     ground.stack.push_async_callback(servers.aclose)
     await servers.restore()
+    ground.cluster.renew({"tools.changed": servers.again})
     return servers
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from portal.app.cluster import attend
 from portal.app.embedding import open_likeness
 from portal.app.ground import Ground
+from portal.app.sealing import seal_key
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
@@ -31,7 +32,7 @@ from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
-from portal.security.seal import SignedSealer, load_key
+from portal.security.seal import SignedSealer
 from portal.settings import Settings
 from portal.storage.open import Storage
 
@@ -72,7 +73,7 @@ async def open_agent(
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
-    sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
+    sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     agent = Agent(
         preparation=Preparation(

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from portal import __version__
 from portal.core.agent import Agent
+from portal.core.asking import Questions
 from portal.core.bus import Bus
+from portal.core.counts import Counts
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
 from portal.core.peers import Notices, Peers
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _LOOK = 5.0
 """Seconds between two looks for turns that nobody runs."""
+_COUNT = 0.5
+"""Seconds between two messages about what was counted."""
 _PAUSE = 0.2
 """Seconds within which what is to be read again is read once."""
 
@@ -35,7 +39,10 @@ class Cluster:
     duty: Duty = field(default_factory=Duty)
     peers: Peers | None = None
     notices: Notices | None = None
+    questions: Questions | None = None
     running: StoredRunning | None = None
+    counts: Counts | None = None
+    _hurried: dict[str, Callable[[], None]] = field(default_factory=dict)
     _renewals: dict[str, Renewal] = field(default_factory=dict)
     _stale: set[str] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,6 +53,22 @@ class Cluster:
     def renew(self, renewals: Mapping[str, Renewal]) -> None:
         """When another server publishes an event of this kind, or may have: do this."""
         self._renewals.update(renewals)
+
+    def works(self, name: str, hurry: Callable[[], None]) -> None:
+        """This server can do that work, and is told so when there is some."""
+        self._hurried[name] = hurry
+
+    def hurry(self, name: str) -> None:
+        """There is such work, for whichever server does it."""
+        if name in self._hurried:
+            self._hurried[name]()
+        if self.notices is not None and not self.duty.held:
+            self.notices.tell("hurry", {"work": name})
+
+    def hurried(self, name: str) -> None:
+        """Another server has work of this kind for whoever does it."""
+        if name in self._hurried and self.duty.held:
+            self._hurried[name]()
 
     def heard(self, kind: str) -> None:
         """Another server has published such an event."""
@@ -75,6 +98,22 @@ class Cluster:
                 except PortalError as error:
                     log.warning("%s could not be read again: %s", kind, error)
                     self._stale.add(kind)
+
+    async def count_together(self) -> None:
+        """Until it is cancelled: tell the others what was counted here, and add what they counted."""
+        counts, notices = self.counts, self.notices
+        assert counts is not None
+        assert notices is not None
+
+        def heard(sender: str, body: JsonObject) -> None:
+            for one in body["counts"]:
+                counts.elsewhere(*one)
+
+        notices.on("counts", heard)
+        while True:
+            await asyncio.sleep(_COUNT)
+            if taken := counts.take():
+                notices.tell("counts", {"counts": taken})
 
     async def end_left(self, storage: Storage, bus: Bus) -> None:
         """Until it is cancelled: turns whose server is gone are ended as incomplete, and their watchers told."""
@@ -129,7 +168,15 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     stack.push_async_callback(lease.leave)
     running = StoredRunning(database=storage.database, fence=fence)
     notices = PostgresNotices(url=settings.database, me=lambda: fence.instance)
-    cluster = Cluster(duty=duty, peers=Peers(notices=notices, turns=running), notices=notices, running=running)
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    cluster = Cluster(
+        duty=duty,
+        peers=Peers(notices=notices, turns=running),
+        notices=notices,
+        questions=Questions(notices=notices, tasks=tasks),
+        running=running,
+        counts=Counts(),
+    )
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
 
@@ -146,8 +193,8 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
 
     bus.relay, notices.on_gap = relay, gap
     notices.on("published", published)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    for work in (lease.run(), notices.run(), cluster.keep_fresh()):
+    notices.on("hurry", lambda _, body: cluster.hurried(body["work"]))
+    for work in (lease.run(), notices.run(), cluster.keep_fresh(), cluster.count_together()):
         stack.callback(tasks.create_task(work).cancel)
     return cluster
 

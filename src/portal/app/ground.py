@@ -9,6 +9,7 @@ from typing import Any
 from portal.app.cluster import Cluster, open_cluster
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
+from portal.app.sealing import open_secrets
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.observability.metrics import Metrics
@@ -19,6 +20,7 @@ from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
@@ -39,7 +41,7 @@ class Ground:
     catalogue: Catalogue
     rights: Rights
     limiter: Limiter
-    secrets: SecretFile
+    secrets: SecretFile | SealedSecrets
     stack: AsyncExitStack
 
     async def tasks(self) -> asyncio.TaskGroup:
@@ -60,17 +62,18 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
     await storage.database.own()
     bus = Bus()
     cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, stack)
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
         on_change=lambda: bus.publish(None, "models.changed"),
     )
     stack.push_async_callback(registry.aclose)
-    rights = await open_rights(settings, storage)
+    rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
     usage = Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
     completions = Completions(usage=usage)
-    router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
+    router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of, cluster)
     return Ground(
         settings=settings,
         storage=replace(storage, usage=usage),
@@ -82,7 +85,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         router=router,
         catalogue=catalogue,
         rights=rights,
-        limiter=Limiter(),
-        secrets=SecretFile(settings.data_dir / "secrets.json"),
+        limiter=Limiter(counts=cluster.counts),
+        secrets=secrets,
         stack=stack,
     )

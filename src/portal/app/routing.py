@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from portal.app.cluster import Cluster
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.gate import Patience
@@ -18,7 +19,13 @@ from portal.storage.open import Storage
 
 
 async def open_routing(
-    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus, bounding: Bounding
+    settings: Settings,
+    storage: Storage,
+    registry: Registry,
+    completions: Completions,
+    bus: Bus,
+    bounding: Bounding,
+    cluster: Cluster,
 ) -> tuple[Router, Catalogue]:
     """What chooses models, and the workspaces that people make."""
     written = settings.workspaces.items()
@@ -32,6 +39,7 @@ async def open_routing(
         on_change=lambda: bus.publish(None, "workspaces.changed"),
     )
     await catalogue.restore()
+    cluster.renew({"workspaces.changed": catalogue.restore})
     return router, catalogue
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
 STUCK = 5.0
@@ -26,15 +27,10 @@ SELECT set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives
 @asynccontextmanager
 async def session(url: str, name: str = "") -> "AsyncIterator[psycopg.AsyncConnection[DictRow]]":
     """One that commits each statement. Entering raises psycopg.Error and TimeoutError."""
-    more = {"application_name": name} if name else {}
+    named = {"application_name": name} if name else {}
+    address = make_conninfo(url, **_CLIENT, **named)
     async with asyncio.timeout(2 * STUCK):
-        connection = await psycopg.AsyncConnection.connect(
-            url,
-            autocommit=True,
-            row_factory=dict_row,
-            **_CLIENT,
-            **more,  # type: ignore[arg-type]
-        )
+        connection = await psycopg.AsyncConnection[DictRow].connect(address, autocommit=True, row_factory=dict_row)
     try:
         async with asyncio.timeout(STUCK):
             await connection.execute(_SERVER)
