@@ -35,7 +35,8 @@ PortalError
 │   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
-│   └── DataFolderBusy         500  another server owns the data folder or the database
+│   ├── DataFolderBusy         500  another server owns the data folder or the database
+│   └── TakenOver              503  another server does by now what this one did; nothing was stored
 └── SettingsError              500  a setting is wrong; names it
 """
 
@@ -319,6 +320,13 @@ class DataFolderBusy(StorageError):
     """Another server owns the data folder, or the database; the message names it."""
 
     code = "data_folder_busy"
+
+
+class TakenOver(StorageError):
+    """Other servers took this one for dead, and one of them does by now what this one did; nothing was stored."""
+
+    status = 503
+    code = "taken_over"
 
 
 class SettingsError(PortalError):

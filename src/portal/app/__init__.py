@@ -276,8 +276,8 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
         hours=settings.tools.resume_hours,
         closing=lambda: ground.health.draining,
     )
-    ground.keep_going(
-        model_servers=ground.registry.run,
+    ground.keep_going(model_servers=ground.registry.run)
+    ground.on_duty(
         housekeeping=partial(keep_house, storage, settings),
         approvals=partial(expire_forever, storage, ground.bus),
         decided_turns=going_on.run,
@@ -308,6 +308,7 @@ async def _tool_servers(ground: Ground) -> ToolServers:
     servers = ToolServers(around)
     ground.stack.push_async_callback(servers.aclose)
     await servers.restore()
+    ground.cluster.renew({"tools.changed": servers.again})
     return servers
 
 

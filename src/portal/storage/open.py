@@ -26,6 +26,7 @@ from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
+from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
@@ -65,6 +66,8 @@ class Storage:
     """All stores; usable while the context of `open_storage` lasts."""
 
     database: Database
+    fence: Fence
+    """As whom this process writes; set once it is one of several servers."""
     turn_log: ports.TurnLog
     responses: ports.Responses
     conversations: ports.Conversations
@@ -179,10 +182,11 @@ async def _build(
         contents=contents_of(settings.files),
         elsewhere=settings.files.store == "s3",
     )
-    leaving = Leaving(passages=passages, search=search)
+    leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
-        turn_log=StoredTurnLog(database=database, search=search, turns=turns),
+        fence=fence,
+        turn_log=StoredTurnLog(database=database, search=search, turns=turns, fence=fence),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
@@ -198,7 +202,7 @@ async def _build(
         traces=StoredTraces(database=database),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
-        call_log=StoredCallLog(database=database, search=search),
+        call_log=StoredCallLog(database=database, search=search, fence=fence),
         approvals=StoredApprovals(database=database),
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
@@ -213,12 +217,12 @@ async def _build(
         reading_queue=StoredReadingQueue(database=database, passages=passages),
         media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
-        runs=StoredRuns(database=database),
+        runs=StoredRuns(database=database, fence=fence),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),
-        inbox=StoredInbox(database=database),
-        outbox=StoredOutbox(database=database),
+        inbox=StoredInbox(database=database, fence=fence),
+        outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
     )
 
