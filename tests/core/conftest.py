@@ -251,6 +251,7 @@ async def open_rig(
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
             tracer=Tracer(),
+            cluster=Cluster(),
             health=Health(),
             supervisor=supervisor,
             stack=stack,

@@ -6,7 +6,7 @@ task group, whoever watches it. What was stored is what is announced: a complete
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
