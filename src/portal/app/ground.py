@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.app.cluster import Cluster, open_cluster
@@ -35,7 +35,7 @@ class Ground:
     bus: Bus
     usage: Metrics
     completions: Completions
-    cluster: Cluster
+    cluster: Cluster = field(default_factory=Cluster)
     registry: Registry
     router: Router
     catalogue: Catalogue

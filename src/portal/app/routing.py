@@ -25,7 +25,7 @@ async def open_routing(
     completions: Completions,
     bus: Bus,
     bounding: Bounding,
-    cluster: Cluster,
+    cluster: Cluster | None = None,
 ) -> tuple[Router, Catalogue]:
     """What chooses models, and the workspaces that people make."""
     written = settings.workspaces.items()
@@ -39,7 +39,8 @@ async def open_routing(
         on_change=lambda: bus.publish(None, "workspaces.changed"),
     )
     await catalogue.restore()
-    cluster.renew({"workspaces.changed": catalogue.restore})
+    if cluster is not None:
+        cluster.renew({"workspaces.changed": catalogue.restore})
     return router, catalogue
 
 
