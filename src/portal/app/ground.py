@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
@@ -42,7 +42,7 @@ class Ground:
     bus: Bus
     usage: Metrics
     completions: Completions
-    cluster: Cluster
+    cluster: Cluster = field(default_factory=Cluster)
     registry: Registry
     router: Router
     catalogue: Catalogue

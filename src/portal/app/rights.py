@@ -14,8 +14,9 @@ from portal.settings import Settings
 from portal.storage.open import Storage
 
 
-async def open_rights(settings: Settings, storage: Storage, cluster: Cluster) -> Rights:
+async def open_rights(settings: Settings, storage: Storage, cluster: Cluster | None = None) -> Rights:
     """What each person may use, and has used of it on any server."""
+    cluster = cluster or Cluster()
     roles: dict[Role, Terms] = {
         role: Terms(scopes=checked(one.scopes), rate=one.rate, requests=one.requests, tokens=one.tokens)
         for role, one in settings.people.roles.items()
