@@ -130,6 +130,7 @@ async def open_portal(
             users=storage.users,
             usage=ground.usage,
             traces=storage.traces,
+            tracer=ground.tracer,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -141,10 +142,15 @@ async def open_portal(
             speech=speech,
             media=wits.studio,
         )
-        parts.usage.channels = parts.channels.status
-        await stack.enter_async_context(parts.channels)
-        await open_schedules(ground, parts, wits.links)
+        await _begin(ground, parts, wits.links)
         yield _opened(ground, parts, servers, mind, token)
+
+
+async def _begin(ground: Ground, parts: Parts, links: Links) -> None:
+    """What goes on by itself, now that everything is there."""
+    parts.usage.channels = parts.channels.status
+    await ground.stack.enter_async_context(parts.channels)
+    await open_schedules(ground, parts, links)
 
 
 def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:

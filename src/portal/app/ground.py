@@ -8,6 +8,7 @@ from typing import Any
 
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
+from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.tracing import Tracer
@@ -81,6 +82,6 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         rights=rights,
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
-        tracer=Tracer(),
+        tracer=await open_tracer(settings, stack),
         stack=stack,
     )

@@ -21,6 +21,7 @@ from portal.core.ports import Conversations, Files, Folders, Models, Responses, 
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
+from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
@@ -87,6 +88,7 @@ class Parts:
     users: Users
     usage: Metrics
     traces: Traces
+    tracer: Tracer
     bus: Bus
     approving: Approving
     skills: Skills
@@ -128,6 +130,7 @@ def application(parts: Parts) -> App:
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
         throttle=parts.entrance.throttle,
+        sink=parts.tracer.sink,
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
+from portal.core import tracing
 from portal.core.clock import now
+from portal.core.trace_context import arrived
 from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
@@ -78,8 +80,10 @@ class Admission:
         max_body: int,
         max_upload: int,
         throttle: Throttle,
+        sink: tracing.Sink | None = None,
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
@@ -90,6 +94,7 @@ class Admission:
         self._max_body = max_body
         self._max_upload = max_upload
         self._throttle = throttle
+        self._sink = sink
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -103,6 +108,8 @@ class Admission:
             extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
+            tracing.current.set(_arrived(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
@@ -313,6 +320,13 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     request_id = sent if sent and _REQUEST_ID.fullmatch(sent) else b"req_%b%08x" % (_STARTED, next(_requests))
     scope.setdefault("state", {})["request_id"] = request_id.decode("ascii")
     return (b"x-request-id", request_id)
+
+
+def _arrived(sink: tracing.Sink, headers: Values) -> tracing.Span:
+    parent = headers.get(b"traceparent")
+    if parent is None:
+        return arrived(sink)
+    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
 
 
 def _is_here(headers: Values) -> bool:
