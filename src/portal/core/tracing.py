@@ -30,6 +30,8 @@ MOST = 200
 """Spans of a turn that are kept; of more only their number is."""
 _LONGEST_ERROR = 200
 _MILLI = 1_000_000
+_WORTH = 5 * _MILLI
+"""Nanoseconds from which storing something is worth a line."""
 
 
 class Sink(Protocol):
@@ -250,8 +252,9 @@ def listed(root: Span) -> list[JsonObject]:
     kept, now = root.kept, perf_counter_ns()
     if kept is None:
         return []
-    places = {id(one): place for place, one in enumerate(kept.spans)}
-    return [_row(one, place, places.get(id(one.parent)), root.began, now) for place, one in enumerate(kept.spans)]
+    worth = [one for one in kept.spans if one.kind != "store" or one.error or one.ended - one.began >= _WORTH]
+    places = {id(one): place for place, one in enumerate(worth)}
+    return [_row(one, place, places.get(id(one.parent)), root.began, now) for place, one in enumerate(worth)]
 
 
 def _row(one: Span, place: int, parent: int | None, zero: int, now: int) -> JsonObject:

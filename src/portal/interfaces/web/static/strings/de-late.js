@@ -2,8 +2,9 @@
 import { approvals } from "./de-approvals.js";
 import { people } from "./de-people.js";
 import { skills } from "./de-skills.js";
+import { turns } from "./de-turns.js";
 import { views } from "./de-views.js";
 import { voice } from "./de-voice.js";
 import { workspaces } from "./de-workspaces.js";
 
-export const late = { ...approvals, ...people, ...skills, ...views, ...voice, ...workspaces };
+export const late = { ...approvals, ...people, ...skills, ...turns, ...views, ...voice, ...workspaces };

@@ -13,6 +13,7 @@ import { Keys } from "../settings/keys.js";
 import { People } from "../settings/people.js";
 import { SignInSettings } from "../settings/signin.js";
 import { Usage } from "../settings/usage.js";
+import { Turns } from "../insight/turns.js";
 
 /** @type {[string, () => string, any][]} */
 const SECTIONS = [
@@ -24,13 +25,14 @@ const SECTIONS = [
   ["people", () => t("settings.people"), People],
   ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
+  ["turns", () => t("settings.turns"), Turns],
   ["about", () => t("settings.about"), About],
 ];
 
 /** What a person's role shows nothing in. @param {string} id */
 function shown(id) {
   const role = me.value?.user?.role;
-  return id === "people" ? ["owner", "admin"].includes(role) : id === "keys" || id === "channels" ? role !== "guest" : true;
+  return id === "people" || id === "turns" ? ["owner", "admin"].includes(role) : id === "keys" || id === "channels" ? role !== "guest" : true;
 }
 
 /** @param {{route: import("../types.js").Route}} props */
