@@ -149,6 +149,7 @@ async def open_portal(
             usage=ground.usage,
             traces=storage.traces,
             activity=ground.observing,
+            tracer=ground.tracer,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),

@@ -10,6 +10,7 @@ from portal.app.observing import Observing
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
+from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
@@ -117,7 +118,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         rights=rights,
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=Tracer(),
+        tracer=await open_tracer(settings, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,

@@ -21,6 +21,7 @@ from portal.core.ports import Conversations, Files, Folders, Models, Responses, 
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
+from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
@@ -93,6 +94,7 @@ class Parts:
     usage: Metrics
     traces: Traces
     activity: Activity
+    tracer: Tracer
     bus: Bus
     approving: Approving
     skills: Skills
@@ -137,6 +139,7 @@ def application(parts: Parts) -> App:
         throttle=parts.entrance.throttle,
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
+        sink=parts.tracer.sink,
     )
 
 

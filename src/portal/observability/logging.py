@@ -27,7 +27,7 @@ _SECRETS = re.compile(
     r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
     re.IGNORECASE,
 )
-_EXTRA = ("response", "backend")
+_EXTRA = ("response", "backend", "trace")
 
 
 def redact(text: str) -> str:

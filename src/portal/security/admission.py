@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
+from portal.core import tracing
 from portal.core.clock import now
+from portal.core.trace_context import arrived
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
@@ -80,9 +82,10 @@ class Admission:
         throttle: Throttle,
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
+        sink: tracing.Sink | None = None,
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them. While it is
-        `closing`, nothing more is begun."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces. While it is `closing`, nothing more is begun."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
@@ -95,6 +98,7 @@ class Admission:
         self._throttle = throttle
         self._proxies = proxies
         self._closing = closing
+        self._sink = sink
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -111,6 +115,8 @@ class Admission:
             extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
+            tracing.current.set(_arrived(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if self._closing():
@@ -339,6 +345,13 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     request_id = sent if sent and _REQUEST_ID.fullmatch(sent) else b"req_%b%08x" % (_STARTED, next(_requests))
     scope.setdefault("state", {})["request_id"] = request_id.decode("ascii")
     return (b"x-request-id", request_id)
+
+
+def _arrived(sink: tracing.Sink, headers: Values) -> tracing.Span:
+    parent = headers.get(b"traceparent")
+    if parent is None:
+        return arrived(sink)
+    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
 
 
 def _is_here(headers: Values) -> bool:

@@ -37,6 +37,7 @@ from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
 from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
+from portal.settings.telemetry import TelemetrySettings, standard
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
@@ -264,6 +265,7 @@ class Settings(BaseSettings):
     anthropic: AnthropicSettings = AnthropicSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -293,12 +295,13 @@ def _first(given: Sequence[Mapping[str, Any]], name: str) -> Path | None:
 
 
 def _alias(*sources: PydanticBaseSettingsSource) -> dict[str, Any]:
-    """`ollama.token` under its other name in the environment or `.env`."""
-    for source in sources:
-        token = getattr(source, "env_vars", {}).get(_OTHER_NAME.lower())
-        if token:
-            return {"ollama": {"token": token}}
-    return {}
+    """What has other names in the environment or `.env`: `ollama.token`, and what OpenTelemetry's variables say."""
+    known: dict[str, str | None] = {}
+    for source in reversed(sources):
+        known |= {name.lower(): value for name, value in getattr(source, "env_vars", {}).items() if value}
+    token = known.get(_OTHER_NAME.lower())
+    telemetry = standard(known)
+    return {**({"ollama": {"token": token}} if token else {}), **({"telemetry": telemetry} if telemetry else {})}
 
 
 def _toml(config: Path | None, data_dir: Path | None) -> dict[str, Any]:
