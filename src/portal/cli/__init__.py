@@ -39,6 +39,7 @@ COMMANDS = {
     "backup": "backup:backup",
     "migrate-to": "moving:migrate_to",
     "restore": "restore:restore",
+    "rollback": "rollback:rollback",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",

@@ -35,7 +35,7 @@ from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import migrate, packaged
+from portal.storage.migrate import applied, migrate, packaged
 from portal.storage.moving import check_whole
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
@@ -238,27 +238,32 @@ def contents_of(settings: FileSettings) -> Contents | None:
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
     if not settings.database:
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
+        return await _open_sqlite(settings.data_dir / DATABASE_NAME, settings.backup.snapshots, stack)
     return await _open_postgres(settings.database, stack, tasks)
 
 
-async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
+async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Database, Search]:
     from portal.storage.search_sqlite import SqliteSearch
     from portal.storage.sqlite import SqliteDatabase, prepare
+    from portal.storage.upgrade import awaited, upgrade
 
     if (path.parent / RESTORING).exists():
         raise StorageError(
             f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
         )
     migrations = packaged("sqlite")
+    await awaited(path)
     prepare(path, newest=migrations[-1].version)
     database = SqliteDatabase(path=path)
-    stack.push_async_callback(database.aclose)
-
-    async def snapshot(version: int) -> None:
-        await database.copy_to(path.with_name(f"{path.name}.schema-{version}"))
-
-    await migrate(database, migrations, snapshot)
+    try:
+        older = 0 < await applied(database, migrations) < len(migrations)
+        if older:
+            await database.aclose()
+            await upgrade(path, migrations, keep=keep)
+            database = SqliteDatabase(path=path)
+    finally:
+        stack.push_async_callback(database.aclose)
+    await migrate(database, migrations)
     return database, SqliteSearch()
 
 
