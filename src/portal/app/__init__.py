@@ -12,6 +12,7 @@ from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
@@ -139,6 +140,7 @@ async def open_portal(
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,
             media=wits.studio,
+            exchange=await open_exchange(ground, mind, knowledge),
         )
         parts.usage.channels = parts.channels.status
         await stack.enter_async_context(parts.channels)

@@ -36,6 +36,7 @@ from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Engine,
     Manual,
@@ -95,6 +96,7 @@ class Parts:
     media: MediaStudio
     channels: Channels
     speech: Speech
+    exchange: Exchange
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -126,6 +128,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
     )
 
@@ -244,6 +247,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels,
         conversations,
         embedder,
+        exchange,
         knowledge,
         mcp,
         media,
@@ -287,6 +291,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
     ]
     return [route for router in routers for route in router.routes]
 

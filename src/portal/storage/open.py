@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, exchange, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
@@ -19,10 +20,12 @@ from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
@@ -92,6 +95,9 @@ class Storage:
     chats: channel_stores.Chats
     inbox: StoredInbox
     outbox: StoredOutbox
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -191,6 +197,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         chats=StoredChats(database=database),
         inbox=StoredInbox(database=database),
         outbox=StoredOutbox(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
     )
 
 
