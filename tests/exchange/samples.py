@@ -337,7 +337,7 @@ def openwebui() -> list[Any]:
                     {
                         "role": "assistant",
                         "content": (
-                            'Let me look.<details type="tool_calls" done="true" id="1" name="clock" arguments="&quot;{}&quot;" '
+                            'Let me look.<details type="tool_calls" name="clock" arguments="&quot;{}&quot;" '
                             'result="&quot;noon&quot;"><summary>Ran</summary></details>It is noon.'
                         ),
                         "timestamp": 1690000001,

@@ -104,13 +104,12 @@ class Departures(Protocol):
     async def conversations(self, owner: str, *, after: str = "", limit: int = 100) -> Sequence[ConversationRecord]:
         """Those that are not deleted, by id."""
 
-    async def turns(
-        self, owner: str, conversation_id: str | None, *, after: tuple[int, str] = (-1, ""), limit: int = 50
-    ) -> Sequence[Arriving]:
-        """The responses of a conversation, every branch, or those in none, oldest first, behind (created_at, id)."""
+    async def order(self, owner: str, conversation_id: str | None) -> Sequence[str]:
+        """The ids of the responses of a conversation, every branch, or with None of those in none, oldest first; what
+        runs is left out."""
 
-    async def counts(self, owner: str) -> JsonObject:
-        """How many {conversations, responses, files, folders, memories, workspaces} there are."""
+    async def turns(self, owner: str, ids: Sequence[str]) -> Sequence[Arriving]:
+        """Those that are there still, in this order."""
 
 
 def derived_id(prefix: str, moment: int, *parts: str) -> str:

@@ -11,6 +11,7 @@ import orjson
 LARGEST = 64 * 2**20
 """Bytes of one value: a conversation of tens of thousands of messages."""
 _CHUNK = 2**18
+_MARK = b"\xef\xbb\xbf"
 _OUTSIDE = re.compile(rb'["\[\]{},]')
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+')
 _DEEP = "it is nested too deeply"
@@ -62,8 +63,8 @@ class _Scan:
     def first(self) -> bytes:
         """The first sign that is no space or byte order mark; empty where there is none."""
         while True:
-            plain = self._buffer.removeprefix(b"\xef\xbb\xbf").lstrip()
-            if plain or not self._more():
+            plain = self._buffer.removeprefix(_MARK).lstrip()
+            if (plain and not _MARK.startswith(self._buffer)) or not self._more():
                 self._at = len(self._buffer) - len(plain)
                 return bytes(plain[:1])
             if len(self._buffer) > _CHUNK * 4:

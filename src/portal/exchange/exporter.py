@@ -141,11 +141,10 @@ class Exporter:
 
     async def turns(self, owner: str, conversation_id: str | None) -> AsyncIterator[Arriving]:
         """All responses of a conversation, or those in none, oldest first."""
-        after = (-1, "")
-        while found := await self._of.departures.turns(owner, conversation_id, after=after, limit=_AT_ONCE):
-            for one in found:
+        ids = await self._of.departures.order(owner, conversation_id)
+        for start in range(0, len(ids), _AT_ONCE):
+            for one in await self._of.departures.turns(owner, ids[start : start + _AT_ONCE]):
                 yield one
-            after = (found[-1].response.created_at, found[-1].response.id)
 
     async def _folders(self, owner: str) -> AsyncIterator[JsonObject]:
         for record in await self._of.folders.list(owner):

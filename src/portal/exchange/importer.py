@@ -218,22 +218,27 @@ class Importer:
         own = isinstance(self._export, Own)
         identity = self._shelf_id(shelf)
         self._folders[identity if own else shelf.id] = identity
+        file_ids = self._own_files(shelf) if own else await self._shelf_files(shelf)
         if self._dry:
             self.tally.take("folders", new=1)
             return
-        kept = (
-            [await self._files.take(one, shelf.created) for one in shelf.files[:_MOST_FILES]]
-            if not own
-            else [self._files.kept[one.key] for one in shelf.files if one.key in self._files.kept]
-        )
-        for one in shelf.files[_MOST_FILES:] if not own else ():
-            self.tally.find("files")
-            self.tally.leave("files", one.filename, f"a folder has {_MOST_FILES} files at most")
         try:
             await self._home.folders.get(self._owner, identity)
             self.tally.take("folders", known=1)
         except NotFound:
-            await self._new_shelf(shelf, identity, [one.id for one in kept if one.id])
+            await self._new_shelf(shelf, identity, file_ids)
+
+    def _own_files(self, shelf: Shelf) -> list[str]:
+        """Of a Portal: files that came before it."""
+        kept = (self._files.kept.get(one.key) for one in shelf.files)
+        return [one.id for one in kept if one is not None and one.id]
+
+    async def _shelf_files(self, shelf: Shelf) -> list[str]:
+        kept = [await self._files.take(one, shelf.created) for one in shelf.files[:_MOST_FILES]]
+        for one in shelf.files[_MOST_FILES:]:
+            self.tally.find("files")
+            self.tally.leave("files", one.filename, f"a folder has {_MOST_FILES} files at most")
+        return [one.id for one in kept if one.id]
 
     def _shelf_id(self, shelf: Shelf) -> str:
         if isinstance(self._export, Own):

@@ -3,6 +3,7 @@ so. One is worked on at a time; what a stopped server left is gone on with at th
 
 import asyncio
 import logging
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -247,7 +248,7 @@ class _Pace:
 
 def _opened(path: Path) -> BinaryIO:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path.open("xb")
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _swept(folder: Path, known: set[str]) -> None:

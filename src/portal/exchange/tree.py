@@ -151,12 +151,11 @@ class _Growing:
         if segment.previous is None and self._talk.instructions:
             inputs.insert(0, asked(self._talk.instructions, role="developer"))
         outputs = _joined([item for one in segment.outputs for item in self._answered(one)])
+        said_by = next((one.model for one in reversed(segment.outputs) if one.model), "")
         record = ResponseRecord(
             id=response_id,
             owner=self._scope[0],
-            model=next(
-                (one.model for one in reversed(segment.outputs) if one.model), self._scope[1] if outputs else ""
-            ),
+            model=said_by or (self._scope[1] if outputs else ""),
             status="completed",
             created_at=began if times or not began else began + len(self._turns),
             completed_at=max(began, ended),

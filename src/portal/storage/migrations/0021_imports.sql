@@ -15,3 +15,6 @@ CREATE TABLE imports (
 );
 CREATE INDEX imports_list ON imports (owner, created_at DESC, id DESC);
 CREATE INDEX imports_unfinished ON imports (status, created_at);
+
+-- What an export asks for.
+CREATE INDEX responses_outside ON responses (owner, created_at, id) WHERE conversation_id IS NULL;
