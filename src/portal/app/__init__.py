@@ -13,6 +13,7 @@ from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
 from portal.app.housekeeping import keep_house
@@ -161,6 +162,7 @@ async def open_portal(
             speech=speech,
             media=wits.studio,
             health=ground.health,
+            exchange=await open_exchange(ground, mind, knowledge),
         )
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)

@@ -36,6 +36,8 @@ COMMANDS = {
     "channels": "channels:channels",
     "mcp": "mcp:mcp",
     "route": "route:route",
+    "import": "exchange:import_",
+    "export": "exchange:export",
     "backup": "backup:backup",
     "migrate-to": "moving:migrate_to",
     "restore": "restore:restore",

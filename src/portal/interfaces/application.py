@@ -38,6 +38,7 @@ from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Activity,
     Engine,
@@ -105,6 +106,7 @@ class Parts:
     channels: Channels
     speech: Speech
     health: Health
+    exchange: Exchange
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -136,6 +138,7 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
@@ -261,6 +264,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels,
         conversations,
         embedder,
+        exchange,
         knowledge,
         mcp,
         media,
@@ -309,6 +313,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
         detail_routes(health=parts.health),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
     ]
     return [route for router in routers for route in router.routes]
 

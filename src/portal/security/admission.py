@@ -46,6 +46,7 @@ _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FAULT = "Portal failed to answer this request; its log has the details."
@@ -79,6 +80,7 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        max_import: int,
         throttle: Throttle,
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
@@ -95,6 +97,7 @@ class Admission:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._max_body = max_body
         self._max_upload = max_upload
+        self._max_import = max_import
         self._throttle = throttle
         self._proxies = proxies
         self._closing = closing
@@ -251,6 +254,8 @@ class Admission:
         if scope["path"].startswith(_BLOBS):
             return receive
         limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
+        if scope["path"] == _IMPORTS:
+            limit = self._max_import
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -397,4 +402,4 @@ def _cookie(header: str) -> str | None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload, server.max_import).")

@@ -78,6 +78,7 @@ class ServerSettings(Section):
     )
     max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
     max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
+    max_import: int = Field(8 * 2**30, gt=0, description="Largest export of another program to bring in, in bytes.")
     keep_alive: float = Field(
         15,
         gt=0,

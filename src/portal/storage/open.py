@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, exchange, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
 from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
 from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
@@ -26,11 +27,13 @@ from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
 from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
@@ -104,6 +107,9 @@ class Storage:
     inbox: StoredInbox
     outbox: StoredOutbox
     backlog: core_backlog.Backlog
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -222,6 +228,9 @@ async def _build(
         inbox=StoredInbox(database=database, fence=fence),
         outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
     )
 
 
