@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
@@ -13,6 +14,7 @@ from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.ground import Ground, open_ground
+from portal.app.health import checks
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.mcp import open_endpoint
@@ -30,6 +32,7 @@ from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.channels import Channel
+from portal.core.health import Health
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
@@ -42,6 +45,7 @@ from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -72,10 +76,25 @@ class Portal:
     channels: Channels
     endpoint: Endpoint
     media: MediaStudio
+    health: Health
+    usage: Metrics
     asgi: App
+
+    def drain(self) -> None:
+        """Begin nothing more, and say so: what runs goes on."""
+        self.health.draining = True
+        self.media.close()
+        self.channels.stop()
+        self.bus.publish(None, "server.stopping")
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are under way."""
+        return self.usage.running > 0
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.health.draining = True
         self.media.close()
         self.channels.stop()
         self.agent.stop()
@@ -103,8 +122,7 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
-        storage = ground.storage
+        storage = (ground := await open_ground(settings, stack)).storage
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
@@ -129,6 +147,8 @@ async def open_portal(
             previews=knowledge.previews,
             users=storage.users,
             usage=ground.usage,
+            traces=storage.traces,
+            activity=ground.observing,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -139,11 +159,25 @@ async def open_portal(
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,
             media=wits.studio,
+            health=ground.health,
         )
-        parts.usage.channels = parts.channels.status
+        _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
         yield _opened(ground, parts, servers, mind, token)
+
+
+def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
+    """What figures and health are made of."""
+    ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.health.add(
+        *checks(
+            supervisor=ground.supervisor,
+            registry=ground.registry,
+            channels=parts.channels,
+            tool_servers=tool_servers,
+        )
+    )
 
 
 def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:
@@ -161,6 +195,8 @@ def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, tok
         channels=parts.channels,
         endpoint=parts.endpoint,
         media=parts.media,
+        health=ground.health,
+        usage=ground.usage,
         asgi=application(parts),
     )
 
@@ -229,17 +265,23 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     settings, storage, stack = ground.settings, ground.storage, ground.stack
     tasks = await ground.tasks()
     if settings.classifier.enabled:  # so that the first request does not wait for it
-        tasks.create_task(asyncio.to_thread(packaged_classifier))
+        ground.keep_going(classifier=_warm)
     if isinstance(tools, Toolsets):
         stack.push_async_callback(tools.aclose)
-        stack.callback(tasks.create_task(tools.load(brain.sub_agent)).cancel)
-    going_on = GoingOn(storage=storage, agent=brain.agent, models=ground.registry, hours=settings.tools.resume_hours)
-    await ground.keep_going(
-        ground.registry.run(),
-        keep_house(storage, settings),
-        expire_forever(storage, ground.bus),
-        going_on.run(),
-        _catch_up(storage),
+        ground.keep_going(tools=partial(tools.load, brain.sub_agent))
+    going_on = GoingOn(
+        storage=storage,
+        agent=brain.agent,
+        models=ground.registry,
+        hours=settings.tools.resume_hours,
+        closing=lambda: ground.health.draining,
+    )
+    ground.keep_going(model_servers=ground.registry.run)
+    ground.on_duty(
+        housekeeping=partial(keep_house, storage, settings),
+        approvals=partial(expire_forever, storage, ground.bus),
+        decided_turns=going_on.run,
+        index_of_turns=partial(_catch_up, storage),
     )
     engine = Engine(
         settings=settings,
@@ -266,7 +308,12 @@ async def _tool_servers(ground: Ground) -> ToolServers:
     servers = ToolServers(around)
     ground.stack.push_async_callback(servers.aclose)
     await servers.restore()
+    ground.cluster.renew({"tools.changed": servers.again})
     return servers
+
+
+async def _warm() -> None:
+    await asyncio.to_thread(packaged_classifier)
 
 
 async def _catch_up(storage: Storage) -> None:
