@@ -14,6 +14,7 @@ COMMANDS = {
     "down": "running:down",
     "status": "running:status",
     "logs": "running:logs",
+    "service": "service:service",
     "doctor": "doctor:doctor",
     "link": "keys:link",
     "chat": "chat:chat",

@@ -139,8 +139,7 @@ class Admission:
             with self._throttle.inside(caller, address):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
-            if not reply.cut_off:
-                raise
+            pass  # nobody is there to be told
         except PortalError as error:
             if reply.started:
                 raise
