@@ -17,10 +17,12 @@ from portal.app.ground import Ground, open_ground
 from portal.app.health import checks, part_figures
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.live import Live, servers_of
 from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.people import open_entrance
+from portal.app.rereading import Rereading, rereading_in
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.servers import open_servers
 from portal.app.skills import Skills
@@ -53,6 +55,7 @@ from portal.routing.servers import ModelServers
 from portal.security.admission import App
 from portal.security.credentials import Credentials
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,8 @@ class Portal:
     media: MediaStudio
     health: Health
     usage: Metrics
+    current: Current
+    rereading: Rereading
     asgi: App
 
     def drain(self) -> None:
@@ -111,8 +116,11 @@ async def open_portal(
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
+    reread: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Portal]:
     """Open everything the settings name; closes it in reverse.
+
+    `reread` gives the settings as they are now: they are watched, and changes put in force.
 
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
@@ -158,11 +166,13 @@ async def open_portal(
             speech=speech,
             media=wits.studio,
             health=ground.health,
+            rereads=(rereading := rereading_in(ground, reread)),
+            aliases=dict(settings.anthropic.aliases),
         )
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
-        yield _opened(ground, parts, servers, mind, token)
+        yield _opened(ground, parts, wits, servers, token, rereading)
 
 
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
@@ -179,7 +189,19 @@ def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     )
 
 
-def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:
+def _opened(
+    ground: Ground, parts: Parts, wits: "_Wits", servers: ModelServers, token: str, rereading: Rereading
+) -> Portal:
+    admission = application(parts)
+    live = Live(
+        ground=ground,
+        brain=wits.brain,
+        admission=admission,
+        throttle=parts.entrance.throttle,
+        servers=servers_of(ground.registry, ground.settings),
+        aliases=parts.aliases,
+    )
+    rereading.prepare = live.prepare
     return Portal(
         settings=ground.settings,
         storage=ground.storage,
@@ -189,14 +211,16 @@ def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, tok
         router=ground.router,
         servers=servers,
         agent=parts.agent,
-        memory=mind.keeper,
+        memory=wits.mind.keeper,
         bus=ground.bus,
         channels=parts.channels,
         endpoint=parts.endpoint,
         media=parts.media,
         health=ground.health,
         usage=ground.usage,
-        asgi=application(parts),
+        current=ground.current,
+        rereading=rereading,
+        asgi=admission,
     )
 
 
@@ -277,7 +301,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     ground.keep_going(
         model_servers=ground.registry.run,
-        housekeeping=partial(keep_house, storage, settings),
+        housekeeping=partial(keep_house, storage, ground.current),
         approvals=partial(expire_forever, storage, ground.bus),
         decided_turns=going_on.run,
         index_of_turns=partial(_catch_up, storage),

@@ -4,11 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import answering_servers, open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
+from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
 from portal.observability.metrics import Metrics
 from portal.observability.vitals import Vitals
@@ -21,6 +23,7 @@ from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 
 
@@ -29,6 +32,8 @@ class Ground:
     """Open until `stack` is closed, as is all that is built on it."""
 
     settings: Settings
+    """Those of the start."""
+    current: Current
     storage: Storage
     bus: Bus
     usage: Metrics
@@ -37,6 +42,7 @@ class Ground:
     router: Router
     catalogue: Catalogue
     rights: Rights
+    rules: Rules
     limiter: Limiter
     secrets: SecretFile
     health: Health
@@ -73,6 +79,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
     ground = Ground(
         settings=settings,
+        current=Current(settings),
         storage=replace(storage, usage=usage),
         bus=bus,
         usage=usage,
@@ -81,6 +88,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         router=router,
         catalogue=catalogue,
         rights=rights,
+        rules=open_rules(settings),
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
         health=health,

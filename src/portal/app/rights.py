@@ -1,6 +1,6 @@
 """What people may use, and what they have used of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.core.items import JsonObject
@@ -15,13 +15,17 @@ from portal.storage.open import Storage
 
 async def open_rights(settings: Settings, storage: Storage) -> Rights:
     """What each person may use."""
-    roles: dict[Role, Terms] = {
+    rights = Rights(budgets=Budgets(spending=storage.spending), roles=roles_of(settings))
+    await rights.load(storage.people)
+    return rights
+
+
+def roles_of(settings: Settings) -> Mapping[Role, Terms]:
+    """What people of each role may use. Raises BadRequest for a scope that is none."""
+    return {
         role: Terms(scopes=checked(one.scopes), rate=one.rate, requests=one.requests, tokens=one.tokens)
         for role, one in settings.people.roles.items()
     }
-    rights = Rights(budgets=Budgets(spending=storage.spending), roles=roles)
-    await rights.load(storage.people)
-    return rights
 
 
 @dataclass(frozen=True, slots=True)

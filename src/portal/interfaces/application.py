@@ -18,6 +18,7 @@ from portal.core.bus import Bus
 from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
@@ -98,6 +99,9 @@ class Parts:
     channels: Channels
     speech: Speech
     health: Health
+    rereads: Rereads
+    aliases: dict[str, str]
+    """Of Anthropic's clients; changes while Portal runs."""
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -107,7 +111,7 @@ class Parts:
         return self.entrance.credentials
 
 
-def application(parts: Parts) -> App:
+def application(parts: Parts) -> Admission:
     """Every route behind admission."""
     app = _Application(
         title="Portal",
@@ -235,10 +239,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
             models=parts.models,
             acting=_acting(parts),
             usage=parts.usage,
-            aliases=parts.settings.anthropic.aliases,
+            aliases=parts.aliases,
             keep_alive=parts.settings.server.keep_alive,
         ),
-        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+        *models_routes(models=parts.models, aliases=parts.aliases),
     ]
 
 
@@ -246,6 +250,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         approvals,
         channels,
+        config,
         conversations,
         embedder,
         knowledge,
@@ -292,6 +297,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
         detail_routes(health=parts.health),
+        config.config_routes(rereads=parts.rereads),
     ]
     return [route for router in routers for route in router.routes]
 

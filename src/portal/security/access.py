@@ -11,6 +11,7 @@ ADMINS = (
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",
     "/portal/v1/health",
+    "/portal/v1/config",
     "/metrics",
 )
 """Of those who run this installation."""

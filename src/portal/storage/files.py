@@ -99,9 +99,12 @@ class StoredFiles:
         """`quota` is how many bytes an owner may keep, `keep_days` how long what has no end of its own is kept; 0 sets
         no bound."""
         self._database = database
-        self._quota = quota
-        self._keep = keep_days * DAY
+        self.write(quota=quota, keep_days=keep_days)
         self._arriving: set[str] = set()
+
+    def write(self, *, quota: int, keep_days: int) -> None:
+        """Hold by these from now on."""
+        self._quota, self._keep = quota, keep_days * DAY
 
     async def create(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
         """See Files. What fails in the middle leaves nothing; a crash leaves rows that `sweep` finds."""
