@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from portal.app.housekeeping import keep_house, sweep_folders
-from portal.settings.live import Current
 from portal.core.clock import micros
+from portal.settings.live import Current
 from portal.testing.portal import open_test_portal
 
 DAY = 86_400_000_000

@@ -42,7 +42,10 @@ def test_every_setting_that_is_said_to_be_live_has_somebody_who_puts_it_in_force
 
 
 async def test_what_changes_is_in_force_at_once(tmp_path: Path) -> None:
-    tiny, other = ScriptedBackend(models=["tiny"], default=echo), ScriptedBackend(name="b", models=["other"], default=echo)
+    tiny, other = (
+        ScriptedBackend(models=["tiny"], default=echo),
+        ScriptedBackend(name="b", models=["other"], default=echo),
+    )
     async with open_test_portal(tmp_path, backends=[tiny, other], watching=True) as portal:
         text = """
             default_model = "other"
@@ -114,6 +117,7 @@ async def test_what_changes_is_in_force_at_once(tmp_path: Path) -> None:
 
 async def test_model_servers_come_and_go(tmp_path: Path) -> None:
     async with OllamaServer() as one, OllamaServer() as two, open_test_portal(tmp_path, watching=True) as portal:
+
         def named(*servers: tuple[str, OllamaServer], more: str = "") -> str:
             made = (f'[[backends]]\nkind = "ollama"\nurl = "{server.url}"\n{name}{more}\n' for name, server in servers)
             return "\n".join(made)

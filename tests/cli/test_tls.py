@@ -247,9 +247,7 @@ def test_behind_nginx_the_client_is_who_it_is(
 def test_a_proxy_that_changes_the_host_is_believed_where_the_settings_name_it(
     installation: Installation, tmp_path: Path, free_port: int, behind: list[Nginx]
 ) -> None:
-    configured(
-        installation, '[server]\nallowed_hosts = ["portal.example"]\ntrusted_proxies = ["127.0.0.1", "::1"]\n'
-    )
+    configured(installation, '[server]\nallowed_hosts = ["portal.example"]\ntrusted_proxies = ["127.0.0.1", "::1"]\n')
     server = installation.up()
     behind.append(nginx := Nginx(tmp_path / "nginx", free_port, server.file.url, host="Host $proxy_host"))
 
