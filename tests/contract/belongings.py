@@ -8,6 +8,7 @@ import numpy as np
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
 from portal.storage.open import Storage
+from portal.storage.traces import keeping
 from portal.testing.records import (
     OWNER,
     STRANGER,
@@ -34,6 +35,7 @@ from portal.testing.records import (
     schedule_run,
     share,
     source,
+    trace,
     usage,
     workspace,
 )
@@ -96,6 +98,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passkeys.add(opener := passkey())
     await storage.identities.add("https://id.example", "alice", OWNER)
     storage.usage.record(usage())
+    await storage.database.batch([keeping(trace(turn.id))])
     await storage.workspaces.save(workspace())
     await storage.audit.record(audit())
     asked, allowed = (approval(response_id=turn.id, extents=("once", "arguments")) for _ in range(2))
@@ -176,6 +179,7 @@ async def everything(storage: Storage) -> list[object]:
         "passkeys",
         "shares",
         "identities",
+        "traces",
         "memories",
         "responses",
         "approval_rounds",

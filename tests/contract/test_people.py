@@ -16,7 +16,7 @@ from portal.testing.records import OWNER, STRANGER, credential, passage, schedul
 def owned() -> set[str]:
     """Every table that has owners in it."""
     sql = "\n".join(one.sql for one in packaged("sqlite"))
-    tables = re.findall(r"CREATE TABLE (\w+) \((.*?)\n\)", sql, re.DOTALL)
+    tables = re.findall(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", sql, re.DOTALL)
     return {name for name, body in tables if re.search(r"^\s*owner TEXT", body, re.MULTILINE)}
 
 

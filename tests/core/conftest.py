@@ -9,6 +9,7 @@ import pytest
 
 from portal.app.agent import Told, open_agent
 from portal.app.ground import Ground
+from portal.app.observing import Observing
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
@@ -19,12 +20,15 @@ from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
 from portal.core.recall import Recall
-from portal.core.records import ResponseRecord, StoredItem
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.run import Run
 from portal.core.tool_ports import SubAgent, Toolset
+from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.routing.catalogue import Catalogue
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -93,8 +97,10 @@ class WatchedLog:
     async def append(self, response_id: str, done: StoredItem) -> None:
         await self._do("append", lambda: self._inner.append(response_id, done))
 
-    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
-        await self._do("finish", lambda: self._inner.finish(response, outputs))
+    async def finish(
+        self, response: ResponseRecord, outputs: Sequence[StoredItem] = (), trace: TraceRecord | None = None
+    ) -> None:
+        await self._do("finish", lambda: self._inner.finish(response, outputs, trace))
 
     async def recover(self) -> Sequence[str]:
         found: Sequence[str] = await self._do("recover", self._inner.recover)
@@ -219,7 +225,10 @@ async def open_rig(
             settings=loaded,
             storage=storage,
             bus=bus,
-            usage=Metrics(log=storage.usage, backends=dict),
+            usage=Metrics(log=storage.usage),
+            observing=Observing(
+                meters=Meters(), process=Process(data_dir=data_dir), storage=storage, registry=registry, bus=bus
+            ),
             completions=completions,
             registry=registry,
             router=router,
@@ -233,6 +242,7 @@ async def open_rig(
             rights=await open_rights(loaded, storage),
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
+            tracer=Tracer(),
             stack=stack,
         )
         brain = await open_agent(ground, lambda: toolsets, told)

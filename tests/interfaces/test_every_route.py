@@ -63,6 +63,8 @@ THEIRS = {
 """Parameters that are ids of somebody's things, and which."""
 
 MANAGES = "/portal/v1/users"
+LOOKS = "/portal/v1/responses/{response_id}/trace"
+"""What an admin is told of anybody's turn: how long what took, and no word of it."""
 SKIPPED = {
     "POST /portal/v1/embedded/install": "installs software; nobody's data",
     "POST /portal/v1/pulls": "fetches a model; nobody's data",
@@ -288,6 +290,7 @@ async def test_nobody_reaches_what_is_anothers(portal: TestPortal, things: Thing
                 told = await answer.text()
             private = any(f"{{{name}}}" in path for name in THEIRS) or case == "POST /v1/responses"
             leaks = "private" in told.replace(things.item, "") and path not in PUBLISHED
+            private = private and not (who == ADMIN and path == LOOKS)
             if answer.status == 500 or leaks or (private and answer.status < 400):
                 wrong.append((case, answer.status, told[:200]))
             for one in await storage.users.credentials(who, "key"):

@@ -14,7 +14,7 @@ from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.ground import Ground, open_ground
-from portal.app.health import checks, part_figures
+from portal.app.health import checks
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.live import Live, servers_of
@@ -155,6 +155,8 @@ async def open_portal(
             previews=knowledge.previews,
             users=storage.users,
             usage=ground.usage,
+            traces=storage.traces,
+            activity=ground.observing,
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -177,8 +179,7 @@ async def open_portal(
 
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
-    parts.usage.channels = parts.channels.status
-    parts.usage.parts = part_figures(ground.supervisor)
+    ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,

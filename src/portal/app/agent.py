@@ -8,7 +8,6 @@ from portal.app.ground import Ground
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
-from portal.core.bus import Bus
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
 from portal.core.diet import Diet
@@ -31,7 +30,6 @@ from portal.errors import ModelNotFound
 from portal.routing.router import Router
 from portal.security.seal import SignedSealer, load_key
 from portal.settings import Settings
-from portal.storage.open import Storage
 
 _HOUR = 3600
 
@@ -74,7 +72,7 @@ async def open_agent(
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     loop = Loop(
         recorder=recorder,
-        executor=_executor(settings, storage, recorder, rules, bus),
+        executor=_executor(ground, recorder, rules),
         diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
         recollection=told.recollection(recorder, settings.turns.recall_deadline),
         bounds=bounds_of(settings),
@@ -107,6 +105,7 @@ async def open_agent(
         ),
         learning=told.learning,
         bus=bus,
+        tracer=ground.tracer,
         supervisor=ground.supervisor,
         closing=lambda: ground.health.draining,
         flush_interval=settings.turns.flush_interval,
@@ -139,8 +138,8 @@ def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
     return window
 
 
-def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: Rules, bus: Bus) -> Executor:
-    tools = settings.tools
+def _executor(ground: Ground, recorder: Recorder, rules: Rules) -> Executor:
+    settings, storage, tools = ground.settings, ground.storage, ground.settings.tools
     return Executor(
         recorder=recorder,
         outputs=Outputs(files=storage.files, longest=tools.max_output),
@@ -148,9 +147,10 @@ def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: R
         grants=storage.grants,
         audit=storage.audit,
         rules=rules,
-        bus=bus,
+        bus=ground.bus,
         folder=settings.data_dir / "work",
         timeout=tools.timeout,
         parallel=tools.parallel,
         approval_seconds=tools.approval_hours * _HOUR,
+        ran=ground.observing.meters.tool,
     )

@@ -4,15 +4,20 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from portal.app.observing import Observing
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
-from portal.app.routing import answering_servers, open_routing
+from portal.app.routing import open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
 from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
+from portal.core.tracing import Tracer
+from portal.observability.lag import watch_loop
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.observability.vitals import Vitals
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
@@ -41,10 +46,12 @@ class Ground:
     registry: Registry
     router: Router
     catalogue: Catalogue
+    observing: Observing
     rights: Rights
     rules: Rules
     limiter: Limiter
     secrets: SecretFile
+    tracer: Tracer
     health: Health
     supervisor: Supervisor
     stack: AsyncExitStack
@@ -62,21 +69,33 @@ class Ground:
 
 async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
-    bus, health = Bus(), Health()
+    bus, health, meters = Bus(), Health(), Meters()
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
-    storage = await stack.enter_async_context(open_storage(settings, supervisor))
+    storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
         on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
     )
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage)
     counted = Counted(storage.usage, rights.of)
-    usage = Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
+    observing = Observing(
+        meters=meters,
+        process=Process(data_dir=settings.data_dir),
+        storage=storage,
+        registry=registry,
+        bus=bus,
+        supervisor=supervisor,
+    )
+    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
+    observing.calls = lambda: usage.running
     completions = Completions(usage=usage)
-    router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of)
+    router, catalogue = await open_routing(
+        settings, storage, registry, completions, bus, rights.of, noted=meters.retried
+    )
     ground = Ground(
         settings=settings,
         current=Current(settings),
@@ -87,10 +106,12 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         registry=registry,
         router=router,
         catalogue=catalogue,
+        observing=observing,
         rights=rights,
         rules=open_rules(settings),
         limiter=Limiter(),
         secrets=SecretFile(settings.data_dir / "secrets.json"),
+        tracer=Tracer(),
         health=health,
         supervisor=supervisor,
         stack=stack,
@@ -99,5 +120,5 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
     )
     health.add(vitals.check)
-    ground.keep_going(vitals=vitals.run)
+    ground.keep_going(vitals=vitals.run, event_loop=lambda: watch_loop(meters.delayed))
     return ground

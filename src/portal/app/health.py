@@ -1,6 +1,6 @@
 """What the parts of a Portal know of themselves, as conditions of its health."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from portal.channels.house import Channels
 from portal.core.health import Condition, HealthCheck, State
@@ -86,8 +86,3 @@ def _tools(known: Iterable[tuple[str, str, str]]) -> Iterator[Condition]:
             yield Condition(kind="tool_server", name=name, state="degraded", detail=error, remedy=remedy)
         else:
             yield Condition(kind="tool_server", name=name)
-
-
-def part_figures(supervisor: Supervisor) -> Callable[[], Iterable[tuple[str, bool, int]]]:
-    """For the metrics: each part's name, whether it is well, and how often it was begun again."""
-    return lambda: [(one.name, one.state in ("running", "done"), one.restarts) for one in supervisor.parts()]

@@ -47,7 +47,8 @@ class Live:
     # ------------------------------------------------------------------ one for each kind
 
     def _routing(self, new: Settings) -> Commit:
-        workspaces, rules, patience = written(new), rules_of(new), patience_of(new)
+        workspaces, rules = written(new), rules_of(new)
+        patience = patience_of(new, self.ground.observing.meters.retried)
         judge, consultant = judging(new, self.ground.registry, self.ground.completions)
 
         async def commit() -> None:

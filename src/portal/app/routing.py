@@ -1,6 +1,6 @@
 """The choice between models, put together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from portal.core.bus import Bus
 from portal.core.completion import Completions
@@ -20,11 +20,17 @@ from portal.storage.open import Storage
 
 
 async def open_routing(
-    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus, bounding: Bounding
+    settings: Settings,
+    storage: Storage,
+    registry: Registry,
+    completions: Completions,
+    bus: Bus,
+    bounding: Bounding,
+    noted: Callable[[str, bool], None],
 ) -> tuple[Router, Catalogue]:
-    """What chooses models, and the workspaces that people make."""
+    """What chooses models, and the workspaces that people make. `noted`: see Patience."""
     workspaces = Workspaces(written(settings))
-    router = _router(settings, registry, workspaces, completions, bounding)
+    router = _router(settings, registry, workspaces, completions, bounding, noted)
     catalogue = Catalogue(
         workspaces=workspaces,
         router=router,
@@ -37,7 +43,12 @@ async def open_routing(
 
 
 def _router(
-    settings: Settings, registry: Registry, workspaces: Workspaces, completions: Completions, bounding: Bounding
+    settings: Settings,
+    registry: Registry,
+    workspaces: Workspaces,
+    completions: Completions,
+    bounding: Bounding,
+    noted: Callable[[str, bool], None],
 ) -> Router:
     judge, consultant = judging(settings, registry, completions)
     return Router(
@@ -48,7 +59,7 @@ def _router(
         rules=rules_of(settings),
         default_model=settings.default_model,
         bounding=bounding,
-        patience=patience_of(settings),
+        patience=patience_of(settings, noted),
     )
 
 
@@ -63,14 +74,15 @@ def rules_of(settings: Settings) -> Sequence[Rule]:
     return sorted(rules, key=lambda rule: -rule.priority)
 
 
-def patience_of(settings: Settings) -> Patience:
-    """What goes with every route."""
+def patience_of(settings: Settings, noted: Callable[[str, bool], None]) -> Patience:
+    """What goes with every route. `noted`: see Patience."""
     chosen = settings.faults
     return Patience(
         retries=chosen.retries,
         pause=chosen.retry_pause,
         deadline=chosen.retry_deadline,
         fallbacks=chosen.fallbacks,
+        noted=noted,
     )
 
 
@@ -81,9 +93,3 @@ def judging(
     asked = settings.classifier
     consultant = Consultant(registry=registry, completions=completions, model=asked.model, deadline=asked.deadline)
     return packaged_classifier if asked.enabled else None, consultant if asked.model else None
-
-
-def answering_servers(registry: Registry) -> Mapping[str, bool]:
-    """Which model servers answer, of those that are there; usual places where nobody was ever found are not."""
-    known = (one for one in registry.status() if one.status != "waiting" or one.models)
-    return {one.name: one.status == "up" or one.models > 0 for one in known}

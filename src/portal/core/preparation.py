@@ -27,6 +27,7 @@ from portal.core.terms import Bounding, nothing, standing_of
 from portal.core.tokens import estimate_messages
 from portal.core.toolbox import Offer, Toolbox
 from portal.core.tools import ToolContext, ToolSpec
+from portal.core.tracing import span
 from portal.core.window import fit, room, spare
 from portal.core.workspaces import Workspace
 
@@ -179,7 +180,9 @@ class Preparation:
         items = [*turn.history, *(stored.item for record in window for stored in record.items)]
         last = before and before.decision
         ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=messages, parameters=parameters, last=last)
-        route, messages = hosted.allowed(await self._models.decide(ask), turn.request), list(ask.messages)
+        with span("route", turn.model) as one:
+            route, messages = hosted.allowed(await self._models.decide(ask), turn.request), list(ask.messages)
+            one.note(model=route.model.id, backend=route.backend.name, task=route.task, rule=route.rule)
         offer = None
         if route.workspace is not None:
             messages = route.workspace.messages(messages)

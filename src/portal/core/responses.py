@@ -9,7 +9,6 @@ from portal.core.events import Event, Events, replay
 from portal.core.items import TERMINAL, Item, JsonObject
 from portal.core.model import TokenUsage
 from portal.core.records import ResponseRecord, TurnRecord
-from portal.errors import PortalError
 
 _DEFAULTS: JsonObject = {
     "instructions": None,
@@ -123,22 +122,3 @@ def rebuilt(turn: TurnRecord, starting_after: int) -> list[Event]:
         last = Events(start=record.last_seq)
         made.append(last.event(terminal_event(record.status), response=stored_resource(turn)))
     return made
-
-
-def stopped(status: str) -> JsonObject:
-    """What changes in the record of a turn that was stopped, by its client or with the server."""
-    reason = "cancelled" if status == "cancelled" else "interrupted"
-    return {"status": status, "incomplete_details": {"reason": reason}}
-
-
-def failed(error: PortalError) -> JsonObject:
-    """What changes in the record of a turn that failed."""
-    told = {"code": error.code or error.type, "message": error.message}
-    return {"status": "failed", "error": told, "incomplete_details": None}
-
-
-def unexpected(error: Exception) -> PortalError:
-    """What a client is told of a fault of Portal's own."""
-    failure = PortalError("Portal failed to run this turn; the log has the details.", code="internal_error")
-    failure.__cause__ = error
-    return failure

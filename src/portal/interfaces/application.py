@@ -1,6 +1,6 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any, cast
@@ -17,7 +17,7 @@ from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.health import Health
 from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
 from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
@@ -39,6 +39,7 @@ from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
+    Activity,
     Engine,
     Manual,
     Mind,
@@ -50,7 +51,9 @@ from portal.interfaces.web.ports import (
 )
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
-from portal.observability.metrics import CONTENT_TYPE, Metrics
+from portal.observability.context import request_id
+from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
 from portal.security.forwarded import TrustedProxies
@@ -89,6 +92,8 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
+    traces: Traces
+    activity: Activity
     bus: Bus
     approving: Approving
     skills: Skills
@@ -146,6 +151,9 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
     return app.inner.routes
 
 
+_NO_STATE: Mapping[str, Any] = {}
+
+
 class _Straight:
     """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself."""
 
@@ -161,6 +169,7 @@ class _Straight:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or WebSocket."""
+        request_id.set(scope.get("state", _NO_STATE).get("request_id", ""))
         door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
 
@@ -248,6 +257,7 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
+        activity,
         approvals,
         channels,
         config,
@@ -262,6 +272,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
+        turns,
         workspaces,
     )
 
@@ -271,7 +282,10 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
+        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
+        activity.activity_routes(activity=parts.activity),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -364,7 +378,10 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
 
 def _metrics(metrics: Metrics) -> Route:
     async def show(request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        return Response(
+            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
+        )
 
     return Route(METRICS, show)
 

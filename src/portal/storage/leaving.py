@@ -35,6 +35,7 @@ MADE = (
     "sources",
     "file_batches",
     "usage_log",
+    "traces",
     "media_jobs",
 )
 SHELVED = ("collections", "documents", "hidden_passages", "passage_attributes", "passages", "files", "file_chunks")

@@ -1,11 +1,13 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from portal.core import backlog as core_backlog
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
@@ -13,6 +15,7 @@ from portal.errors import SettingsError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
+from portal.storage.backlog import StoredBacklog
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
@@ -40,6 +43,8 @@ from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
+from portal.storage.timed import TimedDatabase
+from portal.storage.traces import StoredTraces
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
@@ -70,6 +75,7 @@ class Storage:
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
+    traces: StoredTraces
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -93,6 +99,7 @@ class Storage:
     chats: channel_stores.Chats
     inbox: StoredInbox
     outbox: StoredOutbox
+    backlog: core_backlog.Backlog
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -108,8 +115,11 @@ class Storage:
         return bool(await self.database.fetch(EXISTS, id=identity))
 
 
-def open_storage(settings: Settings, supervisor: Supervisor | None = None) -> AbstractAsyncContextManager[Storage]:
+def open_storage(
+    settings: Settings, supervisor: Supervisor | None = None, *, stored: Callable[[float], None] | None = None
+) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+    `stored` is told of each batch of writes how many seconds it took.
 
     `supervisor` keeps what goes on beside the stores.
 
@@ -118,17 +128,17 @@ def open_storage(settings: Settings, supervisor: Supervisor | None = None) -> Ab
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings, supervisor or Supervisor())
+    return _Opening(settings, supervisor or Supervisor(), stored)
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
-        self._settings, self._supervisor = settings, supervisor
+    def __init__(self, settings: Settings, supervisor: Supervisor, stored: Callable[[float], None] | None) -> None:
+        self._settings, self._supervisor, self._stored = settings, supervisor, stored
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, stack, self._supervisor)
+            storage = await _build(self._settings, stack, self._supervisor, self._stored)
             self._stack = stack.pop_all()
         return storage
 
@@ -138,11 +148,15 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stack: AsyncExitStack, supervisor: Supervisor) -> Storage:
+async def _build(
+    settings: Settings, stack: AsyncExitStack, supervisor: Supervisor, stored: Callable[[float], None] | None
+) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
+    if stored is not None:
+        database = TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
@@ -171,6 +185,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, supervisor: Supervis
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
+        traces=StoredTraces(database=database),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),
@@ -194,6 +209,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, supervisor: Supervis
         chats=StoredChats(database=database),
         inbox=StoredInbox(database=database),
         outbox=StoredOutbox(database=database),
+        backlog=StoredBacklog(database=database),
     )
 
 

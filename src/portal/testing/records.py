@@ -22,6 +22,7 @@ from portal.core.records import (
     FolderRecord,
     ResponseRecord,
     StoredItem,
+    TraceRecord,
     UsageRecord,
     UserRecord,
     WorkspaceRecord,
@@ -133,6 +134,21 @@ def workspace(**fields: Any) -> WorkspaceRecord:
     """A workspace of OWNER."""
     known: dict[str, Any] = {"owner": OWNER, "name": "mine", "fields": {"title": "Mine"}, "created_at": micros()}
     return WorkspaceRecord(**{**known, **fields})
+
+
+def trace(response_id: str, **fields: Any) -> TraceRecord:
+    """Where the time of a turn went."""
+    known: dict[str, Any] = {
+        "owner": OWNER,
+        "created_at": micros(),
+        "milliseconds": 1200,
+        "status": "completed",
+        "door": "portal",
+        "model": "tiny",
+        "workspace": "auto",
+        "spans": [{"id": 0, "parent": None, "kind": "turn", "name": "auto", "start": 0.0, "ms": 1200.0}],
+    }
+    return TraceRecord(response_id=response_id, **{**known, **fields})
 
 
 def usage(**fields: Any) -> UsageRecord:
