@@ -32,9 +32,11 @@ PortalError
 ├── Stopping                   503  Portal is stopping and takes no more work; carries retry_after
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
+│   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
-│   └── DataFolderBusy         500  another server owns the data folder or the database
+│   ├── DataFolderBusy         500  another server owns the data folder or the database
+│   └── TakenOver              503  another server does by now what this one did; nothing was stored
 └── SettingsError              500  a setting is wrong; names it
 """
 
@@ -292,6 +294,16 @@ class StorageFull(StorageError):
     code = "storage_full"
 
 
+class StorageUnavailable(StorageError):
+    """The database, or the store of files, cannot be reached or written to at present; nothing was stored."""
+
+    status = 503
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after: float | None = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
 class DatabaseTooNew(StorageError):
     """The database was written by a newer Portal; it was not touched."""
 
@@ -308,6 +320,13 @@ class DataFolderBusy(StorageError):
     """Another server owns the data folder, or the database; the message names it."""
 
     code = "data_folder_busy"
+
+
+class TakenOver(StorageError):
+    """Other servers took this one for dead, and one of them does by now what this one did; nothing was stored."""
+
+    status = 503
+    code = "taken_over"
 
 
 class SettingsError(PortalError):

@@ -34,6 +34,7 @@ EXTRAS = {
     "media": Extra("pictures in other formats, thumbnails, masks; ComfyUI does the drawing", "PIL", 20),
     "people": Extra("signing in with passkeys and identity providers", "webauthn", 18),
     "postgres": Extra("PostgreSQL as Portal's database, and as one that models may read", "psycopg", 12),
+    "s3": Extra("files in an S3-compatible store", "obstore", 15),
     "search": Extra("searching the web with DuckDuckGo, without a key", "ddgs", 27),
     "slack": Extra("Slack as a chat platform; usually there", "slack_bolt", 3),
     "speech": Extra("writing down what is said, inside Portal, with a model that you fetch", "faster_whisper", 260),

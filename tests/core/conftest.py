@@ -16,12 +16,14 @@ from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.events import Event
+from portal.core.health import Health
 from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
 from portal.core.recall import Recall
 from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.run import Run
+from portal.core.supervisor import Supervisor
 from portal.core.tool_ports import SubAgent, Toolset
 from portal.core.tracing import Tracer
 from portal.errors import StorageFull
@@ -221,13 +223,19 @@ async def open_rig(
         storage = replace(storage, turn_log=log)
         stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
         told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
+        supervisor = Supervisor()
         ground = Ground(
             settings=loaded,
             storage=storage,
             bus=bus,
             usage=Metrics(log=storage.usage),
             observing=Observing(
-                meters=Meters(), process=Process(data_dir=data_dir), storage=storage, registry=registry, bus=bus
+                meters=Meters(),
+                process=Process(data_dir=data_dir),
+                storage=storage,
+                registry=registry,
+                bus=bus,
+                supervisor=supervisor,
             ),
             completions=completions,
             registry=registry,
@@ -243,6 +251,8 @@ async def open_rig(
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
             tracer=Tracer(),
+            health=Health(),
+            supervisor=supervisor,
             stack=stack,
         )
         brain = await open_agent(ground, lambda: toolsets, told)

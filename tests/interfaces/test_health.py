@@ -157,7 +157,7 @@ async def test_a_data_folder_that_vanished(tmp_path: Path) -> None:
 
 async def test_a_portal_without_its_database_is_not_ready(tmp_path: Path) -> None:
     async with open_test_portal(tmp_path) as portal, aiohttp.ClientSession() as http:
-        await portal.portal.storage.database.aclose()
+        await portal.portal.storage.database.within.aclose()  # type: ignore[attr-defined]
         async with asyncio.timeout(30):
             while (await asked(http, f"{portal.url}/health/ready"))[0] == 200:
                 await asyncio.sleep(0.1)

@@ -130,51 +130,65 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        storage = (ground := await open_ground(settings, stack)).storage
+        ground = await open_ground(settings, stack)
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        parts = Parts(
-            settings=settings,
-            entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
-            agent=brain.agent,
-            toolbox=brain.toolbox,
-            models=ground.router,
-            backends=ground.registry,
-            servers=servers,
-            workspaces=ground.catalogue,
-            engine=await _background(ground, brain, wits.tools),
-            tool_servers=wits.tool_servers,
-            manual=packaged_manual(),
-            responses=storage.responses,
-            conversations=storage.conversations,
-            folders=storage.folders,
-            files=knowledge.files,
-            library=knowledge.library,
-            previews=knowledge.previews,
-            users=storage.users,
-            usage=ground.usage,
-            traces=storage.traces,
-            activity=ground.observing,
-            bus=ground.bus,
-            approving=approving(storage, brain),
-            skills=_skills(ground),
-            compares=wits.finding.compares,
-            mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
-            timetable=wits.table,
-            channels=open_channels(ground, brain, mind.keeper, speech, channels),
-            speech=speech,
-            media=wits.studio,
-            health=ground.health,
-            rereads=(rereading := rereading_in(ground, reread)),
-            aliases=dict(settings.anthropic.aliases),
-        )
+        rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
         yield _opened(ground, parts, wits, servers, token, rereading)
+
+
+async def _parts(
+    ground: Ground,
+    wits: "_Wits",
+    servers: ModelServers,
+    speech: Speech,
+    channels: Sequence[Channel] | None,
+    rereading: Rereading,
+    token: str,
+) -> Parts:
+    storage = ground.storage
+    brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
+    return Parts(
+        settings=ground.settings,
+        entrance=open_entrance(ground, brain.agent, token),
+        agent=brain.agent,
+        toolbox=brain.toolbox,
+        models=ground.router,
+        backends=ground.registry,
+        servers=servers,
+        workspaces=ground.catalogue,
+        engine=await _background(ground, brain, wits.tools),
+        tool_servers=wits.tool_servers,
+        manual=packaged_manual(),
+        responses=storage.responses,
+        conversations=storage.conversations,
+        folders=storage.folders,
+        files=knowledge.files,
+        library=knowledge.library,
+        previews=knowledge.previews,
+        users=storage.users,
+        usage=ground.usage,
+        traces=storage.traces,
+        activity=ground.observing,
+        bus=ground.bus,
+        approving=approving(storage, brain),
+        skills=_skills(ground),
+        compares=wits.finding.compares,
+        mind=mind,
+        endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
+        timetable=wits.table,
+        channels=open_channels(ground, brain, mind.keeper, speech, channels),
+        speech=speech,
+        media=wits.studio,
+        health=ground.health,
+        rereads=rereading,
+        aliases=dict(ground.settings.anthropic.aliases),
+    )
 
 
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
@@ -300,8 +314,8 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
         hours=settings.tools.resume_hours,
         closing=lambda: ground.health.draining,
     )
-    ground.keep_going(
-        model_servers=ground.registry.run,
+    ground.keep_going(model_servers=ground.registry.run)
+    ground.on_duty(
         housekeeping=partial(keep_house, storage, ground.current),
         approvals=partial(expire_forever, storage, ground.bus),
         decided_turns=going_on.run,
@@ -332,6 +346,7 @@ async def _tool_servers(ground: Ground) -> ToolServers:
     servers = ToolServers(around)
     ground.stack.push_async_callback(servers.aclose)
     await servers.restore()
+    ground.cluster.renew({"tools.changed": servers.again})
     return servers
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from portal.app.cluster import attend
 from portal.app.embedding import open_likeness
 from portal.app.ground import Ground
+from portal.app.sealing import seal_key
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
@@ -28,7 +30,7 @@ from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
-from portal.security.seal import SignedSealer, load_key
+from portal.security.seal import SignedSealer
 from portal.settings import Settings
 
 _HOUR = 3600
@@ -68,7 +70,7 @@ async def open_agent(
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
-    sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
+    sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     loop = Loop(
         recorder=recorder,
@@ -109,8 +111,10 @@ async def open_agent(
         supervisor=ground.supervisor,
         closing=lambda: ground.health.draining,
         flush_interval=settings.turns.flush_interval,
+        peers=ground.cluster.peers,
     )
     await ground.stack.enter_async_context(agent)
+    await attend(ground.cluster, agent, storage, bus, ground.stack)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router), loop=loop)
 
 

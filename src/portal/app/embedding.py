@@ -50,6 +50,8 @@ async def open_embedding(ground: Ground, own: Embedder | None) -> Embedders | No
         passages=ground.storage.passages,
         key_values=ground.storage.key_values,
         on_change=lambda: ground.bus.publish(None, "embedder.changed"),
+        duty=ground.cluster.duty,
     )
+    ground.cluster.renew({"embedder.changed": embedders.again})
     ground.keep_going(embedder=embedders.run)
     return embedders

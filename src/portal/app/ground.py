@@ -3,11 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
+from portal.app.cluster import Cluster, open_cluster
 from portal.app.observing import Observing
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
+from portal.app.sealing import open_secrets
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
@@ -26,6 +29,7 @@ from portal.routing.registry import Registry
 from portal.routing.router import Router
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.settings.live import Current
@@ -43,6 +47,7 @@ class Ground:
     bus: Bus
     usage: Metrics
     completions: Completions
+    cluster: Cluster
     registry: Registry
     router: Router
     catalogue: Catalogue
@@ -50,7 +55,7 @@ class Ground:
     rights: Rights
     rules: Rules
     limiter: Limiter
-    secrets: SecretFile
+    secrets: SecretFile | SealedSecrets
     tracer: Tracer
     health: Health
     supervisor: Supervisor
@@ -66,13 +71,21 @@ class Ground:
         kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
         self.stack.push_async_callback(self.supervisor.end, *kept)
 
+    def on_duty(self, **works: Work) -> None:
+        """The same for work that one server does for all of them: while this one has the duty."""
+        held = self.cluster.duty.while_held
+        self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
-async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
-    """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
+
+async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
+    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
+    as open_portal does."""
     bus, health, meters = Bus(), Health(), Meters()
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
+    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, stack)
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
@@ -80,7 +93,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         on_wait=meters.waited,
     )
     stack.push_async_callback(registry.aclose)
-    rights = await open_rights(settings, storage)
+    rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
     observing = Observing(
         meters=meters,
@@ -94,7 +107,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     observing.calls = lambda: usage.running
     completions = Completions(usage=usage)
     router, catalogue = await open_routing(
-        settings, storage, registry, completions, bus, rights.of, noted=meters.retried
+        settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
     ground = Ground(
         settings=settings,
@@ -103,14 +116,15 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         bus=bus,
         usage=usage,
         completions=completions,
+        cluster=cluster,
         registry=registry,
         router=router,
         catalogue=catalogue,
         observing=observing,
         rights=rights,
         rules=open_rules(settings),
-        limiter=Limiter(),
-        secrets=SecretFile(settings.data_dir / "secrets.json"),
+        limiter=Limiter(counts=cluster.counts),
+        secrets=secrets,
         tracer=Tracer(),
         health=health,
         supervisor=supervisor,

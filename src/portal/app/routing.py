@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from portal.app.cluster import Cluster
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.gate import Patience
@@ -26,6 +27,8 @@ async def open_routing(
     completions: Completions,
     bus: Bus,
     bounding: Bounding,
+    cluster: Cluster,
+    *,
     noted: Callable[[str, bool], None],
 ) -> tuple[Router, Catalogue]:
     """What chooses models, and the workspaces that people make. `noted`: see Patience."""
@@ -39,6 +42,7 @@ async def open_routing(
         on_change=lambda: bus.publish(None, "workspaces.changed"),
     )
     await catalogue.restore()
+    cluster.renew({"workspaces.changed": catalogue.restore})
     return router, catalogue
 
 

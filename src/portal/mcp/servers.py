@@ -50,6 +50,15 @@ class ToolServers:
             for name, settings in (await self._added()).items():
                 await self._use(name, settings, "added")
 
+    async def again(self) -> None:
+        """Another Portal on this database has added or removed some: use those, and no others of that kind."""
+        async with self._changing:
+            added = await self._added()
+            for name in [name for name, one in self._servers.items() if one.source == "added" and name not in added]:
+                await self._servers.pop(name).aclose()
+            for name, settings in added.items():
+                await self._use(name, settings, "added")
+
     async def reload(self) -> Sequence[JsonObject]:
         """Read the file mcp.json again; all servers. Raises BadRequest where it cannot be read."""
         async with self._changing:

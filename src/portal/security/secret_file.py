@@ -19,6 +19,10 @@ class SecretFile:
         """None when there is none. Raises StorageError when the file cannot be read."""
         return self._read().get(name)
 
+    def names(self) -> list[str]:
+        """Of all that there are. Raises StorageError."""
+        return sorted(self._read())
+
     def set(self, name: str, secret: str | None) -> None:
         """Keep it, or forget it with None. Raises StorageError; then the old ones are still there."""
         secrets = {**self._read(), name: secret}

@@ -218,6 +218,16 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="postgresql://... to keep data in PostgreSQL; empty for SQLite in the data folder."
     )
+    migrate: bool = Field(
+        True,
+        description="Bring the database to this version's schema at start. With `false`, for several servers on one "
+        "PostgreSQL, a server waits until `portal migrate` has done it.",
+    )
+    seal_key: SecretStr | None = Field(
+        None,
+        description="The key that secrets are sealed with, as 64 hexadecimal digits: the same for all servers on one "
+        "PostgreSQL. By default the file seal.key in the data folder.",
+    )
     default_model: str = Field(
         "", description="The model that `auto` means; empty lets Portal choose the best there is."
     )

@@ -13,6 +13,7 @@ from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.settings import Settings
+from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
@@ -21,9 +22,11 @@ from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
+from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
@@ -32,6 +35,7 @@ from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.migrate import migrate, packaged
+from portal.storage.moving import check_whole
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -62,6 +66,8 @@ class Storage:
     """All stores; usable while the context of `open_storage` lasts."""
 
     database: Database
+    fence: Fence
+    """As whom this process writes; set once it is one of several servers."""
     turn_log: ports.TurnLog
     responses: ports.Responses
     conversations: ports.Conversations
@@ -155,8 +161,8 @@ async def _build(
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
-    if stored is not None:
-        database = TimedDatabase(database, stored)
+    await check_whole(database)
+    database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
@@ -168,11 +174,18 @@ async def _build(
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
-    leaving = Leaving(passages=passages, search=search)
+    files = StoredFiles(
+        database=database,
+        quota=settings.files.quota,
+        keep_days=settings.files.keep_days,
+        contents=contents_of(settings.files),
+        elsewhere=settings.files.store == "s3",
+    )
+    leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
-        turn_log=StoredTurnLog(database=database, search=search, turns=turns),
+        fence=fence,
+        turn_log=StoredTurnLog(database=database, search=search, turns=turns, fence=fence),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
@@ -188,7 +201,7 @@ async def _build(
         traces=StoredTraces(database=database),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
-        call_log=StoredCallLog(database=database, search=search),
+        call_log=StoredCallLog(database=database, search=search, fence=fence),
         approvals=StoredApprovals(database=database),
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
@@ -203,14 +216,25 @@ async def _build(
         reading_queue=StoredReadingQueue(database=database, passages=passages),
         media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
-        runs=StoredRuns(database=database),
+        runs=StoredRuns(database=database, fence=fence),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),
-        inbox=StoredInbox(database=database),
-        outbox=StoredOutbox(database=database),
+        inbox=StoredInbox(database=database, fence=fence),
+        outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
     )
+
+
+def contents_of(settings: FileSettings) -> Contents | None:
+    """Where the content of files is beside the database, if anywhere. Raises SettingsError."""
+    if settings.s3.bucket:
+        from portal.storage.contents_s3 import S3Contents
+
+        return S3Contents(settings=settings.s3)
+    if settings.store == "s3":
+        raise SettingsError("`files.store` is s3, but `files.s3.bucket` names no bucket.")
+    return None
 
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:

@@ -12,7 +12,7 @@ class TimedDatabase:
 
     def __init__(self, database: Database, stored: Callable[[float], None]) -> None:
         """`stored` is told how many seconds each batch took, those that failed included."""
-        self._database = database
+        self.within = database
         self._stored = stored
         self.dialect: Literal["sqlite", "postgres"] = database.dialect
         self.own, self.fetch, self.snapshot = database.own, database.fetch, database.snapshot
@@ -22,6 +22,6 @@ class TimedDatabase:
         """See Database."""
         began = perf_counter()
         try:
-            return await self._database.batch(statements)
+            return await self.within.batch(statements)
         finally:
             self._stored(perf_counter() - began)
