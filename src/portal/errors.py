@@ -35,6 +35,7 @@ PortalError
 │   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
+│   ├── BackupUnusable         500  cut short, changed, too new, or under another password
 │   ├── DataFolderBusy         500  another server owns the data folder or the database
 │   └── TakenOver              503  another server does by now what this one did; nothing was stored
 └── SettingsError              500  a setting is wrong; names it
@@ -314,6 +315,12 @@ class DatabaseUnreadable(StorageError):
     """The database is damaged, not ours, or not readable; it was not touched."""
 
     code = "database_unreadable"
+
+
+class BackupUnusable(StorageError):
+    """A backup is cut short, changed, of a newer Portal, or under another password; nothing was put in place."""
+
+    code = "backup_unusable"
 
 
 class DataFolderBusy(StorageError):

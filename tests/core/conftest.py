@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from portal.app.agent import Told, open_agent
+from portal.app.cluster import Cluster
 from portal.app.ground import Ground
 from portal.app.observing import Observing
 from portal.app.rights import open_rights
@@ -247,10 +248,11 @@ async def open_rig(
                 completions=completions,
                 on_change=lambda: None,
             ),
-            rights=await open_rights(loaded, storage),
+            rights=await open_rights(loaded, storage, Cluster()),
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
             tracer=Tracer(),
+            cluster=Cluster(),
             health=Health(),
             supervisor=supervisor,
             stack=stack,

@@ -38,6 +38,7 @@ COMMANDS = {
     "route": "route:route",
     "backup": "backup:backup",
     "migrate-to": "moving:migrate_to",
+    "restore": "restore:restore",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",

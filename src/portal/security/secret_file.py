@@ -1,5 +1,5 @@
 """Secrets that Portal must be able to read again, such as other servers' API keys: a file that only its owner can read,
-apart from the database, so that neither the database nor a backup of it holds them."""
+apart from the database, so that neither the database nor a backup without a password holds them."""
 
 import os
 from pathlib import Path

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from portal.errors import SettingsError
+from portal.settings.backup import BackupSettings
 from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.files import FileSettings
@@ -252,6 +253,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     files: FileSettings = FileSettings()
+    backup: BackupSettings = BackupSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     speech: SpeechSettings = SpeechSettings()

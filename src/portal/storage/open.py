@@ -11,12 +11,13 @@ from portal.core import backlog as core_backlog
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
-from portal.errors import SettingsError
+from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
 from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
+from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
@@ -54,9 +55,6 @@ from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
-
-DATABASE_NAME = "portal.db"
-
 
 EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
 
@@ -247,6 +245,10 @@ async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Sea
     from portal.storage.search_sqlite import SqliteSearch
     from portal.storage.sqlite import SqliteDatabase, prepare
 
+    if (path.parent / RESTORING).exists():
+        raise StorageError(
+            f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
+        )
     migrations = packaged("sqlite")
     prepare(path, newest=migrations[-1].version)
     database = SqliteDatabase(path=path)
