@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError
@@ -193,6 +193,16 @@ class EmbeddedSettings(Section):
     )
 
 
+class SecretSettings(Section):
+    """Secrets that Portal keeps."""
+
+    store: Literal["file", "keyring"] = Field(
+        "file",
+        description="Where the sealing key is: a file of the data folder that only you can read, or the keyring of the "
+        "operating system (extra `keyring`), with which secrets.json is then sealed. It moves when this changes.",
+    )
+
+
 class LogSettings(Section):
     """What is written to the log."""
 
@@ -264,6 +274,7 @@ class Settings(BaseSettings):
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
+    secrets: SecretSettings = SecretSettings()
     log: LogSettings = LogSettings()
 
     @classmethod
