@@ -67,7 +67,7 @@ def test_nobody_else_can_read_what_is_kept(installation: Installation) -> None:
     assert server.process.poll() is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(installation: Installation, number: signal.Signals) -> None:
     server = installation.up()
 

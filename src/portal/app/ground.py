@@ -7,6 +7,7 @@ from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
 from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
@@ -14,6 +15,7 @@ from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
+from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
 from portal.observability.lag import watch_loop
@@ -31,6 +33,7 @@ from portal.security.rights import Rights
 from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 
 
@@ -39,6 +42,8 @@ class Ground:
     """Open until `stack` is closed, as is all that is built on it."""
 
     settings: Settings
+    """Those of the start."""
+    current: Current
     storage: Storage
     bus: Bus
     usage: Metrics
@@ -49,6 +54,7 @@ class Ground:
     catalogue: Catalogue
     observing: Observing
     rights: Rights
+    rules: Rules
     limiter: Limiter
     secrets: SecretFile | SealedSecrets
     tracer: Tracer
@@ -106,6 +112,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
     )
     ground = Ground(
         settings=settings,
+        current=Current(settings),
         storage=replace(storage, usage=usage),
         bus=bus,
         usage=usage,
@@ -116,6 +123,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         catalogue=catalogue,
         observing=observing,
         rights=rights,
+        rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
         tracer=await open_tracer(settings, stack),

@@ -134,8 +134,7 @@ class Channels:
         self._working = [self._supervisor.keep(name, work) for name, work in works.items()]
 
     async def _rest(self) -> None:
-        if self._working:
-            await self._supervisor.end(*self._working)
+        await self._supervisor.end(*self._working)
         async with asyncio.TaskGroup() as group:
             for one in self._open.values():
                 group.create_task(one.courier.stop())

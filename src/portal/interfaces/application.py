@@ -18,6 +18,7 @@ from portal.core.bus import Bus
 from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
+from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
@@ -107,6 +108,9 @@ class Parts:
     speech: Speech
     health: Health
     exchange: Exchange
+    rereads: Rereads
+    aliases: dict[str, str]
+    """Of Anthropic's clients; changes while Portal runs."""
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -116,7 +120,7 @@ class Parts:
         return self.entrance.credentials
 
 
-def application(parts: Parts) -> App:
+def application(parts: Parts) -> Admission:
     """Every route behind admission."""
     app = _Application(
         title="Portal",
@@ -250,10 +254,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
             models=parts.models,
             acting=_acting(parts),
             usage=parts.usage,
-            aliases=parts.settings.anthropic.aliases,
+            aliases=parts.aliases,
             keep_alive=parts.settings.server.keep_alive,
         ),
-        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+        *models_routes(models=parts.models, aliases=parts.aliases),
     ]
 
 
@@ -262,6 +266,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         activity,
         approvals,
         channels,
+        config,
         conversations,
         embedder,
         exchange,
@@ -315,6 +320,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
+        config.config_routes(rereads=parts.rereads),
     ]
     return [route for router in routers for route in router.routes]
 

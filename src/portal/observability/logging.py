@@ -68,15 +68,18 @@ class _Json(logging.Formatter):
         return orjson.dumps(entry).decode("utf-8")
 
 
-def configure(settings: LogSettings) -> None:
-    """Make the root logger write to standard error as the settings say; replaces earlier handlers.
-
-    Raises:
-        SettingsError: there is no such level.
-    """
+def level_of(settings: LogSettings) -> str:
+    """The level that is written from. Raises SettingsError where there is no such level."""
     level = settings.level.upper()
     if level not in logging.getLevelNamesMapping():
         raise SettingsError(f"log.level cannot be {settings.level!r}: it is DEBUG, INFO, WARNING or ERROR.")
+    return level
+
+
+def configure(settings: LogSettings) -> None:
+    """Make the root logger write to standard error as the settings say; replaces earlier handlers. Raises
+    SettingsError."""
+    level = level_of(settings)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if settings.json_lines else _Lines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -53,6 +53,11 @@ class Catalogue:
         self._on_change = on_change
         self._changing = asyncio.Lock()
 
+    def write(self, workspaces: Sequence[Workspace]) -> None:
+        """Take these as those of the settings."""
+        self._workspaces.write(workspaces)
+        self._on_change()
+
     async def restore(self) -> None:
         """Take in what people made before, or on another server. What this Portal does not understand stays saved,
         unused."""

@@ -14,6 +14,7 @@ ADMINS = (
     "/portal/v1/pulls",
     "/portal/v1/turns",
     "/portal/v1/health",
+    "/portal/v1/config",
     "/metrics",
 )
 """Of those who run this installation."""

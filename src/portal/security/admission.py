@@ -92,16 +92,20 @@ class Admission:
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
-        self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
-        self._check_host = lru_cache(maxsize=64)(self._known_host)
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self.write(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins, proxies=proxies)
         self._max_body = max_body
         self._max_upload = max_upload
         self._max_import = max_import
         self._throttle = throttle
-        self._proxies = proxies
         self._closing = closing
         self._sink = sink
+
+    def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
+        """Hold by these from now on."""
+        self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
+        self._check_host = lru_cache(maxsize=64)(self._known_host)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError
@@ -28,6 +28,7 @@ from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.files import FileSettings
 from portal.settings.knowledge import KnowledgeSettings
+from portal.settings.lines import line_of
 from portal.settings.mcp import McpSettings
 from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
@@ -194,6 +195,16 @@ class EmbeddedSettings(Section):
     )
 
 
+class SecretSettings(Section):
+    """Secrets that Portal keeps."""
+
+    store: Literal["file", "keyring"] = Field(
+        "file",
+        description="Where the sealing key is: a file of the data folder that only you can read, or the keyring of the "
+        "operating system (extra `keyring`), with which secrets.json is then sealed. It moves when this changes.",
+    )
+
+
 class LogSettings(Section):
     """What is written to the log."""
 
@@ -265,6 +276,7 @@ class Settings(BaseSettings):
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
+    secrets: SecretSettings = SecretSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -305,18 +317,34 @@ def _alias(*sources: PydanticBaseSettingsSource) -> dict[str, Any]:
     return {**({"ollama": {"token": token}} if token else {}), **({"telemetry": telemetry} if telemetry else {})}
 
 
+def _file(config: Path | None, data_dir: Path | None) -> Path:
+    return config or (data_dir or default_data_dir()) / "portal.toml"
+
+
+def settings_files(settings: Settings) -> Sequence[Path]:
+    """The files that settings come from, those included that are not there: the TOML file, and `.env`."""
+    return _file(settings.config and settings.config.expanduser(), settings.data_dir), Path(_env_file())
+
+
+def _env_file() -> str:
+    return os.environ.get(ENV_FILE) or ".env"  # noqa: TID251
+
+
 def _toml(config: Path | None, data_dir: Path | None) -> dict[str, Any]:
-    path = config or (data_dir or default_data_dir()) / "portal.toml"
+    path = _file(config, data_dir)
     if config is None and not path.exists():
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error}") from error
     unknown = content.keys() - Settings.model_fields.keys()
     if unknown:
+        first = sorted(unknown)[0]
+        where = _at(text, [first])
         raise SettingsError(
-            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}"
+            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}{where}"
         )
     return content
 
@@ -328,11 +356,32 @@ def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
         SettingsError: a setting is unknown or has a wrong value; the message names it.
     """
     try:
-        return Settings(_env_file=os.environ.get(ENV_FILE) or ".env", **(arguments or {}))  # noqa: TID251
+        return Settings(_env_file=_env_file(), **(arguments or {}))
     except ValidationError as error:
-        raise SettingsError("; ".join(explain(detail) for detail in error.errors())) from error
+        text = _text(arguments or {})
+        wrong = (f"{explain(detail)}{_at(text, detail['loc'])}" for detail in error.errors())
+        raise SettingsError("; ".join(wrong)) from error
     except SettingsParseError as error:
         raise SettingsError(str(error)) from error
+
+
+def _at(text: str, where: Sequence[str | int]) -> str:
+    line = line_of(text, where)
+    return "" if line is None else f" (line {line} of the settings file)"
+
+
+def _text(arguments: Mapping[str, Any]) -> str:
+    """What is in the TOML file; empty where that cannot be said."""
+    from dotenv import dotenv_values
+
+    said = {**dotenv_values(_env_file()), **os.environ}  # noqa: TID251
+    config = arguments.get("config") or said.get("PORTAL_CONFIG")
+    data_dir = arguments.get("data_dir") or said.get("PORTAL_DATA_DIR")
+    path = _file(Path(config).expanduser() if config else None, Path(data_dir).expanduser() if data_dir else None)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def unknown_environment() -> list[str]:

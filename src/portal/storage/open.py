@@ -166,8 +166,7 @@ async def _build(
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await _open(settings, stack, tasks)
     await check_whole(database)
-    if stored is not None:
-        database = TimedDatabase(database, stored)
+    database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
