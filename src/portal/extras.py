@@ -29,11 +29,13 @@ EXTRAS = {
         "making Word, PowerPoint, Excel and PDF files; reading old ones and scans; QR codes", "fpdf", 165
     ),
     "embedded": Extra("an engine that runs models inside Portal; compiled here, for some minutes", "llama_cpp", 60),
+    "encryption": Extra("backups under a password", "cryptography", 16),
     "knowledge": Extra("finding documents and memories by their meaning; usually there", "onnxruntime", 170),
     "mcp": Extra("tool servers that speak MCP", "mcp", 20),
     "media": Extra("pictures in other formats, thumbnails, masks; ComfyUI does the drawing", "PIL", 20),
     "people": Extra("signing in with passkeys and identity providers", "webauthn", 18),
     "postgres": Extra("PostgreSQL as Portal's database, and as one that models may read", "psycopg", 12),
+    "s3": Extra("files in an S3-compatible store", "obstore", 15),
     "search": Extra("searching the web with DuckDuckGo, without a key", "ddgs", 27),
     "slack": Extra("Slack as a chat platform; usually there", "slack_bolt", 3),
     "speech": Extra("writing down what is said, inside Portal, with a model that you fetch", "faster_whisper", 260),

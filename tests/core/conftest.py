@@ -8,24 +8,30 @@ from typing import Any
 import pytest
 
 from portal.app.agent import Told, open_agent
+from portal.app.cluster import Cluster
 from portal.app.ground import Ground
+from portal.app.observing import Observing
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.events import Event
+from portal.core.health import Health
 from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
 from portal.core.recall import Recall
 from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.run import Run
+from portal.core.supervisor import Supervisor
 from portal.core.tool_ports import SubAgent, Toolset
 from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.routing.catalogue import Catalogue
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -218,11 +224,20 @@ async def open_rig(
         storage = replace(storage, turn_log=log)
         stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
         told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
+        supervisor = Supervisor()
         ground = Ground(
             settings=loaded,
             storage=storage,
             bus=bus,
-            usage=Metrics(log=storage.usage, backends=dict),
+            usage=Metrics(log=storage.usage),
+            observing=Observing(
+                meters=Meters(),
+                process=Process(data_dir=data_dir),
+                storage=storage,
+                registry=registry,
+                bus=bus,
+                supervisor=supervisor,
+            ),
             completions=completions,
             registry=registry,
             router=router,
@@ -233,10 +248,13 @@ async def open_rig(
                 completions=completions,
                 on_change=lambda: None,
             ),
-            rights=await open_rights(loaded, storage),
+            rights=await open_rights(loaded, storage, Cluster()),
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
             tracer=Tracer(),
+            cluster=Cluster(),
+            health=Health(),
+            supervisor=supervisor,
             stack=stack,
         )
         brain = await open_agent(ground, lambda: toolsets, told)

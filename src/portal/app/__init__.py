@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
@@ -13,6 +14,7 @@ from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.ground import Ground, open_ground
+from portal.app.health import checks
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.mcp import open_endpoint
@@ -30,6 +32,7 @@ from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
 from portal.core.channels import Channel
+from portal.core.health import Health
 from portal.core.passages import Embedder
 from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
@@ -42,6 +45,7 @@ from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -72,10 +76,25 @@ class Portal:
     channels: Channels
     endpoint: Endpoint
     media: MediaStudio
+    health: Health
+    usage: Metrics
     asgi: App
+
+    def drain(self) -> None:
+        """Begin nothing more, and say so: what runs goes on."""
+        self.health.draining = True
+        self.media.close()
+        self.channels.stop()
+        self.bus.publish(None, "server.stopping")
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are under way."""
+        return self.usage.running > 0
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""
+        self.health.draining = True
         self.media.close()
         self.channels.stop()
         self.agent.stop()
@@ -103,54 +122,67 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
-        storage = ground.storage
+        storage = (ground := await open_ground(settings, stack)).storage
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
         parts = Parts(
             settings=settings,
-            entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
-            agent=brain.agent,
-            toolbox=brain.toolbox,
+            entrance=open_entrance(ground, wits.brain.agent, token := secrets.token_urlsafe(32)),
+            agent=wits.brain.agent,
+            toolbox=wits.brain.toolbox,
             models=ground.router,
             backends=ground.registry,
             servers=servers,
             workspaces=ground.catalogue,
-            engine=await _background(ground, brain, wits.tools),
+            engine=await _background(ground, wits.brain, wits.tools),
             tool_servers=wits.tool_servers,
             manual=packaged_manual(),
             responses=storage.responses,
             conversations=storage.conversations,
             folders=storage.folders,
-            files=knowledge.files,
-            library=knowledge.library,
-            previews=knowledge.previews,
+            files=wits.knowledge.files,
+            library=wits.knowledge.library,
+            previews=wits.knowledge.previews,
             users=storage.users,
             usage=ground.usage,
             traces=storage.traces,
             tracer=ground.tracer,
+            activity=ground.observing,
             bus=ground.bus,
-            approving=approving(storage, brain),
+            approving=approving(storage, wits.brain),
             skills=_skills(ground),
             compares=wits.finding.compares,
-            mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
+            mind=wits.mind,
+            endpoint=await open_endpoint(ground, wits.brain, wits.mind, wits.finding, wits.knowledge, wits.studio),
             timetable=wits.table,
-            channels=open_channels(ground, brain, mind.keeper, speech, channels),
+            channels=open_channels(ground, wits.brain, wits.mind.keeper, speech, channels),
             speech=speech,
             media=wits.studio,
+            health=ground.health,
         )
-        await _begin(ground, parts, wits.links)
-        yield _opened(ground, parts, servers, mind, token)
+        await _begin(ground, parts, wits)
+        yield _opened(ground, parts, servers, wits.mind, token)
 
 
-async def _begin(ground: Ground, parts: Parts, links: Links) -> None:
+async def _begin(ground: Ground, parts: Parts, wits: "_Wits") -> None:
     """What goes on by itself, now that everything is there."""
-    parts.usage.channels = parts.channels.status
+    _tell(ground, parts, wits.tool_servers)
     await ground.stack.enter_async_context(parts.channels)
-    await open_schedules(ground, parts, links)
+    await open_schedules(ground, parts, wits.links)
+
+
+def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
+    """What figures and health are made of."""
+    ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.health.add(
+        *checks(
+            supervisor=ground.supervisor,
+            registry=ground.registry,
+            channels=parts.channels,
+            tool_servers=tool_servers,
+        )
+    )
 
 
 def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:
@@ -168,6 +200,8 @@ def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, tok
         channels=parts.channels,
         endpoint=parts.endpoint,
         media=parts.media,
+        health=ground.health,
+        usage=ground.usage,
         asgi=application(parts),
     )
 
@@ -236,17 +270,23 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     settings, storage, stack = ground.settings, ground.storage, ground.stack
     tasks = await ground.tasks()
     if settings.classifier.enabled:  # so that the first request does not wait for it
-        tasks.create_task(asyncio.to_thread(packaged_classifier))
+        ground.keep_going(classifier=_warm)
     if isinstance(tools, Toolsets):
         stack.push_async_callback(tools.aclose)
-        stack.callback(tasks.create_task(tools.load(brain.sub_agent)).cancel)
-    going_on = GoingOn(storage=storage, agent=brain.agent, models=ground.registry, hours=settings.tools.resume_hours)
-    await ground.keep_going(
-        ground.registry.run(),
-        keep_house(storage, settings),
-        expire_forever(storage, ground.bus),
-        going_on.run(),
-        _catch_up(storage),
+        ground.keep_going(tools=partial(tools.load, brain.sub_agent))
+    going_on = GoingOn(
+        storage=storage,
+        agent=brain.agent,
+        models=ground.registry,
+        hours=settings.tools.resume_hours,
+        closing=lambda: ground.health.draining,
+    )
+    ground.keep_going(model_servers=ground.registry.run)
+    ground.on_duty(
+        housekeeping=partial(keep_house, storage, settings),
+        approvals=partial(expire_forever, storage, ground.bus),
+        decided_turns=going_on.run,
+        index_of_turns=partial(_catch_up, storage),
     )
     engine = Engine(
         settings=settings,
@@ -273,7 +313,12 @@ async def _tool_servers(ground: Ground) -> ToolServers:
     servers = ToolServers(around)
     ground.stack.push_async_callback(servers.aclose)
     await servers.restore()
+    ground.cluster.renew({"tools.changed": servers.again})
     return servers
+
+
+async def _warm() -> None:
+    await asyncio.to_thread(packaged_classifier)
 
 
 async def _catch_up(storage: Storage) -> None:

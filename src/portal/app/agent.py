@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from portal.app.cluster import attend
 from portal.app.embedding import open_likeness
 from portal.app.ground import Ground
+from portal.app.sealing import seal_key
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
-from portal.core.bus import Bus
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
 from portal.core.diet import Diet
@@ -30,9 +31,8 @@ from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
-from portal.security.seal import SignedSealer, load_key
+from portal.security.seal import SignedSealer
 from portal.settings import Settings
-from portal.storage.open import Storage
 
 _HOUR = 3600
 
@@ -71,7 +71,7 @@ async def open_agent(
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
-    sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
+    sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
     agent = Agent(
         preparation=Preparation(
@@ -89,7 +89,7 @@ async def open_agent(
         ),
         loop=Loop(
             recorder=recorder,
-            executor=_executor(settings, storage, recorder, rules, bus),
+            executor=_executor(ground, recorder, rules),
             diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
             recollection=told.recollection(recorder, settings.turns.recall_deadline),
             bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
@@ -108,9 +108,13 @@ async def open_agent(
         learning=told.learning,
         bus=bus,
         tracer=ground.tracer,
+        supervisor=ground.supervisor,
+        closing=lambda: ground.health.draining,
         flush_interval=settings.turns.flush_interval,
+        peers=ground.cluster.peers,
     )
     await ground.stack.enter_async_context(agent)
+    await attend(ground.cluster, agent, storage, bus, ground.stack)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
 
 
@@ -138,8 +142,8 @@ def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
     return window
 
 
-def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: Rules, bus: Bus) -> Executor:
-    tools = settings.tools
+def _executor(ground: Ground, recorder: Recorder, rules: Rules) -> Executor:
+    settings, storage, tools = ground.settings, ground.storage, ground.settings.tools
     return Executor(
         recorder=recorder,
         outputs=Outputs(files=storage.files, longest=tools.max_output),
@@ -147,11 +151,12 @@ def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: R
         grants=storage.grants,
         audit=storage.audit,
         rules=rules,
-        bus=bus,
+        bus=ground.bus,
         folder=settings.data_dir / "work",
         timeout=tools.timeout,
         parallel=tools.parallel,
         approval_seconds=tools.approval_hours * _HOUR,
+        ran=ground.observing.meters.tool,
     )
 
 

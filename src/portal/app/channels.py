@@ -14,6 +14,7 @@ from portal.channels.commands import Commands
 from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
+from portal.channels.shared import Alone, Shared
 from portal.channels.spoken import Voice
 from portal.core.channels import Channel, Surroundings
 from portal.core.memories import Memory
@@ -81,8 +82,15 @@ def open_channels(
         mode=settings.channels.groups,
         admit=lambda owner: most and ground.limiter.take(f"messages of {owner}", most),
     )
-    channels = Channels(channels=made, broken=broken, desks=desks)
+    channels = Channels(channels=made, broken=broken, desks=desks, supervisor=ground.supervisor, shared=_shared(ground))
     return channels
+
+
+def _shared(ground: Ground) -> Alone:
+    cluster = ground.cluster
+    if cluster.notices is None or cluster.questions is None:
+        return Alone()
+    return Shared(duty=cluster.duty, notices=cluster.notices, questions=cluster.questions)
 
 
 def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:

@@ -50,7 +50,7 @@ async def open_endpoint(
         )
 
     endpoint = Endpoint(offer, largest=settings.server.max_body)
-    (await ground.tasks()).create_task(endpoint.run())
+    ground.keep_going(mcp_endpoint=endpoint.run)
     ground.stack.callback(endpoint.stop)
     return endpoint
 

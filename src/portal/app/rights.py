@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portal.app.cluster import Cluster
 from portal.core.items import JsonObject
 from portal.core.ports import UsageLog
 from portal.core.records import Role, UsageRecord
@@ -13,14 +14,21 @@ from portal.settings import Settings
 from portal.storage.open import Storage
 
 
-async def open_rights(settings: Settings, storage: Storage) -> Rights:
-    """What each person may use."""
+async def open_rights(settings: Settings, storage: Storage, cluster: Cluster) -> Rights:
+    """What each person may use, and has used of it on any server."""
     roles: dict[Role, Terms] = {
         role: Terms(scopes=checked(one.scopes), rate=one.rate, requests=one.requests, tokens=one.tokens)
         for role, one in settings.people.roles.items()
     }
-    rights = Rights(budgets=Budgets(spending=storage.spending), roles=roles)
+    budgets = Budgets(spending=storage.spending, counts=cluster.counts)
+    rights = Rights(budgets=budgets, roles=roles)
     await rights.load(storage.people)
+
+    async def renewed() -> None:
+        await rights.load(storage.people)
+        await budgets.recount()
+
+    cluster.renew({"rights": renewed})
     return rights
 
 

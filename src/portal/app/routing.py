@@ -1,7 +1,8 @@
 """The choice between models, put together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
+from portal.app.cluster import Cluster
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.gate import Patience
@@ -18,12 +19,20 @@ from portal.storage.open import Storage
 
 
 async def open_routing(
-    settings: Settings, storage: Storage, registry: Registry, completions: Completions, bus: Bus, bounding: Bounding
+    settings: Settings,
+    storage: Storage,
+    registry: Registry,
+    completions: Completions,
+    bus: Bus,
+    bounding: Bounding,
+    cluster: Cluster,
+    *,
+    noted: Callable[[str, bool], None],
 ) -> tuple[Router, Catalogue]:
-    """What chooses models, and the workspaces that people make."""
+    """What chooses models, and the workspaces that people make. `noted`: see Patience."""
     written = settings.workspaces.items()
     workspaces = Workspaces(workspace(name, one.model_dump(), source="settings") for name, one in written)
-    router = _router(settings, registry, workspaces, completions, bounding)
+    router = _router(settings, registry, workspaces, completions, bounding, noted)
     catalogue = Catalogue(
         workspaces=workspaces,
         router=router,
@@ -32,11 +41,17 @@ async def open_routing(
         on_change=lambda: bus.publish(None, "workspaces.changed"),
     )
     await catalogue.restore()
+    cluster.renew({"workspaces.changed": catalogue.restore})
     return router, catalogue
 
 
 def _router(
-    settings: Settings, registry: Registry, workspaces: Workspaces, completions: Completions, bounding: Bounding
+    settings: Settings,
+    registry: Registry,
+    workspaces: Workspaces,
+    completions: Completions,
+    bounding: Bounding,
+    noted: Callable[[str, bool], None],
 ) -> Router:
     rules = [Rule(name=name, **rule.model_dump()) for name, rule in settings.rules.items()]
     asked = settings.classifier
@@ -54,11 +69,6 @@ def _router(
             pause=settings.faults.retry_pause,
             deadline=settings.faults.retry_deadline,
             fallbacks=settings.faults.fallbacks,
+            noted=noted,
         ),
     )
-
-
-def answering_servers(registry: Registry) -> Mapping[str, bool]:
-    """Which model servers answer, of those that are there; usual places where nobody was ever found are not."""
-    known = (one for one in registry.status() if one.status != "waiting" or one.models)
-    return {one.name: one.status == "up" or one.models > 0 for one in known}

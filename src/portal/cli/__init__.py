@@ -37,6 +37,8 @@ COMMANDS = {
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",
+    "migrate-to": "moving:migrate_to",
+    "restore": "restore:restore",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",

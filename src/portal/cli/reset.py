@@ -24,7 +24,7 @@ def reset_secrets(yes: bool, data_dir: Path | None) -> None:
     """
     import asyncio
 
-    from portal.cli.audit_checks import all_secrets
+    from portal.security.guards import all_secrets
     from portal.storage.data_folder import lock_data_folder
 
     settings = read_settings(data_dir)

@@ -15,6 +15,7 @@ from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
 from portal.errors import PortalError
 
 STOP_SECONDS = 20
+"""Beside the time that answers under way have."""
 BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 
 
@@ -22,16 +23,17 @@ BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 @data_dir_option
 def down(data_dir: Path | None) -> None:
     """Stop the running server and wait until it has ended."""
-    folder = read_settings(data_dir).data_dir
+    settings = read_settings(data_dir)
+    folder, patience = settings.data_dir, STOP_SECONDS + settings.server.drain_seconds
     server = running(folder)
     if server is None:
         click.echo(f"No Portal is running with the data folder {folder}.")
         return
     _terminate(server.pid)
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + patience
     while owns(server.pid, folder):
         if time.monotonic() > deadline:
-            raise PortalError(f"Process {server.pid} has not ended after {STOP_SECONDS} seconds: kill {server.pid}")
+            raise PortalError(f"Process {server.pid} has not ended after {patience:g} seconds: kill {server.pid}")
         time.sleep(0.02)
     click.echo("Portal has stopped.")
 

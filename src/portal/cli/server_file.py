@@ -30,6 +30,8 @@ class ServerFile:
     started_at: int
     """Unix seconds."""
     version: str
+    certificate: str = ""
+    """The file of the certificate that it shows, where it speaks HTTPS."""
 
     def write(self, data_dir: Path) -> None:
         """Put it in place at once, readable by its owner alone."""
@@ -48,7 +50,7 @@ class ServerFile:
         """A client of this server, as its owner; `timeout` in seconds."""
         from portal.cli.client import Client
 
-        return Client(url=self.url, token=self.token, timeout=timeout)
+        return Client(url=self.url, token=self.token, timeout=timeout, certificate=self.certificate)
 
 
 def read(data_dir: Path) -> ServerFile | None:

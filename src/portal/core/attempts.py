@@ -56,8 +56,10 @@ async def attempted(
         plan = plan or _Plan(route.patience, began)
         pause = plan.pause(route, failure) if asked else None
         if pause is not None:
+            route.patience.noted(route.model.id, True)
             await asyncio.sleep(pause)
         elif plan.falls_back(route, failure):
+            route.patience.noted(route.model.id, False)
             route = route.without_first(failure.message)
             rerouted(route)
         else:

@@ -78,8 +78,10 @@ class Executor:
         timeout: float,
         parallel: int,
         approval_seconds: float,
+        ran: Callable[[str, str, float], None] = lambda family, status, seconds: None,
     ) -> None:
-        """`folder` holds one folder for each conversation; `timeout` is in seconds, for tools that set none."""
+        """`folder` holds one folder for each conversation; `timeout` is in seconds, for tools that set none. `ran` is
+        told of each call that ended: the tool's family, what came of it, and how many seconds it took."""
         self._recorder = recorder
         self._outputs = outputs
         self._approvals = approvals
@@ -91,6 +93,7 @@ class Executor:
         self._timeout = timeout
         self._parallel = parallel
         self._approval_seconds = approval_seconds
+        self._ran = ran
 
     async def round(self, scene: Scene, asked: Sequence[Asked], number: int) -> bool:
         """Run what may run, ask a person about the rest; whether the turn has to wait for that."""
@@ -111,8 +114,7 @@ class Executor:
         in another try, by approval: what they brought is told once more."""
         approvals = await self._approvals.of_response(scene.owner, response_id)
         for one in approvals:
-            waited = ((one.decided_at or micros()) - one.created_at) // 1000
-            span("approval", one.tool, decision=one.status, person_ms=waited).end()
+            span("approval", one.tool, decision=one.status, person_ms=one.waited).end()
         for item in (ran[one.id] for one in approvals if one.id in ran):
             if item.get("portal:untrusted"):
                 scene.tainted_at = scene.tainted_at or micros()
@@ -277,10 +279,12 @@ class Executor:
                 if result.failed:
                     one.fail("tool_error")
         except asyncio.CancelledError:
+            self._ran(plan.spec.toolset, "cancelled", perf_counter() - began)
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}
             await whole(self._recorder.end(scene.run, position, {**item, **stopped}))
             raise
-        ended["portal:milliseconds"] = round((perf_counter() - began) * 1000)
+        self._ran(plan.spec.toolset, ended["status"], took := perf_counter() - began)
+        ended["portal:milliseconds"] = round(took * 1000)
         await whole(self._recorder.end(scene.run, position, {**item, **ended}))
         await self._noted(scene, "tool.ended", plan, item["id"], outcome=ended["status"])
         if plan.spec.name in hosted.TOOLS and hosted.image_generation(scene.run.record.request):

@@ -90,6 +90,20 @@ class Run:
                 return
             await news.wait()
 
+    async def batches(self, starting_after: int = -1) -> AsyncGenerator[list[Event], None]:
+        """The same, as many at a time as there are."""
+        position = 0
+        while True:
+            news = self._news
+            fresh = self._log[position:]
+            position += len(fresh)
+            if wanted := [event for event in fresh if event["sequence_number"] > starting_after]:
+                yield wanted
+            elif self.finished:
+                return
+            else:
+                await news.wait()
+
     async def result(self) -> JsonObject:
         """The finished response object.
 

@@ -1,21 +1,21 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from portal import __version__
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
 from portal.core.speech import Speech
@@ -26,6 +26,7 @@ from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
+from portal.interfaces.health import detail_routes, health_routes
 from portal.interfaces.library import Library
 from portal.interfaces.mcp import endpoint as mcp
 from portal.interfaces.mcp.endpoint import Endpoint
@@ -38,6 +39,7 @@ from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
+    Activity,
     Engine,
     Manual,
     Mind,
@@ -49,9 +51,12 @@ from portal.interfaces.web.ports import (
 )
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
-from portal.observability.metrics import CONTENT_TYPE, Metrics
+from portal.observability.context import request_id
+from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
+from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
 from portal.settings import Settings
@@ -89,6 +94,7 @@ class Parts:
     usage: Metrics
     traces: Traces
     tracer: Tracer
+    activity: Activity
     bus: Bus
     approving: Approving
     skills: Skills
@@ -98,6 +104,7 @@ class Parts:
     media: MediaStudio
     channels: Channels
     speech: Speech
+    health: Health
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -118,7 +125,7 @@ def application(parts: Parts) -> App:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
-    for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _mcp(parts), *_health(parts), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _Straight(app, parts.approving.audit),
@@ -131,6 +138,8 @@ def application(parts: Parts) -> App:
         max_upload=parts.settings.server.max_upload,
         throttle=parts.entrance.throttle,
         sink=parts.tracer.sink,
+        proxies=TrustedProxies(parts.settings.server.trusted_proxies),
+        closing=lambda: parts.health.draining,
     )
 
 
@@ -141,13 +150,15 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
     return app.inner.routes
 
 
+_NO_STATE: Mapping[str, Any] = {}
+
+
 class _Straight:
-    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
-    says of the client matters only behind it: for links, and for the cookie."""
+    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself."""
 
     def __init__(self, app: FastAPI, audit: Audit) -> None:
         self.routes: Sequence[BaseRoute] = app.router.routes
-        self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
+        self._behind = Trail(cast(ASGIApp, app), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
             (method, route.path): Trail(route.app, audit=audit) if is_watched(route.path) else route.app
             for route in self.routes
@@ -157,6 +168,7 @@ class _Straight:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or WebSocket."""
+        request_id.set(scope.get("state", _NO_STATE).get("request_id", ""))
         door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
 
@@ -244,6 +256,7 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
+        activity,
         approvals,
         channels,
         conversations,
@@ -270,6 +283,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
+        activity.activity_routes(activity=parts.activity),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -294,6 +308,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+        detail_routes(health=parts.health),
     ]
     return [route for router in routers for route in router.routes]
 
@@ -354,18 +369,16 @@ def _mcp(parts: Parts) -> Route:
     return Route(mcp.PATH, parts.endpoint, methods=["GET", "POST", "DELETE"])
 
 
-def _health(channels: Channels) -> Route:
-    async def show(request: Request) -> JSONResponse:
-        """Open to everyone, so it says nothing but that Portal answers, and which channels hear."""
-        states = {one["name"]: one["state"] for one in channels.status()}
-        return JSONResponse({"status": "ok", **({"channels": states} if states else {})})
-
-    return Route("/health", show)
+def _health(parts: Parts) -> Sequence[BaseRoute]:
+    return health_routes(health=parts.health, channels=parts.channels.status)
 
 
 def _metrics(metrics: Metrics) -> Route:
     async def show(request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        return Response(
+            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
+        )
 
     return Route(METRICS, show)
 

@@ -5,6 +5,7 @@ most of what a short call costs.
 """
 
 import asyncio
+import ssl
 from typing import Any, cast
 
 import uvicorn
@@ -16,8 +17,9 @@ _MOST = 64 * 2**10
 """Bytes that are kept."""
 
 
-def server_config(app: App, *, max_message: int, grace: int) -> uvicorn.Config:
-    """For this application: `max_message` bytes to a WebSocket's message, `grace` seconds for connections to end."""
+def server_config(app: App, *, max_message: int, grace: int, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
+    """For this application: `max_message` bytes to a WebSocket's message, `grace` seconds for connections to end; by
+    HTTPS with `tls`."""
     return uvicorn.Config(
         app,
         loop="none",
@@ -31,6 +33,7 @@ def server_config(app: App, *, max_message: int, grace: int) -> uvicorn.Config:
         proxy_headers=False,
         ws_max_size=max_message,
         timeout_graceful_shutdown=grace,
+        ssl_context_factory=None if tls is None else lambda config, default: tls,
     )
 
 

@@ -54,8 +54,11 @@ class Catalogue:
         self._changing = asyncio.Lock()
 
     async def restore(self) -> None:
-        """Take in what people made before. What this Portal does not understand stays saved, unused."""
-        for record in await self._saved.all():
+        """Take in what people made before, or on another server. What this Portal does not understand stays saved,
+        unused."""
+        records = await self._saved.all()
+        self._workspaces.keep_only({(record.owner, record.name) for record in records})
+        for record in records:
             try:
                 self._workspaces.put(_made(record.owner, record.name, WorkspaceSettings(**record.fields)))
             except (ValidationError, SettingsError) as error:

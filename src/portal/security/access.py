@@ -6,11 +6,14 @@ from portal.errors import Forbidden
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMINS = (
+    "/portal/v1/activity",
+    "/portal/v1/log",
     "/portal/v1/audit/",
     "/portal/v1/users",
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",
     "/portal/v1/turns",
+    "/portal/v1/health",
     "/metrics",
 )
 """Of those who run this installation."""

@@ -1,5 +1,5 @@
 """Secrets that Portal must be able to read again, such as other servers' API keys: a file that only its owner can read,
-apart from the database, so that neither the database nor a backup of it holds them."""
+apart from the database, so that neither the database nor a backup without a password holds them."""
 
 import os
 from pathlib import Path
@@ -18,6 +18,10 @@ class SecretFile:
     def get(self, name: str) -> str | None:
         """None when there is none. Raises StorageError when the file cannot be read."""
         return self._read().get(name)
+
+    def names(self) -> list[str]:
+        """Of all that there are. Raises StorageError."""
+        return sorted(self._read())
 
     def set(self, name: str, secret: str | None) -> None:
         """Keep it, or forget it with None. Raises StorageError; then the old ones are still there."""

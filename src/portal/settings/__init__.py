@@ -23,6 +23,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from portal.errors import SettingsError
+from portal.settings.backup import BackupSettings
 from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.files import FileSettings
@@ -63,6 +64,18 @@ class ServerSettings(Section):
     allowed_origins: tuple[str, ...] = Field(
         (), description="Other web origins whose pages may call the API with a key (CORS), such as https://app.example."
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses and networks of proxies whose word for the client's address, scheme and host is taken "
+        "(X-Forwarded-For, -Proto, -Host); for address and scheme, those on this machine are always believed.",
+    )
+    tls_cert: Path | None = Field(
+        None, description="A certificate with its chain (PEM): Portal speaks HTTPS; a renewed file is taken by itself."
+    )
+    tls_key: Path | None = Field(None, description="Its private key (PEM), where it is not in the same file.")
+    insecure_ok: bool = Field(
+        False, description="Let Portal listen without HTTPS where the internet reaches it, or with a weak secret."
+    )
     max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
     max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
     keep_alive: float = Field(
@@ -72,6 +85,9 @@ class ServerSettings(Section):
         "the connection; where the API has one.",
     )
     session_days: int = Field(90, gt=0, description="Days until a sign-in of the page ends.")
+    drain_seconds: float = Field(
+        5, ge=0, description="Seconds that answers under way have to be finished when Portal is stopped."
+    )
 
 
 class BackendSettings(Section):
@@ -203,6 +219,16 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="postgresql://... to keep data in PostgreSQL; empty for SQLite in the data folder."
     )
+    migrate: bool = Field(
+        True,
+        description="Bring the database to this version's schema at start. With `false`, for several servers on one "
+        "PostgreSQL, a server waits until `portal migrate` has done it.",
+    )
+    seal_key: SecretStr | None = Field(
+        None,
+        description="The key that secrets are sealed with, as 64 hexadecimal digits: the same for all servers on one "
+        "PostgreSQL. By default the file seal.key in the data folder.",
+    )
     default_model: str = Field(
         "", description="The model that `auto` means; empty lets Portal choose the best there is."
     )
@@ -227,6 +253,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     files: FileSettings = FileSettings()
+    backup: BackupSettings = BackupSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     speech: SpeechSettings = SpeechSettings()

@@ -81,6 +81,12 @@ async def migrate(database: Database, migrations: Sequence[Migration], snapshot:
     return missing[-1].version
 
 
+async def check_current(database: Database, migrations: Sequence[Migration]) -> None:
+    """For whoever only reads. Raises StorageError for a database of an older Portal, and as `migrate` does."""
+    if await _applied(database, migrations) < len(migrations):
+        raise StorageError("The database is of an older Portal. Start this one on it once, which brings it up to date.")
+
+
 async def _applied(database: Database, migrations: Sequence[Migration]) -> int:
     """How many of these the database has, after comparing its history with them."""
     if not await database.fetch(HAS_VERSIONS[database.dialect]):

@@ -27,6 +27,14 @@ class Previews(Protocol):
         """
 
 
+class Activity(Protocol):
+    """How this Portal is."""
+
+    async def now(self) -> JsonObject:
+        """{at, calls, servers, channels, tool_servers, waiting, database, loop, process, listening}; times in seconds,
+        sizes in bytes."""
+
+
 class ModelServers(Protocol):
     """The model servers in use and their models."""
 

@@ -113,6 +113,7 @@ export const rail = {
   "schedules.title": "Zeitpläne",
   "models.title": "Modelle",
   "manual.title": "Handbuch",
+  "insight.title": "Aktivität",
   "workspaces.title": "Arbeitsbereiche",
   "workspaces.short": "Bereiche",
   "workspaces.changed": "von Ihnen geändert",

@@ -112,6 +112,7 @@ export const rail = {
   "schedules.title": "Schedules",
   "models.title": "Models",
   "manual.title": "Manual",
+  "insight.title": "Activity",
   "workspaces.title": "Workspaces",
   "workspaces.short": "Workspaces",
   "workspaces.changed": "changed by you",

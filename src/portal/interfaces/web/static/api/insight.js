@@ -1,0 +1,13 @@
+// Addresses of what only those who run this Portal see; loaded with their views.
+import { P, json } from "../api.js";
+
+/** @typedef {{median: number|null, p99: number|null, worst: number|null}} Spread  in seconds */
+/** @typedef {{name: string, kind: string, url: string, status: "up"|"down"|"waiting", error: string|null, models: number, up: boolean, running: number, queued: number, max_concurrency: number, breakers: {model: string, state: "closed"|"half-open"|"open"}[], held: Record<string, number>}} Server */
+/** @typedef {{name: string, kind: string, state: string, detail: string, unsent: number, repairs?: number}} Channel */
+/** @typedef {{name: string, title: string, status: string, detail: string}} Tools */
+/** @typedef {{approvals: number, documents: number, media_queued: number, media_running: number, sessions: number}} Waiting */
+/** @typedef {{memory: number, cpu: number, threads: number, files: number|null, most_files: number|null, started: number, disk_free: number|null, disk_size: number|null}} Process */
+/** @typedef {{at: number, calls: number, servers: Server[], channels: Channel[], tool_servers: Tools[], waiting: Waiting|null, database: {kind: string, answers: boolean, batches: Spread}, loop: Spread, process: Process, listening: number}} Activity */
+
+/** @returns {Promise<Activity>} */
+export const activity = () => json("GET", `${P}/activity`);
