@@ -156,7 +156,7 @@ def chatgpt(conversations: Sequence[Any] | None = None) -> bytes:
             "message_feedback.json": [{"id": "a3", "conversation_id": "6b0f-1", "rating": "thumbs_up"}],
             "chat.html": "<html></html>",
             "file_0000abcd-sanitized.png": PNG,
-            "dalle-generations/file-Drawn1-0f0f.webp": b"RIFF\x10\x00\x00\x00WEBPVP8 " + b"\0" * 8,
+            "dalle-generations/file-Drawn1-0f0f.dat": PNG,
         }
     )
 

@@ -63,7 +63,7 @@ async def test_a_conversation_of_chatgpt(me: Traveller) -> None:
     assert await me("GET", f"/v1/files/{picture['file_id']}/content") == samples.PNG
     assert (await me("GET", f"/v1/files/{picture['file_id']}"))["filename"] == "rolls.png"
     assert kinds(third) == ["mcp_call", "message"]
-    assert "![0f0f.webp](/v1/files/file_" in said(third)
+    assert "![0f0f.png](/v1/files/file_" in said(third)
 
 
 async def test_a_conversation_of_claude(me: Traveller) -> None:

@@ -198,12 +198,12 @@ class ImportJobs:
     async def _saved(self, record: ImportRecord, **changes: object) -> ImportRecord:
         changed = replace(record, **changes, changed_at=micros())  # type: ignore[arg-type]
         await self._imports.save(changed)
-        self._bus.publish(record.owner, "import.changed", id=record.id)
+        self._bus.publish(record.owner, "import.changed", id=record.id, status=changed.status)
         return changed
 
     def _call(self, record: ImportRecord) -> None:
         self._queue.put_nowait((record.owner, record.id))
-        self._bus.publish(record.owner, "import.changed", id=record.id)
+        self._bus.publish(record.owner, "import.changed", id=record.id, status=record.status)
 
     async def _kept(self, path: Path, content: AsyncIterator[bytes]) -> int:
         """How many bytes came. What breaks off leaves nothing."""

@@ -8,6 +8,11 @@ export const memoryNews = signal({});
 /** The newest event about channels. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const channelNews = signal({});
 
+/** The newest event about imports. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const importNews = signal({});
+
+/** @param {Record<string, any>} event */
+export const importChanged = (event) => void (importNews.value = event);
 /** @param {Record<string, any>} event */
 export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
 /** @param {Record<string, any>} event */
