@@ -105,5 +105,6 @@ benchmarks() {
     .venv/bin/python bench/vectors.py --short
     .venv/bin/python bench/storage.py --runs "$1" "${@:2}"
     .venv/bin/python bench/gateway.py --short
+    .venv/bin/python bench/tracing.py --short
     .venv/bin/python bench/backends.py --short --compare
 }
