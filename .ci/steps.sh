@@ -105,6 +105,7 @@ benchmarks() {
     .venv/bin/python bench/vectors.py --short
     .venv/bin/python bench/storage.py --runs "$1" "${@:2}"
     .venv/bin/python bench/gateway.py --short
+    .venv/bin/python bench/tracing.py --short
     .venv/bin/python bench/backends.py --short --compare
     .venv/bin/python bench/soak.py --seconds $((60 * $1))
 }
