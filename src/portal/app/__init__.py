@@ -42,6 +42,7 @@ from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.levels import Levels
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -92,8 +93,9 @@ async def open_portal(
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
+    levels: Levels | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
+    """Open everything the settings name; closes it in reverse. `levels` changes how much is logged.
 
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
@@ -129,7 +131,9 @@ async def open_portal(
             previews=knowledge.previews,
             users=storage.users,
             usage=ground.usage,
+            consumption=storage.consumption,
             activity=ground.observing,
+            levels=levels or Levels(),
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -148,6 +152,7 @@ async def open_portal(
 async def _begun(ground: Ground, parts: Parts, links: Links) -> None:
     """What begins by itself, once all parts are there."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, parts.tool_servers.list
+    ground.stack.callback(parts.levels.stop)
     await ground.stack.enter_async_context(parts.channels)
     await open_schedules(ground, parts, links)
 
@@ -246,6 +251,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
         expire_forever(storage, ground.bus),
         going_on.run(),
         _catch_up(storage),
+        *ground.observing.works(),
     )
     engine = Engine(
         settings=settings,

@@ -11,7 +11,7 @@ from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
-from portal.observability.lag import watch_loop
+from portal.observability.journal import Journal
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -58,7 +58,9 @@ class Ground:
 
 async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
-    meters = Meters()
+    meters, journal = Meters(), Journal()
+    journal.begin()
+    stack.callback(journal.end)
     storage = await stack.enter_async_context(open_storage(settings, stored=meters.stored))
     await storage.database.own()
     bus = Bus()
@@ -72,7 +74,12 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     rights = await open_rights(settings, storage)
     counted = Counted(storage.usage, rights.of)
     observing = Observing(
-        meters=meters, process=Process(data_dir=settings.data_dir), storage=storage, registry=registry, bus=bus
+        meters=meters,
+        process=Process(data_dir=settings.data_dir),
+        storage=storage,
+        registry=registry,
+        bus=bus,
+        journal=journal,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -80,7 +87,8 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, noted=meters.retried
     )
-    ground = Ground(
+    stack.push_async_callback(journal.store, storage.notes)
+    return Ground(
         settings=settings,
         storage=replace(storage, usage=usage),
         bus=bus,
@@ -95,5 +103,3 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         secrets=SecretFile(settings.data_dir / "secrets.json"),
         stack=stack,
     )
-    await ground.keep_going(watch_loop(meters.delayed))
-    return ground

@@ -1,16 +1,21 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from portal import __version__
 from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
 from portal.core.items import JsonObject
+from portal.core.journal import Note
+from portal.core.records import Page
 from portal.errors import StorageError
 from portal.observability.figures import Family, gauge
 from portal.observability.gauges import backlog_families, channel_families, server_families
+from portal.observability.journal import Journal
+from portal.observability.lag import watch_loop
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
@@ -26,12 +31,18 @@ class Observing:
     storage: Storage
     registry: Registry
     bus: Bus
+    journal: Journal
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the servers of tools."""
     calls: Callable[[], int] = int
     """How many model calls are under way."""
+
+    def works(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What goes on beside the requests."""
+        told = self.journal.run(self.storage.notes, lambda: self.bus.publish(None, "activity.changed"))
+        return [watch_loop(self.meters.delayed), told]
 
     def servers(self) -> Sequence[JsonObject]:
         """See server_families; without usual places where nobody was ever found."""
@@ -93,6 +104,10 @@ class Observing:
             "process": self.process.reading(),
             "listening": self.bus.listening,
         }
+
+    async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
+        """See Activity."""
+        return await self.storage.notes.list(kind=kind, text=text, limit=limit, cursor=cursor)
 
     def _servers(self) -> Sequence[JsonObject]:
         told = {one.name: one for one in self.registry.status()}

@@ -16,10 +16,12 @@ from portal import __version__
 from portal.app import Portal, open_portal
 from portal.cli.announcement import announce
 from portal.cli.ports import listen, local_url
-from portal.cli.server_file import ServerFile
+from portal.cli.server_file import ServerFile, log_path
 from portal.core.clock import micros, seconds
 from portal.errors import PortalError
 from portal.interfaces.listening import server_config
+from portal.observability.levels import Levels
+from portal.observability.log_file import goes_to
 from portal.observability.logging import configure
 from portal.settings import Settings
 from portal.storage.data_folder import lock_data_folder
@@ -34,9 +36,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def serve_forever(settings: Settings, called_as: str, *, announced: bool) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; everything made on the way is readable by its owner alone."""
     os.umask(0o077)
-    configure(settings.log)
+    file = log_path(settings)
+    levels = configure(settings.log, file=file if settings.log.file or goes_to(file) else None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, called_as, announced=announced))
+        runner.run(_serve(settings, called_as, levels, announced=announced))
 
 
 class _Server(uvicorn.Server):
@@ -63,7 +66,7 @@ class _Server(uvicorn.Server):
         self._portal.stop()
 
 
-async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None:
+async def _serve(settings: Settings, called_as: str, levels: Levels, *, announced: bool) -> None:
     me = f"Portal (process {os.getpid()})"
     with (
         lock_data_folder(settings.data_dir, me) as lock,
@@ -71,7 +74,7 @@ async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None
     ):
         url = local_url(listener)
         lock.describe(f"{me[:-1]}, {url})")
-        async with open_portal(settings) as portal:
+        async with open_portal(settings, levels=levels) as portal:
             file = ServerFile(
                 pid=os.getpid(), url=url, token=portal.local_token, started_at=seconds(micros()), version=__version__
             )

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, journal, memories, ports, sharing, tool_ports
+from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.errors import SettingsError
 from portal.settings import Settings
@@ -20,12 +21,14 @@ from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.consumption import StoredConsumption
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.documents import StoredDocuments
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.journal import StoredNotes
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
@@ -73,6 +76,7 @@ class Storage:
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
+    consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -97,6 +101,7 @@ class Storage:
     inbox: StoredInbox
     outbox: StoredOutbox
     backlog: core_backlog.Backlog
+    notes: journal.Notes
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -179,6 +184,7 @@ async def _build(settings: Settings, stored: Callable[[float], None] | None, sta
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
+        consumption=StoredConsumption(database=database, written=usage.write),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search),
@@ -203,6 +209,7 @@ async def _build(settings: Settings, stored: Callable[[float], None] | None, sta
         inbox=StoredInbox(database=database),
         outbox=StoredOutbox(database=database),
         backlog=StoredBacklog(database=database),
+        notes=StoredNotes(database=database),
     )
 
 
