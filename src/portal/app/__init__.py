@@ -48,6 +48,7 @@ from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
@@ -118,8 +119,9 @@ async def open_portal(
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
     reread: Callable[[], Settings] | None = None,
+    levels: Levels | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
+    """Open everything the settings name; closes it in reverse. `levels` changes how much is logged.
 
     `reread` gives the settings as they are now: they are watched, and changes put in force.
 
@@ -136,7 +138,7 @@ async def open_portal(
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
-        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
@@ -151,6 +153,7 @@ async def _parts(
     channels: Sequence[Channel] | None,
     rereading: Rereading,
     token: str,
+    levels: Levels,
 ) -> Parts:
     storage = ground.storage
     brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
@@ -174,8 +177,10 @@ async def _parts(
         previews=knowledge.previews,
         users=storage.users,
         usage=ground.usage,
+        consumption=storage.consumption,
         traces=storage.traces,
         activity=ground.observing,
+        levels=levels,
         tracer=ground.tracer,
         bus=ground.bus,
         approving=approving(storage, brain),
@@ -197,6 +202,7 @@ async def _parts(
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.stack.callback(parts.levels.stop)
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,
@@ -218,6 +224,7 @@ def _opened(
         throttle=parts.entrance.throttle,
         servers=servers_of(ground.registry, ground.settings),
         aliases=parts.aliases,
+        levels=parts.levels,
     )
     rereading.prepare = live.prepare
     return Portal(

@@ -15,6 +15,7 @@ from portal import __version__
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.consumption import Consumption
 from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
@@ -55,6 +56,7 @@ from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
 from portal.observability.context import request_id
 from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
@@ -94,8 +96,10 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
+    consumption: Consumption
     traces: Traces
     activity: Activity
+    levels: Levels
     tracer: Tracer
     bus: Bus
     approving: Approving
@@ -293,6 +297,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -326,7 +331,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -335,12 +340,14 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.account_routes(
             users=parts.users,
             entrance=entrance,
-            usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        usage.usage_routes(
+            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+        ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),

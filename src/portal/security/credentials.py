@@ -5,6 +5,7 @@ Secrets are 256 random bits, so a plain hash is enough: there is nothing to gues
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from portal.core.tool_ports import Audit
 from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, Unauthenticated
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+
+_log = logging.getLogger(__name__)
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
@@ -162,6 +165,7 @@ class Credentials:
             detail["untold"] = untold
         if device:
             detail["device"] = device[:200]
+        _log.warning("a sign-in was refused: %s", way, extra={"event": "sign-in"})
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:

@@ -209,7 +209,18 @@ class LogSettings(Section):
     """What is written to the log."""
 
     level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    levels: dict[str, str] = Field(
+        {}, description='Levels of single loggers and what is below them, such as `{"portal.routing" = "DEBUG"}`.'
+    )
     json_lines: bool = Field(False, description="Write the log as JSON, one object a line.")
+    file: Path | None = Field(
+        None,
+        description="A file that the log goes to as well, within the data folder unless its path is whole. A server in "
+        "the background always writes one: this, or portal.log.",
+    )
+    max_size: int = Field(10 * 2**20, gt=0, description="Bytes of the log file at which a new one is begun.")
+    rotate_days: int = Field(7, ge=0, description="Days after which a new one is begun; 0 for any age.")
+    keep: int = Field(5, gt=0, description="Older log files that are kept, packed with gzip.")
 
 
 class Settings(BaseSettings):

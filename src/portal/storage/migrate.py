@@ -4,6 +4,7 @@ A migration is `NNNN_name.sql` for both engines, or a pair `NNNN_name.sqlite.sql
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from importlib import resources
 from portal.core.clock import micros
 from portal.errors import Conflict, DatabaseTooNew, DatabaseUnreadable, StorageError
 from portal.storage.database import Database, Statement
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(\d{4})_(\w+)(?:\.(sqlite|postgres))?\.sql")
 
@@ -73,6 +76,9 @@ async def migrate(database: Database, migrations: Sequence[Migration]) -> int:
     except Conflict as error:
         if await applied(database, migrations) < len(migrations):  # else another process was merely faster
             raise StorageError("The upgrade broke a rule of the database; it was undone.") from error
+    if there:
+        told = "the database was upgraded from schema %d to %d"
+        logger.info(told, migrations[there - 1].version, missing[-1].version, extra={"event": "upgrade"})
     return missing[-1].version
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
-from portal.core import channel_stores, exchange, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
+from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError, StorageError
@@ -24,6 +25,7 @@ from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.consumption import StoredConsumption
 from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
@@ -34,6 +36,7 @@ from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
 from portal.storage.imports import StoredImports
+from portal.storage.journal import StoredNotes
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
@@ -83,6 +86,7 @@ class Storage:
     usage: ports.UsageLog
     spending: ports.Spending
     traces: StoredTraces
+    consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -110,6 +114,7 @@ class Storage:
     imports: exchange.Imports
     arrivals: exchange.Arrivals
     departures: exchange.Departures
+    notes: journal.Notes
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -203,6 +208,7 @@ async def _build(
         usage=usage,
         spending=usage,
         traces=StoredTraces(database=database),
+        consumption=StoredConsumption(database=database, written=usage.write),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search, fence=fence),
@@ -230,6 +236,7 @@ async def _build(
         imports=StoredImports(database=database),
         arrivals=StoredArrivals(database=database, search=search, turns=turns),
         departures=StoredDepartures(database=database),
+        notes=StoredNotes(database=database),
     )
 
 
