@@ -7,6 +7,8 @@ export const knowledgeNews = signal({});
 export const memoryNews = signal({});
 /** The newest event about channels. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const channelNews = signal({});
+/** The newest event about the health of the installation. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const healthNews = signal({});
 
 /** @param {Record<string, any>} event */
 export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
@@ -14,3 +16,5 @@ export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
 export const memoryChanged = (event) => void (memoryNews.value = event);
 /** @param {Record<string, any>} event */
 export const channelsChanged = (event) => void (channelNews.value = event);
+/** @param {Record<string, any>} event */
+export const healthChanged = (event) => void (healthNews.value = event);
