@@ -22,6 +22,7 @@ from portal.testing.records import (
     decision,
     file,
     folder,
+    imported,
     link,
     media_job,
     memory,
@@ -71,6 +72,7 @@ class Things:
     run: str
     link: str
     media_job: str
+    imported: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -110,6 +112,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passages.replace(
         OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
     )
+    await storage.imports.add(brought := imported())
     shelf_of_papers = collection()
     await storage.collections.create(shelf_of_papers)
     await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
@@ -151,6 +154,7 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
         media_job=painted.id,
+        imported=brought.id,
     )
 
 
@@ -176,6 +180,7 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "media_jobs",
+        "imports",
         "passkeys",
         "shares",
         "identities",

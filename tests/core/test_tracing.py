@@ -61,11 +61,10 @@ async def test_a_turn_with_tools_keeps_where_its_time_went(tmp_path: Path) -> No
         ending = one_ending(await rig.ask(model="auto"))
         record = await rig.storage.traces.get(OWNER, ending["id"])
         spans = list(record.spans)
-    assert shape(spans) == [
+    assert [one for one in shape(spans) if one[0] != "store"] == [
         ("turn", "auto", None),
         ("prepare", "responses", "turn"),
         ("route", "auto", "prepare"),
-        ("store", "begin", "turn"),
         ("recall", "memory", "turn"),
         ("model", "tiny", "turn"),
         ("tool", "look", "turn"),
@@ -73,13 +72,14 @@ async def test_a_turn_with_tools_keeps_where_its_time_went(tmp_path: Path) -> No
         ("model", "tiny", "turn"),
     ]
     assert (record.status, record.model, record.workspace, record.dropped) == ("completed", "tiny", "auto", 0)
-    root, looked, failed, answer = spans[0], spans[6], spans[7], spans[8]
+    steps = [one for one in spans if one["kind"] != "store"]
+    root, looked, failed, answer = steps[0], *steps[-3:]
     assert root["attributes"]["door"] == "responses"
     assert looked["ms"] >= 10
     assert failed["error"] == "tool_error"
     assert looked["attributes"]["toolset"] == "desk"
     assert (answer["attributes"]["input_tokens"], answer["attributes"]["output_tokens"]) == (11, 2)
-    assert answer["attributes"]["first_ms"] >= answer["attributes"]["waited_ms"] >= 0
+    assert answer["attributes"]["first_ms"] >= answer["attributes"].get("waited_ms", 0)
     assert all(one["start"] + one["ms"] <= root["ms"] + 1 for one in spans)
     assert "it" not in str(spans).split()  # names and figures, not what was said
 
@@ -202,6 +202,16 @@ def test_of_very_many_only_the_number_is_kept() -> None:
             span("tool", "look").end()
     assert root.kept is not None
     assert (len(listed(root)), root.kept.dropped) == (MOST, 6)
+
+
+def test_what_is_stored_at_once_is_not_worth_a_line() -> None:
+    root = Tracer().turn("auto", stored=True)
+    with root.around():
+        span("store", "quick").end()
+        slow = span("store", "slow")
+        slow.began -= 5_000_000
+        slow.end()
+    assert [one["name"] for one in listed(root)] == ["auto", "slow"]
 
 
 def test_long_errors_are_cut_and_empty_ones_named() -> None:

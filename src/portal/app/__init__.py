@@ -13,6 +13,7 @@ from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
 from portal.app.housekeeping import keep_house
@@ -175,6 +176,7 @@ async def _parts(
         usage=ground.usage,
         traces=storage.traces,
         activity=ground.observing,
+        tracer=ground.tracer,
         bus=ground.bus,
         approving=approving(storage, brain),
         skills=_skills(ground),
@@ -186,6 +188,7 @@ async def _parts(
         speech=speech,
         media=wits.studio,
         health=ground.health,
+        exchange=await open_exchange(ground, mind, knowledge),
         rereads=rereading,
         aliases=dict(ground.settings.anthropic.aliases),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
@@ -11,6 +11,7 @@ from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
+from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
@@ -47,7 +48,7 @@ class Ground:
     bus: Bus
     usage: Metrics
     completions: Completions
-    cluster: Cluster
+    cluster: Cluster = field(default_factory=Cluster)
     registry: Registry
     router: Router
     catalogue: Catalogue
@@ -125,7 +126,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=Tracer(),
+        tracer=await open_tracer(settings, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,

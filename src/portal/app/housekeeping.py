@@ -23,6 +23,7 @@ async def keep_house(storage: Storage, current: Current) -> None:
         try:
             await storage.conversations.purge(now - settings.turns.keep_deleted_days * _DAY_MICROS)
             await storage.sweep()
+            await storage.traces.expire(now - settings.telemetry.keep_days * _DAY_MICROS)
             await sweep_folders(storage, settings.data_dir / "work", now)
         except (StorageError, OSError):
             log.exception("what is to be forgotten could not be: it will be tried again")

@@ -178,7 +178,7 @@ class Rereading:
             yield Condition(
                 kind="settings",
                 state="degraded",
-                detail=f"Changed settings are refused, the old ones stay in force: {self.last.problem}",
+                detail=f"The old ones stay in force: {self.last.problem}",
                 remedy="Mend the file; Portal reads it by itself. To try it: portal config check",
             )
         elif self.last.waiting:

@@ -14,8 +14,9 @@ from portal.settings import Settings
 from portal.storage.open import Storage
 
 
-async def open_rights(settings: Settings, storage: Storage, cluster: Cluster) -> Rights:
+async def open_rights(settings: Settings, storage: Storage, cluster: Cluster | None = None) -> Rights:
     """What each person may use, and has used of it on any server."""
+    cluster = cluster or Cluster()
     budgets = Budgets(spending=storage.spending, counts=cluster.counts)
     rights = Rights(budgets=budgets, roles=roles_of(settings))
     await rights.load(storage.people)

@@ -42,7 +42,8 @@ async def open_routing(
         on_change=lambda: bus.publish(None, "workspaces.changed"),
     )
     await catalogue.restore()
-    cluster.renew({"workspaces.changed": catalogue.restore})
+    if cluster is not None:
+        cluster.renew({"workspaces.changed": catalogue.restore})
     return router, catalogue
 
 

@@ -22,6 +22,7 @@ from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
+from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
@@ -38,6 +39,7 @@ from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Activity,
     Engine,
@@ -94,6 +96,7 @@ class Parts:
     usage: Metrics
     traces: Traces
     activity: Activity
+    tracer: Tracer
     bus: Bus
     approving: Approving
     skills: Skills
@@ -104,6 +107,7 @@ class Parts:
     channels: Channels
     speech: Speech
     health: Health
+    exchange: Exchange
     rereads: Rereads
     aliases: dict[str, str]
     """Of Anthropic's clients; changes while Portal runs."""
@@ -138,9 +142,11 @@ def application(parts: Parts) -> Admission:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
+        sink=parts.tracer.sink,
     )
 
 
@@ -263,6 +269,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         config,
         conversations,
         embedder,
+        exchange,
         knowledge,
         mcp,
         media,
@@ -311,6 +318,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
         detail_routes(health=parts.health),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
         config.config_routes(rereads=parts.rereads),
     ]
     return [route for router in routers for route in router.routes]

@@ -10,7 +10,7 @@ import orjson
 from portal.errors import SettingsError
 from portal.settings import LogSettings
 
-_SECRETS = re.compile(
+_KEYS = (
     r"(portal-[A-Za-z0-9_-]{8})[A-Za-z0-9_-]{20,}"
     r"|(sk-[A-Za-z0-9]{2})[A-Za-z0-9_-]{16,}"
     r"|((?:authorization|x-api-key|api[_-]?key|token|password|secret|cookie|portal_session)[\"']?\s*[:=]\s*"
@@ -24,15 +24,20 @@ _SECRETS = re.compile(
     r"|(eyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
     r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[A-Za-z0-9+/=\r\n\\]*"
     r"|(://[^\s:/@]*:)[^\s/@]+(?=@)"
-    r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
-    re.IGNORECASE,
 )
-_EXTRA = ("response", "backend")
+_SECRETS = re.compile(_KEYS + r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.IGNORECASE)
+_ONLY_KEYS = re.compile(_KEYS, re.IGNORECASE)
+_EXTRA = ("response", "backend", "trace")
 
 
 def redact(text: str) -> str:
     """The text with keys, tokens, passwords and e-mail addresses replaced by three dots."""
     return _SECRETS.sub(lambda match: next(group for group in match.groups() if group is not None) + "...", text)
+
+
+def without_keys(text: str) -> str:
+    """The text with keys, tokens and passwords replaced by three dots: e-mail addresses are somebody's own to keep."""
+    return _ONLY_KEYS.sub(lambda match: next(group for group in match.groups() if group is not None) + "...", text)
 
 
 class _Lines(logging.Formatter):

@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
+from portal.core import tracing
 from portal.core.clock import now
+from portal.core.trace_context import arrived
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
@@ -44,6 +46,7 @@ _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FAULT = "Portal failed to answer this request; its log has the details."
@@ -77,12 +80,14 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        max_import: int,
         throttle: Throttle,
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
+        sink: tracing.Sink | None = None,
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them. While it is
-        `closing`, nothing more is begun."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces. While it is `closing`, nothing more is begun."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
@@ -90,8 +95,10 @@ class Admission:
         self.write(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins, proxies=proxies)
         self._max_body = max_body
         self._max_upload = max_upload
+        self._max_import = max_import
         self._throttle = throttle
         self._closing = closing
+        self._sink = sink
 
     def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
         """Hold by these from now on."""
@@ -115,6 +122,8 @@ class Admission:
             extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
+            tracing.current.set(_arrived(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if self._closing():
@@ -134,8 +143,7 @@ class Admission:
             with self._throttle.inside(caller, address):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
-            if not reply.cut_off:
-                raise
+            pass  # nobody is there to be told
         except PortalError as error:
             if reply.started:
                 raise
@@ -249,6 +257,8 @@ class Admission:
         if scope["path"].startswith(_BLOBS):
             return receive
         limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
+        if scope["path"] == _IMPORTS:
+            limit = self._max_import
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -345,6 +355,13 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     return (b"x-request-id", request_id)
 
 
+def _arrived(sink: tracing.Sink, headers: Values) -> tracing.Span:
+    parent = headers.get(b"traceparent")
+    if parent is None:
+        return arrived(sink)
+    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
+
+
 def _is_here(headers: Values) -> bool:
     """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
     nothing that came through a proxy."""
@@ -388,4 +405,4 @@ def _cookie(header: str) -> str | None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload, server.max_import).")

@@ -38,6 +38,7 @@ from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
 from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
+from portal.settings.telemetry import TelemetrySettings, standard
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
@@ -78,6 +79,7 @@ class ServerSettings(Section):
     )
     max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
     max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
+    max_import: int = Field(8 * 2**30, gt=0, description="Largest export of another program to bring in, in bytes.")
     keep_alive: float = Field(
         15,
         gt=0,
@@ -276,6 +278,7 @@ class Settings(BaseSettings):
     embedded: EmbeddedSettings = EmbeddedSettings()
     secrets: SecretSettings = SecretSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -305,12 +308,13 @@ def _first(given: Sequence[Mapping[str, Any]], name: str) -> Path | None:
 
 
 def _alias(*sources: PydanticBaseSettingsSource) -> dict[str, Any]:
-    """`ollama.token` under its other name in the environment or `.env`."""
-    for source in sources:
-        token = getattr(source, "env_vars", {}).get(_OTHER_NAME.lower())
-        if token:
-            return {"ollama": {"token": token}}
-    return {}
+    """What has other names in the environment or `.env`: `ollama.token`, and what OpenTelemetry's variables say."""
+    known: dict[str, str | None] = {}
+    for source in reversed(sources):
+        known |= {name.lower(): value for name, value in getattr(source, "env_vars", {}).items() if value}
+    token = known.get(_OTHER_NAME.lower())
+    telemetry = standard(known)
+    return {**({"ollama": {"token": token}} if token else {}), **({"telemetry": telemetry} if telemetry else {})}
 
 
 def _file(config: Path | None, data_dir: Path | None) -> Path:

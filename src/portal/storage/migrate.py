@@ -1,11 +1,11 @@
-"""Bring a database to the newest schema: snapshot, migrate, verify; as one batch, so a failure leaves it as it was.
+"""Bring a database to the newest schema, as one batch, so a failure leaves it as it was.
 
 A migration is `NNNN_name.sql` for both engines, or a pair `NNNN_name.sqlite.sql` and `NNNN_name.postgres.sql`.
 """
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -27,9 +27,6 @@ SELECT_VERSIONS = "SELECT version, name, checksum FROM schema_versions ORDER BY 
 INSERT_VERSION = """
 INSERT INTO schema_versions (version, name, checksum, applied_at)
 VALUES (:version, :name, :checksum, :applied_at)"""
-
-Snapshot = Callable[[int], Awaitable[None]]
-"""Copies the database as it is at this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +56,39 @@ def packaged(dialect: str) -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-async def migrate(database: Database, migrations: Sequence[Migration], snapshot: Snapshot | None = None) -> int:
-    """Apply what is missing; the version reached. A new database needs no snapshot.
+async def migrate(database: Database, migrations: Sequence[Migration]) -> int:
+    """Apply what is missing; the version reached.
 
     Raises:
         DatabaseTooNew: it has migrations that this Portal does not know.
         DatabaseUnreadable: its history is not ours.
         StorageError: a migration failed; the database is as it was.
     """
-    applied = await _applied(database, migrations)
-    missing = migrations[applied:]
+    there = await applied(database, migrations)
+    missing = migrations[there:]
     if not missing:
-        return applied
-    if applied and snapshot is not None:
-        await snapshot(applied)
+        return there
     try:
         await database.batch([*_steps(missing), *_verification(database, missing[-1].version)])
     except Conflict as error:
-        if await _applied(database, migrations) < len(migrations):  # else another process was merely faster
+        if await applied(database, migrations) < len(migrations):  # else another process was merely faster
             raise StorageError("The upgrade broke a rule of the database; it was undone.") from error
     return missing[-1].version
 
 
 async def check_current(database: Database, migrations: Sequence[Migration]) -> None:
     """For whoever only reads. Raises StorageError for a database of an older Portal, and as `migrate` does."""
-    if await _applied(database, migrations) < len(migrations):
+    if await applied(database, migrations) < len(migrations):
         raise StorageError("The database is of an older Portal. Start this one on it once, which brings it up to date.")
 
 
-async def _applied(database: Database, migrations: Sequence[Migration]) -> int:
-    """How many of these the database has, after comparing its history with them."""
+async def applied(database: Database, migrations: Sequence[Migration]) -> int:
+    """How many of these the database has, after comparing its history with them.
+
+    Raises:
+        DatabaseTooNew: it has migrations that this Portal does not know.
+        DatabaseUnreadable: its history is not ours.
+    """
     if not await database.fetch(HAS_VERSIONS[database.dialect]):
         return 0
     history = await database.fetch(SELECT_VERSIONS)

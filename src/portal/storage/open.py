@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, exchange, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
 from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
 from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
@@ -26,16 +27,18 @@ from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
 from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import migrate, packaged
+from portal.storage.migrate import applied, migrate, packaged
 from portal.storage.moving import check_whole
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
@@ -104,6 +107,9 @@ class Storage:
     inbox: StoredInbox
     outbox: StoredOutbox
     backlog: core_backlog.Backlog
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -221,6 +227,9 @@ async def _build(
         inbox=StoredInbox(database=database, fence=fence),
         outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
     )
 
 
@@ -237,27 +246,32 @@ def contents_of(settings: FileSettings) -> Contents | None:
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
     if not settings.database:
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
+        return await _open_sqlite(settings.data_dir / DATABASE_NAME, settings.backup.snapshots, stack)
     return await _open_postgres(settings.database, stack, tasks)
 
 
-async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
+async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Database, Search]:
     from portal.storage.search_sqlite import SqliteSearch
     from portal.storage.sqlite import SqliteDatabase, prepare
+    from portal.storage.upgrade import awaited, upgrade
 
     if (path.parent / RESTORING).exists():
         raise StorageError(
             f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
         )
     migrations = packaged("sqlite")
+    await awaited(path)
     prepare(path, newest=migrations[-1].version)
     database = SqliteDatabase(path=path)
-    stack.push_async_callback(database.aclose)
-
-    async def snapshot(version: int) -> None:
-        await database.copy_to(path.with_name(f"{path.name}.schema-{version}"))
-
-    await migrate(database, migrations, snapshot)
+    try:
+        older = 0 < await applied(database, migrations) < len(migrations)
+        if older:
+            await database.aclose()
+            await upgrade(path, migrations, keep=keep)
+            database = SqliteDatabase(path=path)
+    finally:
+        stack.push_async_callback(database.aclose)
+    await migrate(database, migrations)
     return database, SqliteSearch()
 
 

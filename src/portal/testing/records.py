@@ -9,6 +9,7 @@ from portal.core.channel_stores import Arrival, ChatRecord, LinkRecord
 from portal.core.channels import Attachment, Message, Place, Sender
 from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, SourceRecord
+from portal.core.exchange import ImportRecord
 from portal.core.ids import new_id, uuid7
 from portal.core.items import Item
 from portal.core.media import MediaJob
@@ -97,6 +98,13 @@ def file(**fields: Any) -> FileRecord:
         "created_at": micros(),
     }
     return FileRecord(**{**known, **fields})
+
+
+def imported(**fields: Any) -> ImportRecord:
+    """A file that OWNER brings in, looked through."""
+    now = micros()
+    known: dict[str, Any] = {"id": new_id("import"), "owner": OWNER, "filename": "private.zip", "size": 1}
+    return ImportRecord(**{**known, "status": "ready", "created_at": now, "changed_at": now, **fields})
 
 
 def share(conversation_id: str, **fields: Any) -> ShareRecord:

@@ -26,6 +26,8 @@ from portal.settings import ServerSettings
 
 _PREFERENCES_LIMIT = 64 * 1024
 _PING_SECONDS = 15.0
+_LONGEST_NUMBER = 18
+"""Digits of the number of an event; Python refuses to read thousands."""
 _DAY_MICROS = 86_400 * 1_000_000
 
 
@@ -135,7 +137,8 @@ def event_routes(*, bus: Bus) -> APIRouter:
     async def events(
         who: Who, starting_after: int | None = None, last_event_id: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
-        after = int(last_event_id) if starting_after is None and last_event_id.isdecimal() else starting_after
+        known = starting_after is None and last_event_id.isdecimal() and len(last_event_id) <= _LONGEST_NUMBER
+        after = int(last_event_id) if known else starting_after
         return StreamingResponse(
             _changes(bus, who.owner, after), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )

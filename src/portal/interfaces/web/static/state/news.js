@@ -10,6 +10,11 @@ export const channelNews = signal({});
 /** The newest event about the health of the installation. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const healthNews = signal({});
 
+/** The newest event about imports. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const importNews = signal({});
+
+/** @param {Record<string, any>} event */
+export const importChanged = (event) => void (importNews.value = event);
 /** @param {Record<string, any>} event */
 export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
 /** @param {Record<string, any>} event */

@@ -11,6 +11,7 @@ import { useSheet } from "../sheets.js";
 /** A new part is a line here and a module in `insight/`. @type {[string, () => string, any][]} */
 const PARTS = [
   ["now", () => t("insight.now"), lazy(async () => (await import("../insight/now.js")).Now)],
+  ["turns", () => t("turns.title"), lazy(async () => (await import("../insight/turns.js")).Turns)],
 ];
 
 /** @param {{route: import("../types.js").Route}} props */
