@@ -12,7 +12,7 @@ import pytest
 
 from portal.core.items import JsonObject
 from portal.errors import BadRequest, SettingsError
-from portal.observability.context import request_id, trace_id
+from portal.observability.context import request_id
 from portal.observability.logging import configure, redact
 from portal.settings import LogSettings
 
@@ -128,13 +128,12 @@ def test_levels() -> None:
 def test_lines_tell_of_the_request_they_belong_to() -> None:
     context = copy_context()
     context.run(request_id.set, "req_1")
-    context.run(trace_id.set, "abc")
 
     said = context.run(logged, LogSettings())
     first = json.loads(context.run(logged, LogSettings(json_lines=True)).splitlines()[0])
 
-    assert said.splitlines()[0].endswith("response=resp_1 request=req_1 trace=abc")
-    assert (first["request"], first["trace"]) == ("req_1", "abc")
+    assert said.splitlines()[0].endswith("response=resp_1 request=req_1")
+    assert first["request"] == "req_1"
     assert "request" not in json.loads(logged(LogSettings(json_lines=True)).splitlines()[0])
 
 

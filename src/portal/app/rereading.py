@@ -164,7 +164,7 @@ class Rereading:
     def _placed(self, message: str) -> str:
         """With the line, where the message names a setting of the file and no line."""
         path = settings_files(self._current.settings)[0]
-        if " line " in message:
+        if "line " in message:
             return message
         try:
             line = line_of(path.read_text(encoding="utf-8"), message.partition(":")[0].split("."))
@@ -178,7 +178,7 @@ class Rereading:
             yield Condition(
                 kind="settings",
                 state="degraded",
-                detail=f"Changed settings are refused, the old ones stay in force: {self.last.problem}",
+                detail=f"The old ones stay in force: {self.last.problem}",
                 remedy="Mend the file; Portal reads it by itself. To try it: portal config check",
             )
         elif self.last.waiting:

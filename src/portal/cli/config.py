@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from portal import __version__
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
 
@@ -48,7 +48,7 @@ def check(file: Path | None, data_dir: Path | None) -> None:
 @data_dir_option
 def reload(data_dir: Path | None) -> None:
     """Have the running Portal read the settings now, and say what is in force and what needs a restart."""
-    told = need_running(read_settings(data_dir).data_dir, called_as).client().send("POST", "/portal/v1/config/reload")
+    told = need_running(data_folder(data_dir), called_as).client().send("POST", "/portal/v1/config/reload")
     if told["problem"]:
         raise PortalError(f"The settings are refused, the old ones stay in force: {told['problem']}")
     click.echo(f"In force now: {', '.join(told['applied']) or 'nothing that was not before'}")

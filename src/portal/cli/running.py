@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from portal.cli.counted import counted
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import ServerFile, need_running, owns, running
-from portal.errors import PortalError
+from portal.errors import PortalError, SettingsError
 
 STOP_SECONDS = 20
 """Beside the time that answers under way have."""
@@ -23,8 +23,7 @@ BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 @data_dir_option
 def down(data_dir: Path | None) -> None:
     """Stop the running server and wait until it has ended."""
-    settings = read_settings(data_dir)
-    folder, patience = settings.data_dir, STOP_SECONDS + settings.server.drain_seconds
+    folder, patience = data_folder(data_dir), STOP_SECONDS + _drain_seconds(data_dir)
     server = running(folder)
     if server is None:
         click.echo(f"No Portal is running with the data folder {folder}.")
@@ -36,6 +35,13 @@ def down(data_dir: Path | None) -> None:
             raise PortalError(f"Process {server.pid} has not ended after {patience:g} seconds: kill {server.pid}")
         time.sleep(0.02)
     click.echo("Portal has stopped.")
+
+
+def _drain_seconds(data_dir: Path | None) -> float:
+    try:
+        return read_settings(data_dir).server.drain_seconds
+    except SettingsError:  # the server goes by those from before they were wrong
+        return 60
 
 
 def _terminate(pid: int) -> None:
@@ -51,7 +57,7 @@ def _terminate(pid: int) -> None:
 @data_dir_option
 def status(data_dir: Path | None) -> None:
     """Say whether Portal runs, where, since when, and with which model servers."""
-    folder = read_settings(data_dir).data_dir
+    folder = data_folder(data_dir)
     server = need_running(folder, called_as)
     seen = server.client().get("/portal/v1/models")
     click.echo(f"Portal {server.version} is running at {server.url} (process {server.pid})")

@@ -381,16 +381,25 @@ def _at(text: str, where: Sequence[str | int]) -> str:
     return "" if line is None else f" (line {line} of the settings file)"
 
 
-def _text(arguments: Mapping[str, Any]) -> str:
-    """What is in the TOML file; empty where that cannot be said."""
+def _places(arguments: Mapping[str, Any]) -> tuple[Path | None, Path | None]:
+    """The TOML file and the data folder that arguments and environment name."""
     from dotenv import dotenv_values
 
     said = {**dotenv_values(_env_file()), **os.environ}  # noqa: TID251
-    config = arguments.get("config") or said.get("PORTAL_CONFIG")
-    data_dir = arguments.get("data_dir") or said.get("PORTAL_DATA_DIR")
-    path = _file(Path(config).expanduser() if config else None, Path(data_dir).expanduser() if data_dir else None)
+    named = (arguments.get(name) or said.get(f"PORTAL_{name.upper()}") for name in ("config", "data_dir"))
+    config, data_dir = (Path(path).expanduser() if path else None for path in named)
+    return config, data_dir
+
+
+def folder_whatever_is_set(arguments: Mapping[str, Any]) -> Path:
+    """The data folder, for those who need no more and cannot read the settings as they are."""
+    return _places(arguments)[1] or default_data_dir()
+
+
+def _text(arguments: Mapping[str, Any]) -> str:
+    """What is in the TOML file; empty where that cannot be said."""
     try:
-        return path.read_text(encoding="utf-8")
+        return _file(*_places(arguments)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 

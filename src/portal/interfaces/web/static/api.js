@@ -59,7 +59,7 @@ export async function json(method, url, body, signal) {
 
 /**
  * @param {string} url
- * @param {Record<string, string|number|null|undefined>} query  null and undefined are left out
+ * @param {Record<string, string|number|boolean|null|undefined>} query  null and undefined are left out
  */
 export function withQuery(url, query) {
   const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");

@@ -9,6 +9,11 @@ import { P, json, withQuery } from "../api.js";
 /** @typedef {{memory: number, cpu: number, threads: number, files: number|null, most_files: number|null, started: number, disk_free: number|null, disk_size: number|null}} Process */
 /** @typedef {{at: number, calls: number, servers: Server[], channels: Channel[], tool_servers: Tools[], waiting: Waiting|null, database: {kind: string, answers: boolean, batches: Spread}, loop: Spread, process: Process, listening: number}} Activity */
 
+/** @typedef {{kind: string, name: string, state: "ok"|"note"|"degraded"|"down", detail: string, remedy: string}} Condition */
+
+/** @returns {Promise<{status: string, ready: boolean, data: Condition[]}>} */
+export const health = () => json("GET", `${P}/health`);
+
 /** @returns {Promise<Activity>} */
 export const activity = () => json("GET", `${P}/activity`);
 

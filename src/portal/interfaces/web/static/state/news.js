@@ -7,6 +7,8 @@ export const knowledgeNews = signal({});
 export const memoryNews = signal({});
 /** The newest event about channels. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const channelNews = signal({});
+/** The newest event about the health of the installation. @type {import("@preact/signals").Signal<Record<string, any>>} */
+export const healthNews = signal({});
 
 /** The newest event about imports. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const importNews = signal({});
@@ -24,3 +26,5 @@ export const channelsChanged = (event) => void (channelNews.value = event);
 export const activityNews = signal({});
 /** @param {object} event */
 export const activityChanged = (event) => void (activityNews.value = event);
+/** @param {Record<string, any>} event */
+export const healthChanged = (event) => void (healthNews.value = event);

@@ -1,6 +1,19 @@
 // German: activity and usage.
 /** @type {Record<string, import("../strings.js").Entry>} */
 export const insight = {
+  "trouble.label": "Was einen Blick braucht",
+  "trouble.several": "{n} Dinge brauchen einen Blick. {first}",
+  "trouble.hide": "Ausblenden, bis etwas anderes nicht stimmt",
+  "trouble.remedy": "Was zu tun ist: {remedy}",
+  "trouble.backend": "Der Modellserver {name} ist nicht da.",
+  "trouble.channel": "Der Kanal {name} hört nichts.",
+  "trouble.toolServer": "Der Werkzeugserver {name} arbeitet nicht.",
+  "trouble.part": "Ein Teil von Portal ist ausgefallen: {name}.",
+  "trouble.database": "Die Datenbank antwortet nicht.",
+  "trouble.disk": "Der Datenträger wird voll.",
+  "trouble.settings": "Geänderte Einstellungen sind abgelehnt.",
+  "trouble.restart": "Geänderte Einstellungen brauchen einen Neustart.",
+  "trouble.certificate": "Das Zertifikat braucht einen Blick.",
   "insight.parts": "Teile der Aktivität",
   "insight.closed": "Die Aktivität sehen nur, die dieses Portal betreiben.",
   "insight.now": "Jetzt",

@@ -1,5 +1,18 @@
 // English: activity and usage.
 export const insight = {
+  "trouble.label": "What needs a look",
+  "trouble.several": "{n} things need a look. {first}",
+  "trouble.hide": "Hide until something else is wrong",
+  "trouble.remedy": "What to do: {remedy}",
+  "trouble.backend": "The model server {name} is away.",
+  "trouble.channel": "The channel {name} does not hear.",
+  "trouble.toolServer": "The tool server {name} does not work.",
+  "trouble.part": "A part of Portal failed: {name}.",
+  "trouble.database": "The database does not answer.",
+  "trouble.disk": "The disk fills up.",
+  "trouble.settings": "Changed settings are refused.",
+  "trouble.restart": "Changed settings need a restart.",
+  "trouble.certificate": "The certificate needs a look.",
   "insight.parts": "Parts of the activity",
   "insight.closed": "Only those who run this Portal see its activity.",
   "insight.now": "Now",
