@@ -23,7 +23,7 @@ export const activity = () => json("GET", `${P}/activity`);
 export const events = ({ kind, text, ...query }) => json("GET", withQuery(`${P}/activity/events`, { ...query, ...(kind && { kind }), ...(text && { text }) }));
 
 /** @typedef {{day?: string, model?: string, user?: string, name?: string, workspace?: string, calls: number, failures: number, input_tokens: number, output_tokens: number, milliseconds: number, first_milliseconds: number|null}} Used */
-/** @typedef {{days: number, by: string, timezone: string, everybody: boolean}} Wanted */
+/** @typedef {{days: number, by: string, timezone: string, everybody: "true"|"false"}} Wanted */
 /** @param {Wanted} query @returns {Promise<{data: Used[], has_more: boolean}>} */
 export const used = (query) => json("GET", withQuery(`${P}/usage`, query));
 /** Where the same is as a table for spreadsheets. @param {Wanted} query */

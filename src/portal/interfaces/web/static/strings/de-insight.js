@@ -100,6 +100,6 @@ export const insight = {
   "usage.noWorkspace": "Modell allein",
   "usage.gone": "jemand, der gegangen ist",
   "usage.chartDays": "{what} je Tag",
-  "usage.least": "0",
   "usage.value": "{name}: {value}",
+  "usage.about": "Über den Verbrauch",
 };

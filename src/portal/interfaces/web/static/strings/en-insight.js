@@ -99,6 +99,6 @@ export const insight = {
   "usage.noWorkspace": "plain model",
   "usage.gone": "somebody who left",
   "usage.chartDays": "{what} of each day",
-  "usage.least": "0",
   "usage.value": "{name}: {value}",
+  "usage.about": "About usage",
 };
