@@ -139,6 +139,7 @@ async def open_portal(
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,
             media=wits.studio,
+            members=ground.cluster.members,
         )
         parts.usage.channels = parts.channels.status
         await stack.enter_async_context(parts.channels)

@@ -37,6 +37,7 @@ COMMANDS = {
     "mcp": "mcp:mcp",
     "route": "route:route",
     "backup": "backup:backup",
+    "migrate": "schema:migrate",
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",

@@ -35,6 +35,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.cluster import Members
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.ports import (
     Engine,
@@ -93,6 +94,8 @@ class Parts:
     endpoint: Endpoint
     timetable: Timetable
     media: MediaStudio
+    members: Members
+    """The servers on the database."""
     channels: Channels
     speech: Speech
     compares: Callable[[], Reranker | None] = lambda: None
@@ -242,6 +245,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         approvals,
         channels,
+        cluster,
         conversations,
         embedder,
         knowledge,
@@ -287,6 +291,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+        cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]
 

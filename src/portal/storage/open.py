@@ -1,6 +1,8 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,7 @@ from types import TracebackType
 
 from portal.core import channel_stores, memories, ports, sharing, tool_ports
 from portal.core import people as core_people
-from portal.errors import SettingsError
+from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.audit import StoredAudit, chain_older
@@ -28,7 +30,7 @@ from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import migrate, packaged
+from portal.storage.migrate import Migration, migrate, missing_versions, packaged
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -46,7 +48,10 @@ from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
 
+log = logging.getLogger(__name__)
+
 DATABASE_NAME = "portal.db"
+_WAITS, _WAIT_SECONDS = 60, 1.0
 
 
 EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
@@ -201,7 +206,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
     if not settings.database:
         return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
-    return await _open_postgres(settings.database, stack, tasks)
+    return await _open_postgres(settings, stack, tasks)
 
 
 async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
@@ -220,13 +225,35 @@ async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Sea
     return database, SqliteSearch()
 
 
-async def _open_postgres(url: str, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
+async def _open_postgres(
+    settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup
+) -> tuple[Database, Search]:
     from portal.storage.postgres import PostgresDatabase
     from portal.storage.search_postgres import PostgresSearch
 
+    url = settings.database
     if not url.startswith(("postgresql://", "postgres://")):
         raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
     database = await PostgresDatabase.open(url, tasks)
     stack.push_async_callback(database.aclose)
-    await migrate(database, packaged("postgres"))
+    migrations = packaged("postgres")
+    if settings.migrate:
+        await migrate(database, migrations)
+    else:
+        await _migrated(database, migrations)
     return database, PostgresSearch()
+
+
+async def _migrated(database: Database, migrations: Sequence[Migration]) -> None:
+    """Wait until somebody has done it. Raises StorageError after a minute."""
+    for waited in range(_WAITS):
+        missing = await missing_versions(database, migrations)
+        if not missing:
+            return
+        if not waited:
+            log.warning("the database lacks %d migrations: this server waits for `portal migrate`", missing)
+        await asyncio.sleep(_WAIT_SECONDS)
+    raise StorageError(
+        "The database is not at this version's schema, and `migrate` is off: run `portal migrate` once, then start the "
+        "servers."
+    )
