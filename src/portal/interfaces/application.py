@@ -39,6 +39,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.cluster import Members
 from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
@@ -108,6 +109,8 @@ class Parts:
     endpoint: Endpoint
     timetable: Timetable
     media: MediaStudio
+    members: Members
+    """The servers on the database."""
     channels: Channels
     speech: Speech
     health: Health
@@ -270,7 +273,11 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         activity,
         approvals,
         channels,
+<<<<<<< HEAD
         config,
+=======
+        cluster,
+>>>>>>> cluster
         conversations,
         embedder,
         exchange,
@@ -322,10 +329,14 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+<<<<<<< HEAD
         detail_routes(health=parts.health),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
         config.config_routes(rereads=parts.rereads),
+=======
+        cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+>>>>>>> cluster
     ]
     return [route for router in routers for route in router.routes]
 

@@ -1,7 +1,12 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
+<<<<<<< HEAD
 from collections.abc import Callable
+=======
+import logging
+from collections.abc import Sequence
+>>>>>>> cluster
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +16,10 @@ from portal.core import backlog as core_backlog
 from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
 from portal.core import consumption as core_consumption
 from portal.core import people as core_people
+<<<<<<< HEAD
 from portal.core.supervisor import Supervisor
+=======
+>>>>>>> cluster
 from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
 from portal.settings.files import FileSettings
@@ -41,8 +49,12 @@ from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
+<<<<<<< HEAD
 from portal.storage.migrate import applied, migrate, packaged
 from portal.storage.moving import check_whole
+=======
+from portal.storage.migrate import Migration, migrate, missing_versions, packaged
+>>>>>>> cluster
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -62,6 +74,15 @@ from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
 
+<<<<<<< HEAD
+=======
+log = logging.getLogger(__name__)
+
+DATABASE_NAME = "portal.db"
+_WAITS, _WAIT_SECONDS = 60, 1.0
+
+
+>>>>>>> cluster
 EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
 
 
@@ -253,8 +274,13 @@ def contents_of(settings: FileSettings) -> Contents | None:
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
     if not settings.database:
+<<<<<<< HEAD
         return await _open_sqlite(settings.data_dir / DATABASE_NAME, settings.backup.snapshots, stack)
     return await _open_postgres(settings.database, stack, tasks)
+=======
+        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
+    return await _open_postgres(settings, stack, tasks)
+>>>>>>> cluster
 
 
 async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Database, Search]:
@@ -282,13 +308,35 @@ async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Da
     return database, SqliteSearch()
 
 
-async def _open_postgres(url: str, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
+async def _open_postgres(
+    settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup
+) -> tuple[Database, Search]:
     from portal.storage.postgres import PostgresDatabase
     from portal.storage.search_postgres import PostgresSearch
 
+    url = settings.database
     if not url.startswith(("postgresql://", "postgres://")):
         raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
     database = await PostgresDatabase.open(url, tasks)
     stack.push_async_callback(database.aclose)
-    await migrate(database, packaged("postgres"))
+    migrations = packaged("postgres")
+    if settings.migrate:
+        await migrate(database, migrations)
+    else:
+        await _migrated(database, migrations)
     return database, PostgresSearch()
+
+
+async def _migrated(database: Database, migrations: Sequence[Migration]) -> None:
+    """Wait until somebody has done it. Raises StorageError after a minute."""
+    for waited in range(_WAITS):
+        missing = await missing_versions(database, migrations)
+        if not missing:
+            return
+        if not waited:
+            log.warning("the database lacks %d migrations: this server waits for `portal migrate`", missing)
+        await asyncio.sleep(_WAIT_SECONDS)
+    raise StorageError(
+        "The database is not at this version's schema, and `migrate` is off: run `portal migrate` once, then start the "
+        "servers."
+    )
