@@ -30,7 +30,7 @@ from portal.errors import (
     PortalError,
     StorageFull,
 )
-from portal.storage.open import DATABASE_NAME
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.testing.records import OWNER, STRANGER, conversation, used
 
 from .conftest import MODELS, Rig, Watcher, events_of, one_ending, open_rig, settle, text_in, until

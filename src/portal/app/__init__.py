@@ -137,46 +137,9 @@ async def open_portal(
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-<<<<<<< HEAD
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
         parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
         _tell(ground, parts, wits.tool_servers)
-=======
-        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        parts = Parts(
-            settings=settings,
-            entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
-            agent=brain.agent,
-            toolbox=brain.toolbox,
-            models=ground.router,
-            backends=ground.registry,
-            servers=servers,
-            workspaces=ground.catalogue,
-            engine=await _background(ground, brain, wits.tools),
-            tool_servers=wits.tool_servers,
-            manual=packaged_manual(),
-            responses=storage.responses,
-            conversations=storage.conversations,
-            folders=storage.folders,
-            files=knowledge.files,
-            library=knowledge.library,
-            previews=knowledge.previews,
-            users=storage.users,
-            usage=ground.usage,
-            bus=ground.bus,
-            approving=approving(storage, brain),
-            skills=_skills(ground),
-            compares=wits.finding.compares,
-            mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
-            timetable=wits.table,
-            channels=open_channels(ground, brain, mind.keeper, speech, channels),
-            speech=speech,
-            media=wits.studio,
-            members=ground.cluster.members,
-        )
-        parts.usage.channels = parts.channels.status
->>>>>>> cluster
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
         yield _opened(ground, parts, wits, servers, token, rereading)
@@ -229,6 +192,7 @@ async def _parts(
         channels=open_channels(ground, brain, mind.keeper, speech, channels),
         speech=speech,
         media=wits.studio,
+        members=ground.cluster.members,
         health=ground.health,
         exchange=await open_exchange(ground, mind, knowledge),
         rereads=rereading,

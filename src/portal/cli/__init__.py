@@ -42,13 +42,10 @@ COMMANDS = {
     "import": "exchange:import_",
     "export": "exchange:export",
     "backup": "backup:backup",
-<<<<<<< HEAD
     "migrate-to": "moving:migrate_to",
     "restore": "restore:restore",
     "rollback": "rollback:rollback",
-=======
     "migrate": "schema:migrate",
->>>>>>> cluster
     "extra": "extras:extra",
     "config": "config:config",
     "version": "config:version",

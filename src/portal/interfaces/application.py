@@ -273,11 +273,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         activity,
         approvals,
         channels,
-<<<<<<< HEAD
-        config,
-=======
         cluster,
->>>>>>> cluster
+        config,
         conversations,
         embedder,
         exchange,
@@ -329,14 +326,11 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
-<<<<<<< HEAD
         detail_routes(health=parts.health),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
         config.config_routes(rereads=parts.rereads),
-=======
         cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
->>>>>>> cluster
     ]
     return [route for router in routers for route in router.routes]
 

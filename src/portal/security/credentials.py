@@ -27,11 +27,7 @@ from portal.errors import BadRequest, NotFound, RateLimited, StorageError, Stora
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 
-<<<<<<< HEAD
 _log = logging.getLogger(__name__)
-=======
-log = logging.getLogger(__name__)
->>>>>>> cluster
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
@@ -246,7 +242,7 @@ class Credentials:
         try:
             await self._looked_up(kind, hashed)
         except StorageError as error:
-            log.warning("whoever comes in cannot be looked up: %s", error)
+            _log.warning("whoever comes in cannot be looked up: %s", error)
         finally:
             self._renewing.discard(hashed)
 

@@ -7,11 +7,7 @@ begins with `-- compatible_from: NNNN` only adds: servers that know the schema f
 import hashlib
 import logging
 import re
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
-from collections.abc import Awaitable, Callable, Collection, Sequence
->>>>>>> cluster
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -36,8 +32,6 @@ INSERT_VERSION = """
 INSERT INTO schema_versions (version, name, checksum, applied_at)
 VALUES (:version, :name, :checksum, :applied_at)"""
 
-<<<<<<< HEAD
-=======
 INSERT_COMPATIBLE = """
 INSERT INTO schema_compatible (version, compatible_from) VALUES (:version, :compatible_from)"""
 SELECT_COMPATIBLE = "SELECT version, compatible_from FROM schema_compatible WHERE version > :known"
@@ -47,10 +41,6 @@ ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(1349481588, 28007)"
 
 _COMPATIBLE = re.compile(r"-- compatible_from: (\d+)\n")
 
-Snapshot = Callable[[int], Awaitable[None]]
-"""Copies the database as it is at this version."""
-
->>>>>>> cluster
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -139,7 +129,7 @@ async def applied(database: Database, migrations: Sequence[Migration]) -> int:
 
 async def missing_versions(database: Database, migrations: Sequence[Migration]) -> int:
     """How many of these the database does not have yet. Raises as `migrate`."""
-    return len(migrations) - await _applied(database, migrations)
+    return len(migrations) - await applied(database, migrations)
 
 
 async def _compatible(database: Database, known: int, newer: Collection[int]) -> bool:

@@ -1,40 +1,27 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
-<<<<<<< HEAD
 from collections.abc import Callable
-=======
-import logging
-from collections.abc import Sequence
->>>>>>> cluster
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
 from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
 from portal.core import consumption as core_consumption
 from portal.core import people as core_people
-<<<<<<< HEAD
 from portal.core.supervisor import Supervisor
-=======
->>>>>>> cluster
-from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
-from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
-from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.consumption import StoredConsumption
-from portal.storage.contents import Contents
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
 from portal.storage.departures import StoredDepartures
@@ -49,12 +36,8 @@ from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-<<<<<<< HEAD
-from portal.storage.migrate import applied, migrate, packaged
 from portal.storage.moving import check_whole
-=======
-from portal.storage.migrate import Migration, migrate, missing_versions, packaged
->>>>>>> cluster
+from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -62,7 +45,6 @@ from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
-from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
@@ -74,15 +56,6 @@ from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
 
-<<<<<<< HEAD
-=======
-log = logging.getLogger(__name__)
-
-DATABASE_NAME = "portal.db"
-_WAITS, _WAIT_SECONDS = 60, 1.0
-
-
->>>>>>> cluster
 EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
 
 
@@ -190,7 +163,7 @@ async def _build(
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
-    database, search = await _open(settings, stack, tasks)
+    database, search = await open_database(settings, stack, tasks)
     await check_whole(database)
     database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
@@ -258,85 +231,4 @@ async def _build(
         arrivals=StoredArrivals(database=database, search=search, turns=turns),
         departures=StoredDepartures(database=database),
         notes=StoredNotes(database=database),
-    )
-
-
-def contents_of(settings: FileSettings) -> Contents | None:
-    """Where the content of files is beside the database, if anywhere. Raises SettingsError."""
-    if settings.s3.bucket:
-        from portal.storage.contents_s3 import S3Contents
-
-        return S3Contents(settings=settings.s3)
-    if settings.store == "s3":
-        raise SettingsError("`files.store` is s3, but `files.s3.bucket` names no bucket.")
-    return None
-
-
-async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    if not settings.database:
-<<<<<<< HEAD
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, settings.backup.snapshots, stack)
-    return await _open_postgres(settings.database, stack, tasks)
-=======
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
-    return await _open_postgres(settings, stack, tasks)
->>>>>>> cluster
-
-
-async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Database, Search]:
-    from portal.storage.search_sqlite import SqliteSearch
-    from portal.storage.sqlite import SqliteDatabase, prepare
-    from portal.storage.upgrade import awaited, upgrade
-
-    if (path.parent / RESTORING).exists():
-        raise StorageError(
-            f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
-        )
-    migrations = packaged("sqlite")
-    await awaited(path)
-    prepare(path, newest=migrations[-1].version)
-    database = SqliteDatabase(path=path)
-    try:
-        older = 0 < await applied(database, migrations) < len(migrations)
-        if older:
-            await database.aclose()
-            await upgrade(path, migrations, keep=keep)
-            database = SqliteDatabase(path=path)
-    finally:
-        stack.push_async_callback(database.aclose)
-    await migrate(database, migrations)
-    return database, SqliteSearch()
-
-
-async def _open_postgres(
-    settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup
-) -> tuple[Database, Search]:
-    from portal.storage.postgres import PostgresDatabase
-    from portal.storage.search_postgres import PostgresSearch
-
-    url = settings.database
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
-    database = await PostgresDatabase.open(url, tasks)
-    stack.push_async_callback(database.aclose)
-    migrations = packaged("postgres")
-    if settings.migrate:
-        await migrate(database, migrations)
-    else:
-        await _migrated(database, migrations)
-    return database, PostgresSearch()
-
-
-async def _migrated(database: Database, migrations: Sequence[Migration]) -> None:
-    """Wait until somebody has done it. Raises StorageError after a minute."""
-    for waited in range(_WAITS):
-        missing = await missing_versions(database, migrations)
-        if not missing:
-            return
-        if not waited:
-            log.warning("the database lacks %d migrations: this server waits for `portal migrate`", missing)
-        await asyncio.sleep(_WAIT_SECONDS)
-    raise StorageError(
-        "The database is not at this version's schema, and `migrate` is off: run `portal migrate` once, then start the "
-        "servers."
     )
