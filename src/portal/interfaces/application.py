@@ -44,6 +44,7 @@ from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Activity,
+    Backups,
     Engine,
     Manual,
     Mind,
@@ -118,6 +119,7 @@ class Parts:
     rereads: Rereads
     aliases: dict[str, str]
     """Of Anthropic's clients; changes while Portal runs."""
+    backups: Backups
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -272,6 +274,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         activity,
         approvals,
+        backups,
         channels,
         cluster,
         config,
@@ -311,6 +314,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
