@@ -129,8 +129,7 @@ async def open_portal(
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
-        StorageError: the database cannot be used; nothing was touched.
-        DataFolderBusy: another server uses the database.
+        StorageError, DataFolderBusy: the database cannot be used, or another server uses it; nothing was touched.
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
