@@ -116,6 +116,8 @@ async def test_it_is_its_owners(rig: Rig) -> None:
 class Basket:
     """Takes every span of the traces it samples."""
 
+    content = False
+
     def __init__(self, *, samples: bool = True) -> None:
         self.taken: list[Span] = []
         self._samples = samples

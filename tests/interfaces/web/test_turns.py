@@ -1,4 +1,4 @@
-"""Where the time of turns went, over the API: one's own for everybody, everybody's for those who run the installation."""
+"""Where the time of turns went, over the API: one's own for everybody, everybody's for admins."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
