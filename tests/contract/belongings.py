@@ -7,6 +7,7 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
+from portal.core.consumption import Question
 from portal.storage.open import Storage
 from portal.storage.traces import keeping
 from portal.testing.records import (
@@ -22,6 +23,7 @@ from portal.testing.records import (
     decision,
     file,
     folder,
+    imported,
     link,
     media_job,
     memory,
@@ -71,6 +73,7 @@ class Things:
     run: str
     link: str
     media_job: str
+    imported: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -110,6 +113,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passages.replace(
         OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
     )
+    await storage.imports.add(brought := imported())
     shelf_of_papers = collection()
     await storage.collections.create(shelf_of_papers)
     await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
@@ -151,12 +155,13 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
         media_job=painted.id,
+        imported=brought.id,
     )
 
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
+    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
     tables = (
         "conversations",
         "items",
@@ -176,6 +181,7 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "media_jobs",
+        "imports",
         "passkeys",
         "shares",
         "identities",

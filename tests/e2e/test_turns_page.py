@@ -41,7 +41,7 @@ async def test_a_slow_turn_and_a_failed_one_are_found_with_their_causes(
         await visit.post("/v1/responses", {"model": "auto", "input": "Be slow."})
         with pytest.raises(aiohttp.ClientResponseError):
             await visit.post("/v1/responses", {"model": "tiny", "input": "break"})
-        await page.goto(f"{url}/settings/turns")
+        await page.goto(f"{url}/activity/turns")
         lines = page.locator(".turn-line")
         await expect(lines.first).to_contain_text("auto → tiny")
         await expect(lines).to_have_count(2)

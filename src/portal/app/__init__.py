@@ -13,14 +13,17 @@ from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.live import Live, servers_of
 from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.people import open_entrance
+from portal.app.rereading import Rereading, rereading_in
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.servers import open_servers
 from portal.app.skills import Skills
@@ -45,6 +48,7 @@ from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
@@ -53,6 +57,7 @@ from portal.routing.servers import ModelServers
 from portal.security.admission import App
 from portal.security.credentials import Credentials
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
@@ -78,6 +83,8 @@ class Portal:
     media: MediaStudio
     health: Health
     usage: Metrics
+    current: Current
+    rereading: Rereading
     asgi: App
 
     def drain(self) -> None:
@@ -111,8 +118,12 @@ async def open_portal(
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
+    reread: Callable[[], Settings] | None = None,
+    levels: Levels | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
+    """Open everything the settings name; closes it in reverse. `levels` changes how much is logged.
+
+    `reread` gives the settings as they are now: they are watched, and changes put in force.
 
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
@@ -122,59 +133,77 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        storage = (ground := await open_ground(settings, stack)).storage
+        ground = await open_ground(settings, stack)
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-        parts = Parts(
-            settings=settings,
-            entrance=open_entrance(ground, wits.brain.agent, token := secrets.token_urlsafe(32)),
-            agent=wits.brain.agent,
-            toolbox=wits.brain.toolbox,
-            models=ground.router,
-            backends=ground.registry,
-            servers=servers,
-            workspaces=ground.catalogue,
-            engine=await _background(ground, wits.brain, wits.tools),
-            tool_servers=wits.tool_servers,
-            manual=packaged_manual(),
-            responses=storage.responses,
-            conversations=storage.conversations,
-            folders=storage.folders,
-            files=wits.knowledge.files,
-            library=wits.knowledge.library,
-            previews=wits.knowledge.previews,
-            users=storage.users,
-            usage=ground.usage,
-            traces=storage.traces,
-            tracer=ground.tracer,
-            activity=ground.observing,
-            bus=ground.bus,
-            approving=approving(storage, wits.brain),
-            skills=_skills(ground),
-            compares=wits.finding.compares,
-            mind=wits.mind,
-            endpoint=await open_endpoint(ground, wits.brain, wits.mind, wits.finding, wits.knowledge, wits.studio),
-            timetable=wits.table,
-            channels=open_channels(ground, wits.brain, wits.mind.keeper, speech, channels),
-            speech=speech,
-            media=wits.studio,
-            health=ground.health,
-        )
-        await _begin(ground, parts, wits)
-        yield _opened(ground, parts, servers, wits.mind, token)
+        rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
+        _tell(ground, parts, wits.tool_servers)
+        await stack.enter_async_context(parts.channels)
+        await open_schedules(ground, parts, wits.links)
+        yield _opened(ground, parts, wits, servers, token, rereading)
 
 
-async def _begin(ground: Ground, parts: Parts, wits: "_Wits") -> None:
-    """What goes on by itself, now that everything is there."""
-    _tell(ground, parts, wits.tool_servers)
-    await ground.stack.enter_async_context(parts.channels)
-    await open_schedules(ground, parts, wits.links)
+async def _parts(
+    ground: Ground,
+    wits: "_Wits",
+    servers: ModelServers,
+    speech: Speech,
+    channels: Sequence[Channel] | None,
+    rereading: Rereading,
+    token: str,
+    levels: Levels,
+) -> Parts:
+    storage = ground.storage
+    brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
+    return Parts(
+        settings=ground.settings,
+        entrance=open_entrance(ground, brain.agent, token),
+        agent=brain.agent,
+        toolbox=brain.toolbox,
+        models=ground.router,
+        backends=ground.registry,
+        servers=servers,
+        workspaces=ground.catalogue,
+        engine=await _background(ground, brain, wits.tools),
+        tool_servers=wits.tool_servers,
+        manual=packaged_manual(),
+        responses=storage.responses,
+        conversations=storage.conversations,
+        folders=storage.folders,
+        files=knowledge.files,
+        library=knowledge.library,
+        previews=knowledge.previews,
+        users=storage.users,
+        usage=ground.usage,
+        consumption=storage.consumption,
+        traces=storage.traces,
+        activity=ground.observing,
+        levels=levels,
+        tracer=ground.tracer,
+        bus=ground.bus,
+        approving=approving(storage, brain),
+        skills=_skills(ground),
+        compares=wits.finding.compares,
+        mind=mind,
+        endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
+        timetable=wits.table,
+        channels=open_channels(ground, brain, mind.keeper, speech, channels),
+        speech=speech,
+        media=wits.studio,
+        members=ground.cluster.members,
+        health=ground.health,
+        exchange=await open_exchange(ground, mind, knowledge),
+        rereads=rereading,
+        aliases=dict(ground.settings.anthropic.aliases),
+    )
 
 
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.stack.callback(parts.levels.stop)
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,
@@ -185,7 +214,20 @@ def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     )
 
 
-def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:
+def _opened(
+    ground: Ground, parts: Parts, wits: "_Wits", servers: ModelServers, token: str, rereading: Rereading
+) -> Portal:
+    admission = application(parts)
+    live = Live(
+        ground=ground,
+        brain=wits.brain,
+        admission=admission,
+        throttle=parts.entrance.throttle,
+        servers=servers_of(ground.registry, ground.settings),
+        aliases=parts.aliases,
+        levels=parts.levels,
+    )
+    rereading.prepare = live.prepare
     return Portal(
         settings=ground.settings,
         storage=ground.storage,
@@ -195,14 +237,16 @@ def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, tok
         router=ground.router,
         servers=servers,
         agent=parts.agent,
-        memory=mind.keeper,
+        memory=wits.mind.keeper,
         bus=ground.bus,
         channels=parts.channels,
         endpoint=parts.endpoint,
         media=parts.media,
         health=ground.health,
         usage=ground.usage,
-        asgi=application(parts),
+        current=ground.current,
+        rereading=rereading,
+        asgi=admission,
     )
 
 
@@ -283,7 +327,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     ground.keep_going(model_servers=ground.registry.run)
     ground.on_duty(
-        housekeeping=partial(keep_house, storage, settings),
+        housekeeping=partial(keep_house, storage, ground.current),
         approvals=partial(expire_forever, storage, ground.bus),
         decided_turns=going_on.run,
         index_of_turns=partial(_catch_up, storage),

@@ -2,11 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
 from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
@@ -14,8 +15,10 @@ from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
+from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
+from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
@@ -31,6 +34,7 @@ from portal.security.rights import Rights
 from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 
 
@@ -39,16 +43,19 @@ class Ground:
     """Open until `stack` is closed, as is all that is built on it."""
 
     settings: Settings
+    """Those of the start."""
+    current: Current
     storage: Storage
     bus: Bus
     usage: Metrics
     completions: Completions
-    cluster: Cluster
+    cluster: Cluster = field(default_factory=Cluster)
     registry: Registry
     router: Router
     catalogue: Catalogue
     observing: Observing
     rights: Rights
+    rules: Rules
     limiter: Limiter
     secrets: SecretFile | SealedSecrets
     tracer: Tracer
@@ -75,7 +82,9 @@ class Ground:
 async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
     """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
     as open_portal does."""
-    bus, health, meters = Bus(), Health(), Meters()
+    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
+    journal.begin()
+    stack.callback(journal.end)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -97,6 +106,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         registry=registry,
         bus=bus,
         supervisor=supervisor,
+        journal=journal,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -104,8 +114,10 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,
+        current=Current(settings),
         storage=replace(storage, usage=usage),
         bus=bus,
         usage=usage,
@@ -116,6 +128,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         catalogue=catalogue,
         observing=observing,
         rights=rights,
+        rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
         tracer=await open_tracer(settings, stack),
@@ -127,5 +140,9 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
     )
     health.add(vitals.check)
-    ground.keep_going(vitals=vitals.run, event_loop=lambda: watch_loop(meters.delayed))
+    ground.keep_going(
+        vitals=vitals.run,
+        event_loop=lambda: watch_loop(meters.delayed),
+        event_log=lambda: journal.run(storage.notes, lambda: bus.publish(None, "activity.changed")),
+    )
     return ground

@@ -107,7 +107,7 @@ class Loop:
         self._recollection = recollection
         self._diet = diet
         self._executor = executor
-        self._bounds = bounds
+        self.bounds = bounds
 
     async def answer(self, run: Run, prepared: Prepared) -> JsonObject:
         """The changes to the record that say how the turn ended.
@@ -125,7 +125,7 @@ class Loop:
         if scene is None:
             await self._asked(run, call, _Round(0, run.assembler.length), None)
             return outcome(call.finished)
-        bounds = self._bounds.within(prepared.workspace, run.record.request)
+        bounds = self.bounds.within(prepared.workspace, run.record.request)
         began, number = monotonic(), 0
         if prepared.answers:
             await self._executor.resume(scene, prepared.answers, prepared.ran)

@@ -15,9 +15,11 @@ from portal import __version__
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.consumption import Consumption
 from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
+from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
@@ -37,7 +39,9 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
+from portal.interfaces.web.cluster import Members
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Activity,
     Engine,
@@ -53,6 +57,7 @@ from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
 from portal.observability.context import request_id
 from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
@@ -92,9 +97,11 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
+    consumption: Consumption
     traces: Traces
-    tracer: Tracer
     activity: Activity
+    levels: Levels
+    tracer: Tracer
     bus: Bus
     approving: Approving
     skills: Skills
@@ -102,9 +109,15 @@ class Parts:
     endpoint: Endpoint
     timetable: Timetable
     media: MediaStudio
+    members: Members
+    """The servers on the database."""
     channels: Channels
     speech: Speech
     health: Health
+    exchange: Exchange
+    rereads: Rereads
+    aliases: dict[str, str]
+    """Of Anthropic's clients; changes while Portal runs."""
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -114,7 +127,7 @@ class Parts:
         return self.entrance.credentials
 
 
-def application(parts: Parts) -> App:
+def application(parts: Parts) -> Admission:
     """Every route behind admission."""
     app = _Application(
         title="Portal",
@@ -136,10 +149,11 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
-        sink=parts.tracer.sink,
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
+        sink=parts.tracer.sink,
     )
 
 
@@ -247,10 +261,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
             models=parts.models,
             acting=_acting(parts),
             usage=parts.usage,
-            aliases=parts.settings.anthropic.aliases,
+            aliases=parts.aliases,
             keep_alive=parts.settings.server.keep_alive,
         ),
-        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+        *models_routes(models=parts.models, aliases=parts.aliases),
     ]
 
 
@@ -259,8 +273,11 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         activity,
         approvals,
         channels,
+        cluster,
+        config,
         conversations,
         embedder,
+        exchange,
         knowledge,
         mcp,
         media,
@@ -284,6 +301,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -309,12 +327,16 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
         detail_routes(health=parts.health),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
+        config.config_routes(rereads=parts.rereads),
+        cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -323,12 +345,14 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.account_routes(
             users=parts.users,
             entrance=entrance,
-            usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        usage.usage_routes(
+            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+        ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),

@@ -46,6 +46,7 @@ _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FAULT = "Portal failed to answer this request; its log has the details."
@@ -79,26 +80,32 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        max_import: int,
         throttle: Throttle,
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
         sink: tracing.Sink | None = None,
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them. While it is
-        `closing`, nothing more is begun; `sink` is whoever takes traces."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces. While it is `closing`, nothing more is begun."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
+        self.write(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins, proxies=proxies)
+        self._max_body = max_body
+        self._max_upload = max_upload
+        self._max_import = max_import
+        self._throttle = throttle
+        self._closing = closing
+        self._sink = sink
+
+    def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
+        """Hold by these from now on."""
         self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
         self._check_host = lru_cache(maxsize=64)(self._known_host)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._max_body = max_body
-        self._max_upload = max_upload
-        self._throttle = throttle
         self._proxies = proxies
-        self._closing = closing
-        self._sink = sink
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -136,8 +143,7 @@ class Admission:
             with self._throttle.inside(caller, address):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
-            if not reply.cut_off:
-                raise
+            pass  # nobody is there to be told
         except PortalError as error:
             if reply.started:
                 raise
@@ -251,6 +257,8 @@ class Admission:
         if scope["path"].startswith(_BLOBS):
             return receive
         limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
+        if scope["path"] == _IMPORTS:
+            limit = self._max_import
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -397,4 +405,4 @@ def _cookie(header: str) -> str | None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload, server.max_import).")

@@ -17,6 +17,7 @@ PERSONAL = (
     "shares",
     "passkeys",
     "identities",
+    "imports",
     "approval_rounds",
     "approvals",
 )

@@ -1,7 +1,7 @@
 // German: where the time of turns went.
 /** @type {Record<string, import("../strings.js").Entry>} */
 export const turns = {
-  "settings.turns": "Runden",
+  "turns.title": "Runden",
   "turns.about": "Was wie lange gedauert hat, über alle Personen. Zahlen und Namen: niemandes Worte stehen hier, nur was ein Fehler sagte.",
   "turns.show": "Zeige",
   "turns.since": "Innerhalb",

@@ -1,6 +1,6 @@
 // English: where the time of turns went.
 export const turns = {
-  "settings.turns": "Turns",
+  "turns.title": "Turns",
   "turns.about": "What took how long, over all people. Figures and names: nobody's words are shown here, only what an error said.",
   "turns.show": "Show",
   "turns.since": "Within",

@@ -7,13 +7,13 @@ import { Bar } from "../layout.js";
 import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
 import { Channels } from "../settings/channels.js";
+import { Data } from "../settings/data.js";
 import { Devices } from "../settings/devices.js";
 import { Files } from "../settings/files.js";
 import { Keys } from "../settings/keys.js";
 import { People } from "../settings/people.js";
 import { SignInSettings } from "../settings/signin.js";
 import { Usage } from "../settings/usage.js";
-import { Turns } from "../insight/turns.js";
 
 /** @type {[string, () => string, any][]} */
 const SECTIONS = [
@@ -23,16 +23,16 @@ const SECTIONS = [
   ["devices", () => t("settings.devices"), Devices],
   ["channels", () => t("settings.channels"), Channels],
   ["people", () => t("settings.people"), People],
+  ["data", () => t("settings.data"), Data],
   ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
-  ["turns", () => t("settings.turns"), Turns],
   ["about", () => t("settings.about"), About],
 ];
 
 /** What a person's role shows nothing in. @param {string} id */
 function shown(id) {
   const role = me.value?.user?.role;
-  return id === "people" || id === "turns" ? runsPortal.value : id === "keys" || id === "channels" ? role !== "guest" : true;
+  return id === "people" ? runsPortal.value : id === "keys" || id === "channels" ? role !== "guest" : true;
 }
 
 /** @param {{route: import("../types.js").Route}} props */
