@@ -27,7 +27,7 @@ from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
-from portal.interfaces.health import detail_routes, health_routes
+from portal.interfaces.health import detail_routes, health_routes, metrics_route
 from portal.interfaces.library import Library
 from portal.interfaces.mcp import endpoint as mcp
 from portal.interfaces.mcp.endpoint import Endpoint
@@ -54,9 +54,8 @@ from portal.interfaces.web.ports import (
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
 from portal.observability.context import request_id
-from portal.observability.figures import OPEN_METRICS, TEXT
 from portal.observability.metrics import Metrics
-from portal.security.admission import METRICS, Admission, App, Headers
+from portal.security.admission import Admission, App, Headers
 from portal.security.credentials import Credentials
 from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
@@ -131,7 +130,7 @@ def application(parts: Parts) -> Admission:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
-    for route in [*doors, _mcp(parts), *_health(parts), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _mcp(parts), *_health(parts), metrics_route(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _Straight(app, parts.approving.audit),
@@ -266,7 +265,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         activity,
         approvals,
         channels,
-        config,
         conversations,
         embedder,
         exchange,
@@ -317,10 +315,8 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
-        detail_routes(health=parts.health),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
-        config.config_routes(rereads=parts.rereads),
     ]
     return [route for router in routers for route in router.routes]
 
@@ -382,17 +378,11 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
-    return health_routes(health=parts.health, channels=parts.channels.status)
+    from portal.interfaces.web.config import config_routes
 
-
-def _metrics(metrics: Metrics) -> Route:
-    async def show(request: Request) -> Response:
-        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        return Response(
-            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
-        )
-
-    return Route(METRICS, show)
+    routers = [detail_routes(health=parts.health), config_routes(rereads=parts.rereads)]
+    opened = health_routes(health=parts.health, channels=parts.channels.status)
+    return [*opened, *(route for router in routers for route in router.routes)]
 
 
 def dialect_at(path: str) -> Dialect:
