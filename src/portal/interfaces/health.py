@@ -15,6 +15,7 @@ from portal.core.health import Condition, Health
 from portal.core.items import JsonObject
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web.requests import Who
+from portal.observability.figures import OPEN_METRICS, TEXT
 from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS
 
