@@ -7,6 +7,7 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
+from portal.core.consumption import Question
 from portal.storage.open import Storage
 from portal.storage.traces import keeping
 from portal.testing.records import (
@@ -160,7 +161,7 @@ async def one_of_everything(storage: Storage) -> Things:
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
+    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
     tables = (
         "conversations",
         "items",

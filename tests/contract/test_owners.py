@@ -7,9 +7,12 @@ import pytest
 from tests.contract.belongings import VECTOR, Things, everything, one_of_everything
 
 from portal.core import (
+    backlog,
     channel_stores,
     collections,
+    consumption,
     exchange,
+    journal,
     media,
     memories,
     passages,
@@ -21,6 +24,7 @@ from portal.core import (
 )
 from portal.core.channels import Place
 from portal.core.collections import NewDocument
+from portal.core.consumption import Question
 from portal.core.memories import Wanted
 from portal.core.passages import Within
 from portal.core.records import ConversationRecord, Page, ResponseRecord
@@ -238,7 +242,7 @@ EMPTY: dict[str, list[Call]] = {
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
     "Spending.spent": [lambda s, t: nothing_spent(s)],
-    "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
+    "Consumption.report": [lambda s, t: s.consumption.report(Question(since=0, until=2**60, owner=S))],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
@@ -350,6 +354,9 @@ OWNERLESS = {
     "MediaQueue.claim": "the server's: it does everybody's jobs",
     "MediaQueue.change": "the server's, for the job it claimed",
     "MediaQueue.release": "the server's, at start",
+    "Backlog.waiting": "counts, whosever it is, for those who run this installation",
+    "Notes.add": "the server's, of what happened to it",
+    "Notes.list": "those who run this installation see what happened to it",
 }
 
 
@@ -396,6 +403,9 @@ def test_every_method_is_walked() -> None:
         exchange.Imports,
         exchange.Arrivals,
         exchange.Departures,
+        consumption.Consumption,
+        backlog.Backlog,
+        journal.Notes,
     )
     methods = {
         f"{store.__name__}.{name}"

@@ -29,6 +29,7 @@ from portal.core.tool_ports import SubAgent, Toolset
 from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.journal import Journal
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -41,7 +42,7 @@ from portal.security.seal import SignedSealer, load_key
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage, open_storage
-from portal.testing.records import OWNER, said
+from portal.testing.records import OWNER, said, used
 
 ALL = frozenset({"chat", "completion", "tools", "vision"})
 MODELS = (
@@ -140,7 +141,7 @@ class Rig:
 
 async def calls(rig: Rig) -> list[tuple[str, str, int, int]]:
     """What the usage log has: (door, status, input tokens, output tokens), sorted."""
-    await rig.storage.usage.summary(OWNER, 0)
+    await used(rig.storage, OWNER)
     rows = await rig.storage.database.fetch("SELECT * FROM usage_log WHERE owner = :owner", owner=OWNER)
     return sorted((row["door"], row["status"], row["input_tokens"], row["output_tokens"]) for row in rows)
 
@@ -237,6 +238,7 @@ async def open_rig(
                 registry=registry,
                 bus=bus,
                 supervisor=supervisor,
+                journal=Journal(),
             ),
             completions=completions,
             registry=registry,

@@ -1,22 +1,26 @@
 """No query of a running server ever reads a whole table: SQLite says so itself."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from portal.core.consumption import Question
 from portal.core.passages import Within
 from portal.settings import Settings
 from portal.storage import (
     approvals,
     arrivals,
     audit,
+    backlog,
     cells,
     changes,
     channel_mail,
     channels,
     cleaning,
     collections,
+    consumption,
     conversations,
     departures,
     documents,
@@ -24,6 +28,7 @@ from portal.storage import (
     folders,
     grants,
     imports,
+    journal,
     keyset,
     memories,
     passages,
@@ -36,7 +41,6 @@ from portal.storage import (
     sources,
     turn_log,
     turn_passages,
-    usage,
     users,
 )
 from portal.storage.open import open_storage
@@ -60,6 +64,8 @@ PATHS = {
     for name, start in {"turns": conversations.HEAD, "above": conversations.ABOVE, "window": responses.START}.items()
     for at, query in enumerate(path_queries(start, conversations.WITHIN, {}, siblings=True))
 }
+DAY = 86_400_000_000
+MINE = Question(since=DAY, until=DAY * 2000, owner="1", model="1", zone="Europe/Berlin")
 IDS = "SELECT value FROM json_each(:ids)"
 QUERIES = (
     PATHS
@@ -96,7 +102,17 @@ QUERIES = (
         "take link": users.TAKE_LINK,
         "credentials": users.LIST_CREDENTIALS,
         "owner": users.SELECT_OWNER,
-        "usage": usage.SUMMARY,
+        "what people used": consumption.query(MINE)[0],
+        "what all used": consumption.query(replace(MINE, owner=None, model=None, by=("user",)))[0],
+        "what one used": consumption.query(replace(MINE, by=()))[0],
+        "notes": journal.LIST.format(narrower=journal.WITH_TEXT),
+        "notes of a kind": journal.LIST.format(narrower=journal.OF_KIND + journal.WITH_TEXT),
+        "prune notes": journal.PRUNE,
+        "approvals that wait": backlog.APPROVALS,
+        "documents that wait": backlog.DOCUMENTS,
+        "media jobs that wait": backlog.MEDIA,
+        "sessions": backlog.SESSIONS,
+        "answers that wait": backlog.UNSENT,
         "approvals": approvals.LIST.format(narrower=approvals.AFTER),
         "open approvals": approvals.LIST.format(narrower=approvals.OF_STATUS + approvals.AFTER),
         "approvals of a response": approvals.OF_RESPONSE,

@@ -41,13 +41,15 @@ from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
-from portal.interfaces.application import Parts, application
+from portal.interfaces.application import application
 from portal.interfaces.mcp.endpoint import Endpoint
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
@@ -118,8 +120,9 @@ async def open_portal(
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
     reread: Callable[[], Settings] | None = None,
+    levels: Levels | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
+    """Open everything the settings name; closes it in reverse. `levels` changes how much is logged.
 
     `reread` gives the settings as they are now: they are watched, and changes put in force.
 
@@ -136,7 +139,7 @@ async def open_portal(
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
-        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
@@ -151,6 +154,7 @@ async def _parts(
     channels: Sequence[Channel] | None,
     rereading: Rereading,
     token: str,
+    levels: Levels,
 ) -> Parts:
     storage = ground.storage
     brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
@@ -174,8 +178,10 @@ async def _parts(
         previews=knowledge.previews,
         users=storage.users,
         usage=ground.usage,
+        consumption=storage.consumption,
         traces=storage.traces,
         activity=ground.observing,
+        levels=levels,
         tracer=ground.tracer,
         bus=ground.bus,
         approving=approving(storage, brain),
@@ -187,6 +193,7 @@ async def _parts(
         channels=open_channels(ground, brain, mind.keeper, speech, channels),
         speech=speech,
         media=wits.studio,
+        members=ground.cluster.members,
         health=ground.health,
         exchange=await open_exchange(ground, mind, knowledge),
         rereads=rereading,
@@ -197,6 +204,7 @@ async def _parts(
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.stack.callback(parts.levels.stop)
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,
@@ -218,6 +226,7 @@ def _opened(
         throttle=parts.entrance.throttle,
         servers=servers_of(ground.registry, ground.settings),
         aliases=parts.aliases,
+        levels=parts.levels,
     )
     rereading.prepare = live.prepare
     return Portal(

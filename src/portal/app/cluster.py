@@ -11,6 +11,7 @@ from portal import __version__
 from portal.core.agent import Agent
 from portal.core.asking import Questions
 from portal.core.bus import Bus
+from portal.core.clock import seconds
 from portal.core.counts import Counts
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
@@ -42,6 +43,8 @@ class Cluster:
     questions: Questions | None = None
     running: StoredRunning | None = None
     counts: Counts | None = None
+    tasks: asyncio.TaskGroup | None = None
+    """For short work beside requests."""
     _hurried: dict[str, Callable[[], None]] = field(default_factory=dict)
     _renewals: dict[str, Renewal] = field(default_factory=dict)
     _stale: set[str] = field(default_factory=set)
@@ -49,6 +52,27 @@ class Cluster:
     _buried: asyncio.Event = field(default_factory=asyncio.Event)
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
+
+    async def members(self) -> Sequence[JsonObject]:
+        """Every server on the database, as the page's routes show them; none on SQLite. Raises StorageError."""
+        if self.running is None:
+            return []
+        leader = await self.running.leader()
+        return [
+            {
+                "id": one.id,
+                "object": "portal.server",
+                "version": one.version,
+                "host": one.host,
+                "pid": one.pid,
+                "url": one.url,
+                "started_at": seconds(one.started_at),
+                "quiet": round(one.quiet, 1),
+                "here": one.id == self.running.me(),
+                "leads": one.id == leader,
+            }
+            for one in await self.running.instances()
+        ]
 
     def renew(self, renewals: Mapping[str, Renewal]) -> None:
         """When another server publishes an event of this kind, or may have: do this."""
@@ -176,6 +200,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
         questions=Questions(notices=notices, tasks=tasks),
         running=running,
         counts=Counts(),
+        tasks=tasks,
     )
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()

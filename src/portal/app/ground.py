@@ -18,6 +18,7 @@ from portal.core.health import Health
 from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
+from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
@@ -81,7 +82,9 @@ class Ground:
 async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
     """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
     as open_portal does."""
-    bus, health, meters = Bus(), Health(), Meters()
+    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
+    journal.begin()
+    stack.callback(journal.end)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -103,6 +106,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         registry=registry,
         bus=bus,
         supervisor=supervisor,
+        journal=journal,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -110,6 +114,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,
         current=Current(settings),
@@ -131,9 +136,20 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         supervisor=supervisor,
         stack=stack,
     )
-    vitals = Vitals(
-        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
-    )
-    health.add(vitals.check)
-    ground.keep_going(vitals=vitals.run, event_loop=lambda: watch_loop(meters.delayed))
+    _watch(ground, meters, journal)
     return ground
+
+
+def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
+    """Look after the database, the disk, the event loop and the event log."""
+    vitals = Vitals(
+        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        folder=ground.settings.data_dir,
+        changed=ground.supervisor.changed,
+    )
+    ground.health.add(vitals.check)
+    ground.keep_going(
+        vitals=vitals.run,
+        event_loop=lambda: watch_loop(meters.delayed),
+        event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
+    )

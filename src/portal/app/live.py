@@ -14,7 +14,7 @@ from portal.app.routing import judging, patience_of, rules_of, written
 from portal.backends.kinds import create_backend
 from portal.core.ports import Backend
 from portal.errors import SettingsError
-from portal.observability.logging import configure, level_of
+from portal.observability.levels import Levels
 from portal.routing.registry import Registry
 from portal.security.admission import Admission
 from portal.security.forwarded import TrustedProxies
@@ -37,6 +37,7 @@ class Live:
     """Of the settings, and under which name each is there."""
     aliases: dict[str, str]
     """Of Anthropic's clients, as its routes read them."""
+    levels: Levels
 
     def prepare(self, new: Settings, names: Sequence[str]) -> Sequence[Commit]:
         """Make what these settings, which differ from those in force, are about. Raises SettingsError, and nothing has
@@ -128,10 +129,10 @@ class Live:
         return commit
 
     def _log(self, new: Settings) -> Commit:
-        level_of(new.log)
+        wanted = Levels(new.log.level, new.log.levels)
 
         async def commit() -> None:
-            configure(new.log)
+            self.levels.take(wanted)
 
         return commit
 
@@ -143,7 +144,7 @@ def looked_at(settings: Settings) -> None:
     policies_of(settings)
     roles_of(settings)
     TrustedProxies(settings.server.trusted_proxies)
-    level_of(settings.log)
+    Levels(settings.log.level, settings.log.levels)
     for one in settings.backends:
         _made(one, one.name or one.kind, settings)
 

@@ -8,10 +8,13 @@ from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
 from portal.core.items import JsonObject
+from portal.core.journal import Note
+from portal.core.records import Page
 from portal.core.supervisor import Supervisor
 from portal.errors import StorageError
 from portal.observability.figures import Family, gauge
 from portal.observability.gauges import backlog_families, channel_families, part_families, server_families
+from portal.observability.journal import Journal
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
@@ -28,6 +31,7 @@ class Observing:
     registry: Registry
     bus: Bus
     supervisor: Supervisor
+    journal: Journal
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
@@ -96,6 +100,10 @@ class Observing:
             "process": self.process.reading(),
             "listening": self.bus.listening,
         }
+
+    async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
+        """See Activity."""
+        return await self.storage.notes.list(kind=kind, text=text, limit=limit, cursor=cursor)
 
     def _servers(self) -> Sequence[JsonObject]:
         told = {one.name: one for one in self.registry.status()}

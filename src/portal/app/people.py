@@ -82,6 +82,7 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
         rights=rights,
         audit=storage.audit,
         told=told_around(ground.cluster),
+        tasks=ground.cluster.tasks,
     )
     hear_of_people(ground, credentials)
     attempts = Attempts(most=chosen.attempts, seconds=chosen.attempt_minutes * 60, counts=ground.cluster.counts)

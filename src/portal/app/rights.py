@@ -1,10 +1,9 @@
 """What people may use, and what they have used of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from portal.app.cluster import Cluster
-from portal.core.items import JsonObject
 from portal.core.ports import UsageLog
 from portal.core.records import Role, UsageRecord
 from portal.core.terms import Bounding, Terms, checked, standing_of
@@ -54,7 +53,3 @@ class Counted:
         if standing is not None:
             standing.spent(usage.input_tokens + usage.output_tokens)
         self.log.record(usage)
-
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog."""
-        return await self.log.summary(owner, since)

@@ -1,4 +1,4 @@
-"""The server that is running: stop it, ask how it is, read its log."""
+"""The server that is running: stop it, ask how it is."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import click
 
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
-from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
+from portal.cli.server_file import ServerFile, need_running, owns, running
 from portal.errors import PortalError, SettingsError
 
 STOP_SECONDS = 20
@@ -95,21 +95,3 @@ def _health(backend: dict[str, Any]) -> str:
     if backend["status"] == "up":
         return counted(backend["models"], "model")
     return f"{backend['status']} {backend['error'] or ''}".strip()
-
-
-@click.command()
-@data_dir_option
-@click.option("-f", "--follow", is_flag=True, help="Go on showing new lines.")
-@click.option("-n", "--lines", default=200, show_default=True, help="How many lines of the past to show.")
-def logs(data_dir: Path | None, follow: bool, lines: int) -> None:
-    """Show the log of a server in the background."""
-    path = data_folder(data_dir) / LOG
-    if not path.exists():
-        raise PortalError(
-            f"There is no log at {path}. A server in the background writes one: {called_as()} up --detach"
-        )
-    with path.open(encoding="utf-8", errors="replace") as file:
-        click.echo("".join(file.readlines()[-lines:]), nl=False)
-        while follow:
-            click.echo(file.read(), nl=False)
-            time.sleep(0.2)

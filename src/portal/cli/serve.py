@@ -18,10 +18,12 @@ from portal.app import Portal, open_portal
 from portal.app.rereading import Watched
 from portal.cli.announcement import announce
 from portal.cli.ports import listen, local_url
-from portal.cli.server_file import ServerFile
+from portal.cli.server_file import ServerFile, log_path
 from portal.core.clock import micros, seconds
 from portal.errors import PortalError, SettingsError
 from portal.interfaces.listening import server_config
+from portal.observability.levels import Levels
+from portal.observability.log_file import goes_to
 from portal.observability.logging import configure
 from portal.security.guards import refuse
 from portal.security.tls import Certificate
@@ -43,10 +45,11 @@ def serve_forever(settings: Settings, called_as: str, *, announced: bool, reread
     """Serve until SIGINT or SIGTERM, or where there is a terminal SIGHUP; everything made on the way is readable by its
     owner alone. `reread` gives the settings as they are now."""
     os.umask(0o077)
-    configure(settings.log)
+    file = log_path(settings)
+    levels = configure(settings.log, file=file if settings.log.file or goes_to(file) else None)
     refuse(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, called_as, announced=announced, reread=reread))
+        runner.run(_serve(settings, called_as, levels, announced=announced, reread=reread))
 
 
 class _Server(uvicorn.Server):
@@ -99,7 +102,9 @@ class _Server(uvicorn.Server):
         self._portal.stop()
 
 
-async def _serve(settings: Settings, called_as: str, *, announced: bool, reread: Callable[[], Settings]) -> None:
+async def _serve(
+    settings: Settings, called_as: str, levels: Levels, *, announced: bool, reread: Callable[[], Settings]
+) -> None:
     me = f"Portal (process {os.getpid()})"
     certificate = _certificate(settings)
     with (
@@ -108,7 +113,7 @@ async def _serve(settings: Settings, called_as: str, *, announced: bool, reread:
     ):
         url = local_url(listener, "http" if certificate is None else "https")
         lock.describe(f"{me[:-1]}, {url})")
-        async with open_portal(settings, reread=reread) as portal:
+        async with open_portal(settings, reread=reread, levels=levels) as portal:
             file = ServerFile(
                 pid=os.getpid(),
                 url=url,

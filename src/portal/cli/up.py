@@ -51,12 +51,13 @@ def up(
     settings = read()
     if detach:
         from portal.cli.detach import start_detached
+        from portal.cli.server_file import log_path
 
         again = ["--data-dir", str(settings.data_dir)]
         again += [part for name, value in server.items() for part in (f"--{name}", str(value))]
         again += ["--config", str(config.absolute())] if config else []
         again += [part for backend in backends for part in ("--backend", f"{backend['kind']}={backend['url']}")]
-        start_detached(settings.data_dir, again, called_as())
+        start_detached(settings.data_dir, log_path(settings), again, called_as())
         return
     from portal.cli.serve import serve_forever
 

@@ -1,7 +1,6 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
 from inspect import isroutine
 from typing import Any, cast
 
@@ -12,55 +11,24 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal import __version__
-from portal.channels.house import Channels
-from portal.core.agent import Agent
-from portal.core.bus import Bus
-from portal.core.health import Health
-from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
-from portal.core.rereading import Rereads
-from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
-from portal.core.toolbox import Toolbox
-from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
 from portal.interfaces.health import detail_routes, health_routes, metrics_route
-from portal.interfaces.library import Library
 from portal.interfaces.mcp import endpoint as mcp
-from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.ollama import errors as ollama
-from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
+from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
-from portal.interfaces.web.approvals import Approving
-from portal.interfaces.web.entrance import Entrance
-from portal.interfaces.web.exchange import Exchange
-from portal.interfaces.web.ports import (
-    Activity,
-    Engine,
-    Manual,
-    Mind,
-    ModelServers,
-    Previews,
-    Skills,
-    ToolServers,
-    Workspaces,
-)
-from portal.interfaces.web.schedules import Timetable
-from portal.media.studio import MediaStudio
 from portal.observability.context import request_id
-from portal.observability.metrics import Metrics
 from portal.security.admission import Admission, App, Headers
-from portal.security.credentials import Credentials
 from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
-from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
     ("/v1/messages", anthropic.DIALECT),
@@ -68,55 +36,6 @@ _DIALECTS: Sequence[tuple[str, Dialect]] = (
     ("/api/", ollama.DIALECT),
 )
 """By path: the first that fits says how a request is refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the doors open onto."""
-
-    settings: Settings
-    entrance: Entrance
-    agent: Agent
-    toolbox: Toolbox
-    models: Models
-    backends: Backends
-    servers: ModelServers
-    workspaces: Workspaces
-    engine: Engine
-    tool_servers: ToolServers
-    manual: Manual
-    responses: Responses
-    conversations: Conversations
-    folders: Folders
-    files: Files
-    library: Library
-    previews: Previews
-    users: Users
-    usage: Metrics
-    traces: Traces
-    activity: Activity
-    tracer: Tracer
-    bus: Bus
-    approving: Approving
-    skills: Skills
-    mind: Mind
-    endpoint: Endpoint
-    timetable: Timetable
-    media: MediaStudio
-    channels: Channels
-    speech: Speech
-    health: Health
-    exchange: Exchange
-    rereads: Rereads
-    aliases: dict[str, str]
-    """Of Anthropic's clients; changes while Portal runs."""
-    compares: Callable[[], Reranker | None] = lambda: None
-    """What ranks documents where no reranker is served."""
-
-    @property
-    def credentials(self) -> Credentials:
-        """Everybody's."""
-        return self.entrance.credentials
 
 
 def application(parts: Parts) -> Admission:
@@ -291,6 +210,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -322,7 +242,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -331,12 +251,14 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.account_routes(
             users=parts.users,
             entrance=entrance,
-            usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        usage.usage_routes(
+            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+        ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),
@@ -378,9 +300,14 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
-    routers = [detail_routes(health=parts.health), config_routes(rereads=parts.rereads)]
+    routers = [
+        detail_routes(health=parts.health),
+        config_routes(rereads=parts.rereads),
+        cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+    ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]
 

@@ -25,7 +25,7 @@ LIVE = frozenset(
         *(f"faults.{name}" for name in ("breaker_failures", "breaker_window", "breaker_rest")),
         *("faults.queue_length", "faults.queue_deadline"),
         "anthropic.aliases",
-        *("log.level", "log.json_lines"),
+        *("log.level", "log.levels"),
     }
 )
 """Names of settings, as the manual has them. Every other one needs a restart."""

@@ -5,7 +5,7 @@ import { chat, catchUp, forgetChat, renameChat } from "./chat.js";
 import { dropConversations, keepConversation, loadConversations, loadFolders } from "./conversations.js";
 import { approvalChanged, loadApprovals, toolsChanged } from "./approvals.js";
 import { loadModels } from "./models.js";
-import { channelsChanged, healthChanged, importChanged, knowledgeChanged, memoryChanged } from "./news.js";
+import { activityChanged, channelsChanged, healthChanged, importChanged, knowledgeChanged, memoryChanged } from "./news.js";
 import { loadWorkspaces } from "./workspaces.js";
 import { loadSession, session, signedOut } from "./session.js";
 import { pause } from "../wait.js";
@@ -39,6 +39,7 @@ const HANDLERS = {
   "import.deleted": importChanged,
   "schedules.changed": schedulesChanged,
   "channels.changed": channelsChanged,
+  "activity.changed": activityChanged,
   "health.changed": healthChanged,
   "pull.progress": (event) => (progressById.value = { ...progressById.value, [event.id]: event }),
   "embedded.progress": (event) => (progressById.value = { ...progressById.value, embedded: event }),

@@ -21,5 +21,10 @@ export const knowledgeChanged = (event) => void (knowledgeNews.value = event);
 export const memoryChanged = (event) => void (memoryNews.value = event);
 /** @param {Record<string, any>} event */
 export const channelsChanged = (event) => void (channelNews.value = event);
+
+/** What happened to Portal itself. */
+export const activityNews = signal({});
+/** @param {object} event */
+export const activityChanged = (event) => void (activityNews.value = event);
 /** @param {Record<string, any>} event */
 export const healthChanged = (event) => void (healthNews.value = event);
