@@ -42,8 +42,9 @@ from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
-from portal.interfaces.application import Parts, application
+from portal.interfaces.application import application
 from portal.interfaces.mcp.endpoint import Endpoint
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers

@@ -136,13 +136,20 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         supervisor=supervisor,
         stack=stack,
     )
+    _watch(ground, meters, journal)
+    return ground
+
+
+def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
+    """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
-        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        folder=ground.settings.data_dir,
+        changed=ground.supervisor.changed,
     )
-    health.add(vitals.check)
+    ground.health.add(vitals.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),
-        event_log=lambda: journal.run(storage.notes, lambda: bus.publish(None, "activity.changed")),
+        event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
     )
-    return ground
