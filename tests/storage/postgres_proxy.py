@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -17,7 +17,7 @@ class PostgresProxy:
         self._server: asyncio.Server | None = None
         self._port = 0
         self._open: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._hush = False
         self.delay = 0.0
         """Seconds that everything the server says is late."""
         self.commits_to_lose = 0
@@ -46,31 +46,42 @@ class PostgresProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(self._socket)
-        self._open |= {writer, back}
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, back, writer, asking=True))
-                group.create_task(self._pass(there, writer, back, asking=False))
-        except* (ConnectionError, OSError):
-            pass
+        both = {writer, back}
+        self._open |= both
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pass(reader, back, both, asking=True))
+            group.create_task(self._pass(there, writer, both, asking=False))
+        self._open -= both
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: asyncio.StreamWriter, *, asking: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        both: set[asyncio.StreamWriter],
+        *,
+        asking: bool,
     ) -> None:
+        """One way, until either end is gone; then both are."""
         lost = False
-        while data := await reader.read(65_536):
-            if not asking and self.delay:
-                await asyncio.sleep(self.delay)
-            if asking and self.commits_to_lose and b"COMMIT" in data:
-                self.commits_to_lose -= 1
-                lost = True
-            writer.write(data)
-            await writer.drain()
-            if lost:
-                await asyncio.sleep(0.2)  # until the server has carried it out
-                self.cut()
-        writer.close()
-        other.close()
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                if not asking and self._hush:
+                    continue
+                if not asking and self.delay:
+                    await asyncio.sleep(self.delay)
+                if asking and self.commits_to_lose and b"COMMIT" in data:
+                    self.commits_to_lose -= 1
+                    lost = True
+                writer.write(data)
+                await writer.drain()
+                if lost:
+                    self._hush = True
+                    await asyncio.sleep(0.2)  # until the server has carried it out
+                    self._hush = False
+                    self.cut()
+                    break
+        for end in both:
+            end.transport.abort()
 
 
 @asynccontextmanager
