@@ -11,6 +11,8 @@ from portal.testing.s3_server import S3Server, s3_server
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the slow kill -9 test kills the server")
+    parser.addoption("--schema-calls", type=int, default=2000, help="calls that are made of the OpenAPI document")
+    parser.addoption("--fuzz-cases", type=int, default=5000, help="broken requests that the server is sent")
 
 
 def pytest_configure() -> None:

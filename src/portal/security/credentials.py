@@ -3,11 +3,13 @@
 Secrets are 256 random bits, so a plain hash is enough: there is nothing to guess.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
@@ -21,16 +23,21 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, Unauthenticated
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+
+_log = logging.getLogger(__name__)
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
 INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
+_STALE_SECONDS = 15.0
+"""For which somebody is known beyond that while they are looked up, or cannot be."""
 _CACHE_SIZE = 1024
+_SEEN = 10_000
 _TOUCH_MICROS = 60 * _MICROS
 _REFUSALS = 60
 """Lines a minute on each way to sign in."""
@@ -80,15 +87,22 @@ class Credentials:
         rights: Rights | None = None,
         audit: Audit | None = None,
         lines: Limiter | None = None,
+        told: Callable[[Sequence[str], str], None] = lambda ended, shut_out: None,
+        tasks: asyncio.TaskGroup | None = None,
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
-        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets."""
+        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets.
+        `told` hears of credentials that are over, and of people who are looked at anew. With `tasks` nobody who was
+        here a moment ago waits for the database: they are looked up beside."""
+        self._told, self._tasks = told, tasks
+        self._renewing: set[str] = set()
         self._users = users
         self._audit = audit
         self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
         self._local_hash = _hash(local_token)
         self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
+        self._seen: dict[str, str] = {}
         self._owner = ""
         self._revocations = 0
         self._revoked: set[str] = set()
@@ -157,6 +171,7 @@ class Credentials:
             detail["untold"] = untold
         if device:
             detail["device"] = device[:200]
+        _log.warning("a sign-in was refused: %s", way, extra={"event": "sign-in"})
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
@@ -213,9 +228,25 @@ class Credentials:
         return await self._known_caller("session", _hash(secret))
 
     async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
-        cached = self._known.get((kind, hashed))
-        if cached is not None and cached[0] > monotonic():
+        cached, now = self._known.get((kind, hashed)), monotonic()
+        if cached is not None and cached[0] > now:
             return cached[1]
+        if cached is not None and self._tasks is not None and cached[0] + _STALE_SECONDS > now:
+            if hashed not in self._renewing:
+                self._renewing.add(hashed)
+                self._tasks.create_task(self._renew(kind, hashed))
+            return cached[1]
+        return await self._looked_up(kind, hashed)
+
+    async def _renew(self, kind: Literal["key", "session"], hashed: str) -> None:
+        try:
+            await self._looked_up(kind, hashed)
+        except StorageError as error:
+            _log.warning("whoever comes in cannot be looked up: %s", error)
+        finally:
+            self._renewing.discard(hashed)
+
+    async def _looked_up(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
         before = self._revocations
         found = await self._users.find_credential(kind, hashed)
         self._known.pop((kind, hashed), None)
@@ -246,6 +277,9 @@ class Credentials:
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:
             self._known.clear()
+        if len(self._seen) >= _SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[caller.credential_id] = caller.owner
         self._known[key] = (monotonic() + _CACHE_SECONDS, caller)
 
     async def _touched(self, record: CredentialRecord) -> CredentialRecord:
@@ -262,17 +296,20 @@ class Credentials:
     async def revoke(self, owner: str, credential_id: str) -> None:
         """End a key or session at once. Raises NotFound."""
         await self._users.revoke(owner, credential_id)
-        self._forget(credential_id)
+        self.forget(credential_id)
+        self._told([credential_id], "")
         await self._note(owner, "credential.revoked", credential_id)
 
     async def sign_out_everywhere(self, owner: str, *, but: str) -> int:
         """End at once all sessions and unused links of somebody but one session; how many."""
         ended = await self._users.revoke_others(owner, but)
-        self._forget(*ended)
+        self.forget(*ended)
+        self._told(ended, "")
         await self._note(owner, "sign-in.ended", "everywhere", ended=len(ended))
         return len(ended)
 
-    def _forget(self, *credential_ids: str) -> None:
+    def forget(self, *credential_ids: str) -> None:
+        """These are over; whoever comes next is looked up anew."""
         self._revocations += 1
         self._revoked.update(credential_ids)
         self._known.clear()
@@ -280,9 +317,29 @@ class Credentials:
     def shut_out(self, owner: str) -> None:
         """Somebody's role or admission has changed: whatever they have open ends, and what they come with next is
         looked at anew."""
+        self.look_anew(owner)
+        self._told((), owner)
+
+    def look_anew(self, owner: str) -> None:
+        """The same where another server has found out."""
         self._revocations += 1
         self._shut_out[owner] = self._revocations
         self._known.clear()
+
+    async def doubt(self) -> None:
+        """What another server told of may have been missed: look up whoever came in here before."""
+        self.forget()
+        for owner in set(self._seen.values()):
+            kinds = [await self._users.credentials(owner, kind) for kind in ("key", "session")]
+            there = {record.id for records in kinds for record in records}
+            self.forget(*(one for one, whose in self._seen.items() if whose == owner and one not in there))
+            try:
+                gone = (await self._users.get(owner)).suspended_at is not None
+            except NotFound:
+                gone = True
+            if gone:
+                self.look_anew(owner)
+        self._seen = {one: whose for one, whose in self._seen.items() if one not in self._revoked}
 
     def is_revoked(self, caller: Caller) -> bool:
         """Whether what this caller came in with was revoked since: asked again wherever a connection stays open."""

@@ -123,9 +123,12 @@ class StoredFiles:
         no bound. `contents` has the content of some files, and with `elsewhere` that of new ones."""
         self._database, self._contents = database, contents
         self._place = contents.place if contents and elsewhere else ""
-        self._quota = quota
-        self._keep = keep_days * DAY
+        self.write(quota=quota, keep_days=keep_days)
         self._arriving: set[str] = set()
+
+    def write(self, *, quota: int, keep_days: int) -> None:
+        """Hold by these from now on."""
+        self._quota, self._keep = quota, keep_days * DAY
 
     def reach(self, contents: Contents) -> None:
         """Reach the store beside the database in another way from now on."""

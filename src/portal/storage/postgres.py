@@ -97,7 +97,8 @@ class PostgresDatabase:
         return cls(url=url, pool=pool, tasks=tasks)
 
     async def own(self, seconds: float = OWN_SECONDS) -> None:
-        """See Database; waits so many seconds for a server that is just ending.
+        """See Database; servers share it, but not with one of an older Portal, which wants it for itself: waits so many
+        seconds for one that is just ending.
 
         A lock held by a connection of its own: it goes with the process, however that ends.
         """
@@ -107,11 +108,11 @@ class PostgresDatabase:
                 connecting = psycopg.AsyncConnection.connect(self.url, autocommit=True, application_name=name)
                 connection = await stack.enter_async_context(await connecting)
                 await connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{round(seconds * 1000)}ms"])
-                await connection.execute("SELECT pg_advisory_lock(%s, %s)", SERVER_LOCK)
+                await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", SERVER_LOCK)
             except errors.LockNotAvailable as error:
                 raise DataFolderBusy(
-                    f"The database is in use by {await self._owner()}. Stop that server first, or give this one a "
-                    "database of its own."
+                    f"The database is in use by {await self._owner()}, of an older version that shares it with nobody. "
+                    "Stop that server first, or give this one a database of its own."
                 ) from error
             except psycopg.Error as error:
                 raise translated(error) from error

@@ -5,10 +5,8 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Literal
 
-from portal.core.items import JsonObject
 from portal.core.records import UsageRecord
 from portal.errors import StorageError, StorageUnavailable
 from portal.storage.database import Database, Statement
@@ -25,8 +23,6 @@ GATHER_SECONDS = 0.25
 AGAIN_SECONDS = 2.0
 """Until rows are offered again to a database that was away."""
 
-DAY = 86_400_000_000
-
 _COLUMNS = {
     "id": "TEXT",
     "owner": "TEXT",
@@ -41,6 +37,8 @@ _COLUMNS = {
     "status": "TEXT",
     "decision": "TEXT",
     "credential": "TEXT",
+    "workspace": "TEXT",
+    "first_milliseconds": "BIGINT",
 }
 _ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
 INSERT = f"""
@@ -49,12 +47,6 @@ SELECT {", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumer
 FROM {{elements}} WHERE TRUE ON CONFLICT (id) DO NOTHING"""
 """All rows of a batch in one statement and one argument, an array of arrays: the database takes them apart, and
 meanwhile this process goes on answering."""
-
-SUMMARY = f"""
-SELECT created_at / {DAY} AS day, model, COUNT(*) AS calls,
-    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens
-FROM usage_log WHERE owner = :owner AND created_at >= :since
-GROUP BY created_at / {DAY}, model ORDER BY day, model"""
 
 SPENT = """
 SELECT COUNT(*) AS requests, CAST(COALESCE(SUM(input_tokens + output_tokens), 0) AS BIGINT) AS tokens
@@ -84,15 +76,9 @@ class StoredUsageLog:
         if len(self._queue) == 1:
             self._wake.set()
 
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog; what waits is written first."""
-        await self._write()
-        rows = await self._database.fetch(SUMMARY, owner=owner, since=since)
-        return [{**row, "day": datetime.fromtimestamp(row["day"] * DAY / 1e6, UTC).date().isoformat()} for row in rows]
-
     async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
         """See Spending; what waits is written first."""
-        await self._write()
+        await self.write()
         (row,) = await self._database.fetch(SPENT.format(whose=WHOSE[kind]), whose=whose, since=since)
         return row["requests"], row["tokens"]
 
@@ -105,17 +91,17 @@ class StoredUsageLog:
                 async with asyncio.timeout(pause):
                     await self._closing.wait()
             self._wake.clear()
-            pause = GATHER_SECONDS if await self._write() else AGAIN_SECONDS
+            pause = GATHER_SECONDS if await self.write() else AGAIN_SECONDS
 
     async def aclose(self) -> None:
         """Write what is left and let `run` end."""
         self._closing.set()
         self._wake.set()
-        if not await self._write():
+        if not await self.write():
             logger.warning("%d usage rows were lost: the database is away", len(self._queue))
 
-    async def _write(self) -> bool:
-        """Whether all that waited is through: rows that a database that is away did not take go on waiting."""
+    async def write(self) -> bool:
+        """Write what waits; whether all of it is through: rows that a database that is away did not take go on waiting."""
         async with self._writing:
             waiting, self._lost, lost = list(self._queue), 0, self._lost
             self._queue.clear()
@@ -161,4 +147,6 @@ def _row(usage: UsageRecord) -> list[object]:
         usage.status,
         maybe_json(usage.decision),
         usage.credential,
+        (usage.decision or {}).get("workspace"),
+        usage.first_milliseconds,
     ]
