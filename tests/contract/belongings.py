@@ -7,7 +7,9 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
+from portal.core.consumption import Question
 from portal.storage.open import Storage
+from portal.storage.traces import keeping
 from portal.testing.records import (
     OWNER,
     STRANGER,
@@ -21,6 +23,7 @@ from portal.testing.records import (
     decision,
     file,
     folder,
+    imported,
     link,
     media_job,
     memory,
@@ -34,6 +37,7 @@ from portal.testing.records import (
     schedule_run,
     share,
     source,
+    trace,
     usage,
     workspace,
 )
@@ -69,6 +73,7 @@ class Things:
     run: str
     link: str
     media_job: str
+    imported: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -96,6 +101,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passkeys.add(opener := passkey())
     await storage.identities.add("https://id.example", "alice", OWNER)
     storage.usage.record(usage())
+    await storage.database.batch([keeping(trace(turn.id))])
     await storage.workspaces.save(workspace())
     await storage.audit.record(audit())
     asked, allowed = (approval(response_id=turn.id, extents=("once", "arguments")) for _ in range(2))
@@ -107,6 +113,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passages.replace(
         OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
     )
+    await storage.imports.add(brought := imported())
     shelf_of_papers = collection()
     await storage.collections.create(shelf_of_papers)
     await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
@@ -148,12 +155,13 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
         media_job=painted.id,
+        imported=brought.id,
     )
 
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
+    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
     tables = (
         "conversations",
         "items",
@@ -173,9 +181,11 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "media_jobs",
+        "imports",
         "passkeys",
         "shares",
         "identities",
+        "traces",
         "memories",
         "responses",
         "approval_rounds",

@@ -421,6 +421,7 @@ SCENES: list[Scene] = [
     ("manual", "/manual", nothing),
     ("files", "/settings/files", nothing),
     ("usage", "/settings/usage", nothing),
+    ("activity", "/activity", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),
 ]

@@ -29,6 +29,7 @@ VIEWS = {
     "/settings/files": "There are no files yet",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
+    "/activity": "Event loop late by",
     "/schedules": "Nothing runs by itself yet",
     "/gallery": "Nothing was made yet.",
     "/manual": "Install and start Portal",

@@ -108,7 +108,9 @@ async def test_servers_share_a_database_but_not_with_one_of_an_older_version(url
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name=name) as older:
             await older.execute("SELECT pg_advisory_lock(%s, %s)", SERVER_LOCK)
             third = await PostgresDatabase.open(url, tasks)
-            with pytest.raises(DataFolderBusy, match=r"Portal on elsewhere \(process 7\), of an older version"):
+            with pytest.raises(
+                DataFolderBusy, match=r"in use by Portal on elsewhere \(process 7\), of an older version"
+            ):
                 await third.own(0.1)
             assert await third.fetch("SELECT 1 AS one") == [{"one": 1}]
             await third.aclose()

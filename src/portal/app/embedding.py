@@ -35,7 +35,7 @@ async def open_likeness(ground: Ground, own: Embedder | None) -> EmbeddedLikenes
     if own is None:
         return None
     likeness = EmbeddedLikeness(embedder=own)
-    await ground.keep_going(likeness.run())
+    ground.keep_going(choice_of_tools=likeness.run)
     return likeness
 
 
@@ -53,5 +53,5 @@ async def open_embedding(ground: Ground, own: Embedder | None) -> Embedders | No
         duty=ground.cluster.duty,
     )
     ground.cluster.renew({"embedder.changed": embedders.again})
-    await ground.keep_going(embedders.run())
+    ground.keep_going(embedder=embedders.run)
     return embedders

@@ -1,18 +1,29 @@
 """What every part of a Portal stands on: settings, stores, the models and the choice between them."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
+from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
-from portal.app.routing import answering_servers, open_routing
+from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
+from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
+from portal.core.health import Health
+from portal.core.policy import Rules
+from portal.core.supervisor import Supervisor, Work
+from portal.core.tracing import Tracer
+from portal.observability.journal import Journal
+from portal.observability.lag import watch_loop
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
+from portal.observability.vitals import Vitals
 from portal.routing.catalogue import Catalogue
 from portal.routing.families import load as load_families
 from portal.routing.pace import WatchedCalls
@@ -23,6 +34,7 @@ from portal.security.rights import Rights
 from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 
 
@@ -31,6 +43,8 @@ class Ground:
     """Open until `stack` is closed, as is all that is built on it."""
 
     settings: Settings
+    """Those of the start."""
+    current: Current
     storage: Storage
     bus: Bus
     usage: Metrics
@@ -39,43 +53,71 @@ class Ground:
     registry: Registry
     router: Router
     catalogue: Catalogue
+    observing: Observing
     rights: Rights
+    rules: Rules
     limiter: Limiter
     secrets: SecretFile | SealedSecrets
+    tracer: Tracer
+    health: Health
+    supervisor: Supervisor
     stack: AsyncExitStack
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
         return await self.stack.enter_async_context(asyncio.TaskGroup())
 
-    async def keep_going(self, *works: Coroutine[Any, Any, None]) -> None:
-        """Work beside the requests, cancelled when the stack is closed."""
-        tasks = await self.tasks()
-        for work in works:
-            self.stack.callback(tasks.create_task(work).cancel)
+    def keep_going(self, **works: Work) -> None:
+        """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
+        closed."""
+        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
+        self.stack.push_async_callback(self.supervisor.end, *kept)
+
+    def on_duty(self, **works: Work) -> None:
+        """The same for work that one server does for all of them: while this one has the duty."""
+        held = self.cluster.duty.while_held
+        self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
 
 async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
     """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
     as open_portal does."""
-    storage = await stack.enter_async_context(open_storage(settings))
+    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
+    journal.begin()
+    stack.callback(journal.end)
+    supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
+    storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    bus = Bus()
     cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, stack)
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
         on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
     )
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
-    usage = Metrics(log=WatchedCalls(counted, registry.called), backends=lambda: answering_servers(registry))
+    observing = Observing(
+        meters=meters,
+        process=Process(data_dir=settings.data_dir),
+        storage=storage,
+        registry=registry,
+        bus=bus,
+        supervisor=supervisor,
+        journal=journal,
+    )
+    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
+    observing.calls = lambda: usage.running
     completions = Completions(usage=usage)
-    router, catalogue = await open_routing(settings, storage, registry, completions, bus, rights.of, cluster)
-    return Ground(
+    router, catalogue = await open_routing(
+        settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
+    )
+    stack.push_async_callback(journal.store, storage.notes)
+    ground = Ground(
         settings=settings,
+        current=Current(settings),
         storage=replace(storage, usage=usage),
         bus=bus,
         usage=usage,
@@ -84,8 +126,23 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         registry=registry,
         router=router,
         catalogue=catalogue,
+        observing=observing,
         rights=rights,
+        rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
+        tracer=await open_tracer(settings, stack),
+        health=health,
+        supervisor=supervisor,
         stack=stack,
     )
+    vitals = Vitals(
+        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+    )
+    health.add(vitals.check)
+    ground.keep_going(
+        vitals=vitals.run,
+        event_loop=lambda: watch_loop(meters.delayed),
+        event_log=lambda: journal.run(storage.notes, lambda: bus.publish(None, "activity.changed")),
+    )
+    return ground

@@ -133,7 +133,7 @@ async def open_knowledge(
         await storage.reading_queue.release()
     ground.cluster.works("reading", ingest.call)
     ground.cluster.renew({_CHANGED: _telling(news)})
-    await ground.keep_going(ground.cluster.duty.while_held(ingest.run, *([watch.run] if watching else ())))
+    ground.on_duty(documents=ingest.run, **({"watched_places": watch.run} if watching else {}))
     library = Library(
         collections=collections,
         documents=documents,

@@ -28,7 +28,7 @@ async def open_media(ground: Ground) -> MediaStudio:
     )
     ground.stack.push_async_callback(studio.aclose)
     ground.cluster.works("media", studio.hurry)
-    await ground.keep_going(ground.cluster.duty.while_held(studio.run))
+    ground.on_duty(media=studio.run)
     return studio
 
 

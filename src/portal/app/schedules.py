@@ -118,6 +118,7 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
         runner=runner,
         deliverer=parts.timetable.deliverer,
         bounds=bounds,
+        closing=lambda: ground.health.draining,
     )
     ground.cluster.works("schedules", scheduler.hurry)
     links.hurry = lambda: ground.cluster.hurry("schedules")
@@ -130,7 +131,7 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
 
     if links.channels is not None:
         links.channels.on_given_up = refused
-    await ground.keep_going(ground.cluster.duty.while_held(scheduler.run))
+    ground.on_duty(schedules=scheduler.run)
 
 
 def local_zone(link: Path = _LOCAL) -> str:

@@ -2,10 +2,14 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import cache
 
 from portal.app.cluster import SECRETS, Cluster, group_on
 from portal.errors import SettingsError
-from portal.security.seal import fingerprint, key_of, load_key
+from portal.extras import add_command
+from portal.security.cipher import Cipher
+from portal.security.ring import key_in_file, key_in_ring
+from portal.security.seal import fingerprint, key_of
 from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
@@ -19,7 +23,19 @@ def seal_key(settings: Settings) -> bytes:
     """Of the settings, else of the data folder. Raises SettingsError, StorageError."""
     if settings.seal_key is not None:
         return key_of(settings.seal_key.get_secret_value())
-    return load_key(settings.data_dir / "seal.key")
+    return (key_in_ring if settings.secrets.store == "keyring" else key_in_file)(settings.data_dir)
+
+
+def secret_file(settings: Settings) -> SecretFile:
+    """The secrets in the data folder, sealed where the key is in a keyring. Raises StorageError."""
+
+    @cache
+    def cipher() -> Cipher:
+        return Cipher(seal_key(settings), install=f"`{add_command('keyring')}`")
+
+    file = SecretFile(settings.data_dir / "secrets.json", cipher=cipher, sealed=settings.secrets.store == "keyring")
+    file.settle()
+    return file
 
 
 async def check_key(storage: Storage, key: bytes) -> None:
@@ -40,7 +56,7 @@ async def open_secrets(
     settings: Settings, storage: Storage, cluster: Cluster, stack: AsyncExitStack
 ) -> SecretFile | SealedSecrets:
     """Raises SettingsError, StorageError."""
-    file = SecretFile(settings.data_dir / "secrets.json")
+    file = secret_file(settings)
     if storage.database.dialect == "sqlite":
         return file
     key = seal_key(settings)

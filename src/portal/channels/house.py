@@ -34,6 +34,7 @@ from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.records import ConversationRecord
+from portal.core.supervisor import Part, Supervisor
 from portal.errors import NotFound, PortalError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Channels:
         channels: Sequence[Channel],
         broken: Mapping[str, str],
         desks: Desks,
+        supervisor: Supervisor,
         patience: Patience = Patience(),  # noqa: B008 -- frozen
         shared: Alone | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Channels:
         self._broken = broken
         self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
+        self._supervisor = supervisor
         asked = Asked(desks=desks, health=self.health, slash=lambda name: self._open[name].channel.limits.slash)
         self.home, self.ask = asked.home, asked.ask
         self._patience = patience
@@ -77,7 +80,7 @@ class Channels:
         """Told of a delivery that cannot be sent, and why."""
         self._open: dict[str, Open] = {}
         self._tasks = asyncio.TaskGroup()
-        self._working: list[asyncio.Task[None]] = []
+        self._working: list[Part] = []
         self._keeping: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------ working
@@ -126,12 +129,12 @@ class Channels:
         for one in self._open.values():
             await one.reception.resume()
             await self._follow_up(one)
-        works = [self._listen(), *(one.connection.run() for one in self._open.values())]
-        self._working = [self._tasks.create_task(work) for work in works]
+        works = {f"channel {name}": one.connection.run for name, one in self._open.items()}
+        works["news of channels"] = self._listen
+        self._working = [self._supervisor.keep(name, work) for name, work in works.items()]
 
     async def _rest(self) -> None:
-        for task in self._working:
-            task.cancel()
+        await self._supervisor.end(*self._working)
         async with asyncio.TaskGroup() as group:
             for one in self._open.values():
                 group.create_task(one.courier.stop())

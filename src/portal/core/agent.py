@@ -6,7 +6,7 @@ task group, whoever watches it. What was stored is what is announced: a complete
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
@@ -17,7 +17,7 @@ from portal.core.call import Call
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
-from portal.core.endings import failed, stopped, unexpected
+from portal.core.endings import failed, stopped, traced, unexpected
 from portal.core.errand import is_errand
 from portal.core.events import Event
 from portal.core.ids import new_id
@@ -28,13 +28,15 @@ from portal.core.ports import Responses, TurnLog, UsageLog
 from portal.core.preparation import Preparation, Prepared, Turn
 from portal.core.recall import Learning
 from portal.core.recorder import Recorder
-from portal.core.records import ResponseRecord, StoredItem, UsageRecord
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord, UsageRecord
 from portal.core.responses import resource, terminal_event, usage_object
 from portal.core.run import Run
+from portal.core.supervisor import Part, Supervisor
 from portal.core.terms import counted
 from portal.core.titles import Titles
+from portal.core.tracing import Span, Tracer, span
 from portal.core.watching import Watching
-from portal.errors import Conflict, NotFound, PortalError, StorageError
+from portal.errors import Conflict, NotFound, PortalError, Stopping, StorageError
 
 __all__ = ["Agent", "Turn"]
 
@@ -61,10 +63,14 @@ class Agent:
         titles: Titles,
         learning: Learning | None,
         bus: Bus,
+        tracer: Tracer,
+        supervisor: Supervisor,
+        closing: Callable[[], bool],
         flush_interval: float,
         peers: Peers | None = None,
     ) -> None:
-        """`flush_interval` is the most seconds of unfinished text that a crash may cost; `peers` are other servers."""
+        """`flush_interval` is the most seconds of unfinished text that a crash may cost; while it is `closing`, only
+        what belongs to a running turn is begun; `peers` are other servers."""
         self._preparation = preparation
         self._loop = loop
         self._recorder = recorder
@@ -75,14 +81,16 @@ class Agent:
         self._titles = titles
         self._learning = learning
         self._bus = bus
+        self._tracer = tracer
+        self._supervisor, self._closing = supervisor, closing
         self._flush_interval = flush_interval
         self._beginning: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
-        self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem]]] = {}
+        self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem], TraceRecord | None]] = {}
         self._watching = Watching(responses=responses, peers=peers, runs=self._runs, beginning=self._beginning)
         self._stopping = False
         self._tasks = asyncio.TaskGroup()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher: Part | None = None
 
     async def __aenter__(self) -> "Agent":
         """Mends what a crash left behind, then is ready."""
@@ -90,7 +98,7 @@ class Agent:
         if recovered:
             log.warning("%d interrupted answers were kept as incomplete", len(recovered))
         await self._tasks.__aenter__()
-        self._flusher = self._tasks.create_task(self._flush_forever())
+        self._flusher = self._supervisor.keep("flushing of answers", self._flush_forever)
         return self
 
     async def __aexit__(
@@ -99,7 +107,7 @@ class Agent:
         """Stops running turns; each is stored as incomplete."""
         self.stop()
         if self._flusher is not None:
-            self._flusher.cancel()
+            await self._supervisor.end(self._flusher)
         # Not told of the caller's error, for which it would cancel what is just being stored.
         await self._tasks.__aexit__(None, None, None)
 
@@ -120,12 +128,21 @@ class Agent:
             NotFound: a conversation, previous response or file is not this owner's.
             BadRequest: the input cannot be sent to a model, or does not answer all that the response before asks.
             Conflict: the response before this one is still running, or another turn of the conversation began first.
+            Stopping: nothing more is begun.
         """
-        prepared = await self._preparation.prepare(turn)
+        if turn.parent is None and self._closing():
+            raise Stopping
+        root = self._tracer.turn(turn.model, stored=turn.store, door=turn.door)
+        with root.around():
+            return await self._start(turn, root)
+
+    async def _start(self, turn: Turn, root: Span) -> Run:
+        with span("prepare", turn.door):
+            prepared = await self._preparation.prepare(turn)
         record = prepared.record
         await self._refuse_overtaking(turn, prepared)
         prepared = await self._deciding.read(turn, prepared)
-        run, begun = Run(record=record, stored=turn.store), asyncio.get_running_loop().create_future()
+        run, begun = Run(record=record, stored=turn.store, span=root), asyncio.get_running_loop().create_future()
         self._beginning[run.id] = run
         task = self._tasks.create_task(self._work(run, turn, prepared, begun))
         task.add_done_callback(lambda _: begun.cancel())
@@ -161,7 +178,8 @@ class Agent:
         try:
             if run.stored:
                 head, again = prepared.follows_head, bool(turn.again)
-                await self._turn_log.begin(run.record, turn.input, expect_head=head, again=again)
+                with span("store", "begin"):
+                    await self._turn_log.begin(run.record, turn.input, expect_head=head, again=again)
         except Exception as error:  # handed to whoever awaits `start`, not swallowed
             begun.set_exception(error)
             return
@@ -221,9 +239,9 @@ class Agent:
 
     async def _settle(self) -> None:
         """Store the ends that could not be stored, now that there may be room again."""
-        for record, outputs in list(self._owed.values()):
+        for record, outputs, trace in list(self._owed.values()):
             try:
-                await self._turn_log.finish(record, outputs)
+                await self._turn_log.finish(record, outputs, trace)
             except StorageError:
                 return
             except NotFound:
@@ -238,14 +256,16 @@ class Agent:
                 await self._recorder.close(run, "completed" if outcome["status"] == "completed" else "incomplete")
                 await self._recorder.abandon(run)
                 terminal = self._closed(run, outcome, call, run.assembler.snapshot())
+                trace = traced(run, call)
                 if run.stored:
-                    await self._turn_log.finish(run.record, run.unsaved)
+                    await self._turn_log.finish(run.record, run.unsaved, trace)
                 run.announce(run.unannounced)
             except Exception as error:  # the boundary of a turn, as above: whoever watches it must see its end
                 log.exception("a turn could not be stored", extra={"response": run.id})
                 run.failure = error if isinstance(error, PortalError) else unexpected(error)
                 terminal = self._closed(run, failed(run.failure), call, run.outputs())
-                self._owed[run.id] = run.record, run.unsaved
+                self._owed[run.id] = run.record, run.unsaved, traced(run, call)
+        run.span.end()
         del self._runs[run.id]
         run.end(terminal)
         self._changed(run)

@@ -39,6 +39,11 @@ class Bus:
             if owner is None or subscriber in (None, owner):
                 _offer(queue, event)
 
+    @property
+    def listening(self) -> int:
+        """How many listen for somebody, Portal's own parts left out."""
+        return sum(owner is not None for owner in self._queues.values())
+
     @contextmanager
     def subscribe(self, owner: str | None, after: int | None = None) -> Iterator[asyncio.Queue[JsonObject | None]]:
         """A queue of events for this owner, or with None for everybody, from now on, or from behind number `after`:

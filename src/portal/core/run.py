@@ -9,14 +9,17 @@ from portal.core.events import Event, Events
 from portal.core.items import Item, JsonObject
 from portal.core.model import Progress
 from portal.core.records import ResponseRecord, StoredItem
+from portal.core.tracing import NOTHING, Span
 from portal.errors import PortalError
 
 
 class Run:
     """A running turn, as its door and later watchers see it. `record` is current; `failure` says why it failed."""
 
-    def __init__(self, *, record: ResponseRecord, stored: bool) -> None:
+    def __init__(self, *, record: ResponseRecord, stored: bool, span: Span = NOTHING) -> None:
+        """`span` is the whole turn's."""
         self.record = record
+        self.span = span
         self.stored = stored
         self.failure: PortalError | None = None
         self.numbers = Events()

@@ -1,30 +1,34 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from portal import __version__
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
+from portal.core.consumption import Consumption
+from portal.core.health import Health
 from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
+from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
+from portal.core.rereading import Rereads
 from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
 from portal.core.toolbox import Toolbox
+from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
+from portal.interfaces.health import detail_routes, health_routes
 from portal.interfaces.library import Library
 from portal.interfaces.mcp import endpoint as mcp
 from portal.interfaces.mcp.endpoint import Endpoint
@@ -37,7 +41,9 @@ from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.cluster import Members
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
+    Activity,
     Engine,
     Manual,
     Mind,
@@ -49,9 +55,13 @@ from portal.interfaces.web.ports import (
 )
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
-from portal.observability.metrics import CONTENT_TYPE, Metrics
+from portal.observability.context import request_id
+from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.levels import Levels
+from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
+from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
 from portal.settings import Settings
@@ -87,6 +97,11 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
+    consumption: Consumption
+    traces: Traces
+    activity: Activity
+    levels: Levels
+    tracer: Tracer
     bus: Bus
     approving: Approving
     skills: Skills
@@ -98,6 +113,11 @@ class Parts:
     """The servers on the database."""
     channels: Channels
     speech: Speech
+    health: Health
+    exchange: Exchange
+    rereads: Rereads
+    aliases: dict[str, str]
+    """Of Anthropic's clients; changes while Portal runs."""
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 
@@ -107,7 +127,7 @@ class Parts:
         return self.entrance.credentials
 
 
-def application(parts: Parts) -> App:
+def application(parts: Parts) -> Admission:
     """Every route behind admission."""
     app = _Application(
         title="Portal",
@@ -118,7 +138,7 @@ def application(parts: Parts) -> App:
         redirect_slashes=False,
     )
     doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
-    for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
+    for route in [*doors, _mcp(parts), *_health(parts), _metrics(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _Straight(app, parts.approving.audit),
@@ -129,7 +149,11 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
+        proxies=TrustedProxies(parts.settings.server.trusted_proxies),
+        closing=lambda: parts.health.draining,
+        sink=parts.tracer.sink,
     )
 
 
@@ -140,13 +164,15 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
     return app.inner.routes
 
 
+_NO_STATE: Mapping[str, Any] = {}
+
+
 class _Straight:
-    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
-    says of the client matters only behind it: for links, and for the cookie."""
+    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself."""
 
     def __init__(self, app: FastAPI, audit: Audit) -> None:
         self.routes: Sequence[BaseRoute] = app.router.routes
-        self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
+        self._behind = Trail(cast(ASGIApp, app), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
             (method, route.path): Trail(route.app, audit=audit) if is_watched(route.path) else route.app
             for route in self.routes
@@ -156,6 +182,7 @@ class _Straight:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or WebSocket."""
+        request_id.set(scope.get("state", _NO_STATE).get("request_id", ""))
         door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
 
@@ -234,20 +261,23 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
             models=parts.models,
             acting=_acting(parts),
             usage=parts.usage,
-            aliases=parts.settings.anthropic.aliases,
+            aliases=parts.aliases,
             keep_alive=parts.settings.server.keep_alive,
         ),
-        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+        *models_routes(models=parts.models, aliases=parts.aliases),
     ]
 
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
+        activity,
         approvals,
         channels,
         cluster,
+        config,
         conversations,
         embedder,
+        exchange,
         knowledge,
         mcp,
         media,
@@ -257,6 +287,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
+        turns,
         workspaces,
     )
 
@@ -266,7 +297,11 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
+        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
+        activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -291,13 +326,17 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+        detail_routes(health=parts.health),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
+        config.config_routes(rereads=parts.rereads),
         cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -306,12 +345,14 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.account_routes(
             users=parts.users,
             entrance=entrance,
-            usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        usage.usage_routes(
+            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+        ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),
@@ -352,18 +393,16 @@ def _mcp(parts: Parts) -> Route:
     return Route(mcp.PATH, parts.endpoint, methods=["GET", "POST", "DELETE"])
 
 
-def _health(channels: Channels) -> Route:
-    async def show(request: Request) -> JSONResponse:
-        """Open to everyone, so it says nothing but that Portal answers, and which channels hear."""
-        states = {one["name"]: one["state"] for one in channels.status()}
-        return JSONResponse({"status": "ok", **({"channels": states} if states else {})})
-
-    return Route("/health", show)
+def _health(parts: Parts) -> Sequence[BaseRoute]:
+    return health_routes(health=parts.health, channels=parts.channels.status)
 
 
 def _metrics(metrics: Metrics) -> Route:
     async def show(request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        return Response(
+            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
+        )
 
     return Route(METRICS, show)
 

@@ -108,6 +108,12 @@ class ToolServers:
         """Every server and how it is."""
         return [*(_view(server) for server in self._servers.values()), *self._wrong.values()]
 
+    def states(self) -> Sequence[tuple[str, str, str]]:
+        """Of each that is not off: its name, how it is, and what is wrong."""
+        used = [one for one in self._servers.values() if one.settings.enabled]
+        wrong = [(name, "wrong", str(one["detail"])) for name, one in self._wrong.items()]
+        return [*((one.name, one.status, one.error) for one in used), *wrong]
+
     def shipped(self) -> Sequence[JsonObject]:
         """Those that Portal ships and can start, and the name under which each is there, if it is."""
         there = {server.settings.shipped: name for name, server in self._servers.items()}

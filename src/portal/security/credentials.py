@@ -27,7 +27,7 @@ from portal.errors import BadRequest, NotFound, RateLimited, StorageError, Stora
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
@@ -171,6 +171,7 @@ class Credentials:
             detail["untold"] = untold
         if device:
             detail["device"] = device[:200]
+        _log.warning("a sign-in was refused: %s", way, extra={"event": "sign-in"})
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
@@ -241,7 +242,7 @@ class Credentials:
         try:
             await self._looked_up(kind, hashed)
         except StorageError as error:
-            log.warning("whoever comes in cannot be looked up: %s", error)
+            _log.warning("whoever comes in cannot be looked up: %s", error)
         finally:
             self._renewing.discard(hashed)
 

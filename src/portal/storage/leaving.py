@@ -17,6 +17,7 @@ PERSONAL = (
     "shares",
     "passkeys",
     "identities",
+    "imports",
     "approval_rounds",
     "approvals",
 )
@@ -35,6 +36,7 @@ MADE = (
     "sources",
     "file_batches",
     "usage_log",
+    "traces",
     "media_jobs",
 )
 SHELVED = ("collections", "documents", "hidden_passages", "passage_attributes", "passages", "files", "file_chunks")

@@ -1,36 +1,43 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import backlog as core_backlog
+from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
+from portal.core import consumption as core_consumption
 from portal.core import people as core_people
-from portal.errors import SettingsError, StorageError
+from portal.core.supervisor import Supervisor
 from portal.settings import Settings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
+from portal.storage.backlog import StoredBacklog
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.consumption import StoredConsumption
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
 from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
+from portal.storage.journal import StoredNotes
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import Migration, migrate, missing_versions, packaged
+from portal.storage.moving import check_whole
+from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -38,21 +45,16 @@ from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
-from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
+from portal.storage.timed import TimedDatabase
+from portal.storage.traces import StoredTraces
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
 from portal.storage.users import StoredUsers
 from portal.storage.workspaces import StoredWorkspaces
-
-log = logging.getLogger(__name__)
-
-DATABASE_NAME = "portal.db"
-_WAITS, _WAIT_SECONDS = 60, 1.0
-
 
 EXISTS = "SELECT 1 FROM conversations WHERE id = :id UNION ALL SELECT 1 FROM responses WHERE id = :id"
 
@@ -77,6 +79,8 @@ class Storage:
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
+    traces: StoredTraces
+    consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -100,6 +104,11 @@ class Storage:
     chats: channel_stores.Chats
     inbox: StoredInbox
     outbox: StoredOutbox
+    backlog: core_backlog.Backlog
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
+    notes: journal.Notes
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -115,25 +124,30 @@ class Storage:
         return bool(await self.database.fetch(EXISTS, id=identity))
 
 
-def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
+def open_storage(
+    settings: Settings, supervisor: Supervisor | None = None, *, stored: Callable[[float], None] | None = None
+) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+    `stored` is told of each batch of writes how many seconds it took.
+
+    `supervisor` keeps what goes on beside the stores.
 
     Entering raises:
         DatabaseTooNew, DatabaseUnreadable: nothing was touched.
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings)
+    return _Opening(settings, supervisor or Supervisor(), stored)
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, supervisor: Supervisor, stored: Callable[[float], None] | None) -> None:
+        self._settings, self._supervisor, self._stored = settings, supervisor, stored
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, stack)
+            storage = await _build(self._settings, stack, self._supervisor, self._stored)
             self._stack = stack.pop_all()
         return storage
 
@@ -143,23 +157,33 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
+async def _build(
+    settings: Settings, stack: AsyncExitStack, supervisor: Supervisor, stored: Callable[[float], None] | None
+) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
-    database, search = await _open(settings, stack, tasks)
+    database, search = await open_database(settings, stack, tasks)
+    await check_whole(database)
+    database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
+    stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    tasks.create_task(usage.run(), name="usage")
     index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
-    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
-        stack.callback(tasks.create_task(work, name=name).cancel)
+    kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
+    stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(database=database, quota=settings.files.quota, keep_days=settings.files.keep_days)
+    files = StoredFiles(
+        database=database,
+        quota=settings.files.quota,
+        keep_days=settings.files.keep_days,
+        contents=contents_of(settings.files),
+        elsewhere=settings.files.store == "s3",
+    )
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
@@ -177,6 +201,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
+        traces=StoredTraces(database=database),
+        consumption=StoredConsumption(database=database, written=usage.write),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search, fence=fence),
@@ -200,60 +226,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         chats=StoredChats(database=database),
         inbox=StoredInbox(database=database, fence=fence),
         outbox=StoredOutbox(database=database, fence=fence),
-    )
-
-
-async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    if not settings.database:
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
-    return await _open_postgres(settings, stack, tasks)
-
-
-async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
-    from portal.storage.search_sqlite import SqliteSearch
-    from portal.storage.sqlite import SqliteDatabase, prepare
-
-    migrations = packaged("sqlite")
-    prepare(path, newest=migrations[-1].version)
-    database = SqliteDatabase(path=path)
-    stack.push_async_callback(database.aclose)
-
-    async def snapshot(version: int) -> None:
-        await database.copy_to(path.with_name(f"{path.name}.schema-{version}"))
-
-    await migrate(database, migrations, snapshot)
-    return database, SqliteSearch()
-
-
-async def _open_postgres(
-    settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup
-) -> tuple[Database, Search]:
-    from portal.storage.postgres import PostgresDatabase
-    from portal.storage.search_postgres import PostgresSearch
-
-    url = settings.database
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
-    database = await PostgresDatabase.open(url, tasks)
-    stack.push_async_callback(database.aclose)
-    migrations = packaged("postgres")
-    if settings.migrate:
-        await migrate(database, migrations)
-    else:
-        await _migrated(database, migrations)
-    return database, PostgresSearch()
-
-
-async def _migrated(database: Database, migrations: Sequence[Migration]) -> None:
-    """Wait until somebody has done it. Raises StorageError after a minute."""
-    for waited in range(_WAITS):
-        missing = await missing_versions(database, migrations)
-        if not missing:
-            return
-        if not waited:
-            log.warning("the database lacks %d migrations: this server waits for `portal migrate`", missing)
-        await asyncio.sleep(_WAIT_SECONDS)
-    raise StorageError(
-        "The database is not at this version's schema, and `migrate` is off: run `portal migrate` once, then start the "
-        "servers."
+        backlog=StoredBacklog(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
+        notes=StoredNotes(database=database),
     )

@@ -1,6 +1,7 @@
 """What each engine does in its own way to find passages."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from portal.core.passages import Hit, Space, Within
@@ -48,5 +49,8 @@ def index_on(database: Database) -> Index:
 
         return SqliteIndex(database=database)
     from portal.storage.passages_postgres import PostgresIndex
+    from portal.storage.postgres import PostgresDatabase
+    from portal.storage.postgres_alone import run_alone
 
-    return PostgresIndex(database=database)
+    assert isinstance(database, PostgresDatabase)
+    return PostgresIndex(database=database, alone=partial(run_alone, database.url))

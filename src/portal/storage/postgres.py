@@ -54,7 +54,7 @@ class PostgresDatabase:
         self, *, url: str, pool: "AsyncConnectionPool[AsyncConnection[Row]]", tasks: asyncio.TaskGroup
     ) -> None:
         """`tasks` carries out batches whose callers were cancelled."""
-        self._url, self._pool, self._tasks = url, pool, tasks
+        self.url, self._pool, self._tasks = url, pool, tasks
         self._ownership = AsyncExitStack()
         self._contended = asyncio.Lock()
 
@@ -91,7 +91,7 @@ class PostgresDatabase:
         name = f"Portal on {gethostname()} (process {os.getpid()})"
         async with AsyncExitStack() as stack:
             try:
-                connecting = psycopg.AsyncConnection.connect(self._url, autocommit=True, application_name=name)
+                connecting = psycopg.AsyncConnection.connect(self.url, autocommit=True, application_name=name)
                 connection = await stack.enter_async_context(await connecting)
                 await connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{round(seconds * 1000)}ms"])
                 await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", SERVER_LOCK)
@@ -101,7 +101,7 @@ class PostgresDatabase:
                     "Stop that server first, or give this one a database of its own."
                 ) from error
             except psycopg.Error as error:
-                raise _translated(error) from error
+                raise translated(error) from error
             self._ownership = stack.pop_all()
 
     async def _owner(self) -> str:
@@ -116,7 +116,7 @@ class PostgresDatabase:
                 async with self._pool.connection() as connection:
                     return await _run(connection, query)
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
         """See Database."""
@@ -126,7 +126,7 @@ class PostgresDatabase:
                     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                     return [await _run(connection, query) for query in queries]
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See Database; a task of its own carries it out, whatever becomes of the caller."""
@@ -166,7 +166,7 @@ class PostgresDatabase:
                     return await self._transaction(statements)
                 except _IN_THE_WAY as error:
                     last = error
-        raise _translated(last) from last
+        raise translated(last) from last
 
     async def _transaction(self, statements: Sequence[Statement]) -> list[list[Row]]:
         try:
@@ -175,7 +175,7 @@ class PostgresDatabase:
         except _IN_THE_WAY:
             raise
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 @contextmanager
@@ -221,7 +221,8 @@ def translated_sql(sql: str) -> str:
     return _TOKEN.sub(replace, sql)
 
 
-def _translated(error: psycopg.Error) -> StorageError:
+def translated(error: psycopg.Error) -> StorageError:
+    """What an error of the driver means."""
     if isinstance(error, errors.DiskFull):
         return StorageFull(f"The database's disk is full, nothing was stored: {error}")
     return StorageError(f"The database failed: {error}")

@@ -6,7 +6,7 @@ from portal.core.clock import micros
 from portal.core.events import RECOVERY_GAP
 from portal.core.ids import uuid7
 from portal.core.items import Item
-from portal.core.records import ResponseRecord, StoredItem
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.approvals import LEAVE_ROUND, LEFT_ROUND
 from portal.storage.database import Database, Row, Statement
@@ -14,6 +14,7 @@ from portal.storage.fence import Fence
 from portal.storage.partials import interrupted, merged, newest_seq, not_begun
 from portal.storage.rows import APPROVAL, RESPONSE, approval_of, columns, inputs_of, item_args, response_args, to_json
 from portal.storage.search import Search
+from portal.storage.traces import keeping
 from portal.storage.turn_passages import TurnPassages
 
 # Touched first: turns of one conversation that begin at once wait for each other here.
@@ -133,7 +134,9 @@ class StoredTurnLog:
         """See TurnLog."""
         await self._database.batch(keep_output(self._search, response_id, done, self._fence))
 
-    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
+    async def finish(
+        self, response: ResponseRecord, outputs: Sequence[StoredItem] = (), trace: TraceRecord | None = None
+    ) -> None:
         """See TurnLog."""
         args = {**response_args(response), "instance": self._fence.instance}
         statements = [
@@ -143,6 +146,8 @@ class StoredTurnLog:
         for stored in outputs:
             statements += _keep_indexed(self._search, response.id, stored)
         statements += await self._turns.keeping(response_args(response), outputs)
+        if trace is not None:
+            statements.append(keeping(trace))
         await self._database.batch(statements)
 
     async def recover(self) -> Sequence[str]:

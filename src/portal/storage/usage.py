@@ -5,10 +5,8 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Literal
 
-from portal.core.items import JsonObject
 from portal.core.records import UsageRecord
 from portal.errors import StorageError
 from portal.storage.database import Database, Statement
@@ -21,8 +19,6 @@ LONGEST_QUEUE = 10_000
 
 GATHER_SECONDS = 0.25
 """Between two batches: a commit costs far more than a row."""
-
-DAY = 86_400_000_000
 
 _COLUMNS = {
     "id": "TEXT",
@@ -38,6 +34,8 @@ _COLUMNS = {
     "status": "TEXT",
     "decision": "TEXT",
     "credential": "TEXT",
+    "workspace": "TEXT",
+    "first_milliseconds": "BIGINT",
 }
 _ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
 INSERT = f"""
@@ -46,12 +44,6 @@ SELECT {", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumer
 FROM {{elements}} WHERE TRUE ON CONFLICT (id) DO NOTHING"""
 """All rows of a batch in one statement and one argument, an array of arrays: the database takes them apart, and
 meanwhile this process goes on answering."""
-
-SUMMARY = f"""
-SELECT created_at / {DAY} AS day, model, COUNT(*) AS calls,
-    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens
-FROM usage_log WHERE owner = :owner AND created_at >= :since
-GROUP BY created_at / {DAY}, model ORDER BY day, model"""
 
 SPENT = """
 SELECT COUNT(*) AS requests, CAST(COALESCE(SUM(input_tokens + output_tokens), 0) AS BIGINT) AS tokens
@@ -81,15 +73,9 @@ class StoredUsageLog:
         if len(self._queue) == 1:
             self._wake.set()
 
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog; what waits is written first."""
-        await self._write()
-        rows = await self._database.fetch(SUMMARY, owner=owner, since=since)
-        return [{**row, "day": datetime.fromtimestamp(row["day"] * DAY / 1e6, UTC).date().isoformat()} for row in rows]
-
     async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
         """See Spending; what waits is written first."""
-        await self._write()
+        await self.write()
         (row,) = await self._database.fetch(SPENT.format(whose=WHOSE[kind]), whose=whose, since=since)
         return row["requests"], row["tokens"]
 
@@ -101,15 +87,16 @@ class StoredUsageLog:
                 async with asyncio.timeout(GATHER_SECONDS):
                     await self._closing.wait()
             self._wake.clear()
-            await self._write()
+            await self.write()
 
     async def aclose(self) -> None:
         """Write what is left and let `run` end."""
         self._closing.set()
         self._wake.set()
-        await self._write()
+        await self.write()
 
-    async def _write(self) -> None:
+    async def write(self) -> None:
+        """Write what waits."""
         async with self._writing:
             waiting, self._lost, lost = list(self._queue), 0, self._lost
             self._queue.clear()
@@ -143,4 +130,6 @@ def _row(usage: UsageRecord) -> list[object]:
         usage.status,
         maybe_json(usage.decision),
         usage.credential,
+        (usage.decision or {}).get("workspace"),
+        usage.first_milliseconds,
     ]

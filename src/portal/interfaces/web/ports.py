@@ -6,6 +6,7 @@ from typing import Protocol
 
 from portal.core.approvals import Decision
 from portal.core.items import JsonObject
+from portal.core.journal import Note
 from portal.core.memories import Kept, Memory, MemoryRecord, Switches, Wanted
 from portal.core.model import ModelInfo
 from portal.core.records import ConversationRecord, Filters, Page
@@ -25,6 +26,17 @@ class Previews(Protocol):
         Raises:
             NotFound, BadRequest, TooLarge, BackendError: why there is none.
         """
+
+
+class Activity(Protocol):
+    """How this Portal is."""
+
+    async def now(self) -> JsonObject:
+        """{at, calls, servers, channels, tool_servers, waiting, database, loop, process, listening}; times in seconds,
+        sizes in bytes."""
+
+    async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
+        """See Notes.list."""
 
 
 class ModelServers(Protocol):

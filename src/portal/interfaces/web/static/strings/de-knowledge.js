@@ -1,9 +1,11 @@
 // German: knowledge, documents, citations, memory.
+import { data } from "./de-data.js";
 import { files } from "./de-files.js";
 import { media } from "./de-media.js";
 import { schedules } from "./de-schedules.js";
 
 export const knowledge = {
+  ...data,
   ...files,
   ...media,
   ...schedules,

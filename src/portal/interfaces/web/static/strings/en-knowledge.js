@@ -1,9 +1,11 @@
 // English: knowledge, documents, citations, memory.
+import { data } from "./en-data.js";
 import { files } from "./en-files.js";
 import { media } from "./en-media.js";
 import { schedules } from "./en-schedules.js";
 
 export const knowledge = {
+  ...data,
   ...files,
   ...media,
   ...schedules,

@@ -1,0 +1,1 @@
+"""Backups: made while Portal runs, checked, listed, and put back."""

@@ -1,0 +1,116 @@
+"""Make a backup of a data folder, also beside a running server; half a one never looks like a whole one."""
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from portal import __version__
+from portal.core.clock import now
+from portal.errors import PortalError, StorageError
+from portal.settings import Settings
+from portal.storage.backups.checking import check_backup
+from portal.storage.backups.containers import SUFFIX, Writer, add_manifest, writing
+from portal.storage.backups.data_files import DATABASE_NAME, data_files
+from portal.storage.backups.manifest import FileEntry, Head, Manifest
+from portal.storage.backups.sqlite_frozen import Frozen, frozen
+from portal.storage.sqlite_errors import translated
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How a backup is to be."""
+
+    target: Path
+    """A new folder, or a new file whose name ends in .portal-backup."""
+    password: str | None = None
+    secrets: bool = False
+    """With the API keys of other servers."""
+
+
+def make_backup(settings: Settings, wanted: Wanted) -> Manifest:
+    """Write it; not yet read back, which `verify_backup` does. Only in a process that has the database open nowhere.
+
+    Raises:
+        StorageError: nothing is left of it.
+        NotInstalled: a password needs an extra that is not there.
+    """
+    database, target = settings.data_dir / DATABASE_NAME, wanted.target.absolute()
+    folder = target.suffix != SUFFIX
+    _refuse(database, target, folder=folder, password=wanted.password)
+    draft = target.with_name(f"{target.name}.unfinished")
+    try:
+        _remove(draft)
+        with frozen(database) as held:
+            head = Head(portal=__version__, schema=held.schema, created_at=now().isoformat(timespec="seconds"))
+            with writing(draft, head, wanted.password, folder=folder) as writer:
+                manifest = _fill(writer, settings, wanted, held, head)
+        draft.rename(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise StorageError(f"The backup could not be written: {error}") from error
+    finally:
+        _remove(draft)
+    return manifest
+
+
+def verify_backup(target: Path, password: str | None, scratch: Path) -> Manifest:
+    """Read back what was written and open the database in it, a copy of which is put into `scratch` where need be.
+
+    Raises:
+        BackupUnusable: it is not whole.
+        StorageError: it cannot be read.
+    """
+    try:
+        return check_backup(target, password, scratch)
+    except OSError as error:
+        raise translated(error) from error
+
+
+def _refuse(database: Path, target: Path, *, folder: bool, password: str | None) -> None:
+    if not database.exists():
+        raise StorageError(f"There is no database in {database.parent}")
+    if target.exists():
+        raise StorageError(f"{target} exists already; name a new one")
+    if folder and password:
+        raise PortalError(f"Only a backup that is one file can have a password; let its name end in {SUFFIX}")
+
+
+def _fill(writer: Writer, settings: Settings, wanted: Wanted, held: Frozen, head: Head) -> Manifest:
+    """The database first: what else is there is then at least as new."""
+    files: dict[str, FileEntry] = {DATABASE_NAME: writer.add(DATABASE_NAME, held.file, held.size)}
+    links: dict[str, str] = {}
+    for name, path in data_files(settings, secrets=wanted.secrets):
+        try:
+            if path.is_symlink():
+                links[name] = os.readlink(path)
+                continue
+            with path.open("rb", buffering=0) as source:
+                status = os.fstat(source.fileno())
+                files[name] = writer.add(name, source, status.st_size, executable=bool(status.st_mode & 0o100))
+        except FileNotFoundError:
+            log.info("%s went while the backup was made", name)
+    for name, target in links.items():
+        writer.link(name, target)
+    manifest = Manifest(head=head, secrets=wanted.secrets, rows=held.rows, files=files, links=links)
+    add_manifest(writer, manifest)
+    return manifest
+
+
+def _flush(folder: Path) -> None:
+    """The folder's own entry for what was put into it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft)
+    else:
+        draft.unlink(missing_ok=True)
