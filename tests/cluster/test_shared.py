@@ -289,7 +289,7 @@ async def test_whoever_lost_the_duty_claims_nothing(pair: Pair) -> None:
 async def test_a_server_waits_for_the_migration(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").mkdir()
     chosen = {"data_dir": tmp_path / "a", "database": database, "seal_key": SEAL_KEY}
-    monkeypatch.setattr("portal.storage.open._WAITS", 1)
+    monkeypatch.setattr("portal.storage.opening._WAITS", 1)
     with pytest.raises(StorageError, match="run `portal migrate` once"):
         async with open_portal(load_settings({**chosen, "migrate": False}), backends=[]):
             pass
