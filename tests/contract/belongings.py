@@ -7,7 +7,6 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
-from portal.core.consumption import Question
 from portal.storage.open import Storage
 from portal.testing.records import (
     OWNER,
@@ -36,6 +35,7 @@ from portal.testing.records import (
     share,
     source,
     usage,
+    used,
     workspace,
 )
 
@@ -154,7 +154,7 @@ async def one_of_everything(storage: Storage) -> Things:
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
+    await used(storage)
     tables = (
         "conversations",
         "items",

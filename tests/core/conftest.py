@@ -26,6 +26,7 @@ from portal.core.tool_ports import SubAgent, Toolset
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
 from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -231,6 +232,7 @@ async def open_rig(
                 registry=registry,
                 bus=bus,
                 journal=Journal(),
+                levels=Levels(),
             ),
             completions=completions,
             registry=registry,

@@ -214,6 +214,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /portal/v1/media/jobs": {"kind": "image", "values": {"prompt": "hi"}, "pictures": {"image": t.file}},
         "POST /portal/v1/media/jobs/{job_id}/cancel": {},
         "DELETE /portal/v1/media/jobs/{job_id}": None,
+        "PUT /portal/v1/log": {"level": "info"},
         "POST /mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         "DELETE /mcp": None,
     }

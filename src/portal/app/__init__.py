@@ -105,7 +105,7 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
+        ground = await open_ground(settings, stack, levels or Levels())
         storage = ground.storage
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
@@ -133,7 +133,6 @@ async def open_portal(
             usage=ground.usage,
             consumption=storage.consumption,
             activity=ground.observing,
-            levels=levels or Levels(),
             bus=ground.bus,
             approving=approving(storage, brain),
             skills=_skills(ground),
@@ -152,7 +151,6 @@ async def open_portal(
 async def _begun(ground: Ground, parts: Parts, links: Links) -> None:
     """What begins by itself, once all parts are there."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, parts.tool_servers.list
-    ground.stack.callback(parts.levels.stop)
     await ground.stack.enter_async_context(parts.channels)
     await open_schedules(ground, parts, links)
 

@@ -12,6 +12,7 @@ from portal.app.routing import open_routing
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -56,11 +57,12 @@ class Ground:
             self.stack.callback(tasks.create_task(work).cancel)
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
-    """Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
+async def open_ground(settings: Settings, stack: AsyncExitStack, levels: Levels) -> Ground:
+    """`levels` changes how much is logged. Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
     meters, journal = Meters(), Journal()
     journal.begin()
     stack.callback(journal.end)
+    stack.callback(levels.stop)
     storage = await stack.enter_async_context(open_storage(settings, stored=meters.stored))
     await storage.database.own()
     bus = Bus()
@@ -80,6 +82,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack) -> Ground:
         registry=registry,
         bus=bus,
         journal=journal,
+        levels=levels,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running

@@ -1,7 +1,7 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from portal import __version__
@@ -16,6 +16,7 @@ from portal.observability.figures import Family, gauge
 from portal.observability.gauges import backlog_families, channel_families, server_families
 from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
@@ -32,6 +33,7 @@ class Observing:
     registry: Registry
     bus: Bus
     journal: Journal
+    levels: Levels
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
@@ -94,7 +96,7 @@ class Observing:
             "tool_servers": [
                 {name: one.get(name) for name in ("name", "title", "status", "detail")} for one in self.tool_servers()
             ],
-            "waiting": asdict(replace(waiting, unsent=())) if waiting else None,
+            "waiting": {name: n for name, n in asdict(waiting).items() if name != "unsent"} if waiting else None,
             "database": {
                 "kind": self.storage.database.dialect,
                 "answers": waiting is not None,

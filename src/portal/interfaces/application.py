@@ -52,7 +52,6 @@ from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
 from portal.observability.context import request_id
 from portal.observability.figures import OPEN_METRICS, TEXT
-from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.security.admission import METRICS, Admission, App, Headers
 from portal.security.credentials import Credentials
@@ -93,7 +92,6 @@ class Parts:
     usage: Metrics
     consumption: Consumption
     activity: Activity
-    levels: Levels
     bus: Bus
     approving: Approving
     skills: Skills
@@ -277,7 +275,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         conversations.response_routes(responses=parts.responses),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
-        activity.log_routes(levels=parts.levels),
+        activity.log_routes(levels=parts.activity.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),

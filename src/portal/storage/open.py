@@ -157,9 +157,7 @@ async def _build(settings: Settings, stored: Callable[[float], None] | None, sta
     if stored is not None:
         database = TimedDatabase(database, stored)
     await chain_older(database)
-    usage = StoredUsageLog(database=database)
-    stack.push_async_callback(usage.aclose)
-    tasks.create_task(usage.run(), name="usage")
+    usage = _usage(database, stack, tasks)
     index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
@@ -211,6 +209,13 @@ async def _build(settings: Settings, stored: Callable[[float], None] | None, sta
         backlog=StoredBacklog(database=database),
         notes=StoredNotes(database=database),
     )
+
+
+def _usage(database: Database, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> StoredUsageLog:
+    usage = StoredUsageLog(database=database)
+    stack.push_async_callback(usage.aclose)
+    tasks.create_task(usage.run(), name="usage")
+    return usage
 
 
 async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
