@@ -105,12 +105,12 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack, levels or Levels())
+        ground = await open_ground(settings, stack, levels)
         storage = ground.storage
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
+        brain, mind = wits.brain, wits.mind
         parts = Parts(
             settings=settings,
             entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
@@ -126,9 +126,9 @@ async def open_portal(
             responses=storage.responses,
             conversations=storage.conversations,
             folders=storage.folders,
-            files=knowledge.files,
-            library=knowledge.library,
-            previews=knowledge.previews,
+            files=wits.knowledge.files,
+            library=wits.knowledge.library,
+            previews=wits.knowledge.previews,
             users=storage.users,
             usage=ground.usage,
             consumption=storage.consumption,
@@ -138,7 +138,7 @@ async def open_portal(
             skills=_skills(ground),
             compares=wits.finding.compares,
             mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
+            endpoint=await open_endpoint(ground, brain, mind, wits.finding, wits.knowledge, wits.studio),
             timetable=wits.table,
             channels=open_channels(ground, brain, mind.keeper, speech, channels),
             speech=speech,

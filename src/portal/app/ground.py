@@ -57,8 +57,9 @@ class Ground:
             self.stack.callback(tasks.create_task(work).cancel)
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack, levels: Levels) -> Ground:
-    """`levels` changes how much is logged. Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
+async def open_ground(settings: Settings, stack: AsyncExitStack, levels: Levels | None = None) -> Ground:
+    """`levels` is how much is logged. Raises StorageError, DataFolderBusy and SettingsError, as open_portal does."""
+    levels = levels or Levels()
     meters, journal = Meters(), Journal()
     journal.begin()
     stack.callback(journal.end)
