@@ -131,7 +131,6 @@ async def open_portal(
             previews=wits.knowledge.previews,
             users=storage.users,
             usage=ground.usage,
-            consumption=storage.consumption,
             activity=ground.observing,
             bus=ground.bus,
             approving=approving(storage, brain),

@@ -8,6 +8,7 @@ from portal import __version__
 from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
+from portal.core.consumption import Consumption
 from portal.core.items import JsonObject
 from portal.core.journal import Note
 from portal.core.records import Page
@@ -40,6 +41,11 @@ class Observing:
     """Tells of the servers of tools."""
     calls: Callable[[], int] = int
     """How many model calls are under way."""
+
+    @property
+    def consumption(self) -> Consumption:
+        """See Activity."""
+        return self.storage.consumption
 
     def works(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What goes on beside the requests."""

@@ -16,7 +16,6 @@ from portal import __version__
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.consumption import Consumption
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
 from portal.core.speech import Speech
@@ -90,7 +89,6 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
-    consumption: Consumption
     activity: Activity
     bus: Bus
     approving: Approving
@@ -320,7 +318,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
         usage.usage_routes(
-            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+            consumption=parts.activity.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
         ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),

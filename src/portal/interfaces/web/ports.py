@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portal.core.approvals import Decision
+from portal.core.consumption import Consumption
 from portal.core.items import JsonObject
 from portal.core.journal import Note
 from portal.core.memories import Kept, Memory, MemoryRecord, Switches, Wanted
@@ -34,6 +35,10 @@ class Activity(Protocol):
 
     levels: Levels
     """How much is logged."""
+
+    @property
+    def consumption(self) -> Consumption:
+        """What was used."""
 
     async def now(self) -> JsonObject:
         """{at, calls, servers, channels, tool_servers, waiting, database, loop, process, listening}; times in seconds,
