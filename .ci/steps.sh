@@ -98,6 +98,7 @@ benchmarks() {
     .venv/bin/python bench/page.py --rounds "$1"
     .venv/bin/python bench/documents.py --rounds "$1"
     .venv/bin/python bench/files.py --megabytes 64
+    .venv/bin/python bench/backup.py --megabytes 128 --rounds "$1"
     .venv/bin/python bench/guide.py
     .venv/bin/python bench/audio.py
     .venv/bin/python bench/classifier.py

@@ -130,6 +130,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "PUT /portal/v1/folders/{folder_id}": fields,
         "DELETE /portal/v1/folders/{folder_id}": None,
         "POST /portal/v1/models/refresh": {},
+        "POST /portal/v1/backups": {},
         "POST /portal/v1/backends": {"kind": "none", "url": "http://127.0.0.1:9"},
         "DELETE /portal/v1/backends/{name}": None,
         "PUT /portal/v1/workspaces/{name}": {"title": "theirs"},

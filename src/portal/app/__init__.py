@@ -11,6 +11,7 @@ from functools import partial
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.backups import ServerBackups
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.exchange import open_exchange
@@ -129,8 +130,7 @@ async def open_portal(
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
-        StorageError: the database cannot be used; nothing was touched.
-        DataFolderBusy: another server uses the database.
+        StorageError, DataFolderBusy: the database cannot be used, or another server uses it; nothing was touched.
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
@@ -192,6 +192,7 @@ async def _parts(
         timetable=wits.table,
         channels=open_channels(ground, brain, mind.keeper, speech, channels),
         speech=speech,
+        backups=_backups(ground),
         media=wits.studio,
         members=ground.cluster.members,
         health=ground.health,
@@ -341,6 +342,12 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     stack.callback(engine.stop)
     return engine
+
+
+def _backups(ground: Ground) -> ServerBackups:
+    backups = ServerBackups(settings=ground.settings)
+    ground.keep_going(backups=backups.run)
+    return backups
 
 
 async def _tool_servers(ground: Ground) -> ToolServers:

@@ -183,6 +183,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         activity,
         approvals,
+        backups,
         channels,
         conversations,
         embedder,
@@ -220,6 +221,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),

@@ -23,6 +23,7 @@ from portal.interfaces.web.entrance import Entrance
 from portal.interfaces.web.exchange import Exchange
 from portal.interfaces.web.ports import (
     Activity,
+    Backups,
     Engine,
     Manual,
     Mind,
@@ -84,6 +85,7 @@ class Parts:
     rereads: Rereads
     aliases: dict[str, str]
     """Of Anthropic's clients; changes while Portal runs."""
+    backups: Backups
     compares: Callable[[], Reranker | None] = lambda: None
     """What ranks documents where no reranker is served."""
 

@@ -39,6 +39,21 @@ class Activity(Protocol):
         """See Notes.list."""
 
 
+class Backups(Protocol):
+    """Backups of this installation."""
+
+    async def status(self) -> JsonObject:
+        """Where they go and how often, what became of the last one, and the newest of those that are there."""
+
+    async def make(self) -> JsonObject:
+        """Make one and read it back; the status after it.
+
+        Raises:
+            Conflict: one is being made, or the data is not in SQLite.
+            StorageError: there is none.
+        """
+
+
 class ModelServers(Protocol):
     """The model servers in use and their models."""
 
