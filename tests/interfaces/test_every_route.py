@@ -71,6 +71,7 @@ SKIPPED = {
     "POST /portal/v1/pulls": "fetches a model; nobody's data",
     "GET /portal/v1/events": "never ends; what it tells goes through the bus by owner, which its own tests say",
     "POST /portal/v1/mcp/reload": "reads the settings anew; nobody's data",
+    "POST /portal/v1/config/reload": "reads the settings anew; nobody's data",
 }
 
 
