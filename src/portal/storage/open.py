@@ -12,6 +12,7 @@ from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.settings import Settings
+from portal.settings.backup import RetentionSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
@@ -43,6 +44,7 @@ from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.retention import forget_old
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
@@ -120,6 +122,10 @@ class Storage:
         await self.inbox.sweep()
         await self.outbox.sweep()
 
+    async def forget_old(self, wanted: RetentionSettings) -> None:
+        """What grew older than the settings want. Raises StorageError."""
+        await forget_old(wanted, database=self.database, conversations=self.conversations, responses=self.responses)
+
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
         return bool(await self.database.fetch(EXISTS, id=identity))
@@ -180,10 +186,11 @@ async def _build(
     return _stores(settings, database, search, usage, passages, cleaning)
 
 
-def _files(settings: Settings, database: Database) -> StoredFiles:
+def _files(settings: Settings, database: Database, cleaning: Cleaning) -> StoredFiles:
     chosen = settings.files
     return StoredFiles(
         database=database,
+        cleaning=cleaning,
         quota=chosen.quota,
         keep_days=chosen.keep_days,
         contents=contents_of(chosen),
@@ -200,7 +207,7 @@ def _stores(
     cleaning: Cleaning,
 ) -> Storage:
     turns = TurnPassages(database=database, index=passages)
-    files = _files(settings, database)
+    files = _files(settings, database, cleaning)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
