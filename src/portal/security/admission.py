@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from starlette.requests import ClientDisconnect
 
 from portal.core import tracing
-from portal.core.trace_context import arrived
+from portal.core.trace_context import from_headers
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
@@ -120,7 +120,7 @@ class Admission:
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
         if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
-            tracing.current.set(_arrived(self._sink, headers))
+            tracing.current.set(from_headers(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if self._closing():
@@ -350,13 +350,6 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     request_id = sent if sent and _REQUEST_ID.fullmatch(sent) else b"req_%b%08x" % (_STARTED, next(_requests))
     scope.setdefault("state", {})["request_id"] = request_id.decode("ascii")
     return (b"x-request-id", request_id)
-
-
-def _arrived(sink: tracing.Sink, headers: Values) -> tracing.Span:
-    parent = headers.get(b"traceparent")
-    if parent is None:
-        return arrived(sink)
-    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
 
 
 def _is_here(headers: Values) -> bool:
