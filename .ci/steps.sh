@@ -104,6 +104,7 @@ benchmarks() {
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100
     .venv/bin/python bench/vectors.py --short
+    .venv/bin/python bench/vectors.py --short --postgres
     .venv/bin/python bench/storage.py --runs "$1" "${@:2}"
     .venv/bin/python bench/gateway.py --short
     .venv/bin/python bench/tracing.py --short

@@ -222,6 +222,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /portal/v1/imports": [],
         "POST /portal/v1/imports/{import_id}/start": {},
         "DELETE /portal/v1/imports/{import_id}": None,
+        "PUT /portal/v1/log": {"level": "info"},
         "POST /mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         "DELETE /mcp": None,
     }

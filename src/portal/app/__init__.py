@@ -134,12 +134,12 @@ async def open_portal(
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
+        ground = await open_ground(settings, stack, levels)
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
-        parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
@@ -154,7 +154,6 @@ async def _parts(
     channels: Sequence[Channel] | None,
     rereading: Rereading,
     token: str,
-    levels: Levels,
 ) -> Parts:
     storage = ground.storage
     brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
@@ -178,10 +177,8 @@ async def _parts(
         previews=knowledge.previews,
         users=storage.users,
         usage=ground.usage,
-        consumption=storage.consumption,
         traces=storage.traces,
         activity=ground.observing,
-        levels=levels,
         tracer=ground.tracer,
         bus=ground.bus,
         approving=approving(storage, brain),
@@ -205,7 +202,6 @@ async def _parts(
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
-    ground.stack.callback(parts.levels.stop)
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,
@@ -227,7 +223,7 @@ def _opened(
         throttle=parts.entrance.throttle,
         servers=servers_of(ground.registry, ground.settings),
         aliases=parts.aliases,
-        levels=parts.levels,
+        levels=ground.observing.levels,
     )
     rereading.prepare = live.prepare
     return Portal(

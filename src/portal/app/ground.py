@@ -20,6 +20,7 @@ from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
 from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -79,12 +80,16 @@ class Ground:
         self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
-    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
-    as open_portal does."""
+async def open_ground(
+    settings: Settings, stack: AsyncExitStack, levels: Levels | None = None, *, serves: bool = True
+) -> Ground:
+    """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
+    DataFolderBusy and SettingsError, as open_portal does."""
+    levels = levels or Levels()
     bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
     journal.begin()
     stack.callback(journal.end)
+    stack.callback(levels.stop)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -107,6 +112,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         bus=bus,
         supervisor=supervisor,
         journal=journal,
+        levels=levels,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running

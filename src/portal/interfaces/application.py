@@ -210,7 +210,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
-        activity.log_routes(levels=parts.levels),
+        activity.log_routes(levels=parts.activity.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -257,7 +257,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
         usage.usage_routes(
-            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+            consumption=parts.activity.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
         ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),

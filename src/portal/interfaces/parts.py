@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from portal.channels.house import Channels
 from portal.core.agent import Agent
 from portal.core.bus import Bus
-from portal.core.consumption import Consumption
 from portal.core.health import Health
 from portal.core.passages import Reranker
 from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
@@ -35,7 +34,6 @@ from portal.interfaces.web.ports import (
 )
 from portal.interfaces.web.schedules import Timetable
 from portal.media.studio import MediaStudio
-from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.security.credentials import Credentials
 from portal.settings import Settings
@@ -64,10 +62,8 @@ class Parts:
     previews: Previews
     users: Users
     usage: Metrics
-    consumption: Consumption
     traces: Traces
     activity: Activity
-    levels: Levels
     tracer: Tracer
     bus: Bus
     approving: Approving
