@@ -183,7 +183,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         activity,
         approvals,
-        backups,
         channels,
         conversations,
         embedder,
@@ -221,7 +220,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
@@ -302,6 +300,7 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.backups import backup_routes
     from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
@@ -309,6 +308,7 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         config_routes(rereads=parts.rereads),
         cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
     ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]

@@ -111,7 +111,8 @@ class Admission:
             return
         headers = dict(scope["headers"])
         told_host = b""
-        if b"x-forwarded-proto" in headers or not FORWARDED.isdisjoint(headers):
+        proxied = not FORWARDED.isdisjoint(headers)
+        if proxied or b"x-forwarded-proto" in headers:
             told_host = self._proxies.settle(scope, headers)
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
@@ -128,7 +129,7 @@ class Admission:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            address = _address(scope, headers)
+            address = _address(scope, proxied=proxied)
             if address:
                 self._throttle.knock(address)
             caller = await self._admit(scope, headers, told_host)
@@ -361,10 +362,10 @@ def _is_here(headers: Values) -> bool:
     return is_loopback(host_name(host)) and ours and typed and FORWARDED.isdisjoint(headers)
 
 
-def _address(scope: Scope, headers: Values) -> str:
+def _address(scope: Scope, *, proxied: bool) -> str:
     """Where a request comes from, empty at home."""
     host: str = (scope.get("client") or ("",))[0]
-    return host if host not in _HERE or not FORWARDED.isdisjoint(headers) else ""
+    return host if proxied or host not in _HERE else ""
 
 
 def _comes_from_here(scope: Scope) -> bool:
