@@ -37,6 +37,7 @@ from portal.interfaces.openai.validation import refused
 from portal.interfaces.trail import Trail, is_watched
 from portal.interfaces.web.approvals import Approving
 from portal.interfaces.web.entrance import Entrance
+from portal.interfaces.web.oauth import challenge
 from portal.interfaces.web.ports import (
     Activity,
     Engine,
@@ -137,6 +138,7 @@ def application(parts: Parts) -> App:
         throttle=parts.entrance.throttle,
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -311,7 +313,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -332,6 +334,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
