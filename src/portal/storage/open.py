@@ -38,6 +38,7 @@ from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.moving import check_whole
+from portal.storage.oauth import StoredClients, StoredRefreshes
 from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
@@ -79,6 +80,8 @@ class Storage:
     passwords: core_people.Passwords
     passkeys: core_people.Passkeys
     identities: core_people.Identities
+    clients: StoredClients
+    refreshes: StoredRefreshes
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
@@ -117,6 +120,7 @@ class Storage:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""
         await self.users.sweep()
+        await self.refreshes.sweep()
         await self.files.sweep()
         await self.documents.sweep()
         await self.inbox.sweep()
@@ -222,6 +226,8 @@ def _stores(
         passwords=StoredPasswords(database=database),
         passkeys=StoredPasskeys(database=database),
         identities=StoredIdentities(database=database),
+        clients=StoredClients(database=database),
+        refreshes=StoredRefreshes(database=database),
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
