@@ -73,6 +73,8 @@ class Cluster:
     database: str
     toml: str
     servers: list[ServerProcess] = field(default_factory=list)
+    model: str = "tiny"
+    """That each server is to know before it counts as started."""
     port: int = 0
     key: str = ""
     nginx: asyncio.subprocess.Process | None = None
@@ -80,12 +82,20 @@ class Cluster:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, folder: Path, *, database: str, backend: str, servers: int = 3, settings: str = "", balanced: bool = True
+        cls,
+        folder: Path,
+        *,
+        database: str,
+        backend: str,
+        servers: int = 3,
+        settings: str = "",
+        balanced: bool = True,
+        model: str = "tiny",
     ) -> AsyncIterator["Cluster"]:
         """Start them. `backend` is the address of a server with OpenAI's API, `settings` more lines of portal.toml."""
         arguments = ("--backend", f"openai_compatible={backend}")
         toml = f'seal_key = "{secrets.token_hex(32)}"\n{{database}}\n{SETTINGS}{settings}'
-        made = cls(folder=folder, arguments=arguments, database=database, toml=toml)
+        made = cls(folder=folder, arguments=arguments, database=database, toml=toml, model=model)
         try:
             for number in range(servers):
                 made.servers.append(await made.start(number))
@@ -123,7 +133,7 @@ class Cluster:
         async with started.client() as api:
             while True:
                 async with api.get("/v1/models") as answer:
-                    if any(model["id"] == "tiny" for model in (await answer.json())["data"]):
+                    if any(model["id"] == self.model for model in (await answer.json())["data"]):
                         return started
                 await asyncio.sleep(0.02)
 
