@@ -6,6 +6,7 @@ async with Cluster.opened(folder, database=url, backend=models.url, servers=3) a
 """
 
 import asyncio
+import json
 import secrets
 import signal
 import socket
@@ -16,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-
-from portal.cli.server_file import ServerFile, read
 
 SETTINGS = (
     "[discovery]\nenabled = false\n[turns]\ntitles = false\n[limits]\nperson = 0\naddress = 0\nperson_at_once = 0\n"
@@ -43,13 +42,31 @@ http {{
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server says of itself in its data folder."""
+
+    pid: int
+    url: str
+    token: str
+
+
+def told_in(folder: Path) -> Told | None:
+    """None as long as it says nothing."""
+    try:
+        content = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Told(content["pid"], content["url"], content["token"])
+
+
 @dataclass(slots=True)
 class ServerProcess:
     """One of them."""
 
     folder: Path
     process: asyncio.subprocess.Process
-    file: ServerFile
+    file: Told
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -123,7 +140,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
             )
-        while (file := read(folder)) is None or file.pid != process.pid:
+        while (file := told_in(folder)) is None or file.pid != process.pid:
             if process.returncode is not None:
                 raise RuntimeError(
                     f"server {number} ended: {(self.folder / f'server-{number}.log').read_text()[-2000:]}"
