@@ -11,6 +11,7 @@ from portal.app.agent import Told, open_agent
 from portal.app.cluster import Cluster
 from portal.app.ground import Ground
 from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
@@ -30,6 +31,7 @@ from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
 from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -41,6 +43,7 @@ from portal.security.limiter import Limiter
 from portal.security.seal import SignedSealer, load_key
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, said, used
 
@@ -228,6 +231,8 @@ async def open_rig(
         supervisor = Supervisor()
         ground = Ground(
             settings=loaded,
+            current=Current(loaded),
+            rules=open_rules(loaded),
             storage=storage,
             bus=bus,
             usage=Metrics(log=storage.usage),
@@ -239,6 +244,7 @@ async def open_rig(
                 bus=bus,
                 supervisor=supervisor,
                 journal=Journal(),
+                levels=Levels(),
             ),
             completions=completions,
             registry=registry,

@@ -11,6 +11,7 @@ from portal.core import tracing
 from portal.core.items import JsonObject
 from portal.core.model import TextDelta, TokenUsage, ToolCallDelta
 from portal.core.recall import Recalled, Seeking
+from portal.core.trace_context import arrived, leaving, within
 from portal.core.tracing import MOST, NOTHING, Span, Tracer, here, listed, span
 from portal.errors import BackendUnavailable, NotFound
 from portal.testing.records import OWNER, STRANGER
@@ -115,6 +116,8 @@ async def test_it_is_its_owners(rig: Rig) -> None:
 class Basket:
     """Takes every span of the traces it samples."""
 
+    content = False
+
     def __init__(self, *, samples: bool = True) -> None:
         self.taken: list[Span] = []
         self._samples = samples
@@ -134,6 +137,7 @@ def test_without_anybody_who_keeps_them_none_is_made() -> None:
         one.note(a=1)
         one.lap("first")
         one.spent(TokenUsage(1, 1))
+        one.spent(None)
         one.fail("x")
         one.failed(ValueError())
         one.end()
@@ -161,6 +165,55 @@ def test_what_is_collected_leaves_once_as_it_ends() -> None:
     assert one.parent is root
     assert one.trace is root.trace
     assert one.id not in (0, root.id)
+
+
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("parent", "state", "told"),
+    [
+        (f"00-{TRACE}-{CALLER}-01", "a=b", "a=b"),
+        (f"00-{TRACE}-{CALLER}-01", "a=\x7fb", ""),
+        (f"cc-{TRACE}-{CALLER}-01-more", "x" * 513, ""),
+    ],
+)
+def test_a_callers_context_goes_on(parent: str, state: str, told: str) -> None:
+    one = arrived(Basket(), parent, state)
+    assert leaving(one) == {"traceparent": f"00-{TRACE}-{CALLER}-01", **({"tracestate": told} if told else {})}
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "",
+        "nonsense",
+        f"00-{TRACE}-{CALLER}",
+        f"ff-{TRACE}-{CALLER}-01",
+        f"00-{'0' * 32}-{CALLER}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{CALLER}-01",
+    ],
+)
+def test_what_is_no_context_is_left_aside(parent: str) -> None:
+    one = arrived(Basket(), parent, "a=b")
+    assert one.trace is not None
+    assert one.trace.id.hex() != TRACE
+    assert leaving(one) == {}  # nobody called, and nothing has begun
+    assert leaving(None) == {}
+
+
+def test_a_message_may_bring_a_context_of_its_own() -> None:
+    basket = Basket()
+    with within({"traceparent": f"00-{TRACE}-{CALLER}-01"}):
+        assert here() is NOTHING  # nobody collects
+    with arrived(basket).around():
+        outer = here()
+        with within({"traceparent": 7}), within({}):
+            assert here() is outer
+        with within({"traceparent": f"00-{TRACE}-{CALLER}-00", "tracestate": 7}):
+            assert leaving(here()) == {"traceparent": f"00-{TRACE}-{CALLER}-01"}  # this basket samples all
+        assert here() is outer
 
 
 def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
@@ -193,6 +246,20 @@ def test_a_turn_within_another_is_a_part_of_it() -> None:
         ("tool", "ask_workspace", "turn"),
         ("turn", "auto-coding", "tool"),
     ]
+
+
+def test_tokens_are_noted_as_they_were_counted() -> None:
+    root = Tracer().turn("auto", stored=True)
+    root.spent(None)
+    assert root.attributes == {}
+    root.spent(TokenUsage(5, 3, cached_tokens=2, reasoning_tokens=1, estimated=True))
+    assert root.attributes == {
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "cached_tokens": 2,
+        "reasoning_tokens": 1,
+        "estimated": True,
+    }
 
 
 def test_of_very_many_only_the_number_is_kept() -> None:
