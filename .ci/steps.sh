@@ -98,11 +98,13 @@ benchmarks() {
     .venv/bin/python bench/page.py --rounds "$1"
     .venv/bin/python bench/documents.py --rounds "$1"
     .venv/bin/python bench/files.py --megabytes 64
+    .venv/bin/python bench/backup.py --megabytes 128 --rounds "$1"
     .venv/bin/python bench/guide.py
     .venv/bin/python bench/audio.py
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100
     .venv/bin/python bench/vectors.py --short
+    .venv/bin/python bench/vectors.py --short --postgres
     .venv/bin/python bench/storage.py --runs "$1" "${@:2}"
     .venv/bin/python bench/gateway.py --short
     .venv/bin/python bench/tracing.py --short

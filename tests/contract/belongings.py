@@ -7,7 +7,6 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
-from portal.core.consumption import Question
 from portal.storage.open import Storage
 from portal.storage.traces import keeping
 from portal.testing.records import (
@@ -39,6 +38,7 @@ from portal.testing.records import (
     source,
     trace,
     usage,
+    used,
     workspace,
 )
 
@@ -161,7 +161,7 @@ async def one_of_everything(storage: Storage) -> Things:
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
+    await used(storage)
     tables = (
         "conversations",
         "items",

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 5.0
 """Seconds between two looks for turns that nobody runs."""
+SECRETS = "secrets"
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
 _PAUSE = 0.2
@@ -116,7 +117,7 @@ class Cluster:
             await asyncio.sleep(_PAUSE)
             self._news.clear()
             stale, self._stale = self._stale, set()
-            for kind in stale:
+            for kind in sorted(stale, key=lambda kind: kind != SECRETS):  # which others are made with
                 try:
                     await self._renewals[kind]()
                 except PortalError as error:
@@ -177,6 +178,13 @@ async def _told(storage: Storage, response_ids: Sequence[str]) -> list[tuple[str
     ]
 
 
+async def group_on(stack: AsyncExitStack) -> asyncio.TaskGroup:
+    """A group that ends with the stack, and does not wrap what else goes wrong there."""
+    tasks = await asyncio.TaskGroup().__aenter__()
+    stack.push_async_callback(tasks.__aexit__, None, None, None)
+    return tasks
+
+
 async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> Cluster:
     """This server's place among the others, until the stack is closed. Raises StorageError."""
     if storage.database.dialect == "sqlite":
@@ -192,7 +200,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     stack.push_async_callback(lease.leave)
     running = StoredRunning(database=storage.database, fence=fence)
     notices = PostgresNotices(url=settings.database, me=lambda: fence.instance)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     cluster = Cluster(
         duty=duty,
         peers=Peers(notices=notices, turns=running),
@@ -229,6 +237,6 @@ async def attend(cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, sta
     if cluster.peers is None:
         return
     cluster.fenced = agent.disown
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     for work in (cluster.peers.run(agent.running), cluster.end_left(storage, bus)):
         stack.callback(tasks.create_task(work).cancel)

@@ -20,6 +20,7 @@ from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
 from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -79,12 +80,16 @@ class Ground:
         self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
-    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
-    as open_portal does."""
+async def open_ground(
+    settings: Settings, stack: AsyncExitStack, levels: Levels | None = None, *, serves: bool = True
+) -> Ground:
+    """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
+    DataFolderBusy and SettingsError, as open_portal does."""
+    levels = levels or Levels()
     bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
     journal.begin()
     stack.callback(journal.end)
+    stack.callback(levels.stop)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -107,6 +112,7 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         bus=bus,
         supervisor=supervisor,
         journal=journal,
+        levels=levels,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -136,13 +142,20 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         supervisor=supervisor,
         stack=stack,
     )
+    _watch(ground, meters, journal)
+    return ground
+
+
+def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
+    """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
-        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        folder=ground.settings.data_dir,
+        changed=ground.supervisor.changed,
     )
-    health.add(vitals.check)
+    ground.health.add(vitals.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),
-        event_log=lambda: journal.run(storage.notes, lambda: bus.publish(None, "activity.changed")),
+        event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
     )
-    return ground

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import cache
 
-from portal.app.cluster import Cluster
+from portal.app.cluster import SECRETS, Cluster, group_on
 from portal.errors import SettingsError
 from portal.extras import add_command
 from portal.security.cipher import Cipher
@@ -63,14 +63,14 @@ async def open_secrets(
     await check_key(storage, key)
     secrets = SealedSecrets(kept=StoredSealed(database=storage.database), key=key)
     await secrets.load()
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     stack.callback(tasks.create_task(secrets.run()).cancel)
     for name in file.names():  # of a server that was alone before
         if secrets.get(name) is None:
             await asyncio.to_thread(secrets.set, name, file.get(name))
     notices = cluster.notices
     if notices is not None:
-        secrets.changed = lambda: notices.tell("secrets", {})
-        cluster.renew({"secrets": secrets.load})
-        notices.on("secrets", lambda *_: cluster.heard("secrets"))
+        secrets.changed = lambda: notices.tell(SECRETS, {})
+        cluster.renew({SECRETS: secrets.load})
+        notices.on(SECRETS, lambda *_: cluster.heard(SECRETS))
     return secrets

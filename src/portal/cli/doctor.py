@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.announcement import answers_by_itself
+from portal.cli.backup_doctor import backup_findings
 from portal.cli.counted import counted
 from portal.cli.doctor_checks import (
-    backup_findings,
     certificate_findings,
     clock_findings,
     health_findings,

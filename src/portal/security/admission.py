@@ -9,23 +9,20 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
 from portal.core import tracing
-from portal.core.clock import now
 from portal.core.trace_context import from_headers
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.forwarded import FORWARDED, TrustedProxies
 from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
-from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
+from portal.security.throttle import Throttle, rate_headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -362,20 +359,6 @@ def _is_here(headers: Values) -> bool:
     ours = origin is None or same_origin(origin.decode("latin-1"), host)
     typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
     return is_loopback(host_name(host)) and ours and typed and FORWARDED.isdisjoint(headers)
-
-
-def rate_headers(path: str, bucket: Bucket) -> Headers:
-    """What is left of a key's rate, as the clients of the API at this path know it."""
-    seconds = bucket.full_in
-    if path.startswith("/v1/messages"):
-        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
-        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
-        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
-        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
-        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
-    ]
 
 
 def _address(scope: Scope, headers: Values) -> str:

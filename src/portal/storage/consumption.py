@@ -31,7 +31,7 @@ FROM usage_log WHERE {whose}created_at >= :since AND created_at < :until{narrowe
 class StoredConsumption:
     """The Consumption port on a Database."""
 
-    def __init__(self, *, database: Database, written: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, database: Database, written: Callable[[], Awaitable[object]]) -> None:
         """`written` sees to it that what waits to be written is."""
         self._database = database
         self._written = written

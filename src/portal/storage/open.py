@@ -45,6 +45,7 @@ from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
+from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
@@ -165,25 +166,41 @@ async def _build(
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await open_database(settings, stack, tasks)
     await check_whole(database)
+    index = index_on(database)
     database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
-    turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(
+    return _stores(settings, database, search, usage, passages, cleaning)
+
+
+def _files(settings: Settings, database: Database) -> StoredFiles:
+    chosen = settings.files
+    return StoredFiles(
         database=database,
-        quota=settings.files.quota,
-        keep_days=settings.files.keep_days,
-        contents=contents_of(settings.files),
-        elsewhere=settings.files.store == "s3",
+        quota=chosen.quota,
+        keep_days=chosen.keep_days,
+        contents=contents_of(chosen),
+        elsewhere=chosen.store == "s3",
     )
+
+
+def _stores(
+    settings: Settings,
+    database: Database,
+    search: Search,
+    usage: StoredUsageLog,
+    passages: StoredPassages,
+    cleaning: Cleaning,
+) -> Storage:
+    turns = TurnPassages(database=database, index=passages)
+    files = _files(settings, database)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Literal
 
 from portal.core.records import UsageRecord
-from portal.errors import StorageError
+from portal.errors import StorageError, StorageUnavailable
 from portal.storage.database import Database, Statement
 from portal.storage.rows import maybe_json, to_json
 
@@ -19,6 +19,9 @@ LONGEST_QUEUE = 10_000
 
 GATHER_SECONDS = 0.25
 """Between two batches: a commit costs far more than a row."""
+
+AGAIN_SECONDS = 2.0
+"""Until rows are offered again to a database that was away."""
 
 _COLUMNS = {
     "id": "TEXT",
@@ -81,33 +84,47 @@ class StoredUsageLog:
 
     async def run(self) -> None:
         """Write what comes, as much at once as came in a moment; ends after `aclose`."""
+        pause = GATHER_SECONDS
         while not self._closing.is_set():
             await self._wake.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._closing.wait()
             self._wake.clear()
-            await self.write()
+            pause = GATHER_SECONDS if await self.write() else AGAIN_SECONDS
 
     async def aclose(self) -> None:
         """Write what is left and let `run` end."""
         self._closing.set()
         self._wake.set()
-        await self.write()
+        if not await self.write():
+            logger.warning("%d usage rows were lost: the database is away", len(self._queue))
 
-    async def write(self) -> None:
-        """Write what waits."""
+    async def write(self) -> bool:
+        """Write what waits; whether all of it is through: what a database that is away did not take goes on waiting."""
         async with self._writing:
             waiting, self._lost, lost = list(self._queue), 0, self._lost
             self._queue.clear()
             if lost:
                 logger.warning("%d usage rows were lost: they came faster than the database wrote", lost)
             if not waiting:
-                return
+                return True
             try:
                 await self._database.batch([Statement(self._insert, {"rows": _rows(waiting)})])
+            except StorageUnavailable:
+                self._wait_again(waiting)
+                return False
             except StorageError as error:
                 logger.warning("%d usage rows were lost: %s", len(waiting), error)
+            return True
+
+    def _wait_again(self, waiting: Sequence[UsageRecord]) -> None:
+        """Before those that came meanwhile; where there is no room for all, the oldest are lost."""
+        all_of_them = [*waiting, *self._queue]
+        self._queue.clear()
+        self._queue.extend(all_of_them)
+        self._lost += len(all_of_them) - len(self._queue)
+        self._wake.set()
 
 
 def _rows(waiting: Sequence[UsageRecord]) -> str:
