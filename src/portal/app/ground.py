@@ -87,20 +87,15 @@ async def open_ground(
     DataFolderBusy and SettingsError, as open_portal does."""
     levels = levels or Levels()
     bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
-    journal.begin()
-    stack.callback(journal.end)
-    stack.callback(levels.stop)
+    _listen(journal, levels, stack)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, stack)
-    registry = Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
+    changed = partial(bus.publish, None, "models.changed")
+    families = load_families(settings.data_dir)
+    registry = Registry(settings=settings, families=families, on_change=changed, on_wait=meters.waited)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
@@ -144,6 +139,13 @@ async def open_ground(
     )
     _watch(ground, meters, journal)
     return ground
+
+
+def _listen(journal: Journal, levels: Levels, stack: AsyncExitStack) -> None:
+    """From the first moment on, so that the event log also has what happens while a Portal opens."""
+    journal.begin()
+    stack.callback(journal.end)
+    stack.callback(levels.stop)
 
 
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:

@@ -24,6 +24,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
+from portal.interfaces.web.oauth import challenge
 from portal.observability.context import request_id
 from portal.security.admission import Admission, App, Headers
 from portal.security.forwarded import TrustedProxies
@@ -65,6 +66,7 @@ def application(parts: Parts) -> Admission:
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
         sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -183,7 +185,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         activity,
         approvals,
-        backups,
         channels,
         conversations,
         embedder,
@@ -220,7 +221,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
@@ -243,7 +243,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -266,6 +266,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
@@ -301,6 +302,7 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.backups import backup_routes
     from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
@@ -308,6 +310,7 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         config_routes(rereads=parts.rereads),
         cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
     ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]
