@@ -238,7 +238,10 @@ def test_a_message_may_bring_a_context_of_its_own() -> None:
             assert here() is outer
         with within({"traceparent": f"00-{TRACE}-{CALLER}-00", "tracestate": 7}):
             assert leaving(here()) == {"traceparent": f"00-{TRACE}-{CALLER}-01"}  # this basket samples all
+        with pytest.raises(NotFound), within({"traceparent": f"00-{TRACE}-{CALLER}-01"}):
+            raise NotFound("There is nothing.")
         assert here() is outer
+    assert basket.taken == []  # they are spans of others
 
 
 def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
@@ -254,7 +257,7 @@ def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
 def test_a_turn_that_never_begins_ends_with_its_failure() -> None:
     basket = Basket()
     root = Tracer(basket).turn("auto", stored=False)
-    with pytest.raises(NotFound), root.around():
+    with pytest.raises(NotFound), root.beginning():
         raise NotFound("There is nothing.")
     assert [(one.error, one.attributes["error_type"]) for one in basket.taken] == [("There is nothing.", "not_found")]
 
