@@ -208,8 +208,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
-        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
-        turns.turn_routes(traces=parts.traces),
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
         activity.activity_routes(activity=parts.activity),
         activity.log_routes(levels=parts.activity.levels),
