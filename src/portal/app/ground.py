@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
-from portal.app.observing import Observing
+from portal.app.observing import Observing, listening
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
@@ -85,11 +85,7 @@ async def open_ground(
 ) -> Ground:
     """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
     DataFolderBusy and SettingsError, as open_portal does."""
-    levels = levels or Levels()
-    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
-    journal.begin()
-    stack.callback(journal.end)
-    stack.callback(levels.stop)
+    bus, health, meters, journal = Bus(), Health(), Meters(), listening(stack)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -103,7 +99,6 @@ async def open_ground(
     )
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
-    counted = Counted(storage.usage, rights.of)
     observing = Observing(
         meters=meters,
         process=Process(data_dir=settings.data_dir),
@@ -112,14 +107,15 @@ async def open_ground(
         bus=bus,
         supervisor=supervisor,
         journal=journal,
-        levels=levels,
+        levels=levels or Levels(),
     )
-    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
-    observing.calls = lambda: usage.running
+    called = WatchedCalls(Counted(storage.usage, rights.of), registry.called)
+    usage = Metrics(log=called, sources=[observing.families])
     completions = Completions(usage=usage)
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.callback(observing.levels.stop)
     stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,

@@ -1,6 +1,7 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 
 from portal import __version__
@@ -121,6 +122,14 @@ class Observing:
     def _channels(self, waiting: Waiting | None) -> Sequence[JsonObject]:
         unsent = {one.channel: one.count for one in waiting.unsent} if waiting else {}
         return [{**one, "unsent": unsent.get(one["name"], 0)} for one in self.channels()]
+
+
+def listening(stack: AsyncExitStack) -> Journal:
+    """An event log that hears from now on until the stack is closed."""
+    journal = Journal()
+    journal.begin()
+    stack.callback(journal.end)
+    return journal
 
 
 def spread(values: Iterable[float]) -> JsonObject:
