@@ -1,5 +1,6 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
 from portal.storage.open import Storage
+
+_PATIENCE = 3.0
+"""Seconds that the database has to count what waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,10 +72,8 @@ class Observing:
 
     async def families(self) -> Iterable[Family]:
         """A source of Metrics. A database that does not answer is told of, and keeps nothing else from being told."""
-        try:
-            backlog = [*backlog_families(await self.storage.backlog.waiting())]
-        except StorageError:
-            backlog = []
+        waiting = await self._waiting()
+        backlog = [*backlog_families(waiting)] if waiting else []
         database = self.storage.database.dialect
         return [
             gauge("portal_build_info", "What runs here.", ([("version", __version__), ("database", database)], 1)),
@@ -87,10 +89,7 @@ class Observing:
 
     async def now(self) -> JsonObject:
         """See Activity."""
-        try:
-            waiting: Waiting | None = await self.storage.backlog.waiting()
-        except StorageError:
-            waiting = None
+        waiting = await self._waiting()
         return {
             "at": seconds(micros()),
             "calls": self.calls(),
@@ -109,6 +108,14 @@ class Observing:
             "process": self.process.reading(),
             "listening": self.bus.listening,
         }
+
+    async def _waiting(self) -> Waiting | None:
+        """None where the database does not answer, or not soon."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self.storage.backlog.waiting()
+        except (StorageError, TimeoutError):
+            return None
 
     async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
         """See Activity."""
