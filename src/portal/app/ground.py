@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
-from portal.app.observing import Observing
+from portal.app.observing import Observing, listening
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
@@ -85,9 +85,7 @@ async def open_ground(
 ) -> Ground:
     """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
     DataFolderBusy and SettingsError, as open_portal does."""
-    levels = levels or Levels()
-    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
-    _listen(journal, levels, stack)
+    bus, health, meters, journal = Bus(), Health(), Meters(), listening(stack)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
@@ -98,7 +96,6 @@ async def open_ground(
     registry = Registry(settings=settings, families=families, on_change=changed, on_wait=meters.waited)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
-    counted = Counted(storage.usage, rights.of)
     observing = Observing(
         meters=meters,
         process=Process(data_dir=settings.data_dir),
@@ -107,14 +104,15 @@ async def open_ground(
         bus=bus,
         supervisor=supervisor,
         journal=journal,
-        levels=levels,
+        levels=levels or Levels(),
     )
-    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
-    observing.calls = lambda: usage.running
+    called = WatchedCalls(Counted(storage.usage, rights.of), registry.called)
+    usage = Metrics(log=called, sources=[observing.families])
     completions = Completions(usage=usage)
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.callback(observing.levels.stop)
     stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,
@@ -139,13 +137,6 @@ async def open_ground(
     )
     _watch(ground, meters, journal)
     return ground
-
-
-def _listen(journal: Journal, levels: Levels, stack: AsyncExitStack) -> None:
-    """From the first moment on, so that the event log also has what happens while a Portal opens."""
-    journal.begin()
-    stack.callback(journal.end)
-    stack.callback(levels.stop)
 
 
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:

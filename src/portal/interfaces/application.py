@@ -49,7 +49,7 @@ def application(parts: Parts) -> Admission:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_running(parts), *_people(parts), *_ollama(parts)]
     for route in [*doors, _mcp(parts), *_health(parts), metrics_route(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
@@ -183,12 +183,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
-        activity,
         approvals,
         channels,
         conversations,
         embedder,
-        exchange,
         knowledge,
         mcp,
         media,
@@ -198,7 +196,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
-        turns,
         workspaces,
     )
 
@@ -208,10 +205,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
-        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
-        activity.activity_routes(activity=parts.activity),
-        activity.log_routes(levels=parts.activity.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -236,6 +230,19 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _running(parts: Parts) -> Sequence[BaseRoute]:
+    """What those need who run an installation."""
+    from portal.interfaces.web import activity, backups, exchange, turns
+
+    routers = [
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.activity.levels),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
     ]
