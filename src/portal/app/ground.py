@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from portal.app.cluster import Cluster, open_cluster
+from portal.app.cluster import Cluster, group_on, open_cluster
 from portal.app.observing import Observing
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
@@ -66,7 +66,7 @@ class Ground:
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
-        return await self.stack.enter_async_context(asyncio.TaskGroup())
+        return await group_on(self.stack)
 
     def keep_going(self, **works: Work) -> None:
         """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is

@@ -1,11 +1,11 @@
 """Traces, where there is somewhere to send them: nothing of it is loaded otherwise."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from portal.app.cluster import group_on
 from portal.backends.http import Deadlines, HttpClient
 from portal.core.tracing import Tracer, current
 from portal.settings import Settings
@@ -48,7 +48,7 @@ async def _sending(settings: Settings, stack: AsyncExitStack) -> Tracer:
     exporter = Exporter(settings=told, post=post)
     stack.push_async_callback(client.aclose)
     stack.push_async_callback(exporter.aclose)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     stack.callback(tasks.create_task(exporter.run(), name="traces").cancel)
     _name_traces(stack)
     return Tracer(exporter)
