@@ -24,6 +24,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
+from portal.interfaces.web.oauth import challenge
 from portal.observability.context import request_id
 from portal.security.admission import Admission, App, Headers
 from portal.security.forwarded import TrustedProxies
@@ -65,6 +66,7 @@ def application(parts: Parts) -> Admission:
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
         sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -242,7 +244,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -265,6 +267,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
