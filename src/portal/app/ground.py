@@ -71,8 +71,7 @@ class Ground:
     def keep_going(self, **works: Work) -> None:
         """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
         closed."""
-        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
-        self.stack.push_async_callback(self.supervisor.end, *kept)
+        self.supervisor.keep_on(self.stack, **works)
 
     def on_duty(self, **works: Work) -> None:
         """The same for work that one server does for all of them: while this one has the duty."""
@@ -93,8 +92,8 @@ async def open_ground(
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
-    secrets = await open_secrets(settings, storage, cluster, stack)
+    cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
@@ -137,7 +136,7 @@ async def open_ground(
         rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=await open_tracer(settings, stack),
+        tracer=await open_tracer(settings, supervisor, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,
