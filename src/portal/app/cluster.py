@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from portal import __version__
 from portal.core.agent import Agent
@@ -16,6 +17,7 @@ from portal.core.counts import Counts
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
 from portal.core.peers import Notices, Peers
+from portal.core.supervisor import Supervisor
 from portal.errors import PortalError, StorageError
 from portal.settings import Settings
 from portal.storage.open import Storage
@@ -185,7 +187,9 @@ async def group_on(stack: AsyncExitStack) -> asyncio.TaskGroup:
     return tasks
 
 
-async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> Cluster:
+async def open_cluster(
+    settings: Settings, storage: Storage, bus: Bus, supervisor: Supervisor, stack: AsyncExitStack
+) -> Cluster:
     """This server's place among the others, until the stack is closed. Raises StorageError."""
     if storage.database.dialect == "sqlite":
         return Cluster()
@@ -227,16 +231,25 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     bus.relay, notices.on_gap = relay, gap
     notices.on("published", published)
     notices.on("hurry", lambda _, body: cluster.hurried(body["work"]))
-    for work in (lease.run(), notices.run(), cluster.keep_fresh(), cluster.count_together()):
-        stack.callback(tasks.create_task(work).cancel)
+    supervisor.keep_on(
+        stack,
+        lease=lease.run,
+        notices=notices.run,
+        news_of_servers=cluster.keep_fresh,
+        counts_of_servers=cluster.count_together,
+    )
     return cluster
 
 
-async def attend(cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, stack: AsyncExitStack) -> None:
+async def attend(
+    cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, supervisor: Supervisor, stack: AsyncExitStack
+) -> None:
     """From now on other servers may watch and stop this one's turns."""
     if cluster.peers is None:
         return
     cluster.fenced = agent.disown
-    tasks = await group_on(stack)
-    for work in (cluster.peers.run(agent.running), cluster.end_left(storage, bus)):
-        stack.callback(tasks.create_task(work).cancel)
+    supervisor.keep_on(
+        stack,
+        turns_for_servers=partial(cluster.peers.run, agent.running),
+        turns_of_servers_gone=partial(cluster.end_left, storage, bus),
+    )

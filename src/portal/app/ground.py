@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from portal.app.cluster import Cluster, open_cluster
+from portal.app.cluster import Cluster, group_on, open_cluster
 from portal.app.observing import Observing, listening
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
@@ -66,13 +66,12 @@ class Ground:
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
-        return await self.stack.enter_async_context(asyncio.TaskGroup())
+        return await group_on(self.stack)
 
     def keep_going(self, **works: Work) -> None:
         """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
         closed."""
-        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
-        self.stack.push_async_callback(self.supervisor.end, *kept)
+        self.supervisor.keep_on(self.stack, **works)
 
     def on_duty(self, **works: Work) -> None:
         """The same for work that one server does for all of them: while this one has the duty."""
@@ -89,8 +88,8 @@ async def open_ground(
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
-    secrets = await open_secrets(settings, storage, cluster, stack)
+    cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
     changed = partial(bus.publish, None, "models.changed")
     families = load_families(settings.data_dir)
     registry = Registry(settings=settings, families=families, on_change=changed, on_wait=meters.waited)
@@ -130,7 +129,7 @@ async def open_ground(
         rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=await open_tracer(settings, stack),
+        tracer=await open_tracer(settings, supervisor, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,

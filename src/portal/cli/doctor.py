@@ -21,6 +21,7 @@ from portal.cli.doctor_checks import (
     certificate_findings,
     clock_findings,
     health_findings,
+    keyring_findings,
     settings_findings,
     version_findings,
 )
@@ -82,6 +83,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield from version_findings(server, called_as())
     yield from settings_findings(settings)
     yield from certificate_findings(settings)
+    yield from keyring_findings(settings)
     yield from clock_findings(settings.data_dir)
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)
