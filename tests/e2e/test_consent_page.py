@@ -73,9 +73,9 @@ async def test_a_person_lets_a_program_in(visiting: Visiting, size: tuple[int, i
 async def test_whoever_is_not_signed_in_goes_on_afterwards(visiting: Visiting) -> None:
     async with visiting() as visit, program() as (back, _):
         url, page = visit.portal.url, visit.page
-        async with aiohttp.ClientSession(url) as client:
-            async with client.post("/oauth/register", json={"redirect_uris": [back]}) as made:
-                client_id = (await made.json())["client_id"]
+        body = {"redirect_uris": [back]}
+        async with aiohttp.ClientSession(url) as client, client.post("/oauth/register", json=body) as made:
+            client_id = (await made.json())["client_id"]
         query = (
             f"response_type=code&client_id={client_id}&redirect_uri={back}&state=s1"
             f"&code_challenge={CHALLENGE}&code_challenge_method=S256"

@@ -33,7 +33,8 @@ _QUESTION = """<p><strong>{name}</strong> wants to use Portal's tools and models
 you trust. Afterwards you are sent to <code>{where}</code>.</p>
 <form method="post" action="/oauth/authorize">
 <input type="hidden" name="token" value="{token}">
-<label>What it may use<input class="input" name="scope" value="{scope}" spellcheck="false" autocapitalize="none"></label>
+<label>What it may use
+<input class="input" name="scope" value="{scope}" spellcheck="false" autocapitalize="none"></label>
 <p class="consent-note"><code>tools:*</code> is all that you may use, but not the running of this Portal.
 <code>workspaces:NAME</code>, <code>models:NAME</code> and <code>tools:NAME</code> narrow it, several of them with
 spaces between.</p>
