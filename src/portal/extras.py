@@ -30,6 +30,7 @@ EXTRAS = {
     ),
     "embedded": Extra("an engine that runs models inside Portal; compiled here, for some minutes", "llama_cpp", 60),
     "encryption": Extra("backups under a password", "cryptography", 16),
+    "keyring": Extra("the sealing key in the keyring of the operating system", "keyring", 12),
     "knowledge": Extra("finding documents and memories by their meaning; usually there", "onnxruntime", 170),
     "mcp": Extra("tool servers that speak MCP", "mcp", 20),
     "media": Extra("pictures in other formats, thumbnails, masks; ComfyUI does the drawing", "PIL", 20),

@@ -144,8 +144,8 @@ def test_an_end_behind_2050_is_read(tmp_path: Path) -> None:
 def test_a_renewed_certificate_is_shown_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     certificate, key = make(tmp_path / "tls", name="old.example")
     used = Certificate(certificate, key)
-    with pytest.raises(SettingsError, match="has no certificate in PEM|There is no certificate"):
-        certificate.write_text("half a certi")
+    certificate.write_text("half a certi")
+    with pytest.raises(SettingsError, match="There is no certificate"):
         used.renew()
     (condition,) = used.check()
     assert condition.state == "degraded"

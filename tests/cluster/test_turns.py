@@ -46,10 +46,11 @@ async def test_a_turn_is_watched_through_another_server(pair: tuple[Server, Serv
     gate = asyncio.Event()
     first.model.script(TextDelta("Hel"), gate, TextDelta("lo"), TextDelta(" there"))
     response_id = await begun(first)
-    there, here = (asyncio.create_task(watched(one, response_id)) for one in (second, first))
-    await asyncio.sleep(0.3)
-    gate.set()
-    elsewhere, own = await there, await here
+    async with asyncio.TaskGroup() as group:
+        there, here = (group.create_task(watched(one, response_id)) for one in (second, first))
+        await asyncio.sleep(0.3)
+        gate.set()
+    elsewhere, own = there.result(), here.result()
     assert text_of(elsewhere) == text_of(own) == "Hello there"
     assert numbers(elsewhere) == sorted(set(numbers(elsewhere)))
     assert elsewhere[-1] == own[-1]
@@ -61,10 +62,11 @@ async def test_long_events_arrive_whole(pair: tuple[Server, Server]) -> None:
     gate, long = asyncio.Event(), "Ünïcödé ✓ " * 3000
     first.model.script(gate, TextDelta(long), TextDelta("plain " * 5000))
     response_id = await begun(first)
-    watching = asyncio.create_task(watched(second, response_id))
-    await asyncio.sleep(0.2)
-    gate.set()
-    seen = await watching
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watched(second, response_id))
+        await asyncio.sleep(0.2)
+        gate.set()
+    seen = watching.result()
     assert text_of(seen) == long + "plain " * 5000
     assert seen[-1]["response"]["output"][0]["content"][0]["text"] == long + "plain " * 5000
 

@@ -23,6 +23,7 @@ from portal.testing.records import (
     decision,
     file,
     folder,
+    imported,
     link,
     media_job,
     memory,
@@ -38,6 +39,7 @@ from portal.testing.records import (
     source,
     trace,
     usage,
+    used,
     workspace,
 )
 
@@ -72,6 +74,7 @@ class Things:
     run: str
     link: str
     media_job: str
+    imported: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -113,6 +116,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passages.replace(
         OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
     )
+    await storage.imports.add(brought := imported())
     shelf_of_papers = collection()
     await storage.collections.create(shelf_of_papers)
     await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
@@ -154,12 +158,13 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
         media_job=painted.id,
+        imported=brought.id,
     )
 
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
+    await used(storage)
     tables = (
         "conversations",
         "items",
@@ -180,6 +185,7 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "media_jobs",
+        "imports",
         "passkeys",
         "shares",
         "identities",

@@ -11,6 +11,7 @@ from portal.app.agent import Told, open_agent
 from portal.app.cluster import Cluster
 from portal.app.ground import Ground
 from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
@@ -29,6 +30,8 @@ from portal.core.tool_ports import SubAgent, Toolset
 from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -40,8 +43,9 @@ from portal.security.limiter import Limiter
 from portal.security.seal import SignedSealer, load_key
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
-from portal.testing.records import OWNER, said
+from portal.testing.records import OWNER, said, used
 
 ALL = frozenset({"chat", "completion", "tools", "vision"})
 MODELS = (
@@ -140,7 +144,7 @@ class Rig:
 
 async def calls(rig: Rig) -> list[tuple[str, str, int, int]]:
     """What the usage log has: (door, status, input tokens, output tokens), sorted."""
-    await rig.storage.usage.summary(OWNER, 0)
+    await used(rig.storage, OWNER)
     rows = await rig.storage.database.fetch("SELECT * FROM usage_log WHERE owner = :owner", owner=OWNER)
     return sorted((row["door"], row["status"], row["input_tokens"], row["output_tokens"]) for row in rows)
 
@@ -227,6 +231,8 @@ async def open_rig(
         supervisor = Supervisor()
         ground = Ground(
             settings=loaded,
+            current=Current(loaded),
+            rules=open_rules(loaded),
             storage=storage,
             bus=bus,
             usage=Metrics(log=storage.usage),
@@ -237,6 +243,8 @@ async def open_rig(
                 registry=registry,
                 bus=bus,
                 supervisor=supervisor,
+                journal=Journal(),
+                levels=Levels(),
             ),
             completions=completions,
             registry=registry,

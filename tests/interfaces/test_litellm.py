@@ -10,6 +10,7 @@ from tests.interfaces.openai.test_npm import run
 from portal.backends import embedded, ollama, openai_compatible
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ModelInfo, ToolCallDelta
+from portal.extras import installer
 from portal.testing.ollama_server import OllamaModel, OllamaServer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.portal import open_test_portal
@@ -19,7 +20,8 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tinymodel"
 CLIENT = Path(__file__).with_name("litellm_client.py")
-OFFLINE = ["LITELLM_LOCAL_MODEL_COST_MAP=True"]
+PACKAGE = "litellm==1.110.2"
+OFFLINE = "LITELLM_LOCAL_MODEL_COST_MAP=True"
 """It would ask the network for prices."""
 
 ABLE = frozenset({"chat", "completion", "tools"})
@@ -32,6 +34,14 @@ HELLO = ["Hello", "stop"]
 
 def weather(request):
     return [ToolCallDelta(0, "call_1", "weather", '{"city": "Oslo"}')] if request.parameters.get("tools") else ["?"]
+
+
+async def installed(folder):
+    """LiteLLM in a folder of its own: it wants versions of packages that the other tests do not have."""
+    install = installer()
+    assert install is not None
+    await run(*install, "--quiet", "--target", str(folder / "packages"), PACKAGE, cwd=folder)
+    return folder / "packages"
 
 
 @pytest.mark.timeout(300)
@@ -54,7 +64,9 @@ async def test_every_door(tmp_path):
         ]
         async with open_test_portal(tmp_path / "data", backends=backends) as portal:
             models = ["qwen3:8b", "hosted", "portal-tiny-q8_0"]
-            said = await run("env", *OFFLINE, sys.executable, CLIENT, portal.url, portal.key, *models, cwd=tmp_path)
+            packages = await installed(tmp_path)
+            asking = ["env", OFFLINE, f"PYTHONPATH={packages}", sys.executable, CLIENT]
+            said = await run(*asking, portal.url, portal.key, *models, cwd=tmp_path)
     got = json.loads(said.splitlines()[-1])
     assert got.pop("vectors") == 2
     assert got.keys() == {"openai", "anthropic", "ollama_chat"}

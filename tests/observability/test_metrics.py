@@ -4,13 +4,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from portal.core.backlog import Unsent, Waiting
-from portal.core.items import JsonObject
 from portal.core.records import UsageRecord
 from portal.observability.figures import MOST, Counter, Family, gauge, written
 from portal.observability.gauges import backlog_families, channel_families, server_families
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
-from portal.testing.records import OWNER, usage
+from portal.testing.records import usage
 
 
 class Log:
@@ -25,9 +24,6 @@ class Log:
 
     def record(self, usage: UsageRecord) -> None:
         self.records.append(usage)
-
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        return [{"owner": owner, "since": since}]
 
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
@@ -100,7 +96,6 @@ async def test_calls_are_counted_and_handed_on() -> None:
 
     assert log.begins == 3
     assert log.records == [first, second]
-    assert await metrics.summary(OWNER, 5) == [{"owner": OWNER, "since": 5}]
 
 
 def test_what_the_parts_report() -> None:

@@ -1,18 +1,14 @@
-"""Upgrades: a snapshot first, all or nothing, and only of databases that are ours."""
+"""Steps to a newer schema: all or nothing, and only of databases that are ours."""
 
 import asyncio
-import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from portal.errors import DatabaseTooNew, DatabaseUnreadable, StorageError
-from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.migrate import Migration, migrate, packaged
-from portal.storage.open import open_storage
 from portal.storage.sqlite import SqliteDatabase, prepare
 
 FIRST = Migration(1, "first", "CREATE TABLE notes (id TEXT PRIMARY KEY); CREATE TABLE more (id TEXT);")
@@ -36,60 +32,27 @@ async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     await opened.aclose()
 
 
-class Snapshots:
-    def __init__(self, database: SqliteDatabase, folder: Path) -> None:
-        self.database, self.folder = database, folder
-        self.taken: list[int] = []
-
-    async def __call__(self, version: int) -> None:
-        self.taken.append(version)
-        await self.database.copy_to(self.folder / f"snapshot-{version}")
-
-
 async def tables(database: SqliteDatabase) -> set[str]:
     return {row["name"] for row in await database.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-async def test_a_new_database_needs_no_snapshot(database: SqliteDatabase, tmp_path: Path) -> None:
-    snapshots = Snapshots(database, tmp_path)
-    assert await migrate(database, [FIRST, SECOND], snapshots) == 2
-    assert snapshots.taken == []
-    assert await migrate(database, [FIRST, SECOND], snapshots) == 2
+async def test_a_new_database_gets_every_step(database: SqliteDatabase) -> None:
+    assert await migrate(database, [FIRST, SECOND]) == 2
+    assert await migrate(database, [FIRST, SECOND]) == 2
     assert await tables(database) == {"schema_versions", "notes", "more"}
     assert await database.fetch("PRAGMA user_version") == [{"user_version": 2}]
 
 
-async def test_an_upgrade_is_preceded_by_a_snapshot(database: SqliteDatabase, tmp_path: Path) -> None:
-    await migrate(database, [FIRST])
-    await database.batch([Statement("INSERT INTO notes VALUES ('old')")])
-    snapshots = Snapshots(database, tmp_path)
-    assert await migrate(database, [FIRST, SECOND], snapshots) == 2
-    assert snapshots.taken == [1]
-    copy = apsw.Connection(str(tmp_path / "snapshot-1"))
-    assert list(copy.execute("SELECT * FROM notes")) == [("old",)]
-    copy.close()
-    assert len(await database.fetch("SELECT words FROM notes")) == 2
-
-
 @pytest.mark.parametrize("bad", [BROKEN, ORPHANING, CLASHING])
-async def test_a_failing_upgrade_leaves_everything_as_it_was(
-    database: SqliteDatabase, tmp_path: Path, bad: Migration
-) -> None:
+async def test_a_failing_step_leaves_everything_as_it_was(database: SqliteDatabase, bad: Migration) -> None:
     await migrate(database, [FIRST])
     await database.batch([Statement("INSERT INTO notes VALUES ('old')")])
     with pytest.raises(StorageError):
-        await migrate(database, [FIRST, bad], Snapshots(database, tmp_path))
+        await migrate(database, [FIRST, bad])
     assert await database.fetch("SELECT * FROM notes") == [{"id": "old"}]
     assert await tables(database) == {"schema_versions", "notes", "more"}
     assert await migrate(database, [FIRST]) == 1
     assert await migrate(database, [FIRST, SECOND]) == 2
-
-
-async def test_no_snapshot_no_upgrade(database: SqliteDatabase, tmp_path: Path) -> None:
-    await migrate(database, [FIRST])
-    with pytest.raises(StorageError):
-        await migrate(database, [FIRST, SECOND], Snapshots(database, tmp_path / "not there"))
-    assert await migrate(database, [FIRST]) == 1
 
 
 async def test_a_newer_or_foreign_history_is_refused(database: SqliteDatabase) -> None:
@@ -114,20 +77,3 @@ def test_the_packaged_migrations_are_numbered_without_gaps(dialect: str) -> None
     migrations = packaged(dialect)
     assert [migration.version for migration in migrations] == list(range(1, len(migrations) + 1))
     assert ("data BYTEA" in migrations[0].sql) == (dialect == "postgres")
-
-
-async def test_an_older_data_folder_is_upgraded_and_its_copy_kept(tmp_path: Path) -> None:
-    path = tmp_path / "portal.db"
-    prepare(path, newest=1)
-    old = SqliteDatabase(path=path)
-    await migrate(old, packaged("sqlite")[:1])
-    await old.batch([Statement("INSERT INTO key_values VALUES ('kept', '{}')")])
-    await old.aclose()
-    async with open_storage(Settings(data_dir=tmp_path)) as storage:
-        assert await storage.key_values.get("kept") == {}
-        assert (await storage.conversations.list("anyone", query="word")).data == []
-    copy = tmp_path / "portal.db.schema-1"
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    connection = apsw.Connection(str(copy))
-    assert connection.pragma("user_version") == 1
-    connection.close()

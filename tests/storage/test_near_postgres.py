@@ -160,7 +160,7 @@ async def test_vectors_wider_than_an_index_takes_are_compared_without_one(storag
     [
         (None, None, "does not have"),
         ("0.7.4", None, "older"),
-        ("0.8.1", "0.7.0", "older"),
+        ("0.8.1", "0.7.4", "older"),
         ("0.8.5", None, ""),
         ("1.0", "1.0", ""),
     ],

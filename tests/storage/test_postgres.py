@@ -1,7 +1,6 @@
 """PostgreSQL below the database port: what only it can do to us."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -278,22 +278,6 @@ async def _busy(database: SqliteDatabase, name: str) -> bool:
     return False
 
 
-async def test_a_copy_is_whole_and_private(database: SqliteDatabase, tmp_path: Path) -> None:
-    await database.batch([put("a"), put("b")])
-    target = tmp_path / "copy.db"
-    await database.copy_to(target)
-    copy = apsw.Connection(str(target))
-    assert list(copy.execute(NAMES)) == [("a",), ("b",)]
-    copy.close()
-    assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    await database.batch([put("c")])
-    await database.copy_to(target)
-    assert apsw.Connection(str(target)).execute("SELECT COUNT(*) FROM t").get == 3
-    with pytest.raises(StorageError):
-        await database.copy_to(tmp_path / "no folder" / "copy.db")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["copy.db", "data"]
-
-
 def fingerprint(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir() if file.is_file()}
 

@@ -11,16 +11,20 @@ from functools import partial
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.backups import ServerBackups
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
 from portal.app.housekeeping import keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
+from portal.app.live import Live, servers_of
 from portal.app.mcp import open_endpoint
 from portal.app.media import open_media
 from portal.app.memory import Mind, open_memory
 from portal.app.people import open_entrance
+from portal.app.rereading import Rereading, rereading_in
 from portal.app.schedules import Links, open_schedules, timetable
 from portal.app.servers import open_servers
 from portal.app.skills import Skills
@@ -38,13 +42,15 @@ from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
-from portal.interfaces.application import Parts, application
+from portal.interfaces.application import application
 from portal.interfaces.mcp.endpoint import Endpoint
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
 from portal.media.studio import MediaStudio
 from portal.memory.keeper import Keeper
+from portal.observability.levels import Levels
 from portal.observability.metrics import Metrics
 from portal.routing.classifier import packaged_classifier
 from portal.routing.registry import Registry
@@ -53,6 +59,7 @@ from portal.routing.servers import ModelServers
 from portal.security.admission import App
 from portal.security.credentials import Credentials
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
@@ -78,6 +85,8 @@ class Portal:
     media: MediaStudio
     health: Health
     usage: Metrics
+    current: Current
+    rereading: Rereading
     asgi: App
 
     def drain(self) -> None:
@@ -111,60 +120,83 @@ async def open_portal(
     embedder: Callable[[], Embedder | None] = packaged_embedder,
     channels: Sequence[Channel] | None = None,
     transcriber: Transcriber | None = None,
+    reread: Callable[[], Settings] | None = None,
+    levels: Levels | None = None,
 ) -> AsyncIterator[Portal]:
-    """Open everything the settings name; closes it in reverse.
+    """Open everything the settings name; closes it in reverse. `levels` changes how much is logged.
+
+    `reread` gives the settings as they are now: they are watched, and changes put in force.
 
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
-        StorageError: the database cannot be used; nothing was touched.
-        DataFolderBusy: another server uses the database.
+        StorageError, DataFolderBusy: the database cannot be used, or another server uses it; nothing was touched.
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        storage = (ground := await open_ground(settings, stack)).storage
+        ground = await open_ground(settings, stack, levels)
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
-        brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
-        parts = Parts(
-            settings=settings,
-            entrance=open_entrance(ground, brain.agent, token := secrets.token_urlsafe(32)),
-            agent=brain.agent,
-            toolbox=brain.toolbox,
-            models=ground.router,
-            backends=ground.registry,
-            servers=servers,
-            workspaces=ground.catalogue,
-            engine=await _background(ground, brain, wits.tools),
-            tool_servers=wits.tool_servers,
-            manual=packaged_manual(),
-            responses=storage.responses,
-            conversations=storage.conversations,
-            folders=storage.folders,
-            files=knowledge.files,
-            library=knowledge.library,
-            previews=knowledge.previews,
-            users=storage.users,
-            usage=ground.usage,
-            traces=storage.traces,
-            activity=ground.observing,
-            bus=ground.bus,
-            approving=approving(storage, brain),
-            skills=_skills(ground),
-            compares=wits.finding.compares,
-            mind=mind,
-            endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
-            timetable=wits.table,
-            channels=open_channels(ground, brain, mind.keeper, speech, channels),
-            speech=speech,
-            media=wits.studio,
-            health=ground.health,
-        )
+        rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
-        yield _opened(ground, parts, servers, mind, token)
+        yield _opened(ground, parts, wits, servers, token, rereading)
+
+
+async def _parts(
+    ground: Ground,
+    wits: "_Wits",
+    servers: ModelServers,
+    speech: Speech,
+    channels: Sequence[Channel] | None,
+    rereading: Rereading,
+    token: str,
+) -> Parts:
+    storage = ground.storage
+    brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
+    return Parts(
+        settings=ground.settings,
+        entrance=open_entrance(ground, brain.agent, token),
+        agent=brain.agent,
+        toolbox=brain.toolbox,
+        models=ground.router,
+        backends=ground.registry,
+        servers=servers,
+        workspaces=ground.catalogue,
+        engine=await _background(ground, brain, wits.tools),
+        tool_servers=wits.tool_servers,
+        manual=packaged_manual(),
+        responses=storage.responses,
+        conversations=storage.conversations,
+        folders=storage.folders,
+        files=knowledge.files,
+        library=knowledge.library,
+        previews=knowledge.previews,
+        users=storage.users,
+        usage=ground.usage,
+        traces=storage.traces,
+        activity=ground.observing,
+        tracer=ground.tracer,
+        bus=ground.bus,
+        approving=approving(storage, brain),
+        skills=_skills(ground),
+        compares=wits.finding.compares,
+        mind=mind,
+        endpoint=await open_endpoint(ground, brain, mind, wits.finding, knowledge, wits.studio),
+        timetable=wits.table,
+        channels=open_channels(ground, brain, mind.keeper, speech, channels),
+        speech=speech,
+        backups=_backups(ground),
+        media=wits.studio,
+        members=ground.cluster.members,
+        health=ground.health,
+        exchange=await open_exchange(ground, mind, knowledge),
+        rereads=rereading,
+        aliases=dict(ground.settings.anthropic.aliases),
+    )
 
 
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
@@ -180,7 +212,20 @@ def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     )
 
 
-def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, token: str) -> Portal:
+def _opened(
+    ground: Ground, parts: Parts, wits: "_Wits", servers: ModelServers, token: str, rereading: Rereading
+) -> Portal:
+    admission = application(parts)
+    live = Live(
+        ground=ground,
+        brain=wits.brain,
+        admission=admission,
+        throttle=parts.entrance.throttle,
+        servers=servers_of(ground.registry, ground.settings),
+        aliases=parts.aliases,
+        levels=ground.observing.levels,
+    )
+    rereading.prepare = live.prepare
     return Portal(
         settings=ground.settings,
         storage=ground.storage,
@@ -190,14 +235,16 @@ def _opened(ground: Ground, parts: Parts, servers: ModelServers, mind: Mind, tok
         router=ground.router,
         servers=servers,
         agent=parts.agent,
-        memory=mind.keeper,
+        memory=wits.mind.keeper,
         bus=ground.bus,
         channels=parts.channels,
         endpoint=parts.endpoint,
         media=parts.media,
         health=ground.health,
         usage=ground.usage,
-        asgi=application(parts),
+        current=ground.current,
+        rereading=rereading,
+        asgi=admission,
     )
 
 
@@ -278,7 +325,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     ground.keep_going(model_servers=ground.registry.run)
     ground.on_duty(
-        housekeeping=partial(keep_house, storage, settings),
+        housekeeping=partial(keep_house, storage, ground.current),
         approvals=partial(expire_forever, storage, ground.bus),
         decided_turns=going_on.run,
         index_of_turns=partial(_catch_up, storage),
@@ -291,6 +338,12 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     stack.callback(engine.stop)
     return engine
+
+
+def _backups(ground: Ground) -> ServerBackups:
+    backups = ServerBackups(settings=ground.settings)
+    ground.keep_going(backups=backups.run)
+    return backups
 
 
 async def _tool_servers(ground: Ground) -> ToolServers:

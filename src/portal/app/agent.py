@@ -1,6 +1,5 @@
 """The agent and its tools, put together."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from portal.core.loop import Bounds, Loop
 from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
 from portal.core.passages import Embedder
-from portal.core.policy import Policy, Rules
+from portal.core.policy import Rules
 from portal.core.preparation import Preparation
 from portal.core.recall import Learning, Recall
 from portal.core.recollection import Recollection
@@ -44,6 +43,7 @@ class Brain:
     agent: Agent
     toolbox: Toolbox
     sub_agent: SubTurns
+    loop: Loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,21 @@ async def open_agent(
 ) -> Brain:
     """The agent, at work until the ground is closed. `own` is the install's embedder."""
     settings, storage, router, bus = ground.settings, ground.storage, ground.router, ground.bus
-    tools, completions = settings.tools, ground.completions
+    completions, rules = ground.completions, ground.rules
     toolbox = _toolbox(settings, toolsets, await open_likeness(ground, own))
-    rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
     sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
+    loop = Loop(
+        recorder=recorder,
+        executor=_executor(ground, recorder, rules),
+        diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
+        recollection=told.recollection(recorder, settings.turns.recall_deadline),
+        bounds=bounds_of(settings),
+    )
     agent = Agent(
         preparation=Preparation(
             models=router,
@@ -87,13 +93,7 @@ async def open_agent(
             alone=rules.alone,
             bounding=ground.rights.of,
         ),
-        loop=Loop(
-            recorder=recorder,
-            executor=_executor(ground, recorder, rules),
-            diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
-            recollection=told.recollection(recorder, settings.turns.recall_deadline),
-            bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
-        ),
+        loop=loop,
         recorder=recorder,
         deciding=Deciding(
             approvals=storage.approvals, audit=storage.audit, responses=storage.responses, toolbox=toolbox, bus=bus
@@ -115,7 +115,7 @@ async def open_agent(
     )
     await ground.stack.enter_async_context(agent)
     await attend(ground.cluster, agent, storage, bus, ground.stack)
-    return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+    return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router), loop=loop)
 
 
 def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], likeness: Likeness | None) -> Toolbox:
@@ -123,10 +123,10 @@ def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], like
     return Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
 
 
-def policies(settings: Settings) -> Rules:
-    """Those of the settings."""
-    made = [Policy(**one.model_dump()) for one in settings.policies]
-    return Rules(policies=made, web=settings.tools.web, resolve=_real_path)
+def bounds_of(settings: Settings) -> Bounds:
+    """What a turn may take."""
+    tools = settings.tools
+    return Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens)
 
 
 def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
@@ -158,8 +158,3 @@ def _executor(ground: Ground, recorder: Recorder, rules: Rules) -> Executor:
         approval_seconds=tools.approval_hours * _HOUR,
         ran=ground.observing.meters.tool,
     )
-
-
-def _real_path(path: str) -> str:
-    """Where it leads, links followed; one with a zero byte leads nowhere, as every tool will find."""
-    return path if "\0" in path else os.path.realpath(path)

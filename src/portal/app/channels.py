@@ -50,7 +50,11 @@ def open_channels(
     """For tests, `given` are used in place of those of the settings."""
     settings, storage, bus = ground.settings, ground.storage, ground.bus
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
-    most = settings.limits.messages
+
+    def admit(owner: str) -> None:
+        if most := ground.current.settings.limits.messages:
+            ground.limiter.take(f"messages of {owner}", most)
+
     linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
     desks = Desks(
         agent=brain.agent,
@@ -80,7 +84,7 @@ def open_channels(
         voice=Voice(speaker=speech.speaker, replies=settings.speech.replies),
         model=settings.channels.model,
         mode=settings.channels.groups,
-        admit=lambda owner: most and ground.limiter.take(f"messages of {owner}", most),
+        admit=admit,
     )
     channels = Channels(channels=made, broken=broken, desks=desks, supervisor=ground.supervisor, shared=_shared(ground))
     return channels

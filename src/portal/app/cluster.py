@@ -11,6 +11,7 @@ from portal import __version__
 from portal.core.agent import Agent
 from portal.core.asking import Questions
 from portal.core.bus import Bus
+from portal.core.clock import seconds
 from portal.core.counts import Counts
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 5.0
 """Seconds between two looks for turns that nobody runs."""
+SECRETS = "secrets"
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
 _PAUSE = 0.2
@@ -42,6 +44,8 @@ class Cluster:
     questions: Questions | None = None
     running: StoredRunning | None = None
     counts: Counts | None = None
+    tasks: asyncio.TaskGroup | None = None
+    """For short work beside requests."""
     _hurried: dict[str, Callable[[], None]] = field(default_factory=dict)
     _renewals: dict[str, Renewal] = field(default_factory=dict)
     _stale: set[str] = field(default_factory=set)
@@ -49,6 +53,27 @@ class Cluster:
     _buried: asyncio.Event = field(default_factory=asyncio.Event)
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
+
+    async def members(self) -> Sequence[JsonObject]:
+        """Every server on the database, as the page's routes show them; none on SQLite. Raises StorageError."""
+        if self.running is None:
+            return []
+        leader = await self.running.leader()
+        return [
+            {
+                "id": one.id,
+                "object": "portal.server",
+                "version": one.version,
+                "host": one.host,
+                "pid": one.pid,
+                "url": one.url,
+                "started_at": seconds(one.started_at),
+                "quiet": round(one.quiet, 1),
+                "here": one.id == self.running.me(),
+                "leads": one.id == leader,
+            }
+            for one in await self.running.instances()
+        ]
 
     def renew(self, renewals: Mapping[str, Renewal]) -> None:
         """When another server publishes an event of this kind, or may have: do this."""
@@ -92,7 +117,7 @@ class Cluster:
             await asyncio.sleep(_PAUSE)
             self._news.clear()
             stale, self._stale = self._stale, set()
-            for kind in stale:
+            for kind in sorted(stale, key=lambda kind: kind != SECRETS):  # which others are made with
                 try:
                     await self._renewals[kind]()
                 except PortalError as error:
@@ -153,6 +178,13 @@ async def _told(storage: Storage, response_ids: Sequence[str]) -> list[tuple[str
     ]
 
 
+async def group_on(stack: AsyncExitStack) -> asyncio.TaskGroup:
+    """A group that ends with the stack, and does not wrap what else goes wrong there."""
+    tasks = await asyncio.TaskGroup().__aenter__()
+    stack.push_async_callback(tasks.__aexit__, None, None, None)
+    return tasks
+
+
 async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> Cluster:
     """This server's place among the others, until the stack is closed. Raises StorageError."""
     if storage.database.dialect == "sqlite":
@@ -168,7 +200,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     stack.push_async_callback(lease.leave)
     running = StoredRunning(database=storage.database, fence=fence)
     notices = PostgresNotices(url=settings.database, me=lambda: fence.instance)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     cluster = Cluster(
         duty=duty,
         peers=Peers(notices=notices, turns=running),
@@ -176,6 +208,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
         questions=Questions(notices=notices, tasks=tasks),
         running=running,
         counts=Counts(),
+        tasks=tasks,
     )
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
@@ -204,6 +237,6 @@ async def attend(cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, sta
     if cluster.peers is None:
         return
     cluster.fenced = agent.disown
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     for work in (cluster.peers.run(agent.running), cluster.end_left(storage, bus)):
         stack.callback(tasks.create_task(work).cancel)

@@ -2,20 +2,25 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from portal.app.cluster import Cluster, open_cluster
 from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
 from portal.app.sealing import open_secrets
+from portal.app.telemetry import open_tracer
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.health import Health
+from portal.core.policy import Rules
 from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
+from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -30,6 +35,7 @@ from portal.security.rights import Rights
 from portal.security.sealed_secrets import SealedSecrets
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 
 
@@ -38,16 +44,19 @@ class Ground:
     """Open until `stack` is closed, as is all that is built on it."""
 
     settings: Settings
+    """Those of the start."""
+    current: Current
     storage: Storage
     bus: Bus
     usage: Metrics
     completions: Completions
-    cluster: Cluster
+    cluster: Cluster = field(default_factory=Cluster)
     registry: Registry
     router: Router
     catalogue: Catalogue
     observing: Observing
     rights: Rights
+    rules: Rules
     limiter: Limiter
     secrets: SecretFile | SealedSecrets
     tracer: Tracer
@@ -71,21 +80,22 @@ class Ground:
         self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
-    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
-    as open_portal does."""
-    bus, health, meters = Bus(), Health(), Meters()
+async def open_ground(
+    settings: Settings, stack: AsyncExitStack, levels: Levels | None = None, *, serves: bool = True
+) -> Ground:
+    """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
+    DataFolderBusy and SettingsError, as open_portal does."""
+    levels = levels or Levels()
+    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
+    _listen(journal, levels, stack)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, stack)
-    registry = Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
+    changed = partial(bus.publish, None, "models.changed")
+    families = load_families(settings.data_dir)
+    registry = Registry(settings=settings, families=families, on_change=changed, on_wait=meters.waited)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
@@ -96,6 +106,8 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         registry=registry,
         bus=bus,
         supervisor=supervisor,
+        journal=journal,
+        levels=levels,
     )
     usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
     observing.calls = lambda: usage.running
@@ -103,8 +115,10 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,
+        current=Current(settings),
         storage=replace(storage, usage=usage),
         bus=bus,
         usage=usage,
@@ -115,16 +129,35 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         catalogue=catalogue,
         observing=observing,
         rights=rights,
+        rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=Tracer(),
+        tracer=await open_tracer(settings, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,
     )
-    vitals = Vitals(
-        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
-    )
-    health.add(vitals.check)
-    ground.keep_going(vitals=vitals.run, event_loop=lambda: watch_loop(meters.delayed))
+    _watch(ground, meters, journal)
     return ground
+
+
+def _listen(journal: Journal, levels: Levels, stack: AsyncExitStack) -> None:
+    """From the first moment on, so that the event log also has what happens while a Portal opens."""
+    journal.begin()
+    stack.callback(journal.end)
+    stack.callback(levels.stop)
+
+
+def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
+    """Look after the database, the disk, the event loop and the event log."""
+    vitals = Vitals(
+        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        folder=ground.settings.data_dir,
+        changed=ground.supervisor.changed,
+    )
+    ground.health.add(vitals.check)
+    ground.keep_going(
+        vitals=vitals.run,
+        event_loop=lambda: watch_loop(meters.delayed),
+        event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
+    )

@@ -3,19 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from portal.channels.house import Channels
+from portal.core.channels import REMEDIES
 from portal.core.health import Condition, HealthCheck, State
 from portal.core.items import JsonObject
 from portal.core.supervisor import Supervisor
 from portal.mcp.servers import ToolServers
 from portal.routing.registry import BackendStatus, Registry
-
-_CHANNELS: dict[str, str] = {
-    "deaf": "Portal connects it anew by itself; if it stays so, look at the network.",
-    "down": "Portal tries again by itself; if it stays so, look at the network.",
-    "refused": "Give it a token that the platform accepts (docs/channels.md), then restart Portal.",
-    "taken": "Stop the other program that receives for the same bot.",
-    "broken": "Mend its settings, then restart Portal.",
-}
 
 
 def checks(
@@ -75,7 +68,7 @@ def _server(one: BackendStatus) -> Condition:
 def _channel(one: JsonObject) -> Condition:
     fine = one["state"] in ("up", "starting")
     detail = "" if fine else f"It is {one['state']}. {one['detail']}".strip()
-    remedy = _CHANNELS.get(one["state"], "")
+    remedy = REMEDIES.get(one["state"], "")
     return Condition(kind="channel", name=one["name"], state="ok" if fine else "degraded", detail=detail, remedy=remedy)
 
 

@@ -1,17 +1,22 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from portal import __version__
 from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
+from portal.core.consumption import Consumption
 from portal.core.items import JsonObject
+from portal.core.journal import Note
+from portal.core.records import Page
 from portal.core.supervisor import Supervisor
 from portal.errors import StorageError
 from portal.observability.figures import Family, gauge
 from portal.observability.gauges import backlog_families, channel_families, part_families, server_families
+from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
@@ -28,12 +33,19 @@ class Observing:
     registry: Registry
     bus: Bus
     supervisor: Supervisor
+    journal: Journal
+    levels: Levels
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the servers of tools."""
     calls: Callable[[], int] = int
     """How many model calls are under way."""
+
+    @property
+    def consumption(self) -> Consumption:
+        """See Activity."""
+        return self.storage.consumption
 
     def servers(self) -> Sequence[JsonObject]:
         """See server_families; without usual places where nobody was ever found."""
@@ -86,7 +98,7 @@ class Observing:
             "tool_servers": [
                 {name: one.get(name) for name in ("name", "title", "status", "detail")} for one in self.tool_servers()
             ],
-            "waiting": asdict(replace(waiting, unsent=())) if waiting else None,
+            "waiting": {name: n for name, n in asdict(waiting).items() if name != "unsent"} if waiting else None,
             "database": {
                 "kind": self.storage.database.dialect,
                 "answers": waiting is not None,
@@ -96,6 +108,10 @@ class Observing:
             "process": self.process.reading(),
             "listening": self.bus.listening,
         }
+
+    async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
+        """See Activity."""
+        return await self.storage.notes.list(kind=kind, text=text, limit=limit, cursor=cursor)
 
     def _servers(self) -> Sequence[JsonObject]:
         told = {one.name: one for one in self.registry.status()}

@@ -12,7 +12,6 @@ from portal.core.items import JsonObject
 from portal.interfaces.web.entrance import Entrance
 from portal.security.credentials import Credentials
 from portal.security.identities import Acquaintance
-from portal.security.limiter import Limiter
 from portal.security.oauth import Asked, OAuth
 from portal.security.oidc import Begun, Provider
 from portal.security.passkeys import Challenge, PasskeyDoor
@@ -27,16 +26,15 @@ from portal.storage.pending import StoredPending
 T = TypeVar("T")
 
 
-def _throttle(settings: Settings, limiter: Limiter) -> Throttle:
-    """The limiter at the doors of HTTP."""
+def allowed_by(settings: Settings) -> Allowed:
+    """What everybody may at the doors of HTTP."""
     chosen = settings.limits
-    allowed = Allowed(
+    return Allowed(
         person=chosen.person,
         address=chosen.address,
         person_at_once=chosen.person_at_once,
         address_at_once=chosen.address_at_once,
     )
-    return Throttle(limiter=limiter, allowed=allowed)
 
 
 def _pending(ground: Ground, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]) -> Pending[T]:
@@ -85,6 +83,7 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
         rights=rights,
         audit=storage.audit,
         told=told_around(ground.cluster),
+        tasks=ground.cluster.tasks,
     )
     hear_of_people(ground, credentials)
     attempts = Attempts(most=chosen.attempts, seconds=chosen.attempt_minutes * 60, counts=ground.cluster.counts)
@@ -113,7 +112,7 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
         kept_passkeys=storage.passkeys,
         providers={name: (one, _provider(ground, one)) for name, one in chosen.oidc.items()},
         acquaintance=acquaintance,
-        throttle=_throttle(ground.settings, ground.limiter),
+        throttle=Throttle(limiter=ground.limiter, allowed=allowed_by(ground.settings)),
         shares=storage.shares,
         oauth=_oauth(ground, credentials) if ground.settings.mcp.oauth else None,
     )

@@ -73,7 +73,8 @@ class Channels:
         self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
         self._supervisor = supervisor
-        self._asked = Asked(desks=desks, health=self.health, slash=lambda name: self._open[name].channel.limits.slash)
+        asked = Asked(desks=desks, health=self.health, slash=lambda name: self._open[name].channel.limits.slash)
+        self.home, self.ask = asked.home, asked.ask
         self._patience = patience
         self.on_given_up: Callable[[Delivery, str], Awaitable[None]] = _nothing
         """Told of a delivery that cannot be sent, and why."""
@@ -133,8 +134,7 @@ class Channels:
         self._working = [self._supervisor.keep(name, work) for name, work in works.items()]
 
     async def _rest(self) -> None:
-        if self._working:
-            await self._supervisor.end(*self._working)
+        await self._supervisor.end(*self._working)
         async with asyncio.TaskGroup() as group:
             for one in self._open.values():
                 group.create_task(one.courier.stop())
@@ -181,8 +181,8 @@ class Channels:
             delivering=delivering,
             lines=lines,
             tasks=tasks,
-            home=self._asked.home,
-            ask=self._asked.ask,
+            home=self.home,
+            ask=self.ask,
         )
         connection = Connection(channel=channel, reception=reception, changed=self._changed, patience=self._patience)
         return Open(channel, reception, connection, courier, lines)
@@ -269,10 +269,7 @@ class Channels:
     async def _send(self, delivery: Delivery) -> str:
         one = self._open.get(delivery.place.channel)
         if await self._desks.outbox.add(delivery) and one is not None:
-            if self._shared.duty.held:
-                one.reception.deliver(delivery)
-            else:
-                self._shared.hurry(delivery.id)
+            (one.reception.deliver if self._shared.duty.held else self._shared.hurry)(delivery)
         return delivery.id
 
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
@@ -380,8 +377,7 @@ class Channels:
 
     def health(self) -> Sequence[str]:
         """How they are, in lines."""
-        lines = [f"{one['name']}: {one['state']} {one['detail']}".strip() for one in self.status()]
-        return [words.ALIVE, *lines]
+        return [words.ALIVE, *(f"{one['name']}: {one['state']} {one['detail']}".strip() for one in self.status())]
 
     async def approve(self, owner: str, pairing_id: str, approve: bool) -> PairingRecord:
         """Let somebody in who asked, as this owner, or refuse it. Raises NotFound."""

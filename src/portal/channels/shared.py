@@ -5,6 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from portal.core.asking import Questions
+from portal.core.channel_stores import Delivery
 from portal.core.channels import HookReply, HookRequest
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
@@ -27,7 +28,7 @@ class Alone:
         self.status: Sequence[JsonObject] = ()
         """Of the channels, as the one says which holds them."""
 
-    def hurry(self, delivery_id: str) -> None:
+    def hurry(self, delivery: Delivery) -> None:
         """There is this for the one that holds the channels."""
 
     def serve(self, receive: Receive, hurried: Callable[[str], None], told: Callable[[], None]) -> None:
@@ -54,9 +55,9 @@ class Shared(Alone):
         self._invitations: Mapping[str, str] = {}
         notices.on("channels", self._heard)
 
-    def hurry(self, delivery_id: str) -> None:
+    def hurry(self, delivery: Delivery) -> None:
         """See Alone."""
-        self._notices.tell("channels.hurry", {"id": delivery_id})
+        self._notices.tell("channels.hurry", {"id": delivery.id})
 
     def serve(self, receive: Receive, hurried: Callable[[str], None], told: Callable[[], None]) -> None:
         """See Alone."""

@@ -53,6 +53,18 @@ class Client:
         except OSError as error:
             raise PortalError(f"{path} cannot be read: {error.strerror}") from error
 
+    def send_file(self, method: str, path: str, file: Path) -> JsonObject:
+        """Send a file as the body of a call; the answer. Raises PortalError, also where the file cannot be read."""
+        try:
+            with file.open("rb") as content:
+                length = str(os.fstat(content.fileno()).st_size)
+                headers = {"Content-Type": "application/octet-stream", "Content-Length": length}
+                pieces = iter(lambda: content.read(_CHUNK), b"")
+                with self._call(method, path, None, None, content=pieces, headers=headers) as answer:
+                    return self._decode(answer.read())
+        except OSError as error:
+            raise PortalError(f"{file} cannot be read: {error.strerror}") from error
+
     def download(self, path: str, to: Path) -> None:
         """Write what is there to a file. Raises PortalError, also where it cannot be written."""
         with self._call("GET", path, None, None) as answer:

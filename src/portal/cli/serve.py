@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from socket import socket
 
 import click
@@ -15,12 +15,15 @@ import uvloop
 
 from portal import __version__
 from portal.app import Portal, open_portal
+from portal.app.rereading import Watched
 from portal.cli.announcement import announce
 from portal.cli.ports import listen, local_url
-from portal.cli.server_file import ServerFile
+from portal.cli.server_file import ServerFile, log_path
 from portal.core.clock import micros, seconds
 from portal.errors import PortalError, SettingsError
 from portal.interfaces.listening import server_config
+from portal.observability.levels import Levels
+from portal.observability.log_file import goes_to
 from portal.observability.logging import configure
 from portal.security.guards import refuse
 from portal.security.tls import Certificate
@@ -35,16 +38,18 @@ _LOOK_SECONDS = 0.05
 """Between two looks at what still runs."""
 _GC_YOUNG = 10_000
 """New objects between two looks for rings of them that nobody holds: a request makes hundreds, and few are left."""
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve_forever(settings: Settings, called_as: str, *, announced: bool) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP; everything made on the way is readable by its owner alone."""
+def serve_forever(settings: Settings, called_as: str, *, announced: bool, reread: Callable[[], Settings]) -> None:
+    """Serve until SIGINT or SIGTERM, or where there is a terminal SIGHUP; everything made on the way is readable by its
+    owner alone. `reread` gives the settings as they are now."""
     os.umask(0o077)
-    configure(settings.log)
+    file = log_path(settings)
+    levels = configure(settings.log, file=file if settings.log.file or goes_to(file) else None)
     refuse(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, called_as, announced=announced))
+        runner.run(_serve(settings, called_as, levels, announced=announced, reread=reread))
 
 
 class _Server(uvicorn.Server):
@@ -55,7 +60,6 @@ class _Server(uvicorn.Server):
         config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS, tls=tls)
         super().__init__(config)
         self._portal = portal
-        self._drain_seconds = settings.server.drain_seconds
         self._ending = asyncio.Event()
         self.listening = asyncio.Event()
 
@@ -80,20 +84,27 @@ class _Server(uvicorn.Server):
         """Once it is to end: give answers under way their time, then end those left as incomplete, and the
         connections."""
         await self._ending.wait()
+        patience = self._portal.current.settings.server.drain_seconds
         if self._portal.busy:
-            log.info("Portal is stopping; answers under way have %g seconds", self._drain_seconds)
+            log.info("Portal is stopping; answers under way have %g seconds", patience)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._drain_seconds):
+            async with asyncio.timeout(patience):
                 while self._portal.busy and not self.should_exit:  # noqa: ASYNC110 -- looked at for seconds, once
                     await asyncio.sleep(_LOOK_SECONDS)
         self._leave()
+
+    def read_settings(self) -> None:
+        """Read them again soon, as services are told to."""
+        self._portal.rereading.hurry()
 
     def _leave(self) -> None:
         self.should_exit = True
         self._portal.stop()
 
 
-async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None:
+async def _serve(
+    settings: Settings, called_as: str, levels: Levels, *, announced: bool, reread: Callable[[], Settings]
+) -> None:
     me = f"Portal (process {os.getpid()})"
     certificate = _certificate(settings)
     with (
@@ -102,7 +113,7 @@ async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None
     ):
         url = local_url(listener, "http" if certificate is None else "https")
         lock.describe(f"{me[:-1]}, {url})")
-        async with open_portal(settings) as portal:
+        async with open_portal(settings, reread=reread, levels=levels) as portal:
             file = ServerFile(
                 pid=os.getpid(),
                 url=url,
@@ -113,6 +124,7 @@ async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None
             )
             if certificate is not None:
                 portal.health.add(certificate.check)
+                portal.rereading.watch(Watched(lambda: certificate.watched, certificate.renew))
             server = _Server(portal, settings, certificate)
             await _run(server, listener, file, settings, called_as=called_as if announced else None)
 
@@ -128,11 +140,22 @@ def _certificate(settings: Settings) -> Certificate | None:
     return Certificate(chosen.tls_cert.expanduser(), key)
 
 
+def _has_terminal() -> bool:
+    """Whether SIGHUP means that the terminal was closed, rather than that somebody changed the settings."""
+    try:
+        os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 async def _run(
     server: _Server, listener: socket, file: ServerFile, settings: Settings, *, called_as: str | None
 ) -> None:
+    loop = asyncio.get_running_loop()
     for number in ENDING:
-        asyncio.get_running_loop().add_signal_handler(number, server.end)
+        loop.add_signal_handler(number, server.end)
+    loop.add_signal_handler(signal.SIGHUP, server.end if _has_terminal() else server.read_settings)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
         await server.listening.wait()

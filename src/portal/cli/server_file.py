@@ -14,9 +14,15 @@ from portal.storage.data_folder import lock_owner
 
 if TYPE_CHECKING:
     from portal.cli.client import Client
+    from portal.settings import Settings
 
 NAME = "server.json"
 LOG = "portal.log"
+
+
+def log_path(settings: "Settings") -> Path:
+    """Where a server in the background writes its log."""
+    return settings.data_dir / (settings.log.file or LOG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,9 @@ async def attempted(
     while True:
         permit: Permit | None = None
         try:
-            with span("model", route.model.id, backend=route.backend.name) as one:
+            with span("model", route.model.id, backend=route.backend.name, provider=route.backend.kind) as one:
                 permit = await route.candidates[0].gate.enter(told)
-                one.lap("waited_ms")
+                one.lap("waited_ms", least=1)
                 result = await attempt(permit)
                 permit.begin()
         except BackendError as error:

@@ -114,8 +114,7 @@ class Executor:
         in another try, by approval: what they brought is told once more."""
         approvals = await self._approvals.of_response(scene.owner, response_id)
         for one in approvals:
-            waited = ((one.decided_at or micros()) - one.created_at) // 1000
-            span("approval", one.tool, decision=one.status, person_ms=waited).end()
+            span("approval", one.tool, decision=one.status, person_ms=one.waited).end()
         for item in (ran[one.id] for one in approvals if one.id in ran):
             if item.get("portal:untrusted"):
                 scene.tainted_at = scene.tainted_at or micros()
@@ -277,8 +276,7 @@ class Executor:
             with span("tool", plan.spec.name, toolset=plan.spec.toolset, risk=plan.spec.risk, call=item["id"]) as one:
                 result = await self._called(scene, plan, item["id"])
                 ended = await self._ended(scene, plan, result)
-                if result.failed:
-                    one.fail("tool_error")
+                one.called(plan.arguments, result.text, failed=result.failed)
         except asyncio.CancelledError:
             self._ran(plan.spec.toolset, "cancelled", perf_counter() - began)
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}

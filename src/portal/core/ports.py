@@ -337,9 +337,6 @@ class UsageLog(Protocol):
     def record(self, usage: UsageRecord) -> None:
         """Put it in the queue of the batching writer; never waits."""
 
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """Per day and model: {day, model, calls, input_tokens, output_tokens}."""
-
 
 class Spending(Protocol):
     """What has been used of a budget."""

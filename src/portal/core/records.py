@@ -203,7 +203,7 @@ class UsageRecord:
     status: str
     decision: JsonObject | None = None
     first_milliseconds: int | None = None
-    """Until a streamed answer began; not kept."""
+    """Until a streamed answer began."""
     credential: str | None = None
     """The key whose daily budget this counts against."""
 

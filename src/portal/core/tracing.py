@@ -5,13 +5,15 @@
         one.note(output_tokens=12)
 
 Nothing is made where nobody keeps it: of stored turns a short list stays with the answer (`Kept`), and whatever a Sink
-collects leaves as it ends. Names and figures only, never what was said.
+collects leaves as it ends. Names and figures only; what was said leaves with a span where a Sink asks for it, and is
+never kept.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from random import getrandbits
-from time import perf_counter_ns, time_ns
+from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -29,13 +31,20 @@ Value: TypeAlias = str | int | float | bool | None
 MOST = 200
 """Spans of a turn that are kept; of more only their number is."""
 _LONGEST_ERROR = 200
+_SILENT: dict[str, object] = {}
+"""Of every span that tells nothing."""
 _MILLI = 1_000_000
+_WORTH = 5 * _MILLI
+"""Nanoseconds from which storing something is worth a line."""
 
 
 class Sink(Protocol):
     """Takes spans on their way out."""
 
-    def samples(self, trace: int, parent: bool | None) -> bool:
+    content: bool
+    """Whether what was said goes with them."""
+
+    def samples(self, trace: bytes, parent: bool | None) -> bool:
         """Whether a trace is collected; `parent` is whether its caller collects it, None where nobody called."""
 
     def take(self, ended: "Span") -> None:
@@ -45,16 +54,14 @@ class Sink(Protocol):
 class Trace:
     """What spans that belong together share, also with those of other programs (W3C Trace Context)."""
 
-    __slots__ = ("id", "offset", "sampled", "sink", "state")
+    __slots__ = ("id", "sampled", "sink", "state")
 
-    def __init__(self, sink: Sink, *, known: int = 0, parent: bool | None = None, state: str = "") -> None:
+    def __init__(self, sink: Sink, known: bytes = b"", parent: bool | None = None, state: str = "") -> None:
         """`known` is the id that a caller gave it, `state` its `tracestate`."""
-        self.id = known or getrandbits(128) or 1
+        self.id = known or getrandbits(128).to_bytes(16, "big")
         self.state = state
         self.sink = sink
         self.sampled = sink.samples(self.id, parent)
-        self.offset = time_ns() - perf_counter_ns()
-        """From a span's own times to nanoseconds since 1970."""
 
 
 class Kept:
@@ -77,7 +84,20 @@ class Kept:
 class Span:
     """One step, from its making to `end`; as a context manager it is around what goes on within it."""
 
-    __slots__ = ("_token", "attributes", "began", "ended", "error", "id", "kept", "kind", "name", "parent", "trace")
+    __slots__ = (
+        "_token",
+        "attributes",
+        "began",
+        "content",
+        "ended",
+        "error",
+        "id",
+        "kept",
+        "kind",
+        "name",
+        "parent",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -88,12 +108,15 @@ class Span:
         parent: "Span | None" = None,
         trace: Trace | None = None,
         kept: Kept | None = None,
+        id: bytes | None = None,
     ) -> None:
+        """`id` is that of a span of another program's."""
         self.kind, self.name, self.attributes = kind, name, attributes
         self.parent, self.trace, self.kept = parent, trace, kept
-        self.id = getrandbits(64) or 1 if trace is not None else 0
+        self.id = id if id is not None else getrandbits(64).to_bytes(8, "big") if trace is not None else b""
         self.error = ""
         self.ended = 0
+        self.content: dict[str, object] = _SILENT
         self._token: Token[Span | None] | None = None
         if kept is not None:
             kept.add(self)
@@ -103,20 +126,38 @@ class Span:
         """Figures and names; None says nothing."""
         self.attributes.update(attributes)
 
-    def lap(self, name: str) -> None:
-        """Note the milliseconds since it began, the first time."""
+    def lap(self, name: str, least: float = 0) -> None:
+        """Note the milliseconds since it began, the first time, if there are so many."""
         if name not in self.attributes:
-            self.attributes[name] = round((perf_counter_ns() - self.began) / _MILLI, 1)
+            passed = (perf_counter_ns() - self.began) / _MILLI
+            if passed >= least:
+                self.attributes[name] = passed
 
     def spent(self, usage: TokenUsage | None) -> None:
         """Note the tokens of a model's call."""
-        if usage is not None:
-            self.attributes |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-            self.note(
-                cached_tokens=usage.cached_tokens or None,
-                reasoning_tokens=usage.reasoning_tokens or None,
-                estimated=usage.estimated or None,
-            )
+        if usage is None:
+            return
+        noted = self.attributes
+        noted["input_tokens"], noted["output_tokens"] = usage.input_tokens, usage.output_tokens
+        if usage.cached_tokens:
+            noted["cached_tokens"] = usage.cached_tokens
+        if usage.reasoning_tokens:
+            noted["reasoning_tokens"] = usage.reasoning_tokens
+        if usage.estimated:
+            noted["estimated"] = True
+
+    def tell(self, name: str, made: Callable[[], object]) -> None:
+        """What was said: `input`, `output`, `arguments` or `result`; made only where somebody asks for it."""
+        trace = self.trace
+        if trace is not None and trace.sampled and trace.sink.content:
+            self.content = {**self.content, name: made()}
+
+    def called(self, arguments: str, result: str, *, failed: bool) -> None:
+        """What came of the call of a tool."""
+        if failed:
+            self.fail("tool_error")
+        self.tell("arguments", lambda: arguments)
+        self.tell("result", lambda: result)
 
     def fail(self, error: str) -> None:
         """It failed, and why."""
@@ -173,7 +214,7 @@ class _Nothing(Span):
     def note(self, **attributes: Value) -> None:
         """Not kept."""
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str, least: float = 0) -> None:
         """Not kept."""
 
     def spent(self, usage: TokenUsage | None) -> None:
@@ -245,12 +286,14 @@ def listed(root: Span) -> list[JsonObject]:
     kept, now = root.kept, perf_counter_ns()
     if kept is None:
         return []
-    places = {id(one): place for place, one in enumerate(kept.spans)}
-    return [_row(one, place, places.get(id(one.parent)), root.began, now) for place, one in enumerate(kept.spans)]
+    worth = [one for one in kept.spans if one.kind != "store" or one.error or one.ended - one.began >= _WORTH]
+    places = {id(one): place for place, one in enumerate(worth)}
+    return [_row(one, place, places.get(id(one.parent)), root.began, now) for place, one in enumerate(worth)]
 
 
 def _row(one: Span, place: int, parent: int | None, zero: int, now: int) -> JsonObject:
-    known = {name: value for name, value in one.attributes.items() if value is not None}
+    noted = one.attributes.items()
+    known = {name: round(value, 1) if type(value) is float else value for name, value in noted if value is not None}
     return {
         "id": place,
         "parent": parent,

@@ -19,6 +19,7 @@ from portal.core.deadline import Deadline
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
+from portal.mcp.carrying import carrying
 from portal.mcp.dialogue import Dialogue, current
 from portal.mcp.oauth import SignInNeeded, Tokens, provider
 from portal.mcp.opening import Lost, Opening
@@ -226,9 +227,10 @@ class Connection:
         token = current.set(known)
         report = _Reporter(context)
         try:
-            answer = await self.ask(
-                lambda client: client.call_tool(tool, arguments, progress_callback=report), deadline
-            )
+            with carrying():
+                answer = await self.ask(
+                    lambda client: client.call_tool(tool, arguments, progress_callback=report), deadline
+                )
         finally:
             current.reset(token)
             tokens = dialogue.end(context.call_id)

@@ -1,9 +1,8 @@
 """What model calls were like, for Prometheus: counted as they are accounted for, written out when somebody asks."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
-from portal.core.items import JsonObject
 from portal.core.ports import UsageLog
 from portal.core.records import UsageRecord
 from portal.observability.figures import SPEEDS, Counter, Family, Histogram, gauge, written
@@ -47,10 +46,6 @@ class Metrics:
             if usage.output_tokens >= _FEWEST and usage.milliseconds > first:
                 self._speed.observe((usage.model,), usage.output_tokens * 1000 / (usage.milliseconds - first))
         self._log.record(usage)
-
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog."""
-        return await self._log.summary(owner, since)
 
     async def render(self, *, open_metrics: bool = False) -> str:
         """All of it, in Prometheus' text format or in OpenMetrics."""

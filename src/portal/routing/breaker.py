@@ -43,6 +43,11 @@ class Breaker:
         self._openings = 0
         self._probe: weakref.ref[object] | None = None
 
+    def tune(self, tolerance: Tolerance) -> None:
+        """Be as tolerant as this from now on; one that rests goes on resting."""
+        self._tolerance = tolerance
+        self._recent = deque(self._recent, maxlen=max(tolerance.failures, 1))
+
     @property
     def is_closed(self) -> bool:
         """Whether calls go through as if it were not there."""

@@ -12,7 +12,7 @@ from portal.core.model import Progress
 from portal.errors import BackendError, BackendTimeout, BackendUnavailable
 from portal.routing.breaker import Breaker, State, Tolerance
 from portal.routing.line import Line, Place
-from portal.settings import FaultSettings
+from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
 _FULL_AGAIN = 5.0
@@ -52,6 +52,15 @@ class Gates:
         self.on_wait = on_wait
         self._servers: dict[str, ServerGates] = {}
 
+    def tune(self, settings: FaultSettings) -> None:
+        """Hold by these from now on."""
+        self.settings = settings
+        self.tolerance = Tolerance(
+            failures=settings.breaker_failures, window=settings.breaker_window, rest=settings.breaker_rest
+        )
+        for server in self._servers.values():
+            server.tune()
+
     def open(self, server: str, *, max_concurrency: int = 0) -> "ServerGates":
         """Those of a new server; 0 lets any number of calls run at once."""
         self._servers[server] = ServerGates(self, server, max_concurrency)
@@ -74,6 +83,12 @@ class ServerGates:
         self.all = gates
         self.line = Line(slots=max_concurrency, length=gates.settings.queue_length)
         self._models: dict[str, ModelGate] = {}
+
+    def tune(self) -> None:
+        """Take what all hold by now."""
+        self.line.length = self.all.settings.queue_length
+        for gate in self._models.values():
+            gate.breaker.tune(self.all.tolerance)
 
     def of(self, model: str) -> "ModelGate":
         """The one before a model, by the name that the server itself gives it."""

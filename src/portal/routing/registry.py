@@ -30,6 +30,7 @@ from portal.routing.gates import Gates, Resting, ServerGates
 from portal.routing.pace import Paces
 from portal.routing.renamed import Renamed
 from portal.settings import Settings
+from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
 Source: TypeAlias = Literal["found", "settings", "page", "built-in"]
@@ -102,6 +103,12 @@ class Registry:
         self._gates = Gates(settings.faults, on_change=self._notify, on_gone=self._gone, on_wait=on_wait)
         self._wake = asyncio.Event()
         self._random = secrets.SystemRandom()
+
+    def tune(self, *, interval: float, faults: FaultSettings) -> None:
+        """Look every so many seconds, and hold by these gates, from now on."""
+        self._interval = interval
+        self._gates.tune(faults)
+        self._wake.set()
 
     def add(self, backend: Backend, *, source: Source = "page", max_concurrency: int = 0) -> None:
         """Take a backend in; it is asked at the next `refresh`, or by `run` at once. `max_concurrency` calls run on it

@@ -88,6 +88,11 @@ class Workspaces:
     def _shared(self, owner: str) -> Iterable[Workspace]:
         return (one for one in self._made.values() if one.owner != owner and one.allows(owner))
 
+    def write(self, workspaces: Iterable[Workspace]) -> None:
+        """Take these as those of the settings."""
+        self._everyones = {one.name: one for one in (*packaged_workspaces(), *workspaces)}
+        self._names = {*self._everyones, *(name for _, name in self._made)}
+
     def put(self, one: Workspace) -> None:
         """Take in what a person made; at once in use."""
         self._made[one.owner, one.name] = one

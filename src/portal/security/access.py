@@ -14,6 +14,7 @@ ADMINS = (
     "/portal/v1/pulls",
     "/portal/v1/turns",
     "/portal/v1/health",
+    "/portal/v1/config",
     "/metrics",
 )
 """Of those who run this installation."""
@@ -48,7 +49,14 @@ GUESTS = (
     "/portal/v1/approvals",
 )
 """What a chat takes: nothing else is a guest's."""
-GUESTS_READ = ("/portal/v1/models", "/portal/v1/workspaces", "/portal/v1/backends", "/portal/v1/embedded", "/v1/files")
+GUESTS_READ = (
+    "/portal/v1/models",
+    "/portal/v1/workspaces",
+    "/portal/v1/backends",
+    "/portal/v1/embedded",
+    "/portal/v1/export",
+    "/v1/files",
+)
 """And what the page looks at."""
 
 BEYOND = (

@@ -9,21 +9,20 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
-from portal.core.clock import now
+from portal.core import tracing
+from portal.core.trace_context import from_headers
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.forwarded import FORWARDED, TrustedProxies
 from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
-from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
+from portal.security.throttle import Throttle, rate_headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -45,6 +44,7 @@ _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", MCP)
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
 _FAULT = "Portal failed to answer this request; its log has the details."
@@ -78,26 +78,35 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        max_import: int,
         throttle: Throttle,
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
+        sink: tracing.Sink | None = None,
         challenge: Callable[[Scope, PortalError], Headers] = lambda scope, error: [],
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them. While it is
-        `closing`, nothing more is begun. `challenge` tells whoever is refused what else to try."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces. While it is `closing`, nothing more is begun. `challenge` tells whoever is refused what else to
+        try."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
+        self.write(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins, proxies=proxies)
+        self._max_body = max_body
+        self._max_upload = max_upload
+        self._max_import = max_import
+        self._throttle = throttle
+        self._closing = closing
+        self._challenge = challenge
+        self._sink = sink
+
+    def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
+        """Hold by these from now on."""
         self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
         self._check_host = lru_cache(maxsize=64)(self._known_host)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._max_body = max_body
-        self._max_upload = max_upload
-        self._throttle = throttle
         self._proxies = proxies
-        self._closing = closing
-        self._challenge = challenge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -106,7 +115,8 @@ class Admission:
             return
         headers = dict(scope["headers"])
         told_host = b""
-        if b"x-forwarded-proto" in headers or not FORWARDED.isdisjoint(headers):
+        proxied = not FORWARDED.isdisjoint(headers)
+        if proxied or b"x-forwarded-proto" in headers:
             told_host = self._proxies.settle(scope, headers)
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
@@ -114,6 +124,8 @@ class Admission:
             extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
+            tracing.current.set(from_headers(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if self._closing():
@@ -121,7 +133,7 @@ class Admission:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            address = _address(scope, headers)
+            address = _address(scope, proxied=proxied)
             if address:
                 self._throttle.knock(address)
             caller = await self._admit(scope, headers, told_host)
@@ -250,6 +262,8 @@ class Admission:
         if scope["path"].startswith(_BLOBS):
             return receive
         limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
+        if scope["path"] == _IMPORTS:
+            limit = self._max_import
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -355,24 +369,10 @@ def _is_here(headers: Values) -> bool:
     return is_loopback(host_name(host)) and ours and typed and FORWARDED.isdisjoint(headers)
 
 
-def rate_headers(path: str, bucket: Bucket) -> Headers:
-    """What is left of a key's rate, as the clients of the API at this path know it."""
-    seconds = bucket.full_in
-    if path.startswith("/v1/messages"):
-        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
-        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
-        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
-        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
-        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
-    ]
-
-
-def _address(scope: Scope, headers: Values) -> str:
+def _address(scope: Scope, *, proxied: bool) -> str:
     """Where a request comes from, empty at home."""
     host: str = (scope.get("client") or ("",))[0]
-    return host if host not in _HERE or not FORWARDED.isdisjoint(headers) else ""
+    return host if proxied or host not in _HERE else ""
 
 
 def _comes_from_here(scope: Scope) -> bool:
@@ -389,4 +389,4 @@ def _cookie(header: str) -> str | None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload, server.max_import).")

@@ -3,8 +3,10 @@
 Secrets are 256 random bits, so a plain hash is enough: there is nothing to guess.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,15 +23,19 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, Unauthenticated
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+
+_log = logging.getLogger(__name__)
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
 INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
+_STALE_SECONDS = 15.0
+"""For which somebody is known beyond that while they are looked up, or cannot be."""
 _CACHE_SIZE = 1024
 _SEEN = 10_000
 _TOUCH_MICROS = 60 * _MICROS
@@ -85,11 +91,14 @@ class Credentials:
         audit: Audit | None = None,
         lines: Limiter | None = None,
         told: Callable[[Sequence[str], str], None] = lambda ended, shut_out: None,
+        tasks: asyncio.TaskGroup | None = None,
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
         a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets.
-        `told` hears of credentials that are over, and of people who are looked at anew."""
-        self._told = told
+        `told` hears of credentials that are over, and of people who are looked at anew. With `tasks` nobody who was
+        here a moment ago waits for the database: they are looked up beside."""
+        self._told, self._tasks = told, tasks
+        self._renewing: set[str] = set()
         self._users = users
         self._audit = audit
         self._rights = rights
@@ -172,6 +181,7 @@ class Credentials:
             detail["untold"] = untold
         if device:
             detail["device"] = device[:200]
+        _log.warning("a sign-in was refused: %s", way, extra={"event": "sign-in"})
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
@@ -232,9 +242,25 @@ class Credentials:
         return await self._known_caller("session", hash_of(secret))
 
     async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
-        cached = self._known.get((kind, hashed))
-        if cached is not None and cached[0] > monotonic():
+        cached, now = self._known.get((kind, hashed)), monotonic()
+        if cached is not None and cached[0] > now:
             return cached[1]
+        if cached is not None and self._tasks is not None and cached[0] + _STALE_SECONDS > now:
+            if hashed not in self._renewing:
+                self._renewing.add(hashed)
+                self._tasks.create_task(self._renew(kind, hashed))
+            return cached[1]
+        return await self._looked_up(kind, hashed)
+
+    async def _renew(self, kind: Literal["key", "session"], hashed: str) -> None:
+        try:
+            await self._looked_up(kind, hashed)
+        except StorageError as error:
+            _log.warning("whoever comes in cannot be looked up: %s", error)
+        finally:
+            self._renewing.discard(hashed)
+
+    async def _looked_up(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
         before = self._revocations
         found = await self._users.find_credential(kind, hashed)
         self._known.pop((kind, hashed), None)

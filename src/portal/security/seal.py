@@ -74,6 +74,11 @@ def fingerprint(key: bytes) -> str:
     return hmac.new(key, b"portal seal key", hashlib.sha256).hexdigest()
 
 
+def fresh_key() -> bytes:
+    """A new one."""
+    return secrets.token_bytes(_KEY_BYTES)
+
+
 def load_key(path: Path) -> bytes:
     """The key kept in this 0600 file, made at the first call.
 
@@ -84,7 +89,7 @@ def load_key(path: Path) -> bytes:
         if not path.exists():
             fresh = path.with_suffix(f".{secrets.token_hex(4)}")
             fresh.touch(mode=0o600)
-            fresh.write_bytes(secrets.token_bytes(_KEY_BYTES))
+            fresh.write_bytes(fresh_key())
             fresh.replace(path)
         key = path.read_bytes()
     except OSError as error:

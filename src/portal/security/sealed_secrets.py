@@ -2,21 +2,16 @@
 never in it."""
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import logging
-import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from portal.errors import SettingsError, StorageError
+from portal.errors import StorageError
 from portal.extras import add_command
+from portal.security.cipher import Cipher
 
 log = logging.getLogger(__name__)
 
-_NONCE = 12
 _SECONDS = 10.0
 _PAUSE = 1.0
 
@@ -36,11 +31,7 @@ class SealedSecrets:
 
     def __init__(self, *, kept: Sealed, key: bytes) -> None:
         """`key` is that of the installation, 32 random bytes. Raises SettingsError where nothing can encrypt."""
-        try:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        except ImportError as error:
-            raise SettingsError(f"Secrets in PostgreSQL need the extra: `{add_command('postgres')}`.") from error
-        self._cipher = AESGCM(hmac.new(key, b"portal secrets", hashlib.sha256).digest())
+        self._cipher = Cipher(key, install=f"`{add_command('postgres')}`")
         self._kept = kept
         self._known: dict[str, str] = {}
         self._unsaved: dict[str, str | None] = {}
@@ -54,7 +45,7 @@ class SealedSecrets:
         found = {}
         for name, sealed in (await self._kept.all()).items():
             try:
-                found[name] = self._unseal(name, sealed)
+                found[name] = self._cipher.unseal(name, sealed)
             except ValueError:
                 log.error("the secret %s was sealed with another key, and cannot be used", name)
         self._known = {**found, **{name: one for name, one in self._unsaved.items() if one is not None}}
@@ -101,19 +92,5 @@ class SealedSecrets:
                     del self._unsaved[name]
 
     async def _keep(self, name: str, secret: str | None) -> None:
-        await self._kept.set(name, None if secret is None else self._seal(name, secret))
+        await self._kept.set(name, None if secret is None else self._cipher.seal(name, secret))
         self.changed()
-
-    def _seal(self, name: str, secret: str) -> str:
-        nonce = os.urandom(_NONCE)
-        sealed = self._cipher.encrypt(nonce, secret.encode("utf-8"), name.encode("utf-8"))
-        return base64.b64encode(nonce + sealed).decode("ascii")
-
-    def _unseal(self, name: str, sealed: str) -> str:
-        from cryptography.exceptions import InvalidTag
-
-        try:
-            raw = base64.b64decode(sealed, validate=True)
-            return self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], name.encode("utf-8")).decode("utf-8")
-        except (InvalidTag, binascii.Error) as error:
-            raise ValueError(name) from error

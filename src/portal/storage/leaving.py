@@ -17,6 +17,7 @@ PERSONAL = (
     "shares",
     "passkeys",
     "identities",
+    "imports",
     "oauth_refreshes",
     "approval_rounds",
     "approvals",

@@ -80,9 +80,10 @@ CHANGED = "UPDATE embedders SET generation = generation + 1 WHERE number = :embe
 STATE = """
 SELECT number, generation, dimensions, EXISTS (SELECT 1 FROM passage_near WHERE embedder = number) AS settled
 FROM embedders WHERE name = :embedder"""
-PATIENCE = Statement(
-    "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', :kept, true)"
-)
+# Planned for just these conditions: whether an index of vectors or one of passages is quicker depends on them.
+PATIENCE = """
+SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', :kept, true),
+    set_config('plan_cache_mode', 'force_custom_plan', true)"""
 NEAR = """
 SELECT p.id, -(CAST(v.near AS halfvec({dimensions})) <#> CAST(:vector AS halfvec({dimensions}))) AS score
 FROM passage_near v JOIN passages p ON p.key = v.key WHERE v.embedder = {number} AND {within}
@@ -168,7 +169,7 @@ class NearKeeper:
             f"SET maintenance_work_mem = '{min(needed, 1024)}MB'",
             f"CREATE INDEX CONCURRENTLY IF NOT EXISTS passage_near_{number} ON passage_near "
             f"USING hnsw ((CAST(near AS halfvec({dimensions}))) halfvec_ip_ops) WHERE embedder = {number}",
-            "ANALYZE passage_near, passages, passage_attributes, passage_vectors",
+            "VACUUM (ANALYZE) passage_vectors, passage_near, passages, passage_attributes",
         )
 
 
@@ -207,7 +208,7 @@ class Near:
         shape = {"number": state["number"], "dimensions": state["dimensions"], "within": where}
         kept = {"kept": str(min(max(EF_SEARCH, 2 * limit), MOST_EF))}
         quick = Statement(NEAR.format(**shape, exactly=""), sought)
-        rows = (await self._database.snapshot([Statement(PATIENCE.sql, kept), quick]))[1]
+        rows = (await self._database.snapshot([Statement(PATIENCE, kept), quick]))[1]
         if len(rows) < limit:  # the search gave up before it had enough, or there is no more
             rows = await self._database.fetch(NEAR.format(**shape, exactly=EXACTLY), **sought)
         return {row["id"]: row["score"] for row in rows}

@@ -4,45 +4,48 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from portal.core import backlog as core_backlog
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
+from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
-from portal.errors import SettingsError, StorageError
 from portal.settings import Settings
-from portal.settings.files import FileSettings
+from portal.settings.backup import RetentionSettings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.backlog import StoredBacklog
-from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
-from portal.storage.contents import Contents
+from portal.storage.consumption import StoredConsumption
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
 from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
+from portal.storage.journal import StoredNotes
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import migrate, packaged
 from portal.storage.moving import check_whole
 from portal.storage.oauth import StoredClients, StoredRefreshes
+from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.retention import forget_old
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
 from portal.storage.search import Search
@@ -83,6 +86,7 @@ class Storage:
     usage: ports.UsageLog
     spending: ports.Spending
     traces: StoredTraces
+    consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -107,6 +111,10 @@ class Storage:
     inbox: StoredInbox
     outbox: StoredOutbox
     backlog: core_backlog.Backlog
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
+    notes: journal.Notes
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
@@ -117,6 +125,10 @@ class Storage:
         await self.documents.sweep()
         await self.inbox.sweep()
         await self.outbox.sweep()
+
+    async def forget_old(self, wanted: RetentionSettings) -> None:
+        """What grew older than the settings want. Raises StorageError."""
+        await forget_old(wanted, database=self.database, conversations=self.conversations, responses=self.responses)
 
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
@@ -162,28 +174,44 @@ async def _build(
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
-    database, search = await _open(settings, stack, tasks)
+    database, search = await open_database(settings, stack, tasks)
     await check_whole(database)
-    if stored is not None:
-        database = TimedDatabase(database, stored)
+    index = index_on(database)
+    database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
-    turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(
+    return _stores(settings, database, search, usage, passages, cleaning)
+
+
+def _files(settings: Settings, database: Database, cleaning: Cleaning) -> StoredFiles:
+    chosen = settings.files
+    return StoredFiles(
         database=database,
-        quota=settings.files.quota,
-        keep_days=settings.files.keep_days,
-        contents=contents_of(settings.files),
-        elsewhere=settings.files.store == "s3",
+        cleaning=cleaning,
+        quota=chosen.quota,
+        keep_days=chosen.keep_days,
+        contents=contents_of(chosen),
+        elsewhere=chosen.store == "s3",
     )
+
+
+def _stores(
+    settings: Settings,
+    database: Database,
+    search: Search,
+    usage: StoredUsageLog,
+    passages: StoredPassages,
+    cleaning: Cleaning,
+) -> Storage:
+    turns = TurnPassages(database=database, index=passages)
+    files = _files(settings, database, cleaning)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
@@ -204,6 +232,7 @@ async def _build(
         usage=usage,
         spending=usage,
         traces=StoredTraces(database=database),
+        consumption=StoredConsumption(database=database, written=usage.write),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
         call_log=StoredCallLog(database=database, search=search, fence=fence),
@@ -228,53 +257,8 @@ async def _build(
         inbox=StoredInbox(database=database, fence=fence),
         outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
+        notes=StoredNotes(database=database),
     )
-
-
-def contents_of(settings: FileSettings) -> Contents | None:
-    """Where the content of files is beside the database, if anywhere. Raises SettingsError."""
-    if settings.s3.bucket:
-        from portal.storage.contents_s3 import S3Contents
-
-        return S3Contents(settings=settings.s3)
-    if settings.store == "s3":
-        raise SettingsError("`files.store` is s3, but `files.s3.bucket` names no bucket.")
-    return None
-
-
-async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    if not settings.database:
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, stack)
-    return await _open_postgres(settings.database, stack, tasks)
-
-
-async def _open_sqlite(path: Path, stack: AsyncExitStack) -> tuple[Database, Search]:
-    from portal.storage.search_sqlite import SqliteSearch
-    from portal.storage.sqlite import SqliteDatabase, prepare
-
-    if (path.parent / RESTORING).exists():
-        raise StorageError(
-            f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
-        )
-    migrations = packaged("sqlite")
-    prepare(path, newest=migrations[-1].version)
-    database = SqliteDatabase(path=path)
-    stack.push_async_callback(database.aclose)
-
-    async def snapshot(version: int) -> None:
-        await database.copy_to(path.with_name(f"{path.name}.schema-{version}"))
-
-    await migrate(database, migrations, snapshot)
-    return database, SqliteSearch()
-
-
-async def _open_postgres(url: str, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    from portal.storage.postgres import PostgresDatabase
-    from portal.storage.search_postgres import PostgresSearch
-
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
-    database = await PostgresDatabase.open(url, tasks)
-    stack.push_async_callback(database.aclose)
-    await migrate(database, packaged("postgres"))
-    return database, PostgresSearch()

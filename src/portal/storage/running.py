@@ -17,14 +17,17 @@ WHERE owner = :owner AND {_RUNS} AND id IN (SELECT value FROM json_array_element
 STOP = f"UPDATE responses SET cancelling = 1 WHERE id = :response_id AND owner = :owner AND {_RUNS} RETURNING instance"
 TO_STOP = f"SELECT id FROM responses WHERE instance = :instance AND cancelling = 1 AND {_RUNS}"
 
-INSTANCE = "id, version, host, pid, url, started_at, beat_at"
-LIST = f"SELECT {INSTANCE} FROM instances ORDER BY started_at, id"
+LIST = """
+SELECT id, version, host, pid, url, started_at,
+    CAST(extract(epoch FROM clock_timestamp()) - beat_at / 1e6 AS DOUBLE PRECISION) AS quiet
+FROM instances ORDER BY started_at, id"""
 HOLDER = "SELECT holder FROM duties WHERE name = :name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """A server as the others know it; times in microseconds UTC by the database's clock."""
+    """A server as the others know it; times in microseconds UTC by the database's clock, and `quiet` the seconds since
+    it last showed that it lives."""
 
     id: str
     version: str
@@ -32,7 +35,7 @@ class Instance:
     pid: int
     url: str
     started_at: int
-    beat_at: int
+    quiet: float
 
 
 class StoredRunning:

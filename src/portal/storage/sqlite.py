@@ -91,12 +91,6 @@ class SqliteDatabase:
         self._jobs.put(job)
         return await job.done
 
-    async def copy_to(self, target: Path) -> None:
-        """Write a consistent copy of the whole database to a file, durable when awaited. Raises StorageError."""
-        error = await self._loop.run_in_executor(self._readers, _copy, self._path, target, self._vfs)
-        if error is not None:
-            raise error
-
     async def scrub(self) -> bool:
         """See Database."""
         scrubbing = Scrubbing(partial(_connect, self._path, self._vfs), self._path, self._vfs)
@@ -196,7 +190,10 @@ class SqliteDatabase:
         self._readers.shutdown(wait=True)
         for connection in self._idle:
             connection.close()
-        self._writer.close()
+        try:
+            self._writer.close()
+        except apsw.Error as error:
+            logger.warning("the database was not tidied up as it was closed, its next opening does so: %s", error)
         waiting: list[_Job | None] = [*self._group]
         while not self._jobs.empty():
             waiting.append(self._jobs.get_nowait())
@@ -315,26 +312,6 @@ def _step(scrubbing: Scrubbing) -> PortalError | None:
         return translated(error)
     except PortalError as error:
         return error
-    return None
-
-
-def _copy(source: Path, target: Path, vfs: str | None) -> PortalError | None:
-    """Into a file beside the target first, which then takes its place: never half a copy, nor none where one was."""
-    unfinished = target.with_name(target.name + ".unfinished")
-    try:
-        unfinished.unlink(missing_ok=True)
-        make_private_file(unfinished)
-        copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
-        original = _connect(source, vfs, reader=True)
-        try:
-            with copy.backup("main", original, "main") as backup:
-                backup.step(-1)
-        finally:
-            original.close()
-            copy.close()
-        unfinished.replace(target)
-    except (apsw.Error, OSError) as error:
-        return translated(error)
     return None
 
 

@@ -11,9 +11,8 @@ from pydantic import Field
 
 from portal import __version__
 from portal.core.bus import Bus
-from portal.core.clock import micros
 from portal.core.items import JsonObject
-from portal.core.ports import UsageLog, Users
+from portal.core.ports import Users
 from portal.errors import TooLarge
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
@@ -28,7 +27,6 @@ _PREFERENCES_LIMIT = 64 * 1024
 _PING_SECONDS = 15.0
 _LONGEST_NUMBER = 18
 """Digits of the number of an event; Python refuses to read thousands."""
-_DAY_MICROS = 86_400 * 1_000_000
 
 
 class AboutMe(Body):
@@ -49,7 +47,6 @@ def account_routes(
     *,
     users: Users,
     entrance: Entrance,
-    usage: UsageLog,
     server: ServerSettings,
     channels: Callable[[], Sequence[JsonObject]],
 ) -> APIRouter:
@@ -84,10 +81,6 @@ def account_routes(
             await entrance.credentials.revoke(who.owner, who.credential_id)
         response.delete_cookie(COOKIE)
         return {"signed_out": True}
-
-    @router.get("/usage")
-    async def get_usage(who: Who, days: Annotated[int, Field(ge=1, le=3660)] = 30) -> JsonObject:
-        return views.listing(await usage.summary(who.owner, micros() - days * _DAY_MICROS))
 
     return router
 

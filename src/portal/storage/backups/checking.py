@@ -43,15 +43,17 @@ def check_backup(path: Path, password: str | None, scratch: Path) -> Manifest:
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix="backup-", suffix=".unfinished", dir=scratch))
     try:
-        manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME)
+        manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME, durable=False)
         check_database(folder / DATABASE_NAME, manifest)
     finally:
         shutil.rmtree(folder)
     return manifest
 
 
-def unpack(path: Path, password: str | None, folder: Path | None, *, keep: Keep = lambda name: True) -> Manifest:
-    """Read a whole backup and compare it with its list; write the files that `keep` wants below `folder`, durably.
+def unpack(
+    path: Path, password: str | None, folder: Path | None, *, keep: Keep = lambda name: True, durable: bool = True
+) -> Manifest:
+    """Read a whole backup and compare it with its list; write the files that `keep` wants below `folder`.
 
     Raises BackupUnusable, also for what a newer Portal made before anything is written, NotInstalled and OSError.
     """
@@ -74,7 +76,7 @@ def unpack(path: Path, password: str | None, folder: Path | None, *, keep: Keep 
             elif entry.name == HEAD_NAME:
                 decoded_head(_whole(entry))
             else:
-                found[entry.name] = _one(entry, folder if keep(entry.name) else None)
+                found[entry.name] = _one(entry, folder if keep(entry.name) else None, durable)
     if manifest is None:
         raise cut_short()
     _compare(manifest, found, links)
@@ -89,13 +91,13 @@ def _whole(entry: Entry) -> bytes:
     return entry.source.read(entry.size)
 
 
-def _one(entry: Entry, folder: Path | None) -> FileEntry:
+def _one(entry: Entry, folder: Path | None, durable: bool) -> FileEntry:
     source = entry.source or BytesIO()
     if not _within(entry.name):
         raise changed(f"the name {entry.name!r} leads elsewhere")
     if folder is None:
         return copied(source, entry.size, len)
-    return stored(folder, entry.name, source, entry.size, executable=entry.executable)
+    return stored(folder, entry.name, source, entry.size, executable=entry.executable, durable=durable)
 
 
 def _compare(manifest: Manifest, found: Mapping[str, FileEntry], links: Mapping[str, str]) -> None:

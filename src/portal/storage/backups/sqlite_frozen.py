@@ -21,8 +21,9 @@ _PAUSE = 0.1
 _BUSY_MILLISECONDS = 10_000
 
 TABLES = """
-SELECT name FROM sqlite_master
-WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"""
+SELECT name FROM pragma_table_list
+WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"""
+"""Those that hold what was said, without the ones that a virtual table keeps for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,8 @@ export const people = {
   "keys.requestsADay": { one: "{n} Aufruf am Tag", other: "{n} Aufrufe am Tag" },
   "keys.tokensADay": { one: "{n} Token am Tag", other: "{n} Token am Tag" },
   "keys.until": "bis {when}",
+  "export.title": "Diese Unterhaltung exportieren",
+  "export.text": "Markdown ist zum Lesen: der gezeigte Zweig. JSON hat jeden Zweig und kann wieder hereingeholt werden, hier oder in einem anderen Portal.",
   "share.title": "Mit einem Link teilen",
   "share.text": "Wer den Link hat, darf lesen, was bisher gesagt wurde: keine Dateien, keine Werkzeuge, kein Name. Was später kommt, ist nicht dabei. Sie können es jederzeit beenden.",
   "share.off": "Teilen ist auf diesem Portal ausgeschaltet. Wer es betreibt, schaltet es mit der Einstellung people.sharing ein.",

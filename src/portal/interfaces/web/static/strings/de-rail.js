@@ -25,6 +25,7 @@ export const rail = {
   "rail.pin": "Anheften",
   "rail.unpin": "Lösen",
   "rail.continue": "In einem Chat fortsetzen",
+  "rail.export": "Exportieren",
   "rail.door": "Begonnen in {name}",
   "rail.move": "In Ordner verschieben",
   "rail.select": "Auswählen",

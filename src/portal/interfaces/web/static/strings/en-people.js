@@ -77,6 +77,8 @@ export const people = {
   "keys.requestsADay": { one: "{n} call a day", other: "{n} calls a day" },
   "keys.tokensADay": { one: "{n} token a day", other: "{n} tokens a day" },
   "keys.until": "until {when}",
+  "export.title": "Export this conversation",
+  "export.text": "Markdown is to be read: the branch on show. JSON has every branch, and can be brought in again, here or at another Portal.",
   "share.title": "Share by a link",
   "share.text": "Whoever has the link may read what was said so far: no files, no tools, no name. What comes later is not in it. You can end it at any time.",
   "share.off": "Sharing is off on this Portal. Who runs it turns it on with the setting people.sharing.",

@@ -24,6 +24,7 @@ export const rail = {
   "rail.pin": "Pin",
   "rail.unpin": "Unpin",
   "rail.continue": "Continue in a chat",
+  "rail.export": "Export",
   "rail.door": "Begun in {name}",
   "rail.move": "Move to folder",
   "rail.select": "Select",

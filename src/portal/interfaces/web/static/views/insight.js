@@ -11,6 +11,9 @@ import { useSheet } from "../sheets.js";
 /** A new part is a line here and a module in `insight/`. @type {[string, () => string, any][]} */
 const PARTS = [
   ["now", () => t("insight.now"), lazy(async () => (await import("../insight/now.js")).Now)],
+  ["turns", () => t("turns.title"), lazy(async () => (await import("../insight/turns.js")).Turns)],
+  ["events", () => t("insight.events"), lazy(async () => (await import("../insight/events.js")).Events)],
+  ["log", () => t("insight.log"), lazy(async () => (await import("../insight/log.js")).Log)],
 ];
 
 /** @param {{route: import("../types.js").Route}} props */

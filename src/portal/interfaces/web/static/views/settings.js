@@ -7,6 +7,7 @@ import { Bar } from "../layout.js";
 import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
 import { Channels } from "../settings/channels.js";
+import { Data } from "../settings/data.js";
 import { Devices } from "../settings/devices.js";
 import { Files } from "../settings/files.js";
 import { Keys } from "../settings/keys.js";
@@ -22,6 +23,7 @@ const SECTIONS = [
   ["devices", () => t("settings.devices"), Devices],
   ["channels", () => t("settings.channels"), Channels],
   ["people", () => t("settings.people"), People],
+  ["data", () => t("settings.data"), Data],
   ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],

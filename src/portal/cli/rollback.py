@@ -1,0 +1,41 @@
+"""Back to the version before an upgrade."""
+
+import os
+from pathlib import Path
+
+import click
+
+from portal.cli.options import data_dir_option, read_settings
+from portal.errors import PortalError
+
+
+@click.command()
+@click.option("--to", "schema", type=int, help="Schema of the copy to go back to; the newest copy by default.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_dir_option
+def rollback(schema: int | None, yes: bool, data_dir: Path | None) -> None:
+    """Put the database back as it was before the last upgrade. Portal must be stopped.
+
+    What was written since is put aside, not lost, but the older version does not have it. Then start
+    the version that wrote that database: this one would upgrade it again.
+    """
+    from portal.storage.backups.data_files import DATABASE_NAME
+    from portal.storage.data_folder import lock_data_folder
+    from portal.storage.upgrade import put_back, snapshots
+
+    settings = read_settings(data_dir)
+    path = settings.data_dir / DATABASE_NAME
+    there = snapshots(path)
+    found = next((one for one in there if schema in (None, one[0])), None)
+    if settings.database or found is None:
+        known = ", ".join(str(number) for number, _ in there) or "none"
+        raise PortalError(f"There is no such copy of the database in {settings.data_dir}; copies with schema: {known}")
+    with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
+        if not yes:
+            question = (
+                f"Put back the database with schema {found[0]}? What was written since stays in a file beside it."
+            )
+            click.confirm(question, abort=True)
+        aside = put_back(path, found[1])
+    click.echo(f"The database has schema {found[0]} again; how it was a moment ago is in {aside}.", err=True)
+    click.echo("Now install and start the version before: this one would upgrade it again.", err=True)
