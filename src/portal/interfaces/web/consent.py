@@ -1,4 +1,7 @@
-"""The pages of signing in to `/mcp`: plain HTML, no script."""
+"""The pages of signing in to `/mcp`: plain HTML, no script.
+
+They tell their own origin to Portal, and nobody else: without that a browser sends their form as from nowhere.
+"""
 
 from html import escape
 from urllib.parse import urlsplit
@@ -14,6 +17,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex, nofollow">
+<meta name="referrer" content="same-origin">
 <link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/css/tokens.css">
 <link rel="stylesheet" href="/static/css/base.css">
@@ -29,7 +33,8 @@ _QUESTION = """<p><strong>{name}</strong> wants to use Portal's tools and models
 you trust. Afterwards you are sent to <code>{where}</code>.</p>
 <form method="post" action="/oauth/authorize">
 <input type="hidden" name="token" value="{token}">
-<label>What it may use<input name="scope" value="{scope}" spellcheck="false" autocapitalize="none"></label>
+<label>What it may use
+<input class="input" name="scope" value="{scope}" spellcheck="false" autocapitalize="none"></label>
 <p class="consent-note"><code>tools:*</code> is all that you may use, but not the running of this Portal.
 <code>workspaces:NAME</code>, <code>models:NAME</code> and <code>tools:NAME</code> narrow it, several of them with
 spaces between.</p>
