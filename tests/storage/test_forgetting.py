@@ -10,8 +10,9 @@ import pytest
 from portal.core.ids import new_id
 from portal.core.passages import Within
 from portal.settings import Settings
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.database import Statement
-from portal.storage.open import DATABASE_NAME, open_storage
+from portal.storage.open import open_storage
 from portal.storage.vectors import HEAD, encoded
 from portal.testing.records import OWNER, passage
 
