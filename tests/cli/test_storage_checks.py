@@ -33,10 +33,10 @@ def test_vectors_on_a_database_server(postgres: PostgresServer, tmp_path: Path) 
     ((state, text),) = said(settings)
     assert (state, text.split(" 0.")[0]) == ("good", "Vectors are compared by pgvector")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("UPDATE pg_extension SET extversion = '0.7.0' WHERE extname = 'vector'")
+        connection.execute("UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'")
     ((state, text),) = said(settings)
     assert state == "note"
-    assert "0.7.0 is older" in text
+    assert "0.7.4 is older" in text
     assert said(Settings(database="postgresql://nobody@127.0.0.1:9/none")) == []
 
 

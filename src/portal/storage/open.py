@@ -12,6 +12,7 @@ from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.settings import Settings
+from portal.settings.files import FileSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
@@ -177,13 +178,7 @@ async def _build(
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
     turns = TurnPassages(database=database, index=passages)
-    files = StoredFiles(
-        database=database,
-        quota=settings.files.quota,
-        keep_days=settings.files.keep_days,
-        contents=contents_of(settings.files),
-        elsewhere=settings.files.store == "s3",
-    )
+    files = _files(database, settings.files)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
@@ -231,4 +226,14 @@ async def _build(
         arrivals=StoredArrivals(database=database, search=search, turns=turns),
         departures=StoredDepartures(database=database),
         notes=StoredNotes(database=database),
+    )
+
+
+def _files(database: Database, wanted: FileSettings) -> StoredFiles:
+    return StoredFiles(
+        database=database,
+        quota=wanted.quota,
+        keep_days=wanted.keep_days,
+        contents=contents_of(wanted),
+        elsewhere=wanted.store == "s3",
     )
