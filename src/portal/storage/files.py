@@ -86,10 +86,11 @@ DELETE FROM file_chunks WHERE file_id = :file_id AND number IN (
 """Of a file whose content is kept already."""
 
 SELECT_UNNEEDED = f"SELECT place FROM files WHERE id = :file_id AND ready = 0 AND place <> '' AND NOT {NEEDED}"
-FORGET_PLACE = "UPDATE files SET place = '' WHERE id = :file_id AND content_id <> id RETURNING place"
+FORGET_PLACE = "UPDATE files SET place = '' WHERE id = :file_id AND (ready = 0 OR content_id <> id)"
 SELECT_OWN_PLACE = "SELECT place FROM files WHERE id = :file_id AND content_id <> id AND place <> ''"
 
-DELETE = f"DELETE FROM files WHERE id = :file_id AND ready = 0 AND NOT {NEEDED}"
+DELETE = f"DELETE FROM files WHERE id = :file_id AND ready = 0 AND place = '' AND NOT {NEEDED}"
+"""Not before its content is gone: what was needed a moment ago is left to whoever needed it last."""
 
 NAMELESS = "UPDATE files SET filename = '' WHERE id = :file_id AND ready = 0"
 
@@ -242,6 +243,7 @@ class StoredFiles:
         for row in await self._database.fetch(SELECT_UNNEEDED, file_id=file_id):
             if not await self._deleted(row["place"], file_id):
                 return
+            await self._database.batch([Statement(FORGET_PLACE, {"file_id": file_id})])
         args = {"file_id": file_id}
         await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args), Cleaning.marking("files")])
         if self._cleaning is not None:

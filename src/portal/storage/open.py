@@ -176,7 +176,7 @@ async def _build(
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await open_database(settings, stack, tasks)
     await check_whole(database)
-    index = index_on(database)
+    index = index_on(database, settings.database)
     database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
