@@ -87,6 +87,8 @@ class Portal:
     usage: Metrics
     current: Current
     rereading: Rereading
+    resign: Callable[[], None]
+    """Leave what one server does for all to another one."""
     asgi: App
 
     def drain(self) -> None:
@@ -94,7 +96,8 @@ class Portal:
         self.health.draining = True
         self.media.close()
         self.channels.stop()
-        self.bus.publish(None, "server.stopping")
+        self.resign()
+        self.bus.relayed(None, "server.stopping", {})  # pages at other servers stay where they are
 
     @property
     def busy(self) -> bool:
@@ -244,6 +247,7 @@ def _opened(
         usage=ground.usage,
         current=ground.current,
         rereading=rereading,
+        resign=ground.cluster.resign,
         asgi=admission,
     )
 

@@ -28,6 +28,7 @@ _LOOK = 5.0
 SECRETS = "secrets"
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
+_AGAIN = 1.0
 _PAUSE = 0.2
 """Seconds within which what is to be read again is read once."""
 
@@ -53,6 +54,8 @@ class Cluster:
     _buried: asyncio.Event = field(default_factory=asyncio.Event)
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
+    resign: Callable[[], None] = lambda: None
+    """This server is about to end: another one should do what one does for all."""
 
     async def members(self) -> Sequence[JsonObject]:
         """Every server on the database, as the page's routes show them; none on SQLite. Raises StorageError."""
@@ -123,6 +126,9 @@ class Cluster:
                 except PortalError as error:
                     log.warning("%s could not be read again: %s", kind, error)
                     self._stale.add(kind)
+            if self._stale:
+                self._news.set()
+                await asyncio.sleep(_AGAIN)
 
     async def count_together(self) -> None:
         """Until it is cancelled: tell the others what was counted here, and add what they counted."""
@@ -212,6 +218,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     )
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
+    cluster.resign = lease.resign
 
     def relay(owner: str | None, kind: str, fields: JsonObject) -> None:
         notices.tell("published", {"owner": owner, "kind": kind, "fields": fields})
