@@ -97,7 +97,7 @@ class Portal:
         self.media.close()
         self.channels.stop()
         self.resign()
-        self.bus.relayed(None, "server.stopping", {})  # pages at other servers stay where they are
+        self.bus.publish(None, "server.stopping")
 
     @property
     def busy(self) -> bool:

@@ -93,7 +93,7 @@ async def open_ground(
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
+    cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, stack)
     registry = Registry(
         settings=settings,
@@ -154,6 +154,7 @@ def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
         changed=ground.supervisor.changed,
     )
     ground.health.add(vitals.check)
+    ground.health.add(ground.cluster.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),

@@ -95,6 +95,11 @@ class Lease:
         self.on_fenced: Callable[[], None] = lambda: None
         """Called when the others took this one for gone: it has another id from then on."""
 
+    @property
+    def joined(self) -> bool:
+        """Whether the others can see this server now."""
+        return self._connection is not None
+
     async def join(self) -> None:
         """Raises StorageError."""
         try:
