@@ -94,10 +94,10 @@ class Cluster:
 
     def check(self) -> Iterable[Condition]:
         """See HealthCheck."""
+        if self.peers is None:
+            return ()
         if self.joined():
-            return (
-                (Condition(kind="servers", detail="This one leads." if self.duty.held else ""),) if self.peers else ()
-            )
+            return (Condition(kind="servers", detail="This one leads." if self.duty.held else ""),)
         why = "This server has no connection to the others: what it had under way may be ended by them."
         remedy = "Look whether the database server can be reached; Portal goes on by itself when it is back."
         return (Condition(kind="servers", state="degraded", detail=why, remedy=remedy),)

@@ -95,12 +95,7 @@ async def open_ground(
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, stack)
-    registry = Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
+    registry = _registry(settings, bus, meters)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     counted = Counted(storage.usage, rights.of)
@@ -144,6 +139,15 @@ async def open_ground(
     )
     _watch(ground, meters, journal)
     return ground
+
+
+def _registry(settings: Settings, bus: Bus, meters: Meters) -> Registry:
+    return Registry(
+        settings=settings,
+        families=load_families(settings.data_dir),
+        on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
+    )
 
 
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
