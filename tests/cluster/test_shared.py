@@ -238,6 +238,19 @@ async def test_the_duty_goes_over_when_a_server_ends(database: str, tmp_path: Pa
         await until(leads)
 
 
+async def test_the_duty_goes_over_before_a_server_ends(pair: Pair) -> None:
+    first, second = pair
+    first.test.portal.drain()
+
+    async def leads() -> bool:
+        async with first.api.get("/portal/v1/cluster") as answer:
+            found = (await answer.json())["data"]
+        return [(one["here"], one["leads"]) for one in found] == [(True, False), (False, True)]
+
+    await until(leads)
+    assert second.test.portal.storage.fence.term > first.test.portal.storage.fence.term == 0
+
+
 async def test_others_do_not_see_the_servers(pair: Pair) -> None:
     first, _ = pair
     person = await made(first.api, "/portal/v1/users", name="Ben", role="member")

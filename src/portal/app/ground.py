@@ -90,9 +90,7 @@ async def open_ground(
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
-    changed = partial(bus.publish, None, "models.changed")
-    families = load_families(settings.data_dir)
-    registry = Registry(settings=settings, families=families, on_change=changed, on_wait=meters.waited)
+    registry = _registry(settings, bus, meters)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     observing = Observing(
@@ -138,6 +136,15 @@ async def open_ground(
     return ground
 
 
+def _registry(settings: Settings, bus: Bus, meters: Meters) -> Registry:
+    return Registry(
+        settings=settings,
+        families=load_families(settings.data_dir),
+        on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
+    )
+
+
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
     """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
@@ -146,6 +153,7 @@ def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
         changed=ground.supervisor.changed,
     )
     ground.health.add(vitals.check)
+    ground.health.add(ground.cluster.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),
