@@ -28,7 +28,7 @@ install_system_packages() {
     local wanted=() program
     for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell espeak-ng:espeak-ng \
         ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
-        node:nodejs npm:npm openssl:openssl pandoc:pandoc tesseract:tesseract-ocr; do
+        nginx:nginx-light node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")
     done
@@ -104,7 +104,11 @@ benchmarks() {
     .venv/bin/python bench/classifier.py
     .venv/bin/python bench/tool_servers.py --calls 100
     .venv/bin/python bench/vectors.py --short
+    .venv/bin/python bench/vectors.py --short --postgres
     .venv/bin/python bench/storage.py --runs "$1" "${@:2}"
     .venv/bin/python bench/gateway.py --short
+    .venv/bin/python bench/tracing.py --short
     .venv/bin/python bench/backends.py --short --compare
+    .venv/bin/python bench/cluster.py --short
+    .venv/bin/python bench/soak.py --seconds $((60 * $1))
 }

@@ -1,6 +1,8 @@
 """Nearest passages among many: how soon, how surely, in how much memory and disk, beside a plain scan in the same run.
 
-    python bench/vectors.py [--vectors N] [--queries N] [--short] [--chroma PYTHON] [--keep FOLDER]
+    python bench/vectors.py [--vectors N] [--queries N] [--short] [--chroma PYTHON] [--keep FOLDER] [--postgres]
+
+`--postgres` keeps them in a PostgreSQL server started for it, or in the empty database that PORTAL_DATABASE names.
 
 Vectors have 384 dimensions and lie in clusters of a curved space of fewer. `--chroma` names a Python that has chromadb,
 for the same vectors there. Times are medians; the ratio is to a numpy scan of all float32 vectors just before.
@@ -9,6 +11,7 @@ for the same vectors there. Times are medians; the ratio is to a numpy scan of a
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -21,13 +24,19 @@ import numpy as np
 import psutil
 
 from portal.core.passages import Within
-from portal.settings import Settings
-from portal.storage.open import DATABASE_NAME, Storage, open_storage
+from portal.settings import load_settings
+from portal.storage.backups.data_files import DATABASE_NAME
+from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, passage
 
 DIMENSIONS, LATENT, DOCUMENT, GROUPS = 384, 32, 100, 100
 FILTER = {"type": "eq", "key": "shelf", "value": 7}
 TABLES = ("passage_vectors", "passage_places", "vector_segments", "vector_cells")
+DISK = {
+    "sqlite": "SELECT SUM(pgsize) AS size FROM dbstat WHERE name LIKE :name",
+    "postgres": "SELECT pg_total_relation_size(to_regclass(:table)) AS size",
+}
+POSTGRES_TABLES = ("passage_vectors", "passage_near")
 CHROMA = """
 import json, sys, time, numpy as np, chromadb
 folder, size = sys.argv[1], int(sys.argv[2])
@@ -124,6 +133,14 @@ async def put(storage: Storage, vectors: Any, documents: Any) -> None:
     await storage.passages.tend()
 
 
+async def disk(storage: Storage) -> float:
+    """Megabytes of vectors."""
+    dialect = storage.database.dialect
+    tables = TABLES if dialect == "sqlite" else POSTGRES_TABLES
+    sizes = [await storage.database.fetch(DISK[dialect], name=f"{table}%", table=table) for table in tables]
+    return float(sum(int(rows[0]["size"] or 0) for rows in sizes) / 1e6)
+
+
 async def measured(folder: Path, size: int) -> dict[str, Any]:
     """In a process of its own, so that its memory is only the search's."""
     queries, truth, narrow = (np.load(folder / f"{name}.npy") for name in ("queries", "truth", "narrow"))
@@ -134,7 +151,7 @@ async def measured(folder: Path, size: int) -> dict[str, Any]:
         "1 % by attribute": (Within(owner=OWNER, space="documents", filters=FILTER), narrow),
     }
     figures: dict[str, Any] = {}
-    async with open_storage(Settings(data_dir=folder)) as storage:
+    async with open_storage(load_settings({"data_dir": folder})) as storage:
         _ = queries[:2] @ queries[0]
         before = psutil.Process().memory_info().rss
         for name, (within, right) in places.items():
@@ -149,9 +166,7 @@ async def measured(folder: Path, size: int) -> dict[str, Any]:
             late = times[int(len(times) * 0.95)]
             figures[name] = [statistics.median(times), late, worked, found / (10 * len(queries))]
         figures["memory"] = (psutil.Process().memory_info().rss - before) / 2**20
-        sql = "SELECT SUM(pgsize) AS size FROM dbstat WHERE name LIKE :name"
-        sizes = [(await storage.database.fetch(sql, name=f"{table}%"))[0]["size"] for table in TABLES]
-        figures["disk"] = sum(size or 0 for size in sizes) / 1e6
+        figures["disk"] = await disk(storage)
     return figures
 
 
@@ -190,10 +205,12 @@ async def main(arguments: argparse.Namespace, folder: Path) -> None:
     linear = truths(folder, vectors, queries)
     print(f"{size} vectors; a scan of all: {linear:.2f} ms")
     began = time.perf_counter()
-    async with open_storage(Settings(data_dir=folder)) as storage:
+    async with open_storage(load_settings({"data_dir": folder})) as storage:
         await put(storage, vectors, np.arange(-(-size // DOCUMENT)))
+    file = folder / DATABASE_NAME
     print(
-        f"stored in {time.perf_counter() - began:.0f} s, {(folder / DATABASE_NAME).stat().st_size / 1e6:.0f} MB in all"
+        f"stored in {time.perf_counter() - began:.0f} s"
+        + (f", {file.stat().st_size / 1e6:.0f} MB in all" if file.exists() else "")
     )
     report("as stored", in_another_process(folder, size), linear)
     if arguments.chroma:
@@ -206,13 +223,24 @@ async def main(arguments: argparse.Namespace, folder: Path) -> None:
         replaced, np.split(drifted.some(len(replaced) * DOCUMENT, 7), len(replaced)), strict=True
     ):
         vectors[document * DOCUMENT : (document + 1) * DOCUMENT] = rows
-    async with open_storage(Settings(data_dir=folder)) as storage:
+    async with open_storage(load_settings({"data_dir": folder})) as storage:
         await put(storage, vectors, replaced)
     print(f"\n30 % replaced by others in {time.perf_counter() - began:.0f} s")
     half = len(queries) // 2
     queries = np.concatenate([queries[:half], drifted.some(half, 8)])
     linear = truths(folder, vectors, queries)
     report("after that", in_another_process(folder, size), linear)
+
+
+def started(arguments: argparse.Namespace, folder: Path) -> None:
+    """With the database that is asked for."""
+    if not arguments.postgres or "PORTAL_DATABASE" in os.environ:  # noqa: TID251
+        return asyncio.run(main(arguments, folder))
+    from portal.testing.postgres import postgres_server
+
+    with postgres_server() as server:
+        os.environ["PORTAL_DATABASE"] = server.database()  # noqa: TID251 -- also for the process that measures
+        asyncio.run(main(arguments, folder))
 
 
 if __name__ == "__main__":
@@ -222,6 +250,7 @@ if __name__ == "__main__":
     parser.add_argument("--short", action="store_true", help="20,000 vectors, 50 queries")
     parser.add_argument("--chroma", help="a Python that has chromadb")
     parser.add_argument("--keep", type=Path, help="put the data there and leave it")
+    parser.add_argument("--postgres", action="store_true", help="in PostgreSQL instead of SQLite")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.short:
@@ -230,7 +259,7 @@ if __name__ == "__main__":
         print(json.dumps(asyncio.run(measured(parsed.measure, parsed.vectors))))
     elif parsed.keep:
         parsed.keep.mkdir(parents=True, exist_ok=True)
-        asyncio.run(main(parsed, parsed.keep))
+        started(parsed, parsed.keep)
     else:
         with tempfile.TemporaryDirectory() as temporary:
-            asyncio.run(main(parsed, Path(temporary)))
+            started(parsed, Path(temporary))

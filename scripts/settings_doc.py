@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from portal.settings import BackendSettings, Settings
+from portal.settings.live import LIVE
 from portal.settings.mcp import ToolServerSettings
 from portal.settings.people import OidcSettings, TermSettings
 from portal.settings.tools import PolicySettings
@@ -52,7 +53,8 @@ def row(prefix: str, name: str, field: FieldInfo, *, variable: bool = True) -> s
     dotted = f"{prefix}.{name}" if prefix else name
     env = f"`PORTAL_{dotted.replace('.', '__').upper()}`" if variable else "in the file"
     kind = " (A list.)" if get_origin(field.annotation) is tuple else ""
-    return f"| `{dotted}` | {env} | {default(field)} | {field.description}{kind} |"
+    live = " Applies at once." if variable and dotted in LIVE else ""
+    return f"| `{dotted}` | {env} | {default(field)} | {field.description}{kind}{live} |"
 
 
 def sections() -> Iterator[tuple[str, str, type[BaseModel]]]:
@@ -80,7 +82,8 @@ def tables() -> str:
         parts += [f"\n### {title}\n", f"{model.__doc__}\n", HEAD, *rows]
     for name, (model, block) in BLOCKS.items():
         rows = [row(name, field_name, field, variable=False) for field_name, field in model.model_fields.items()]
-        intro = f"{described(name)} One `{block}` block for each.\n"
+        live = " Changes apply at once." if name in LIVE else ""
+        intro = f"{described(name)} One `{block}` block for each.{live}\n"
         parts += [f"\n### Settings of {name}\n", intro, HEAD, *rows]
     return "\n".join(parts)
 

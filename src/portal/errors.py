@@ -29,12 +29,15 @@ PortalError
 ├── ToolError                  502  a tool could not do it; a model is told
 ├── NotInstalled               501  this needs a package that is not installed
 ├── NoModel                    503  nothing is installed that can answer
+├── Stopping                   503  Portal is stopping and takes no more work; carries retry_after
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
+│   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
 │   ├── BackupUnusable         500  cut short, changed, too new, or under another password
-│   └── DataFolderBusy         500  another server owns the data folder or the database
+│   ├── DataFolderBusy         500  another server owns the data folder or the database
+│   └── TakenOver              503  another server does by now what this one did; nothing was stored
 └── SettingsError              500  a setting is wrong; names it
 """
 
@@ -269,6 +272,16 @@ class NoModel(PortalError):
     code = "no_model"
 
 
+class Stopping(PortalError):
+    """Portal is stopping: what runs is finished, nothing more is begun."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("Portal is stopping. Try again in a moment.", retry_after=5)
+
+
 class StorageError(PortalError):
     """The database failed; nothing of the batch was stored."""
 
@@ -280,6 +293,16 @@ class StorageFull(StorageError):
 
     status = 507
     code = "storage_full"
+
+
+class StorageUnavailable(StorageError):
+    """The database, or the store of files, cannot be reached or written to at present; nothing was stored."""
+
+    status = 503
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after: float | None = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class DatabaseTooNew(StorageError):
@@ -304,6 +327,13 @@ class DataFolderBusy(StorageError):
     """Another server owns the data folder, or the database; the message names it."""
 
     code = "data_folder_busy"
+
+
+class TakenOver(StorageError):
+    """Other servers took this one for dead, and one of them does by now what this one did; nothing was stored."""
+
+    status = 503
+    code = "taken_over"
 
 
 class SettingsError(PortalError):

@@ -1,5 +1,6 @@
 """Commands that look: status, logs, doctor, config, version, models, backends."""
 
+import json
 import re
 import signal
 import subprocess
@@ -171,6 +172,9 @@ def test_logs_are_followed(installation: Installation) -> None:
         with log.open("a", encoding="utf-8") as file:
             file.write("four\n")
         assert process.stdout.readline() == "four\n"
+        log.rename(installation.data_dir / "portal.log.full")
+        log.write_text("five\n", encoding="utf-8")
+        assert process.stdout.readline() == "five\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 1
 
@@ -204,3 +208,43 @@ def test_many_models_are_counted(installation: Installation) -> None:
     many.close()
 
     assert " and 3 more" in said
+
+
+def test_logs_are_filtered_and_put_into_json(installation: Installation) -> None:
+    installation.data_dir.mkdir()
+    (installation.data_dir / "portal.log").write_text(
+        "stray\n"
+        "2026-01-01T00:00:00Z info    portal.a: good\n"
+        "2026-01-01T00:00:01Z error   portal.b: bad\nTraceback\n  more\n"
+        '{"time": "2026-01-01T00:00:02+00:00", "level": "warning", "logger": "portal.c", "message": "so so"}\n'
+        "{not json\n",
+        encoding="utf-8",
+    )
+
+    bad = installation.run("logs", "--level", "warning").stdout
+    told = [json.loads(line) for line in installation.run("logs", "--json").stdout.splitlines()]
+
+    assert [line[:12] for line in bad.splitlines()] == ["2026-01-01T0", "Traceback", "  more", '{"time": "20']
+    assert [one["message"] for one in told] == ["stray", "good", "bad\nTraceback\n  more", "so so", "{not json"]
+    assert (told[1]["level"], told[1]["logger"]) == ("info", "portal.a")
+
+
+def test_the_level_is_changed_while_it_runs(shared: Installation) -> None:
+    assert shared.run("log", "level").stdout.startswith("everything\tinfo\n")
+    changed = shared.run("log", "level", "debug", "--logger", "portal.routing", "--for", "1h30m")
+    assert "portal.routing\tdebug\tuntil " in changed.stdout
+    assert shared.run("log", "level", "debug", "--for", "soon").returncode == 2
+    assert shared.run("log", "level", "loud").returncode == 2
+
+
+def test_what_was_used(shared: Installation) -> None:
+    assert shared.run("ask", "--model", "tiny:latest", "hello").returncode == 0
+
+    table = shared.run("usage").stdout.splitlines()
+    rows = json.loads(shared.run("usage", "--by", "user", "--by", "day", "--json").stdout)
+
+    assert table[0].split() == ["model", "calls", "failed", "tokens", "in", "tokens", "out", "first", "token"]
+    assert any(line.startswith("tiny:latest") for line in table)
+    assert rows[0]["calls"] >= 1
+    assert {"user", "name", "day"} <= rows[0].keys()
+    assert "Nothing was used" in shared.run("usage", "--since", "2020-01-01", "--until", "2020-01-02").stderr

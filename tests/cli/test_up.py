@@ -1,5 +1,6 @@
 """Starting and stopping: what is said, what is private, who may start where, and what a signal leaves behind."""
 
+import gzip
 import http.client
 import json
 import os
@@ -67,7 +68,7 @@ def test_nobody_else_can_read_what_is_kept(installation: Installation) -> None:
     assert server.process.poll() is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(installation: Installation, number: signal.Signals) -> None:
     server = installation.up()
 
@@ -114,7 +115,7 @@ def test_open_event_streams_do_not_hold_up_the_end(installation: Installation) -
     assert stream.readline() == b": connected\n"
 
     assert server.stop() == 0
-    assert stream.read() == b"\n"
+    assert b"server.stopping" in stream.read()
 
 
 def test_a_web_socket_takes_what_a_body_may_have(installation: Installation) -> None:
@@ -206,7 +207,8 @@ def test_a_large_log_is_set_aside(installation: Installation) -> None:
     log.write_bytes(b"old\n" * 3_000_000)
 
     assert installation.run("up", "--detach", "--port", "0").returncode == 0
-    assert (installation.data_dir / "portal.log.1").stat().st_size == 12_000_000
+    assert installation.run("down").returncode == 0
+    assert len(gzip.decompress((installation.data_dir / "portal.log.1.gz").read_bytes())) == 12_000_000
     assert log.stat().st_size < 1_000_000
 
 

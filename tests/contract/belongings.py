@@ -7,7 +7,9 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
+from portal.core.oauth import Refresh
 from portal.storage.open import Storage
+from portal.storage.traces import keeping
 from portal.testing.records import (
     OWNER,
     STRANGER,
@@ -21,6 +23,7 @@ from portal.testing.records import (
     decision,
     file,
     folder,
+    imported,
     link,
     media_job,
     memory,
@@ -34,7 +37,9 @@ from portal.testing.records import (
     schedule_run,
     share,
     source,
+    trace,
     usage,
+    used,
     workspace,
 )
 
@@ -69,6 +74,7 @@ class Things:
     run: str
     link: str
     media_job: str
+    imported: str
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -94,8 +100,11 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.files.create(upload, pieces())
     await storage.users.add_credential(key, "hash")
     await storage.passkeys.add(opener := passkey())
+    let_in = Refresh(owner=OWNER, credential_id=key.id, client_id="client_1", created_at=1)
+    await storage.refreshes.add("refresh hash", let_in)
     await storage.identities.add("https://id.example", "alice", OWNER)
     storage.usage.record(usage())
+    await storage.database.batch([keeping(trace(turn.id))])
     await storage.workspaces.save(workspace())
     await storage.audit.record(audit())
     asked, allowed = (approval(response_id=turn.id, extents=("once", "arguments")) for _ in range(2))
@@ -107,6 +116,7 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.passages.replace(
         OWNER, "documents", piece.document, [piece], embedder="e", vectors=VECTOR[None], attributes={"secret": 1}
     )
+    await storage.imports.add(brought := imported())
     shelf_of_papers = collection()
     await storage.collections.create(shelf_of_papers)
     await storage.documents.add(OWNER, shelf_of_papers.id, [NewDocument(file_id=upload.id)], batch_id="vsfb_1")
@@ -148,12 +158,13 @@ async def one_of_everything(storage: Storage) -> Things:
         run=run.id,
         link=linked.id,
         media_job=painted.id,
+        imported=brought.id,
     )
 
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.usage.summary(OWNER, 0)
+    await used(storage)
     tables = (
         "conversations",
         "items",
@@ -166,6 +177,7 @@ async def everything(storage: Storage) -> list[object]:
         "passkeys",
         "shares",
         "identities",
+        "oauth_refreshes",
     )
     knowledge = ("collections", "documents", "sources", "file_batches")
     timed = ("schedules", "schedule_runs", "schedule_deliveries")
@@ -173,9 +185,11 @@ async def everything(storage: Storage) -> list[object]:
         *knowledge,
         *timed,
         "media_jobs",
+        "imports",
         "passkeys",
         "shares",
         "identities",
+        "traces",
         "memories",
         "responses",
         "approval_rounds",

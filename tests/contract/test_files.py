@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,17 @@ from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, NewDocument
 from portal.errors import BadRequest, Conflict, NotFound, StorageFull
 from portal.settings import Settings
+from portal.settings.files import FileSettings
 from portal.storage.database import Statement
 from portal.storage.files import CHUNK, StoredFiles
 from portal.storage.open import Storage, open_storage
+from portal.testing.postgres import empty
 from portal.testing.records import OWNER, STRANGER, credential, file
+from portal.testing.s3_server import S3Server
 
 DAY = 86_400_000_000
+
+Count = Callable[[], Awaitable[int]]
 
 
 async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
@@ -34,9 +40,47 @@ async def read(storage: Storage, file_id: str, owner: str = OWNER) -> list[bytes
     return [chunk async for chunk in storage.files.content(owner, file_id)]
 
 
-async def rows(storage: Storage) -> int:
-    files, chunks = [await storage.database.fetch(f"SELECT COUNT(*) AS n FROM {t}") for t in ("files", "file_chunks")]
-    return int(files[0]["n"] + chunks[0]["n"])
+@pytest.fixture(params=["sqlite", "postgres", "s3"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """In the database, or in a bucket beside it."""
+    if request.param == "s3":
+        bucket = request.getfixturevalue("s3").bucket()
+        return Settings(data_dir=tmp_path / "data", files=FileSettings(store="s3", s3=bucket))
+    url = ""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        empty(url)
+    return Settings(data_dir=tmp_path / "data", database=url)
+
+
+@pytest.fixture
+def pieces_in_s3(settings: Settings, request: pytest.FixtureRequest) -> Callable[[], int]:
+    """How many chunks what is in the bucket comes to."""
+    if not settings.files.s3.bucket:
+        return lambda: 0
+    server: S3Server = request.getfixturevalue("s3")
+    return lambda: sum(-(-size // CHUNK) for size in server.objects(settings.files.s3.bucket).values())
+
+
+@pytest.fixture
+def chunks(storage: Storage, pieces_in_s3: Callable[[], int]) -> Callable[[], Awaitable[int]]:
+    """How many chunks are kept, wherever."""
+
+    async def counted() -> int:
+        here = (await storage.database.fetch("SELECT COUNT(*) AS n FROM file_chunks"))[0]["n"]
+        return int(here) + pieces_in_s3()
+
+    return counted
+
+
+@pytest.fixture
+def rows(storage: Storage, chunks: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
+    """How many files and chunks are kept."""
+
+    async def counted() -> int:
+        return int((await storage.database.fetch("SELECT COUNT(*) AS n FROM files"))[0]["n"]) + await chunks()
+
+    return counted
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17])
@@ -51,13 +95,13 @@ async def test_content_comes_back_in_chunks(storage: Storage, size: int) -> None
     assert all(len(chunk) <= CHUNK for chunk in chunks)
 
 
-async def test_what_breaks_off_leaves_nothing(storage: Storage) -> None:
+async def test_what_breaks_off_leaves_nothing(storage: Storage, rows: Count) -> None:
     with pytest.raises(ConnectionResetError):
         await storage.files.create(file(), broken(b"x" * (2 * CHUNK)))
-    assert await rows(storage) == 0
+    assert await rows() == 0
 
 
-async def test_an_upload_that_is_cancelled_leaves_nothing(storage: Storage) -> None:
+async def test_an_upload_that_is_cancelled_leaves_nothing(storage: Storage, rows: Count) -> None:
     stored = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -70,7 +114,7 @@ async def test_an_upload_that_is_cancelled_leaves_nothing(storage: Storage) -> N
         await stored.wait()
         task.cancel()
     assert task.cancelled()
-    assert await rows(storage) == 0
+    assert await rows() == 0
 
 
 async def test_a_file_is_not_visible_before_it_is_whole(storage: Storage) -> None:
@@ -91,7 +135,7 @@ async def test_a_file_is_not_visible_before_it_is_whole(storage: Storage) -> Non
     assert await storage.files.get(OWNER, record.id)
 
 
-async def test_what_a_crash_left_is_swept_away(settings: Settings) -> None:
+async def test_what_a_crash_left_is_swept_away(settings: Settings, rows: Count) -> None:
     record = file(created_at=micros() - 2 * DAY)
     async with open_storage(settings) as storage:
         kept = await storage.files.create(file(), pieces(b"kept"))
@@ -101,7 +145,7 @@ async def test_what_a_crash_left_is_swept_away(settings: Settings) -> None:
     async with open_storage(settings) as storage:
         assert [found.id for found in (await storage.files.list(OWNER)).data] == [kept.id]
         await storage.sweep()
-        assert await rows(storage) == 2
+        assert await rows() == 2
         assert await read(storage, kept.id) == [b"kept"]
 
 
@@ -116,7 +160,7 @@ async def test_sweeping_spares_an_upload_under_way(storage: Storage) -> None:
     assert len(b"".join(await read(storage, record.id))) == CHUNK + 1
 
 
-async def test_sweeping_and_uploading_side_by_side(storage: Storage) -> None:
+async def test_sweeping_and_uploading_side_by_side(storage: Storage, rows: Count) -> None:
     async def sweep(uploading: "asyncio.Future[None]") -> None:
         while not uploading.done():
             await storage.sweep()
@@ -129,16 +173,16 @@ async def test_sweeping_and_uploading_side_by_side(storage: Storage) -> None:
         uploading = group.create_task(upload())
         group.create_task(sweep(uploading))
     assert len((await storage.files.list(OWNER)).data) == 15
-    assert await rows(storage) == 15 + 1
+    assert await rows() == 15 + 1
 
 
-async def test_sweeping_forgets_what_expired(storage: Storage) -> None:
+async def test_sweeping_forgets_what_expired(storage: Storage, rows: Count) -> None:
     await storage.files.create(file(created_at=micros() - 2 * DAY, expires_at=micros() - 1), pieces(b"old"))
     new = await storage.files.create(file(expires_at=micros() + DAY), pieces(b"new"))
     await storage.users.add_credential(credential(kind="session", expires_at=micros() - 1), "old")
     await storage.users.add_credential(credential(kind="session", expires_at=micros() + DAY), "new")
     await storage.sweep()
-    assert await rows(storage) == 2
+    assert await rows() == 2
     assert await read(storage, new.id) == [b"new"]
     assert len(await storage.database.fetch("SELECT id FROM credentials")) == 1
 
@@ -189,21 +233,21 @@ async def test_after_must_be_a_file_of_this_owner(storage: Storage) -> None:
         assert caught.value.param == "after"
 
 
-async def test_a_deleted_file_is_gone(storage: Storage) -> None:
+async def test_a_deleted_file_is_gone(storage: Storage, rows: Count) -> None:
     record = await storage.files.create(file(), pieces(b"x" * (20 * CHUNK), CHUNK))
     await storage.files.delete(OWNER, record.id)
-    assert await rows(storage) == 0
+    assert await rows() == 0
     with pytest.raises(NotFound):
         await storage.files.delete(OWNER, record.id)
 
 
 async def test_a_file_deleted_while_it_is_read_ends_with_an_error(storage: Storage) -> None:
-    record = await storage.files.create(file(), pieces(b"x" * (2 * CHUNK)))
+    record = await storage.files.create(file(), pieces(b"x" * (6 * CHUNK)))
     content = storage.files.content(OWNER, record.id)
     assert len(await anext(content)) == CHUNK
     await storage.files.delete(OWNER, record.id)
     with pytest.raises(NotFound):
-        await anext(content)
+        _ = [piece async for piece in content]
 
 
 async def test_several_uploads_at_once(storage: Storage) -> None:
@@ -213,10 +257,6 @@ async def test_several_uploads_at_once(storage: Storage) -> None:
         ]
     for number, task in enumerate(tasks):
         assert b"".join(await read(storage, task.result().id)) == bytes([number]) * 1_500_000
-
-
-async def chunks(storage: Storage) -> int:
-    return int((await storage.database.fetch("SELECT COUNT(*) AS n FROM file_chunks"))[0]["n"])
 
 
 @pytest.mark.parametrize(
@@ -229,13 +269,15 @@ async def test_a_part_of_the_content(storage: Storage, start: int, end: int | No
     assert b"".join(found) == content[start:end]
 
 
-async def test_the_same_bytes_are_kept_once_and_go_with_their_last_file(storage: Storage) -> None:
+async def test_the_same_bytes_are_kept_once_and_go_with_their_last_file(
+    storage: Storage, rows: Count, chunks: Count
+) -> None:
     content = b"x" * (2 * CHUNK) + b"y"
     first = await storage.files.create(file(filename="a"), pieces(content))
     second = await storage.files.create(file(filename="b"), pieces(content))
     third = await storage.files.create(file(filename="c"), pieces(content))
     theirs = await storage.files.create(file(owner=STRANGER), pieces(content))
-    assert await chunks(storage) == 6
+    assert await chunks() == 6
     assert (await storage.files.usage(OWNER)).bytes == len(content)
     assert (await storage.files.usage(OWNER)).files == 3
 
@@ -250,24 +292,24 @@ async def test_the_same_bytes_are_kept_once_and_go_with_their_last_file(storage:
     await storage.files.delete(OWNER, second.id)
     assert b"".join(await read(storage, again.id)) == content
     await storage.files.delete(OWNER, again.id)
-    assert await rows(storage) == 1 + 3
+    assert await rows() == 1 + 3
     await storage.files.delete(STRANGER, theirs.id)
-    assert await rows(storage) == 0
+    assert await rows() == 0
 
 
-async def test_what_a_crash_left_of_content_that_is_kept_already_is_swept_away(storage: Storage) -> None:
+async def test_what_a_crash_left_of_content_that_is_kept_already_is_swept_away(storage: Storage, chunks: Count) -> None:
     await storage.files.create(file(), pieces(b"same"))
     again = await storage.files.create(file(), pieces(b"same"))
     # As a crash behind the moment in which the second one became visible leaves it.
     left = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:id, 0, :owner, :data)"
     await storage.database.batch([Statement(left, {"id": again.id, "owner": OWNER, "data": b"same"})])
-    assert await chunks(storage) == 2
+    assert await chunks() == 2
     await storage.sweep()
-    assert await chunks(storage) == 1
+    assert await chunks() == 1
     assert await read(storage, again.id) == [b"same"]
 
 
-async def test_equal_files_come_and_go_side_by_side(storage: Storage) -> None:
+async def test_equal_files_come_and_go_side_by_side(storage: Storage, rows: Count) -> None:
     content = b"z" * (CHUNK + 1)
 
     async def come_and_go() -> None:
@@ -280,7 +322,7 @@ async def test_equal_files_come_and_go_side_by_side(storage: Storage) -> None:
         for _ in range(4):
             group.create_task(come_and_go())
     await storage.sweep()
-    assert await rows(storage) == 0
+    assert await rows() == 0
 
 
 async def test_a_quota_refuses_what_does_not_fit_and_loses_nothing(storage: Storage) -> None:

@@ -7,8 +7,12 @@ import pytest
 from tests.contract.belongings import VECTOR, Things, everything, one_of_everything
 
 from portal.core import (
+    backlog,
     channel_stores,
     collections,
+    consumption,
+    exchange,
+    journal,
     media,
     memories,
     passages,
@@ -22,7 +26,7 @@ from portal.core.channels import Place
 from portal.core.collections import NewDocument
 from portal.core.memories import Wanted
 from portal.core.passages import Within
-from portal.core.records import Page
+from portal.core.records import ConversationRecord, Page, ResponseRecord
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.open import Storage
 from portal.testing.records import (
@@ -31,6 +35,7 @@ from portal.testing.records import (
     conversation,
     decision,
     folder,
+    imported,
     memory,
     output,
     passage,
@@ -40,6 +45,7 @@ from portal.testing.records import (
     schedule,
     share,
     source,
+    used,
     user,
 )
 
@@ -55,6 +61,13 @@ async def use(storage: Storage, things: Things) -> None:
     await storage.turn_log.begin(theirs, [])
     call = output(theirs.id, call_item(), last_seq=-1)
     await storage.call_log.begin(call, approval_id=things.allowed, arguments_hash=things.hash)
+
+
+async def take(storage: Storage, theirs: ConversationRecord, *turns: ResponseRecord) -> None:
+    """Something of a stranger's that comes in under ids that are in use."""
+    await storage.imports.add(mine := imported(owner=S))
+    came = [exchange.Arriving(response=one, inputs=[], outputs=[]) for one in turns]
+    await storage.arrivals.take(mine.id, theirs, came, owner=S)
 
 
 async def nothing_spent(storage: Storage) -> bool:
@@ -87,6 +100,7 @@ REFUSED: dict[str, list[Call]] = {
     "Responses.item": [lambda s, t: s.responses.item(S, t.item)],
     "Responses.feedback": [lambda s, t: s.responses.feedback(S, t.response, 1)],
     "Responses.delete": [lambda s, t: s.responses.delete(S, t.response)],
+    "Traces.get": [lambda s, t: s.traces.get(S, t.response)],
     "Conversations.create": [lambda s, t: s.conversations.create(conversation(owner=S, folder_id=t.folder))],
     "Conversations.get": [lambda s, t: s.conversations.get(S, t.conversation)],
     "Conversations.turns": [
@@ -163,6 +177,14 @@ REFUSED: dict[str, list[Call]] = {
     "Schedules.delete": [lambda s, t: s.schedules.delete(S, t.schedule)],
     "ScheduleRuns.list": [lambda s, t: s.runs.list(S, t.schedule)],
     "Links.remove": [lambda s, t: s.links.remove(S, t.link)],
+    "Imports.save": [lambda s, t: s.imports.save(imported(id=t.imported, owner=S))],
+    "Imports.get": [lambda s, t: s.imports.get(S, t.imported)],
+    "Imports.delete": [lambda s, t: s.imports.delete(S, t.imported)],
+    "Arrivals.take": [
+        lambda s, t: s.arrivals.take(t.imported, conversation(owner=S), [], owner=S),
+        lambda s, t: take(s, conversation(id=t.conversation, owner=S)),
+        lambda s, t: take(s, conversation(owner=S), response(id=t.response, owner=S)),
+    ],
     "MediaJobs.get": [lambda s, t: s.media_jobs.get(S, t.media_job)],
     "MediaJobs.cancel": [lambda s, t: s.media_jobs.cancel(S, t.media_job, 1)],
     "MediaJobs.delete": [lambda s, t: s.media_jobs.delete(S, t.media_job)],
@@ -220,11 +242,18 @@ EMPTY: dict[str, list[Call]] = {
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
     "Spending.spent": [lambda s, t: nothing_spent(s)],
-    "UsageLog.summary": [lambda s, t: s.usage.summary(S, 0)],
+    "Consumption.report": [lambda s, t: used(s, S)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],
     "Links.list": [lambda s, t: s.links.list(S)],
+    "Imports.list": [lambda s, t: s.imports.list(S)],
+    "Departures.conversations": [lambda s, t: s.departures.conversations(S)],
+    "Departures.order": [
+        lambda s, t: s.departures.order(S, t.conversation),
+        lambda s, t: s.departures.order(S, None),
+    ],
+    "Departures.turns": [lambda s, t: s.departures.turns(S, [t.response])],
     "MediaJobs.list": [lambda s, t: s.media_jobs.list(S), lambda s, t: s.media_jobs.list(S, call_id="mcp_1")],
     "Chats.get": [lambda s, t: s.chats.get(S, PLACE)],
     "Chats.list": [lambda s, t: s.chats.list(S)],
@@ -256,6 +285,8 @@ OWNERLESS = {
     "Passwords.any": "says of nobody in particular whether there is one",
     "UsageLog.record": "makes something new",
     "UsageLog.begun": "counts, whoever calls",
+    "Traces.of_anybody": "those who run this installation see what took how long",
+    "Traces.list": "those who run this installation see what took how long",
     "SavedWorkspaces.all": "the server's, at start",
     "SavedWorkspaces.save": "makes something new, under a name of its owner's",
     "CallLog.ask": "the agent's, for the response it began",
@@ -318,9 +349,14 @@ OWNERLESS = {
     "Outbox.of_approval": "a channel's, which reads the approval as the delivery's owner",
     "Outbox.followed": "the server's, at start",
     "MediaJobs.add": "makes something new",
+    "Imports.add": "makes something new",
+    "Imports.open": "the server's, at start",
     "MediaQueue.claim": "the server's: it does everybody's jobs",
     "MediaQueue.change": "the server's, for the job it claimed",
     "MediaQueue.release": "the server's, at start",
+    "Backlog.waiting": "counts, whosever it is, for those who run this installation",
+    "Notes.add": "the server's, of what happened to it",
+    "Notes.list": "those who run this installation see what happened to it",
 }
 
 
@@ -339,6 +375,7 @@ def test_every_method_is_walked() -> None:
         sharing.Shares,
         ports.UsageLog,
         ports.Spending,
+        ports.Traces,
         ports.SavedWorkspaces,
         ports.KeyValues,
         tool_ports.CallLog,
@@ -363,6 +400,12 @@ def test_every_method_is_walked() -> None:
         channel_stores.Outbox,
         media.MediaJobs,
         media.MediaQueue,
+        exchange.Imports,
+        exchange.Arrivals,
+        exchange.Departures,
+        consumption.Consumption,
+        backlog.Backlog,
+        journal.Notes,
     )
     methods = {
         f"{store.__name__}.{name}"

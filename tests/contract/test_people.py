@@ -10,13 +10,13 @@ from portal.errors import Conflict, NotFound
 from portal.storage.leaving import KEPT, MADE, PERSONAL, SEARCHED, SHELVED
 from portal.storage.migrate import packaged
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, STRANGER, credential, passage, schedule, user, workspace
+from portal.testing.records import OWNER, STRANGER, credential, passage, schedule, used, user, workspace
 
 
 def owned() -> set[str]:
     """Every table that has owners in it."""
     sql = "\n".join(one.sql for one in packaged("sqlite"))
-    tables = re.findall(r"CREATE TABLE (\w+) \((.*?)\n\)", sql, re.DOTALL)
+    tables = re.findall(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", sql, re.DOTALL)
     return {name for name, body in tables if re.search(r"^\s*owner TEXT", body, re.MULTILINE)}
 
 
@@ -92,7 +92,7 @@ async def test_all_sessions_but_one_end(storage: Storage) -> None:
 async def test_who_is_deleted_leaves_nothing(storage: Storage) -> None:
     await storage.people.add(user(id=OWNER))
     things = await one_of_everything(storage)
-    await storage.usage.summary(OWNER, 0)
+    await used(storage, OWNER)
     await storage.passages.drop(OWNER, "documents", document=things.document)
     piece = passage("private", document=things.read, group=things.collection)
     await storage.passages.replace(OWNER, "documents", things.read, [piece], attributes={"secret": 1})
@@ -112,7 +112,7 @@ async def test_who_is_deleted_may_hand_over_what_they_made(storage: Storage) -> 
     for one in (OWNER, STRANGER):
         await storage.people.add(user(id=one))
     things = await one_of_everything(storage)
-    await storage.usage.summary(OWNER, 0)
+    await used(storage, OWNER)
     theirs = schedule(owner=STRANGER)
     await storage.schedules.save(theirs)
     await storage.workspaces.save(replace(workspace(), owner=STRANGER))

@@ -8,23 +8,33 @@ from typing import Any
 import pytest
 
 from portal.app.agent import Told, open_agent
+from portal.app.cluster import Cluster
 from portal.app.ground import Ground
+from portal.app.observing import Observing
+from portal.app.policies import open_rules
 from portal.app.rights import open_rights
 from portal.backends.scripted import ScriptedBackend
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
 from portal.core.completion import Completions
 from portal.core.events import Event
+from portal.core.health import Health
 from portal.core.items import Item
 from portal.core.model import ModelInfo
 from portal.core.ports import TurnLog
 from portal.core.recall import Recall
-from portal.core.records import ResponseRecord, StoredItem
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.run import Run
+from portal.core.supervisor import Supervisor
 from portal.core.tool_ports import SubAgent, Toolset
+from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
+from portal.observability.journal import Journal
+from portal.observability.levels import Levels
+from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
+from portal.observability.process import Process
 from portal.routing.catalogue import Catalogue
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -33,8 +43,9 @@ from portal.security.limiter import Limiter
 from portal.security.seal import SignedSealer, load_key
 from portal.security.secret_file import SecretFile
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
-from portal.testing.records import OWNER, said
+from portal.testing.records import OWNER, said, used
 
 ALL = frozenset({"chat", "completion", "tools", "vision"})
 MODELS = (
@@ -93,8 +104,10 @@ class WatchedLog:
     async def append(self, response_id: str, done: StoredItem) -> None:
         await self._do("append", lambda: self._inner.append(response_id, done))
 
-    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
-        await self._do("finish", lambda: self._inner.finish(response, outputs))
+    async def finish(
+        self, response: ResponseRecord, outputs: Sequence[StoredItem] = (), trace: TraceRecord | None = None
+    ) -> None:
+        await self._do("finish", lambda: self._inner.finish(response, outputs, trace))
 
     async def recover(self) -> Sequence[str]:
         found: Sequence[str] = await self._do("recover", self._inner.recover)
@@ -131,7 +144,7 @@ class Rig:
 
 async def calls(rig: Rig) -> list[tuple[str, str, int, int]]:
     """What the usage log has: (door, status, input tokens, output tokens), sorted."""
-    await rig.storage.usage.summary(OWNER, 0)
+    await used(rig.storage, OWNER)
     rows = await rig.storage.database.fetch("SELECT * FROM usage_log WHERE owner = :owner", owner=OWNER)
     return sorted((row["door"], row["status"], row["input_tokens"], row["output_tokens"]) for row in rows)
 
@@ -215,11 +228,24 @@ async def open_rig(
         storage = replace(storage, turn_log=log)
         stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
         told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
+        supervisor = Supervisor()
         ground = Ground(
             settings=loaded,
+            current=Current(loaded),
+            rules=open_rules(loaded),
             storage=storage,
             bus=bus,
-            usage=Metrics(log=storage.usage, backends=dict),
+            usage=Metrics(log=storage.usage),
+            observing=Observing(
+                meters=Meters(),
+                process=Process(data_dir=data_dir),
+                storage=storage,
+                registry=registry,
+                bus=bus,
+                supervisor=supervisor,
+                journal=Journal(),
+                levels=Levels(),
+            ),
             completions=completions,
             registry=registry,
             router=router,
@@ -230,9 +256,13 @@ async def open_rig(
                 completions=completions,
                 on_change=lambda: None,
             ),
-            rights=await open_rights(loaded, storage),
+            rights=await open_rights(loaded, storage, Cluster()),
             limiter=Limiter(),
             secrets=SecretFile(data_dir / "secrets.json"),
+            tracer=Tracer(),
+            cluster=Cluster(),
+            health=Health(),
+            supervisor=supervisor,
             stack=stack,
         )
         brain = await open_agent(ground, lambda: toolsets, told)

@@ -30,8 +30,8 @@ from portal.errors import (
     PortalError,
     StorageFull,
 )
-from portal.storage.open import DATABASE_NAME
-from portal.testing.records import OWNER, STRANGER, conversation
+from portal.storage.backups.data_files import DATABASE_NAME
+from portal.testing.records import OWNER, STRANGER, conversation, used
 
 from .conftest import MODELS, Rig, Watcher, events_of, one_ending, open_rig, settle, text_in, until
 
@@ -198,7 +198,7 @@ async def test_usage_is_the_backends_or_marked_as_an_estimate(rig: Rig) -> None:
     assert one_ending(await rig.ask())["usage"]["portal:estimated"] is True
     rig.backend.script(CUT)
     assert one_ending(await rig.ask())["usage"] is None
-    (row,) = await rig.storage.usage.summary(OWNER, 0)
+    (row,) = await used(rig.storage, OWNER)
     assert row["calls"] == 3
 
 

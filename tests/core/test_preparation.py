@@ -260,7 +260,9 @@ async def test_auto_keeps_seeing_a_picture_further_up_and_says_so_when_nobody_ca
 async def test_a_path_too_long_to_be_read_whole_is_cut_and_the_decision_says_so(rig: Rig) -> None:
     path = [response(id=f"resp_{number:04}", status="completed") for number in range(1001)]
     links = [replace(after, previous_id=before.id) for before, after in pairwise(path)]
-    await rig.storage.database.batch([Statement(INSERT_RESPONSE, response_args(one)) for one in (path[0], *links)])
+    await rig.storage.database.batch(
+        [Statement(INSERT_RESPONSE, {**response_args(one), "instance": ""}) for one in (path[0], *links)]
+    )
     rig.backend.default = lambda request: [TextDelta("yes")]
     for previous, newest in (("resp_0999", None), ("resp_1000", 1000)):
         response_id = one_ending(await rig.ask(previous_response_id=previous))["id"]

@@ -27,6 +27,8 @@ PLAN = Source(passage_id="chunk_2", document_id="file_2", title="plan.pdf", text
 class Remembering:
     """Recalls the same for every turn, and remembers what it was asked."""
 
+    looks = "knowledge"
+
     def __init__(self, found: Recalled | Exception) -> None:
         self.found = found
         self.asked: list[Seeking] = []
@@ -40,6 +42,8 @@ class Remembering:
 
 class Stuck:
     """Never finds an end."""
+
+    looks = "memory"
 
     async def recall(self, seeking: Seeking) -> Recalled:
         await asyncio.Event().wait()

@@ -19,7 +19,7 @@ from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
 from portal.core.run import Run
 from portal.core.tools import ToolContext, ToolFile, ToolResult, ToolSpec
 from portal.errors import BackendUnavailable, BadRequest, Conflict, NotFound, ToolError
-from portal.testing.records import OWNER, STRANGER, conversation
+from portal.testing.records import OWNER, STRANGER, conversation, used
 from portal.tools.function import Functions, tool
 from portal.tools.person import ask_user
 
@@ -170,7 +170,7 @@ async def test_usage_is_that_of_all_model_calls_in_one_record(both: tuple[Rig, D
     response = await ask(rig)
 
     assert response["usage"]["output_tokens"] == 3
-    await rig.storage.usage.summary(OWNER, 0)
+    await used(rig.storage, OWNER)
     assert len(await rig.storage.database.fetch("SELECT id FROM usage_log")) == 1
 
 

@@ -422,6 +422,8 @@ SCENES: list[Scene] = [
     ("files", "/settings/files", nothing),
     ("data", "/settings/data", nothing),
     ("usage", "/settings/usage", nothing),
+    ("activity", "/activity", nothing),
+    ("turns", "/activity/turns", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),
 ]

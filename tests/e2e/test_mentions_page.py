@@ -42,10 +42,27 @@ async def test_a_prompt_is_written_out(visiting: Visiting) -> None:
         await field.press_sequentially("/")
         prompts = page.get_by_role("listbox", name="Prompts of tool servers")
         await prompts.get_by_role("option", name="plain").click()
-        await expect(prompts.get_by_role("option", name="cheer")).to_be_visible()
-        await expect(prompts.get_by_role("option")).to_have_count(1)  # the other one wants a name
-        await field.press("Enter")
+        await prompts.get_by_role("option", name="cheer").click()
         await expect(field).to_have_value("Say something kind.")
+
+
+async def test_a_prompt_asks_for_what_it_wants_to_know(visiting: Visiting) -> None:
+    async with visiting(settings=SETTINGS, size=NARROW) as visit:
+        page, field = visit.page, composer(visit.page)
+        await visit.post("/portal/v1/mcp/servers/plain/test", {})
+        await field.press_sequentially("/plain:gr")
+        await page.get_by_role("option", name="greet").wait_for()
+        await field.press("Enter")
+        form = page.get_by_role("dialog", name="greet")
+        await expect(form.get_by_text("Greet somebody.")).to_be_visible()
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        await expect(form).to_have_count(0)
+        await expect(field).to_be_focused()
+        await field.press("Enter")
+        await form.get_by_label("name").fill("Ada")
+        await page.keyboard.press("Enter")
+        await expect(field).to_have_value("Say hello to Ada")
 
 
 async def test_escape_leaves_and_a_server_that_is_away_completes_nothing(visiting: Visiting) -> None:

@@ -29,6 +29,8 @@ VIEWS = {
     "/settings/files": "There are no files yet",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
+    "/activity": "Event loop late by",
+    "/activity/turns": "What took how long",
     "/schedules": "Nothing runs by itself yet",
     "/gallery": "Nothing was made yet.",
     "/manual": "Install and start Portal",

@@ -59,15 +59,19 @@ THEIRS = {
     "link_id": "link",
     "passkey_id": "passkey",
     "job_id": "media_job",
+    "import_id": "imported",
 }
 """Parameters that are ids of somebody's things, and which."""
 
 MANAGES = "/portal/v1/users"
+LOOKS = "/portal/v1/responses/{response_id}/trace"
+"""What an admin is told of anybody's turn: how long what took, and no word of it."""
 SKIPPED = {
     "POST /portal/v1/embedded/install": "installs software; nobody's data",
     "POST /portal/v1/pulls": "fetches a model; nobody's data",
     "GET /portal/v1/events": "never ends; what it tells goes through the bus by owner, which its own tests say",
     "POST /portal/v1/mcp/reload": "reads the settings anew; nobody's data",
+    "POST /portal/v1/config/reload": "reads the settings anew; nobody's data",
 }
 
 
@@ -194,6 +198,10 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /api/copy": {"source": "none", "destination": "none2"},
         "POST /api/create": {"model": "none"},
         "POST /api/blobs/{digest}": None,
+        "POST /oauth/register": {"redirect_uris": ["https://app.example/back"]},
+        "POST /oauth/authorize": {},
+        "POST /oauth/token": {},
+        "POST /oauth/revoke": {},
         "POST /sign-in/password": {"login": "nobody", "password": "wrong"},
         "POST /sign-in/passkey/options": {},
         "POST /sign-in/passkey": {"token": "none", "credential": {"id": t.passkey}},
@@ -215,6 +223,10 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /portal/v1/media/jobs": {"kind": "image", "values": {"prompt": "hi"}, "pictures": {"image": t.file}},
         "POST /portal/v1/media/jobs/{job_id}/cancel": {},
         "DELETE /portal/v1/media/jobs/{job_id}": None,
+        "POST /portal/v1/imports": [],
+        "POST /portal/v1/imports/{import_id}/start": {},
+        "DELETE /portal/v1/imports/{import_id}": None,
+        "PUT /portal/v1/log": {"level": "info"},
         "POST /mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         "DELETE /mcp": None,
     }
@@ -286,9 +298,10 @@ async def test_nobody_reaches_what_is_anothers(portal: TestPortal, things: Thing
                 aiohttp.ClientSession(portal.url, headers=headers) as client,
                 client.request(method, filled(path, things), json=body, allow_redirects=False) as answer,
             ):
-                told = await answer.text()
+                told = (await answer.read()).decode("utf-8", "replace")
             private = any(f"{{{name}}}" in path for name in THEIRS) or case == "POST /v1/responses"
             leaks = "private" in told.replace(things.item, "") and path not in PUBLISHED
+            private = private and not (who == ADMIN and path == LOOKS)
             if answer.status == 500 or leaks or (private and answer.status < 400):
                 wrong.append((case, answer.status, told[:200]))
             for one in await storage.users.credentials(who, "key"):

@@ -17,6 +17,7 @@ from portal.testing.model_server import Answer, ModelServer
 from portal.testing.ollama_server import OllamaServer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 CLIENTS = 200
 MODEL = "tiny"
@@ -69,7 +70,7 @@ async def test_two_hundred_who_leave(kind: str, tmp_path: Path) -> None:
 
             assert await objects() < alive + 10 * CLIENTS  # one forgotten task or connection is far more than ten
             assert len(asyncio.all_tasks()) <= tasks
-            rows = await portal.portal.storage.usage.summary(portal.owner, 0)
+            rows = await used(portal.portal.storage, portal.owner)
             assert sum(row["calls"] for row in rows) == 2 * CLIENTS
             async with httpx.AsyncClient(base_url=portal.url) as client:
                 assert "portal_requests_running 0" in (await client.get("/metrics")).text

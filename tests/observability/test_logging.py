@@ -1,13 +1,18 @@
+import asyncio
 import io
 import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
+from contextvars import copy_context
+from pathlib import Path
 
 import pytest
 
-from portal.errors import SettingsError
+from portal.core.items import JsonObject
+from portal.errors import BadRequest, SettingsError
+from portal.observability.context import request_id
 from portal.observability.logging import configure, redact
 from portal.settings import LogSettings
 
@@ -63,11 +68,16 @@ def test_the_rest_stays(text: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
+    root, known = logging.getLogger(), logging.getLogger().manager.loggerDict
     handlers, level = root.handlers[:], root.level
     yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+    for logger in known.values():
+        if isinstance(logger, logging.Logger):
+            logger.setLevel(logging.NOTSET)
 
 
 def logged(settings: LogSettings) -> str:
@@ -107,5 +117,70 @@ def test_lines_for_machines() -> None:
 def test_levels() -> None:
     assert "too much" in logged(LogSettings(level="debug"))
     assert "with" not in logged(LogSettings(level="ERROR")).splitlines()[0]
+    assert "too much" in logged(LogSettings(levels={"portal.test": "debug"}))
+    assert "with" not in logged(LogSettings(levels={"portal": "error"}, level="debug")).splitlines()[0]
     with pytest.raises(SettingsError, match=r"log\.level"):
         configure(LogSettings(level="loud"))
+    with pytest.raises(SettingsError, match=r"log\.levels\.portal"):
+        configure(LogSettings(levels={"portal": "loud"}))
+
+
+def test_lines_tell_of_the_request_they_belong_to() -> None:
+    context = copy_context()
+    context.run(request_id.set, "req_1")
+
+    said = context.run(logged, LogSettings())
+    first = json.loads(context.run(logged, LogSettings(json_lines=True)).splitlines()[0])
+
+    assert said.splitlines()[0].endswith("response=resp_1 request=req_1")
+    assert first["request"] == "req_1"
+    assert "request" not in json.loads(logged(LogSettings(json_lines=True)).splitlines()[0])
+
+
+def test_what_goes_to_a_file_goes_to_the_terminal_too(tmp_path: Path) -> None:
+    target = io.StringIO()
+    with redirect_stderr(target):
+        configure(LogSettings(), file=tmp_path / "logs" / "portal.log")
+        logging.getLogger("portal.test").info("Bearer abcdefghijkl")
+
+    written = (tmp_path / "logs" / "portal.log").read_text(encoding="utf-8")
+    assert written == target.getvalue()
+    assert written.endswith("Bearer ...\n")
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"log\.file"):
+        configure(LogSettings(), file=tmp_path)
+
+
+async def test_a_level_is_changed_for_a_while() -> None:
+    target = io.StringIO()
+    log = logging.getLogger("portal.test.inner")
+    with redirect_stderr(target):
+        levels = configure(LogSettings())
+
+        def own() -> list[JsonObject]:
+            return [one for one in levels.view()["loggers"] if one["name"] == "portal.test"]
+
+        levels.change("debug", "portal.test", for_seconds=0.05)
+        log.debug("first")
+        assert own()[0]["until"]
+        levels.change("error", "portal.test", for_seconds=0.05)  # still goes back to what it was before the first
+        log.warning("no")
+        while own():
+            await asyncio.sleep(0.01)
+        log.debug("second")
+        log.info("third")
+        levels.change("WARNING")
+        log.info("fourth")
+        levels.change("debug", for_seconds=60)
+        levels.stop()
+
+    assert [line.split(": ")[1] for line in target.getvalue().splitlines()] == ["first", "third"]
+    assert levels.view()["level"] == "DEBUG"
+    with pytest.raises(BadRequest, match="DEBUG, INFO"):
+        levels.change("loud")
+    for number in range(47):
+        levels.change("debug", f"a{number}")
+    with pytest.raises(BadRequest, match="So many"):
+        levels.change("debug", "one.more")

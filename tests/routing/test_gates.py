@@ -20,7 +20,7 @@ from portal.errors import (
     BackendUnavailable,
 )
 from portal.routing.gates import Gates, ModelGate
-from portal.settings import FaultSettings
+from portal.settings.turns import FaultSettings
 
 
 class Bench:

@@ -301,6 +301,27 @@ async def test_an_expired_link_is_over(portal: TestPortal, client: aiohttp.Clien
         assert answer.headers["location"] == "/?sign-in=expired"
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("HEAD", {}),
+        ("GET", {"sec-purpose": "prefetch;prerender"}),
+        ("GET", {"user-agent": "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}),
+        ("GET", {"user-agent": "TelegramBot (like TwitterBot)"}),
+        ("GET", {"user-agent": "WhatsApp/2.23.20.0"}),
+    ],
+)
+async def test_looking_at_a_link_does_not_use_it_up(
+    portal: TestPortal, client: aiohttp.ClientSession, method: str, headers: dict[str, str]
+) -> None:
+    link = await portal.sign_in_link()
+    async with client.request(method, link, headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 200
+        assert "set-cookie" not in answer.headers
+    async with client.get(link, allow_redirects=False) as answer:
+        assert "portal_session" in answer.headers["set-cookie"]
+
+
 # ------------------------------------------------------------------ sizes
 
 

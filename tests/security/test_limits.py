@@ -7,14 +7,13 @@ from portal.core.records import CredentialRecord, UserRecord
 from portal.core.terms import Standing, Terms, checked, current
 from portal.errors import BadRequest, Forbidden, RateLimited
 from portal.security import access
-from portal.security.admission import rate_headers
 from portal.security.budgets import DAY, Budgets
 from portal.security.credentials import Caller
 from portal.security.limiter import Limiter
 from portal.security.passwords import Attempts, folded
 from portal.security.pending import SECONDS, Pending
 from portal.security.rights import Rights
-from portal.security.throttle import Allowed, Throttle
+from portal.security.throttle import Allowed, Throttle, rate_headers
 
 
 class Clock:
@@ -165,18 +164,18 @@ def test_attempts_wait_after_too_many_failures() -> None:
             folded(wrong)
 
 
-def test_what_is_pending_is_finished_once_and_in_time() -> None:
+async def test_what_is_pending_is_finished_once_and_in_time() -> None:
     clock = Clock()
     pending: Pending[int] = Pending(clock=clock)
-    token = pending.begin(1)
-    assert (pending.finish(token), pending.finish(token), pending.finish("x")) == (1, None, None)
-    late = pending.begin(2)
+    token = await pending.begin(1)
+    assert (await pending.finish(token), await pending.finish(token), await pending.finish("x")) == (1, None, None)
+    late = await pending.begin(2)
     clock.now = SECONDS + 1
-    assert pending.finish(late) is None
-    first = pending.begin(3)
+    assert await pending.finish(late) is None
+    first = await pending.begin(3)
     for number in range(5000):
-        pending.begin(number)
-    assert pending.finish(first) is None
+        await pending.begin(number)
+    assert await pending.finish(first) is None
 
 
 def test_the_door_asks_for_everybody_but_the_owner_at_home() -> None:

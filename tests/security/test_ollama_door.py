@@ -16,6 +16,7 @@ from portal.security.ollama_door import manages
 from portal.storage.database import Statement
 from portal.testing.ollama_server import OllamaModel, OllamaServer
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 from .conftest import raw
 
@@ -249,7 +250,7 @@ async def test_where_there_is_a_token_a_key_is_not_enough(guarded: TestPortal) -
 async def test_the_usage_is_the_owners(guarded: TestPortal) -> None:
     body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "stream": False}
     assert await status(guarded, "POST", "/api/chat", bearer(TOKEN), body) == 200
-    (row,) = await guarded.portal.storage.usage.summary(guarded.owner, 0)
+    (row,) = await used(guarded.portal.storage, guarded.owner)
     assert row["model"] == "tiny:latest"
 
 

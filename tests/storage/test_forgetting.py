@@ -14,8 +14,9 @@ from portal.core.passages import Within
 from portal.errors import NotFound
 from portal.settings import Settings
 from portal.settings.backup import RetentionSettings
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.database import Statement
-from portal.storage.open import DATABASE_NAME, Storage, open_storage
+from portal.storage.open import Storage, open_storage
 from portal.storage.retention import DAY
 from portal.storage.vectors import HEAD, encoded
 from portal.testing.records import OWNER, answered, conversation, file, output, passage, response, said, usage

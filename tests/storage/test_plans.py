@@ -1,26 +1,34 @@
 """No query of a running server ever reads a whole table: SQLite says so itself."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from portal.core.consumption import Question
 from portal.core.passages import Within
 from portal.settings import Settings
 from portal.storage import (
     approvals,
+    arrivals,
     audit,
+    backlog,
     cells,
     changes,
     channel_mail,
     channels,
     cleaning,
     collections,
+    consumption,
     conversations,
+    departures,
     documents,
     files,
     folders,
     grants,
+    imports,
+    journal,
     keyset,
     memories,
     passages,
@@ -33,7 +41,6 @@ from portal.storage import (
     sources,
     turn_log,
     turn_passages,
-    usage,
     users,
 )
 from portal.storage.open import open_storage
@@ -57,6 +64,8 @@ PATHS = {
     for name, start in {"turns": conversations.HEAD, "above": conversations.ABOVE, "window": responses.START}.items()
     for at, query in enumerate(path_queries(start, conversations.WITHIN, {}, siblings=True))
 }
+DAY = 86_400_000_000
+MINE = Question(since=DAY, until=DAY * 2000, owner="1", model="1", zone="Europe/Berlin")
 IDS = "SELECT value FROM json_each(:ids)"
 QUERIES = (
     PATHS
@@ -93,7 +102,17 @@ QUERIES = (
         "take link": users.TAKE_LINK,
         "credentials": users.LIST_CREDENTIALS,
         "owner": users.SELECT_OWNER,
-        "usage": usage.SUMMARY,
+        "what people used": consumption.query(MINE)[0],
+        "what all used": consumption.query(replace(MINE, owner=None, model=None, by=("user",)))[0],
+        "what one used": consumption.query(replace(MINE, by=()))[0],
+        "notes": journal.LIST.format(narrower=journal.WITH_TEXT),
+        "notes of a kind": journal.LIST.format(narrower=journal.OF_KIND + journal.WITH_TEXT),
+        "prune notes": journal.PRUNE,
+        "approvals that wait": backlog.APPROVALS,
+        "documents that wait": backlog.DOCUMENTS,
+        "media jobs that wait": backlog.MEDIA,
+        "sessions": backlog.SESSIONS,
+        "answers that wait": backlog.UNSENT,
         "approvals": approvals.LIST.format(narrower=approvals.AFTER),
         "open approvals": approvals.LIST.format(narrower=approvals.OF_STATUS + approvals.AFTER),
         "approvals of a response": approvals.OF_RESPONSE,
@@ -238,6 +257,20 @@ QUERIES = (
         "followed": channel_mail.FOLLOWED,
         "sweep arrivals": channel_mail.SWEEP_ARRIVALS,
         "sweep deliveries": channel_mail.SWEEP_DELIVERIES,
+        "import": imports.SELECT,
+        "imports": imports.LIST,
+        "open imports": imports.OPEN,
+        "save import": imports.SAVE,
+        "delete import": imports.DELETE,
+        "import goes on": arrivals.GOING_ON,
+        "conversation that arrives": arrivals.SELECT,
+        "responses that are there": arrivals.KNOWN.format(ids=IDS),
+        "conversation has arrived": arrivals.FINISH,
+        "conversations that leave": departures.CONVERSATIONS,
+        "order of a conversation": departures.ORDER.format(where=departures.WITHIN),
+        "order of those in none": departures.ORDER.format(where=departures.OUTSIDE),
+        "responses that leave": departures.RESPONSES.format(ids=IDS),
+        "items that leave": departures.ITEMS.format(ids=IDS),
         "audit": audit.LIST.format(narrower=audit.AFTER),
         "whole audit": audit.WHOLE,
         "audit in its order": audit.STRETCH,

@@ -1,12 +1,12 @@
 """PostgreSQL below the database port: what only it can do to us."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from portal.app import open_portal
 from portal.errors import DataFolderBusy, StorageError, StorageFull
@@ -14,7 +14,7 @@ from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.migrate import migrate, packaged
 from portal.storage.open import Storage, open_storage
-from portal.storage.postgres import PostgresDatabase, translated_sql
+from portal.storage.postgres import SERVER_LOCK, PostgresDatabase, translated_sql
 from portal.testing.postgres import PostgresServer
 from portal.testing.records import OWNER, conversation, response
 
@@ -97,29 +97,35 @@ async def test_two_servers_share_one_database(storage: Storage, url: str) -> Non
         assert await other.conversations.get(OWNER, talk.id) == talk
 
 
-async def test_a_database_belongs_to_one_server_and_others_may_look(url: str) -> None:
+async def test_servers_share_a_database_but_not_with_one_of_an_older_version(url: str) -> None:
     async with asyncio.TaskGroup() as tasks:
         first, second = await PostgresDatabase.open(url, tasks), await PostgresDatabase.open(url, tasks)
         await first.own()
-        with pytest.raises(DataFolderBusy, match=rf"in use by Portal on .* \(process {os.getpid()}\)"):
-            await second.own(0.1)
-        assert await second.fetch("SELECT 1 AS one") == [{"one": 1}]
-        await first.aclose()
         await second.own()
+        await first.aclose()
         await second.aclose()
+        name = "Portal on elsewhere (process 7)"
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name=name) as older:
+            await older.execute("SELECT pg_advisory_lock(%s, %s)", SERVER_LOCK)
+            third = await PostgresDatabase.open(url, tasks)
+            with pytest.raises(
+                DataFolderBusy, match=r"in use by Portal on elsewhere \(process 7\), of an older version"
+            ):
+                await third.own(0.1)
+            assert await third.fetch("SELECT 1 AS one") == [{"one": 1}]
+            await third.aclose()
 
 
 async def test_a_second_server_leaves_the_running_answers_of_the_first_alone(url: str, tmp_path: Path) -> None:
     def settings(name: str) -> Settings:
         (tmp_path / name).mkdir()
-        return Settings(data_dir=tmp_path / name, database=url)
+        return Settings(data_dir=tmp_path / name, database=url, seal_key=SecretStr("5e" * 32))
 
     running = response()
     async with open_portal(settings("first"), backends=[]) as portal:
         await portal.storage.turn_log.begin(running, [])
-        with pytest.raises(DataFolderBusy, match="database of its own"):
-            async with open_portal(settings("second"), backends=[]):
-                pass
+        async with open_portal(settings("second"), backends=[]) as other:
+            assert (await other.storage.responses.get(OWNER, running.id)).response.status == "in_progress"
         async with open_storage(settings("beside")) as storage:
             assert (await storage.responses.get(OWNER, running.id)).response.status == "in_progress"
     async with open_portal(settings("third"), backends=[]) as portal:

@@ -1,15 +1,15 @@
 """The agent and its tools, put together."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from portal.app.cluster import attend
 from portal.app.embedding import open_likeness
 from portal.app.ground import Ground
+from portal.app.sealing import seal_key
 from portal.app.tools import Toolsets
 from portal.core.agent import Agent
 from portal.core.attachments import Attachments
-from portal.core.bus import Bus
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
 from portal.core.diet import Diet
@@ -18,7 +18,7 @@ from portal.core.loop import Bounds, Loop
 from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
 from portal.core.passages import Embedder
-from portal.core.policy import Policy, Rules
+from portal.core.policy import Rules
 from portal.core.preparation import Preparation
 from portal.core.recall import Learning, Recall
 from portal.core.recollection import Recollection
@@ -30,9 +30,8 @@ from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
 from portal.errors import ModelNotFound
 from portal.routing.router import Router
-from portal.security.seal import SignedSealer, load_key
+from portal.security.seal import SignedSealer
 from portal.settings import Settings
-from portal.storage.open import Storage
 
 _HOUR = 3600
 
@@ -44,6 +43,7 @@ class Brain:
     agent: Agent
     toolbox: Toolbox
     sub_agent: SubTurns
+    loop: Loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,21 @@ async def open_agent(
 ) -> Brain:
     """The agent, at work until the ground is closed. `own` is the install's embedder."""
     settings, storage, router, bus = ground.settings, ground.storage, ground.router, ground.bus
-    tools, completions = settings.tools, ground.completions
+    completions, rules = ground.completions, ground.rules
     toolbox = _toolbox(settings, toolsets, await open_likeness(ground, own))
-    rules = policies(settings)
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
-    sealer = SignedSealer(key=load_key(settings.data_dir / "seal.key"))
+    sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
+    loop = Loop(
+        recorder=recorder,
+        executor=_executor(ground, recorder, rules),
+        diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
+        recollection=told.recollection(recorder, settings.turns.recall_deadline),
+        bounds=bounds_of(settings),
+    )
     agent = Agent(
         preparation=Preparation(
             models=router,
@@ -87,13 +93,7 @@ async def open_agent(
             alone=rules.alone,
             bounding=ground.rights.of,
         ),
-        loop=Loop(
-            recorder=recorder,
-            executor=_executor(settings, storage, recorder, rules, bus),
-            diet=Diet(completions=completions, sealer=sealer, recorder=recorder),
-            recollection=told.recollection(recorder, settings.turns.recall_deadline),
-            bounds=Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens),
-        ),
+        loop=loop,
         recorder=recorder,
         deciding=Deciding(
             approvals=storage.approvals, audit=storage.audit, responses=storage.responses, toolbox=toolbox, bus=bus
@@ -107,10 +107,15 @@ async def open_agent(
         ),
         learning=told.learning,
         bus=bus,
+        tracer=ground.tracer,
+        supervisor=ground.supervisor,
+        closing=lambda: ground.health.draining,
         flush_interval=settings.turns.flush_interval,
+        peers=ground.cluster.peers,
     )
     await ground.stack.enter_async_context(agent)
-    return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router))
+    attend(ground.cluster, agent, storage, bus, ground.supervisor, ground.stack)
+    return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router), loop=loop)
 
 
 def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], likeness: Likeness | None) -> Toolbox:
@@ -118,10 +123,10 @@ def _toolbox(settings: Settings, toolsets: Callable[[], Sequence[Toolset]], like
     return Toolbox(toolsets=toolsets, ready=ready, off=tools.off, offered=tools.offered, likeness=likeness)
 
 
-def policies(settings: Settings) -> Rules:
-    """Those of the settings."""
-    made = [Policy(**one.model_dump()) for one in settings.policies]
-    return Rules(policies=made, web=settings.tools.web, resolve=_real_path)
+def bounds_of(settings: Settings) -> Bounds:
+    """What a turn may take."""
+    tools = settings.tools
+    return Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens)
 
 
 def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
@@ -137,8 +142,8 @@ def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
     return window
 
 
-def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: Rules, bus: Bus) -> Executor:
-    tools = settings.tools
+def _executor(ground: Ground, recorder: Recorder, rules: Rules) -> Executor:
+    settings, storage, tools = ground.settings, ground.storage, ground.settings.tools
     return Executor(
         recorder=recorder,
         outputs=Outputs(files=storage.files, longest=tools.max_output),
@@ -146,14 +151,10 @@ def _executor(settings: Settings, storage: Storage, recorder: Recorder, rules: R
         grants=storage.grants,
         audit=storage.audit,
         rules=rules,
-        bus=bus,
+        bus=ground.bus,
         folder=settings.data_dir / "work",
         timeout=tools.timeout,
         parallel=tools.parallel,
         approval_seconds=tools.approval_hours * _HOUR,
+        ran=ground.observing.meters.tool,
     )
-
-
-def _real_path(path: str) -> str:
-    """Where it leads, links followed; one with a zero byte leads nowhere, as every tool will find."""
-    return path if "\0" in path else os.path.realpath(path)

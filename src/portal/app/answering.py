@@ -1,6 +1,5 @@
 """Who answers tool servers that ask back."""
 
-from portal.app.agent import policies
 from portal.app.ground import Ground
 from portal.core.answering import ModelSampler, PersonElicitor
 from portal.core.asides import Asides
@@ -19,7 +18,7 @@ def answering(ground: Ground) -> tuple[Sampler, Elicitor]:
     )
     sampler = ModelSampler(
         asides=asides,
-        rules=policies(settings),
+        rules=ground.rules,
         grants=storage.grants,
         models=ground.router,
         completions=ground.completions,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.app.agent import Brain
@@ -92,11 +92,20 @@ class GoingOn:
     """Begins turns that were decided and did not begin: Portal was stopped just then, or had no model. What cannot
     begin is tried again after a pause that doubles; in the end its response says so."""
 
-    def __init__(self, *, storage: Storage, agent: Agent, models: Registry, hours: float) -> None:
-        """`hours` after a decision its turn is given up."""
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        agent: Agent,
+        models: Registry,
+        hours: float,
+        closing: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`hours` after a decision its turn is given up; while it is `closing` none is begun."""
         self._storage = storage
         self._agent = agent
         self._models = models
+        self._closing = closing
         self._patience = int(hours * 3600 * _MICROS)
         self._tries: dict[str, tuple[int, int]] = {}
 
@@ -114,6 +123,8 @@ class GoingOn:
 
     async def once(self, decided_before: int, *, now: int | None = None) -> None:
         """Begin those whose time it is, once it is known which models there are."""
+        if self._closing():
+            return
         now = micros() if now is None else now
         rounds = await self._storage.approvals.continuable(decided_before)
         self._tries = {name: tried for name, tried in self._tries.items() if name in {one for _, one, _ in rounds}}

@@ -20,6 +20,8 @@ from portal.storage.data_folder import make_private_folder
 
 log = logging.getLogger(__name__)
 
+_FAILED = "THE BACKUP FAILED, the next try is in %s: %s"
+
 AFTER_START = 60.0
 """Seconds in which nothing is made, so that a start is quick."""
 AGAIN = timedelta(hours=1)
@@ -96,7 +98,7 @@ class ServerBackups:
         try:
             await self._make()
         except StorageError as error:
-            log.error("THE BACKUP FAILED, the next try is in %s: %s", min(AGAIN, self._every), error)
+            log.error(_FAILED, min(AGAIN, self._every), error, extra={"event": "backup"})
 
     async def _make(self) -> None:
         self._making = True
@@ -105,7 +107,7 @@ class ServerBackups:
             await self._run_command(target)
             for gone in await asyncio.to_thread(prune, self._folder, self._settings.backup.keep):
                 log.info("the backup %s is deleted: the setting backup.keep keeps %d", gone, self._settings.backup.keep)
-            log.info("a backup was made and read back: %s", target)
+            log.info("a backup was made and read back: %s", target, extra={"event": "backup"})
         except (OSError, StorageError) as error:
             self._failed_at = now()
             raise StorageError(f"The backup could not be made: {error}") from error

@@ -14,6 +14,7 @@ from portal.channels.commands import Commands
 from portal.channels.conversing import Desks
 from portal.channels.house import Channels
 from portal.channels.linking import Linking
+from portal.channels.shared import Alone, Shared
 from portal.channels.spoken import Voice
 from portal.core.channels import Channel, Surroundings
 from portal.core.memories import Memory
@@ -49,7 +50,11 @@ def open_channels(
     """For tests, `given` are used in place of those of the settings."""
     settings, storage, bus = ground.settings, ground.storage, ground.bus
     made, broken = ([*given], dict[str, str]()) if given is not None else _made(settings)
-    most = settings.limits.messages
+
+    def admit(owner: str) -> None:
+        if most := ground.current.settings.limits.messages:
+            ground.limiter.take(f"messages of {owner}", most)
+
     linking = Linking(links=storage.links, pairing=storage.pairing, bus=bus)
     desks = Desks(
         agent=brain.agent,
@@ -79,10 +84,17 @@ def open_channels(
         voice=Voice(speaker=speech.speaker, replies=settings.speech.replies),
         model=settings.channels.model,
         mode=settings.channels.groups,
-        admit=lambda owner: most and ground.limiter.take(f"messages of {owner}", most),
+        admit=admit,
     )
-    channels = Channels(channels=made, broken=broken, desks=desks)
+    channels = Channels(channels=made, broken=broken, desks=desks, supervisor=ground.supervisor, shared=_shared(ground))
     return channels
+
+
+def _shared(ground: Ground) -> Alone:
+    cluster = ground.cluster
+    if cluster.notices is None or cluster.questions is None:
+        return Alone()
+    return Shared(duty=cluster.duty, notices=cluster.notices, questions=cluster.questions)
 
 
 def _made(settings: Settings) -> tuple[list[Channel], dict[str, str]]:

@@ -35,7 +35,7 @@ async def open_likeness(ground: Ground, own: Embedder | None) -> EmbeddedLikenes
     if own is None:
         return None
     likeness = EmbeddedLikeness(embedder=own)
-    await ground.keep_going(likeness.run())
+    ground.keep_going(choice_of_tools=likeness.run)
     return likeness
 
 
@@ -50,6 +50,8 @@ async def open_embedding(ground: Ground, own: Embedder | None) -> Embedders | No
         passages=ground.storage.passages,
         key_values=ground.storage.key_values,
         on_change=lambda: ground.bus.publish(None, "embedder.changed"),
+        duty=ground.cluster.duty,
     )
-    await ground.keep_going(embedders.run())
+    ground.cluster.renew({"embedder.changed": embedders.again})
+    ground.keep_going(embedder=embedders.run)
     return embedders

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portal.core.clock import micros
 from portal.errors import StorageError
-from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
@@ -16,14 +16,15 @@ _SECONDS = 6 * 3600.0
 _DAY_MICROS = 86_400 * 1_000_000
 
 
-async def keep_house(storage: Storage, settings: Settings) -> None:
+async def keep_house(storage: Storage, current: Current) -> None:
     """Really delete what was deleted long enough ago, and what nobody can reach."""
     while True:
-        now = micros()
+        now, settings = micros(), current.settings
         try:
             await storage.conversations.purge(now - settings.turns.keep_deleted_days * _DAY_MICROS)
             await storage.forget_old(settings.retention)
             await storage.sweep()
+            await storage.traces.expire(now - settings.telemetry.keep_days * _DAY_MICROS)
             await sweep_folders(storage, settings.data_dir / "work", now)
         except (StorageError, OSError):
             log.exception("what is to be forgotten could not be: it will be tried again")

@@ -1,7 +1,7 @@
 """The room of knowledge, put together: collections, the workers that read documents, and the places they follow."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -118,7 +118,7 @@ async def open_knowledge(
 
     def changed(owner: str, collection_id: str) -> None:
         bus.publish(owner, _CHANGED, collection=collection_id)
-        ingest.call()
+        ground.cluster.hurry("reading")
 
     collections = AnnouncedCollections(collections=storage.collections, tell=changed)
     documents = AnnouncedDocuments(documents=storage.documents, tell=changed)
@@ -131,18 +131,44 @@ async def open_knowledge(
     watch = _watch(settings, storage, sources, documents, grants, transcriber)
     if storage.database.dialect == "sqlite":  # nobody but this server has claimed anything
         await storage.reading_queue.release()
-    await ground.keep_going(ingest.run(), *([watch.run()] if watching else ()))
+    ground.cluster.works("reading", ingest.call)
+    ground.cluster.renew({_CHANGED: _telling(news)})
+    ground.on_duty(documents=ingest.run, **({"watched_places": watch.run} if watching else {}))
     library = Library(
         collections=collections,
         documents=documents,
         batches=AnnouncedBatches(batches=storage.batches, tell=changed),
         passages=storage.passages,
         search=finding.search,
-        places=Places(sources=sources, grants=grants, look=watch.look),
+        places=Places(sources=sources, grants=grants, look=_looking(ground, watch)),
         embedder=embedder,
     )
     known = KnownFiles(files=storage.files, documents=documents)
     return Knowledge(library=library, previews=_previews(storage), files=known, shelf=shelf)
+
+
+def _looking(ground: Ground, watch: Watch) -> Callable[[str], None]:
+    """Have the server that follows somebody's places look at them now."""
+    notices = ground.cluster.notices
+    if notices is None:
+        return watch.look
+    notices.on("look", lambda _, body: watch.look(body["owner"]))
+
+    def look(owner: str) -> None:
+        watch.look(owner)
+        notices.tell("look", {"owner": owner})
+
+    return look
+
+
+def _telling(news: Sequence[Callable[[], None]]) -> Callable[[], Awaitable[None]]:
+    """Tell all of them what another server has said."""
+
+    async def told() -> None:
+        for tell in news:
+            tell()
+
+    return told
 
 
 def _previews(storage: Storage) -> Previews:

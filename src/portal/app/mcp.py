@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from portal.app.agent import Brain, policies
+from portal.app.agent import Brain
 from portal.app.ground import Ground
 from portal.app.knowledge import Finding, Knowledge
 from portal.app.media import media_toolsets
@@ -41,7 +41,7 @@ async def open_endpoint(
                 reading.toolset(),
             ],
             within=Within(
-                rules=policies(settings),
+                rules=ground.rules,
                 off=settings.tools.off,
                 folder=settings.data_dir / "work",
                 timeout=settings.tools.timeout,
@@ -50,7 +50,7 @@ async def open_endpoint(
         )
 
     endpoint = Endpoint(offer, largest=settings.server.max_body)
-    (await ground.tasks()).create_task(endpoint.run())
+    ground.keep_going(mcp_endpoint=endpoint.run)
     ground.stack.callback(endpoint.stop)
     return endpoint
 

@@ -16,6 +16,8 @@ async def open_media(ground: Ground) -> MediaStudio:
 
     def changed(job: MediaJob) -> None:
         ground.bus.publish(job.owner, "media.changed", job_id=job.id, status=job.status)
+        if job.status == "queued":
+            ground.cluster.hurry("media")
 
     studio = MediaStudio(
         jobs=ground.storage.media_jobs,
@@ -25,7 +27,8 @@ async def open_media(ground: Ground) -> MediaStudio:
         changed=changed,
     )
     ground.stack.push_async_callback(studio.aclose)
-    await ground.keep_going(studio.run())
+    ground.cluster.works("media", studio.hurry)
+    ground.on_duty(media=studio.run)
     return studio
 
 

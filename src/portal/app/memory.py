@@ -29,7 +29,7 @@ async def open_memory(ground: Ground, finding: Finding) -> Mind:
     storage, search, embedder = ground.storage, finding.search, finding.embedder
     chosen, tasks = ground.settings.memory, await ground.tasks()
     if chosen.enabled:
-        tasks.create_task(asyncio.to_thread(prepare))
+        ground.keep_going(words_of_memory=_prepared)
     likeness = Likeness(passages=storage.passages, embedder=embedder)
     past = Past(search=search, likeness=likeness, conversations=storage.conversations, responses=storage.responses)
     model = SmallModel(models=ground.router, completions=ground.completions, model=chosen.model)
@@ -51,3 +51,7 @@ async def open_memory(ground: Ground, finding: Finding) -> Mind:
         recall=MemoryRecall(keeper=keeper, past=past, likeness=likeness, tokens=chosen.tokens),
         proposals=Proposals(keeper=keeper, model=model),
     )
+
+
+async def _prepared() -> None:
+    await asyncio.to_thread(prepare)

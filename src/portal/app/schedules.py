@@ -11,7 +11,7 @@ from portal.core.channel_stores import Delivery
 from portal.core.schedules import Content
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest
-from portal.interfaces.application import Parts
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.schedules.hooks import Hooks
 from portal.schedules.keeper import Keeper
@@ -118,8 +118,10 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
         runner=runner,
         deliverer=parts.timetable.deliverer,
         bounds=bounds,
+        closing=lambda: ground.health.draining,
     )
-    links.hurry = scheduler.hurry
+    ground.cluster.works("schedules", scheduler.hurry)
+    links.hurry = lambda: ground.cluster.hurry("schedules")
 
     async def refused(delivery: Delivery, why: str) -> None:
         """An answer that a channel took, and could not bring in the end, is told of in its run's history."""
@@ -129,7 +131,7 @@ async def open_schedules(ground: Ground, parts: Parts, links: Links) -> None:
 
     if links.channels is not None:
         links.channels.on_given_up = refused
-    await ground.keep_going(scheduler.run())
+    ground.on_duty(schedules=scheduler.run)
 
 
 def local_zone(link: Path = _LOCAL) -> str:

@@ -28,6 +28,7 @@ async def open_servers(ground: Ground, given: Sequence[Backend] | None, own: Emb
         key_values=ground.storage.key_values,
         secrets=ground.secrets,
     )
+    ground.cluster.renew({"models.changed": servers.again})
     await _fill(ground.registry, servers, ground.settings, given, own)
     return servers
 

@@ -34,7 +34,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Ground]:
     """Within it nobody else has the data folder. Raises DataFolderBusy and StorageError."""
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_data_folder(settings.data_dir, f"a tool server (process {os.getpid()})"))
-        yield await open_ground(settings, stack)
+        yield await open_ground(settings, stack, serves=False)
 
 
 @asynccontextmanager

@@ -27,8 +27,10 @@ from portal import __version__
 from portal.backends.failures import Failures, retry_after
 from portal.backends.http1 import Http1
 from portal.backends.transport import Answer, Body, Request, Transport
+from portal.core.trace_context import leaving
+from portal.core.tracing import current
 from portal.errors import BackendError, SettingsError
-from portal.settings import TurnSettings
+from portal.settings.turns import TurnSettings
 
 MAX_JSON = 64 * 2**20
 """Largest whole answer in bytes: room for a long list of embeddings."""
@@ -126,7 +128,8 @@ class HttpClient(Failures):
         """
         url = path if path.startswith(("http://", "https://")) else self.url + path
         seconds = within or self.deadlines.first_byte
-        request = Request(method=method, url=url, headers=headers or {}, body=body, seconds=seconds)
+        trace = leaving(current.get())
+        request = Request(method=method, url=url, headers=headers or {}, body=body, seconds=seconds, trace=trace)
         return Reply(self, await self._transport(url).send(request))
 
     def _transport(self, url: str) -> Transport:

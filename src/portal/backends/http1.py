@@ -72,6 +72,8 @@ class Http1:
             own = b"".join(_line(name, value) for name, value in request.headers.items())
         except ValueError as error:
             raise self._failures.unusable(error) from error
+        if request.trace:  # not through the cache of lines: no two are the same
+            own += "".join(f"{name}: {value}\r\n" for name, value in request.trace.items()).encode("ascii")
         start = _start(request.method, request.url[self._origin :])
         return b"%b%b%b%b\r\n" % (start, self._head, own, _length(request.method, request.body))
 

@@ -13,7 +13,7 @@ from portal.backends.forwarding import forwarded
 from portal.backends.framing import Lines
 from portal.backends.http import Deadlines, HttpClient, public_url, server_url
 from portal.backends.merge import merged
-from portal.backends.ollama_models import Shown, model_info, running, shown
+from portal.backends.ollama_models import Shown, held, model_info, running, shown
 from portal.backends.ollama_request import answer_tokens, chat_body, conversation_tokens, fitting_context, generate_body
 from portal.backends.wire import count, json_text, logprobs, mapping, model_name, rows, text, vectors, whole
 from portal.core.ids import new_id
@@ -147,6 +147,7 @@ class Ollama:
         self._digests: dict[str, str] = {}
         self._bytes: dict[str, int | None] = {}
         self._loaded: dict[str, int | None] | None = None
+        self._held: dict[str, int] = {}
 
     async def models(self) -> Sequence[ModelInfo]:
         """What is installed, with what is in memory now; details are asked once for each digest."""
@@ -165,7 +166,7 @@ class Ollama:
     def _info(self, tag: JsonObject) -> ModelInfo:
         name = tag["name"]
         loaded = None if self._loaded is None else name in self._loaded
-        return model_info(tag, backend=self.name, more=self._details(name), loaded=loaded)
+        return model_info(tag, backend=self.name, more=self._details(name), loaded=loaded, held=self._held.get(name))
 
     def _details(self, model: str) -> Shown:
         return self._shown.get(self._digests.get(model, ""), Shown())
@@ -196,6 +197,7 @@ class Ollama:
             answer = await self._http.json("GET", "/api/ps", within=self._config.listing_timeout / 2)
         except BackendError:
             return None
+        self._held = held(answer) if isinstance(answer, dict) else {}
         return running(answer) if isinstance(answer, dict) else None
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:

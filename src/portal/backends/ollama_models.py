@@ -50,8 +50,10 @@ def _capabilities(reported: object) -> frozenset[str] | None:
     return frozenset(ours for theirs in texts(reported) for ours in _CAPABILITIES.get(theirs, ()))
 
 
-def model_info(tag: JsonObject, *, backend: str, more: Shown, loaded: bool | None) -> ModelInfo:
-    """One entry of `/api/tags` that has a name, completed by what `/api/show` said."""
+def model_info(
+    tag: JsonObject, *, backend: str, more: Shown, loaded: bool | None, held: int | None = None
+) -> ModelInfo:
+    """One entry of `/api/tags` that has a name, completed by what `/api/show` said; `held` is its bytes in memory."""
     details = mapping(tag.get("details"))
     name: str = tag["name"]
     return ModelInfo(
@@ -64,6 +66,7 @@ def model_info(tag: JsonObject, *, backend: str, more: Shown, loaded: bool | Non
         size=whole(tag.get("size")),
         family=text(details.get("family")),
         loaded=loaded,
+        held=held,
         created=_seconds(tag.get("modified_at")),
         told=bool(more.capabilities),
         digest=text(tag.get("digest")) or "",
@@ -80,5 +83,13 @@ def _seconds(moment: object) -> int:
 
 def running(answer: JsonObject) -> dict[str, int | None]:
     """From `/api/ps`: model to the context it was loaded with, None where this Ollama does not say."""
-    models = rows(answer.get("models"))
-    return {str(model.get("name") or model.get("model")): whole(model.get("context_length")) for model in models}
+    return {_named(model): whole(model.get("context_length")) for model in rows(answer.get("models"))}
+
+
+def held(answer: JsonObject) -> dict[str, int]:
+    """From `/api/ps`: model to the bytes of memory it takes, where this Ollama says so."""
+    return {_named(model): size for model in rows(answer.get("models")) if (size := whole(model.get("size")))}
+
+
+def _named(model: JsonObject) -> str:
+    return str(model.get("name") or model.get("model"))

@@ -21,6 +21,8 @@ class Request:
     headers: Mapping[str, str]
     body: Body
     seconds: float
+    trace: Mapping[str, str] | None = None
+    """Headers of this request alone."""
 
 
 class Answer(Protocol):

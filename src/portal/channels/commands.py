@@ -104,7 +104,7 @@ class Commands:
         if chat.conversation_id is None:
             return Content(text=words.NOTHING_RUNS)
         head = (await self._conversations.get(chat.owner, chat.conversation_id)).head
-        if head is None or self._agent.running(head) is None:
+        if head is None or not await self._agent.runs_anywhere(chat.owner, [head]):
             return Content(text=words.NOTHING_RUNS)
         await self._agent.cancel(chat.owner, head)
         return Content(text=words.STOPPED)

@@ -124,8 +124,9 @@ class Connection:
     def _become(self, state: State, detail: str) -> None:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail, self.since = state, detail, micros()
-            if state in ("refused", "taken"):
-                log.warning("the channel %s is %s: %s", self._channel.name, state, detail)
+            level = logging.INFO if state in ("up", "starting") else logging.WARNING
+            told = f"the channel {self._channel.name} is {state}{f': {detail}' if detail else ''}"
+            log.log(level, "%s", told, extra={"event": "channel"})
             self._changed()
 
 

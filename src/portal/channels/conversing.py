@@ -171,9 +171,8 @@ class Conversing:
                 if error.code != "conversation_locked" or turn.conversation_id is None:
                     raise
                 head = (await desks.conversations.get(turn.owner, turn.conversation_id)).head
-                run = agent.running(head or "")
-                if run is not None:
-                    await run.ended()
+                if head is not None:
+                    await agent.ended(turn.owner, head)
 
     async def _turn(self, arrival: Arrival, event: Message, chat: ChatRecord) -> Turn:
         conversation = await self._conversation(chat, event)

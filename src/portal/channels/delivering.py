@@ -97,6 +97,8 @@ class Delivering:
         if run is not None:
             await Live(sending).show(run)
         try:
+            if run is None:  # on another server it may run still
+                await self._agent.ended(delivery.owner, response_id)
             turn = await self._responses.get(delivery.owner, response_id)
         except NotFound:
             return

@@ -9,20 +9,18 @@ from types import TracebackType
 
 from portal.channels import words
 from portal.channels.answers import text_so_far
+from portal.channels.asked import Asked
 from portal.channels.border import border
-from portal.channels.commands import spelled
 from portal.channels.connection import Connection, Patience
-from portal.channels.conversing import Conversing, Desks, message_item
+from portal.channels.conversing import Conversing, Desks
 from portal.channels.courier import Courier
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
 from portal.channels.pace import Pace
-from portal.channels.questions import question
 from portal.channels.reception import Reception
-from portal.core.agent import Turn
+from portal.channels.shared import Alone
 from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
 from portal.core.channels import (
-    Button,
     Channel,
     Closes,
     Content,
@@ -31,17 +29,17 @@ from portal.core.channels import (
     HookRequest,
     Invites,
     Place,
-    Sender,
 )
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.records import ConversationRecord
-from portal.errors import Forbidden, NotFound, PortalError
+from portal.core.supervisor import Part, Supervisor
+from portal.errors import NotFound, PortalError
 
 log = logging.getLogger(__name__)
 
-_AT_HOME = 20
+_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,50 +62,95 @@ class Channels:
         channels: Sequence[Channel],
         broken: Mapping[str, str],
         desks: Desks,
+        supervisor: Supervisor,
         patience: Patience = Patience(),  # noqa: B008 -- frozen
+        shared: Alone | None = None,
     ) -> None:
-        """`broken` says of configured channels why they could not be made."""
+        """`broken` says of configured channels why they could not be made; `shared` is for one of several servers."""
+        self._shared = shared or Alone()
         self._channels = channels
         self._broken = broken
         self.linking, self.pairing, self.links, self.chats = desks.linking, desks.pairing, desks.links, desks.chats
         self._desks = desks
+        self._supervisor = supervisor
+        asked = Asked(desks=desks, health=self.health, slash=lambda name: self._open[name].channel.limits.slash)
+        self.home, self.ask = asked.home, asked.ask
         self._patience = patience
         self.on_given_up: Callable[[Delivery, str], Awaitable[None]] = _nothing
         """Told of a delivery that cannot be sent, and why."""
         self._open: dict[str, Open] = {}
         self._tasks = asyncio.TaskGroup()
-        self._working: list[asyncio.Task[None]] = []
+        self._working: list[Part] = []
+        self._keeping: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------ working
 
     async def __aenter__(self) -> "Channels":
-        """Goes on with what a stopped Portal left, and connects."""
+        """Goes on with what a stopped Portal left, and connects; of several servers the one with the duty does."""
         await self._tasks.__aenter__()
-        for channel in self._channels:
-            self._open[channel.name] = one = self._made(channel)
-            await one.reception.resume()
-            await self._follow_up(one)
-        works = [self._listen(), *(one.connection.run() for one in self._open.values())]
-        self._working = [self._tasks.create_task(work) for work in works]
+        self._open = {channel.name: self._made(channel) for channel in self._channels}
+        self._shared.serve(self._receive, self._look, self._tell)
+        if begun := self._shared.duty.held:
+            await self._begin()
+        self._keeping = self._tasks.create_task(self._keep(begun=begun))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leaves everything as it is, but for messages under way: what is stored is gone on with by the next start."""
-        for task in self._working:
-            task.cancel()
+        if self._keeping is not None:
+            self._keeping.cancel()
+        await self._rest()
+        await self._tasks.__aexit__(None, None, None)
+        for channel in self._channels:
+            if isinstance(channel, Closes):
+                with suppress(PortalError), border(channel):
+                    await channel.aclose()
+
+    async def _keep(self, *, begun: bool) -> None:
+        """Hold the channels whenever this server has the duty."""
+        duty = self._shared.duty
+        while True:
+            await duty.given()
+            try:
+                if not begun:
+                    await self._begin()
+            except PortalError:
+                log.exception("the channels could not be taken over: it will be tried again")
+                await asyncio.sleep(_PAUSE)
+                continue
+            begun = False
+            await duty.lost()
+            await self._rest()
+            self._open = {channel.name: self._made(channel) for channel in self._channels}
+
+    async def _begin(self) -> None:
+        for one in self._open.values():
+            await one.reception.resume()
+            await self._follow_up(one)
+        works = {f"channel {name}": one.connection.run for name, one in self._open.items()}
+        works["news of channels"] = self._listen
+        self._working = [self._supervisor.keep(name, work) for name, work in works.items()]
+
+    async def _rest(self) -> None:
+        await self._supervisor.end(*self._working)
         async with asyncio.TaskGroup() as group:
             for one in self._open.values():
                 group.create_task(one.courier.stop())
         for one in self._open.values():
             one.lines.stop()
             one.reception.stop()
-        await self._tasks.__aexit__(None, None, None)
-        for channel in self._channels:
-            if isinstance(channel, Closes):
-                with suppress(PortalError), border(channel):
-                    await channel.aclose()
+
+    def _look(self, delivery_id: str) -> None:
+        """Another server has stored this for a channel."""
+        if self._shared.duty.held:
+            for one in self._open.values():
+                self._tasks.create_task(one.reception.look(delivery_id))
+
+    def _tell(self) -> None:
+        if self._shared.duty.held:
+            self._shared.tell(self.status(), self.invitations)
 
     def stop(self) -> None:
         """Begin nothing more; what is on its way may still be shown."""
@@ -145,6 +188,7 @@ class Channels:
         return Open(channel, reception, connection, courier, lines)
 
     def _changed(self) -> None:
+        self._tell()
         self._desks.bus.publish(None, "channels.changed")
 
     async def _listen(self) -> None:
@@ -193,6 +237,7 @@ class Channels:
     async def _catch_up(self) -> None:
         for one in self._open.values():
             await self._follow_up(one)
+            await one.reception.look()
 
     async def _decided(self, approval_id: str) -> None:
         for one in self._open.values():
@@ -224,7 +269,7 @@ class Channels:
     async def _send(self, delivery: Delivery) -> str:
         one = self._open.get(delivery.place.channel)
         if await self._desks.outbox.add(delivery) and one is not None:
-            one.reception.deliver(delivery)
+            (one.reception.deliver if self._shared.duty.held else self._shared.hurry)(delivery)
         return delivery.id
 
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
@@ -291,12 +336,19 @@ class Channels:
 
     def invitations(self, code: str) -> Mapping[str, str]:
         """By channel, an address that opens a chat there with this code."""
+        if not self._shared.duty.held:
+            return self._shared.invitations(code)
         opened = [one.channel for one in self._open.values()]
         told = {one.name: one.invitation(code) for one in opened if isinstance(one, Invites)}
         return {name: url for name, url in told.items() if url}
 
     async def receive(self, name: str, request: HookRequest) -> HookReply:
         """What a platform's server posts. Raises NotFound where none is expected, and what the channel raises."""
+        if name in self._open and not self._shared.duty.held:
+            return await self._shared.posted(name, request)
+        return await self._receive(name, request)
+
+    async def _receive(self, name: str, request: HookRequest) -> HookReply:
         one = self._open.get(name)
         if one is None or not isinstance(one.channel, Hooked):
             raise NotFound(f"Nothing is received at {name!r}.")
@@ -304,6 +356,8 @@ class Channels:
 
     def status(self) -> Sequence[JsonObject]:
         """Of each channel: {name, kind, state, detail, since, heard, events, repairs}."""
+        if not self._shared.duty.held:
+            return self._shared.status
         now = asyncio.get_running_loop().time()
         opened = [
             {
@@ -323,8 +377,7 @@ class Channels:
 
     def health(self) -> Sequence[str]:
         """How they are, in lines."""
-        lines = [f"{one['name']}: {one['state']} {one['detail']}".strip() for one in self.status()]
-        return [words.ALIVE, *lines]
+        return [words.ALIVE, *(f"{one['name']}: {one['state']} {one['detail']}".strip() for one in self.status())]
 
     async def approve(self, owner: str, pairing_id: str, approve: bool) -> PairingRecord:
         """Let somebody in who asked, as this owner, or refuse it. Raises NotFound."""
@@ -333,46 +386,6 @@ class Channels:
         if approve:
             await self._send(new_delivery(owner, decided.place, content=Content(text=words.LINKED)))
         return decided
-
-    # ------------------------------------------------------------------ asked by platforms
-
-    async def home(self, channel: str, sender: Sender) -> Content:
-        """See Desk."""
-        link = await self._desks.links.of(channel, sender.id)
-        if link is None:
-            return Content(text=self._to_stranger(channel))
-        lines = [*self.health()]
-        rows: list[Sequence[Button]] = []
-        pending = await self._desks.approvals.list(link.owner, status="pending", limit=_AT_HOME)
-        for record in pending.data:
-            text, buttons = question(record, replies=False)
-            lines.append(text)
-            rows.extend(buttons)
-        return Content(text="\n\n".join(lines), buttons=rows)
-
-    def _to_stranger(self, channel: str) -> str:
-        return spelled(words.STRANGER_HOME, self._open[channel].channel.limits.slash)
-
-    async def ask(self, channel: str, sender: Sender, text: str) -> str:
-        """See Desk."""
-        link = await self._desks.links.of(channel, sender.id)
-        if link is None:
-            raise Forbidden(self._to_stranger(channel))
-        run = await self._desks.agent.start(
-            Turn(
-                owner=link.owner,
-                model=self._desks.model,
-                input=[message_item([{"type": "input_text", "text": text}])],
-                door=channel,
-                store=False,
-                private=True,
-                asks=False,
-            )
-        )
-        try:
-            return text_so_far((await run.result())["output"])
-        finally:
-            run.cancel()
 
 
 async def _nothing(delivery: Delivery, why: str) -> None:

@@ -1,6 +1,7 @@
 """The desk of one channel: what arrives is stored, acknowledged, and dealt with in the order of its place."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 
@@ -16,6 +17,10 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.errors import PortalError
 
+log = logging.getLogger(__name__)
+
+_LONG = 30_000_000
+"""Microseconds after which nobody else can be about to deliver something."""
 _AT_ONCE = frozenset({"stop", "health"})
 """Commands that do not wait for the answer before them."""
 
@@ -44,6 +49,8 @@ class Reception:
         self.heard: Callable[[], None] = lambda: None
         """Called at each proof of life."""
         self._typing: set[asyncio.Task[None]] = set()
+        self._taken: set[str] = set()
+        """Deliveries under way here."""
         self._asides: dict[str, tuple[Hashable, ...]] = {}
         """Questions for which calls wait, and the line of the place where each was put."""
         self._channel = channel
@@ -63,6 +70,17 @@ class Reception:
             self.follow(delivery)
         for arrival in await self._inbox.open(self._channel.name):
             self._put(arrival, before=True)
+
+    async def look(self, delivery_id: str = "") -> None:
+        """Take what another server has stored: this one, or whatever lies there for long."""
+        before = f"dlv_{(micros() - _LONG) // 1000:012x}"
+        try:
+            for delivery in await self._outbox.open(self._channel.name):
+                wanted = delivery.id == delivery_id if delivery_id else delivery.id < before
+                if wanted and delivery.id not in self._taken:
+                    self.deliver(delivery)
+        except PortalError as error:
+            log.warning("what is to be sent could not be looked for: %s", error)
 
     async def accept(self, event: Event) -> bool:
         """See Desk."""
@@ -91,7 +109,7 @@ class Reception:
 
     def deliver(self, delivery: Delivery) -> None:
         """What does not answer: beside the answers of its place, in an order of its own."""
-        self._lines.put(("beside", *_line(delivery.place)), _job(self._delivering.deliver, delivery))
+        self._lines.put(("beside", *_line(delivery.place)), self._taking(delivery))
 
     def stop(self) -> None:
         """Nothing more is shown."""
@@ -100,7 +118,18 @@ class Reception:
 
     def follow(self, delivery: Delivery) -> None:
         """An answer, behind those before it in its place."""
-        self._lines.put(_line(delivery.place), _job(self._delivering.deliver, delivery))
+        self._lines.put(_line(delivery.place), self._taking(delivery))
+
+    def _taking(self, delivery: Delivery) -> Callable[[], Awaitable[None]]:
+        self._taken.add(delivery.id)
+
+        async def deliver() -> None:
+            try:
+                await self._delivering.deliver(delivery)
+            finally:
+                self._taken.discard(delivery.id)
+
+        return deliver
 
     def refresh(self, delivery: Delivery) -> None:
         """Show what became of the questions of a delivery."""
@@ -126,7 +155,7 @@ class Reception:
                     self.follow(delivery)
                 return
             for delivery in deliveries:
-                await self._delivering.deliver(delivery)
+                await self._taking(delivery)()
 
         def put(line: Hashable) -> None:
             self._lines.put(arrival.id if line is None else line, handle)

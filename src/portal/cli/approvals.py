@@ -10,7 +10,7 @@ import click
 from portal.cli.answer import Answer
 from portal.cli.asking import decide, lines_of
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import NotFound, PortalError
 
@@ -63,7 +63,7 @@ def deny(approval: str, reason: str, data_dir: Path | None) -> None:
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 def _rows(client: Client, *, everything: bool = False) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import click
 from portal.cli.answer import Answer, Piece
 from portal.cli.asking import decided, settle, shown
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
 
@@ -29,7 +29,7 @@ def ask(question: tuple[str, ...], model: str, as_json: bool, data_dir: Path | N
     text = "\n\n".join(part for part in (" ".join(question), _piped()) if part.strip())
     if not text:
         raise click.UsageError('There is no question. Try: ask "What is a monad?"')
-    server = need_running(read_settings(data_dir).data_dir, called_as)
+    server = need_running(data_folder(data_dir), called_as)
     client = server.client()
     answers = [Answer(client, {"model": model, "input": text})]
     try:

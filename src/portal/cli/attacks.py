@@ -3,6 +3,7 @@ through, or nothing. They act as people made for it, who are removed afterwards.
 
 import base64
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,8 +58,11 @@ def knock(
         PortalError: nobody answers.
     """
     address = urlsplit(url)
-    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    connection = kind(address.hostname or "", address.port, timeout=_SECONDS)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=_SECONDS)
+    if address.scheme == "https":
+        # whoever has this port here is who is attacked, whatever it calls itself
+        whoever = ssl._create_unverified_context()  # noqa: S323
+        connection = HTTPSConnection(address.hostname or "", address.port, timeout=_SECONDS, context=whoever)
     content = b"" if body is None else json.dumps(body).encode()
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

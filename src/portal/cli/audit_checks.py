@@ -9,11 +9,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr
-
 from portal.cli.audit_files import Check, file_checks
 from portal.cli.server_file import running
 from portal.errors import PortalError
+from portal.security.guards import PLACEHOLDER, SHORTEST, all_secrets
 
 if TYPE_CHECKING:
     from portal.settings import Settings
@@ -32,11 +31,6 @@ HOLES: Mapping[str, tuple[str, str]] = {
     "urllib3": ("2.5.0", "CVE-2025-50181"),
 }
 """The version of a package that first had no such hole, as far as was known when this Portal was made."""
-_PLACEHOLDER = re.compile(
-    r"change.?me|secret|password|passwort|admin|token|test|default|example|postgres|portal|(.)\1*|1234\d*|your.*|<.*>",
-    re.IGNORECASE,
-)
-_SHORTEST = 20
 _KNOCK_SECONDS = 1.0
 _METADATA = ip_network("169.254.0.0/16")
 
@@ -52,7 +46,7 @@ def safety(settings: "Settings") -> Iterator[Check]:
     yield from _people(settings)
     yield from file_checks(settings)
     yield from _kept(settings)
-    yield from _versions()
+    yield from versions()
 
 
 def is_here(host: str) -> bool:
@@ -65,12 +59,15 @@ def is_here(host: str) -> bool:
 def _reachable(settings: "Settings") -> Iterator[Check]:
     server = running(settings.data_dir)
     outside = None if server is None else _answers_outside(urlsplit(server.url).port or 0)
-    if outside or not is_here(settings.server.host):
+    if settings.server.tls_cert is not None:
+        yield Check("exposed", "good", "Portal speaks HTTPS")
+    elif outside or not is_here(settings.server.host):
         yield Check(
             "exposed",
             "bad",
             f"Portal listens on {outside or settings.server.host}, and speaks HTTP without encryption: passwords, keys "
-            "and chats can be read on the way. Let it listen on 127.0.0.1 behind a proxy with a certificate",
+            "and chats can be read on the way. Name a certificate (server.tls_cert), or let it listen on 127.0.0.1 "
+            "behind a proxy that has one",
         )
     else:
         yield Check("exposed", "good", "Only this machine reaches Portal")
@@ -115,36 +112,20 @@ def _ollama(settings: "Settings") -> Iterator[Check]:
 
 
 def _secrets(settings: "Settings") -> Iterator[Check]:
-    weak = [name for name, secret in all_secrets(settings) if _PLACEHOLDER.fullmatch(secret.strip())]
+    weak = [name for name, secret in all_secrets(settings) if PLACEHOLDER.fullmatch(secret.strip())]
     for name in weak:
         yield Check(
             "weak-secrets", "bad", f"{name} is a placeholder, not a secret: make one with: openssl rand -hex 32"
         )
     token = settings.ollama.token.get_secret_value().strip() if settings.ollama.token else ""
-    if token and "ollama.token" not in weak and len(token) < _SHORTEST:
+    if token and "ollama.token" not in weak and len(token) < SHORTEST:
         text = f"ollama.token has {len(token)} characters and can be guessed: make one with: openssl rand -hex 32"
         yield Check("weak-secrets", "bad", text)
     database = urlsplit(settings.database)
-    if database.password and _PLACEHOLDER.fullmatch(database.password):
+    if database.password and PLACEHOLDER.fullmatch(database.password):
         yield Check("weak-secrets", "bad", "The password in `database` is a placeholder, not a secret")
     if not weak:
         yield Check("weak-secrets", "good", "No secret in the settings is a known placeholder")
-
-
-def all_secrets(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every secret of the settings with its name."""
-    if isinstance(value, SecretStr):
-        if value.get_secret_value():
-            yield name, value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
-            yield from all_secrets(getattr(value, field), f"{name}.{field}".lstrip("."))
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from all_secrets(one, f"{name}.{key}")
-    elif isinstance(value, tuple):
-        for number, one in enumerate(value):
-            yield from all_secrets(one, f"{name}.{number}")
 
 
 def _plain(settings: "Settings") -> Iterator[Check]:
@@ -217,7 +198,8 @@ def _kept(settings: "Settings") -> Iterator[Check]:
         yield Check("audit-chain", "bad", "Somebody changed the audit; see where with: portal audit verify")
 
 
-def _versions() -> Iterator[Check]:
+def versions() -> Iterator[Check]:
+    """Packages with holes that were known when this Portal was made."""
     old = [(name, safe, hole) for name, (safe, hole) in HOLES.items() if _older(name, safe)]
     for name, safe, hole in old:
         yield Check("versions", "bad", f"{name} {version(name)} has a known hole ({hole}): update to {safe} or newer")

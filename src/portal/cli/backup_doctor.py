@@ -21,18 +21,18 @@ def backup_findings(settings: "Settings") -> Iterator[Finding]:
     from portal.storage.backups.shelf import last
 
     if (settings.data_dir / RESTORING).exists():
-        yield Finding("bad", f"A restore was interrupted; finish it with: {called_as()} restore --finish")
+        yield Finding("bad", "A restore was interrupted", f"{called_as()} restore --finish", "backup")
     outcome = last(settings.data_dir)
     if outcome is not None and outcome.error:
-        yield Finding("bad", f"The last backup failed at {outcome.at[:16]}: {outcome.error}")
+        yield Finding("bad", f"The last backup failed at {outcome.at[:16]}: {outcome.error}", check="backup")
     if settings.database:
         return
     if settings.backup.folder is not None:
         yield _newest(settings)
     elif outcome is None and (settings.data_dir / "portal.db").exists():
-        yield Finding("note", f"No backup was ever made; to make one: {called_as()} backup FOLDER")
+        yield Finding("note", "No backup was ever made", f"{called_as()} backup FOLDER", "backup")
     elif outcome is not None and not outcome.error:
-        yield Finding("good", f"The last backup was made at {outcome.at[:16]}: {outcome.path}")
+        yield Finding("good", f"The last backup was made at {outcome.at[:16]}: {outcome.path}", check="backup")
 
 
 def _newest(settings: "Settings") -> Finding:
@@ -42,7 +42,7 @@ def _newest(settings: "Settings") -> Finding:
     try:
         found = [one for one in shelved(folder) if one.head] if folder.exists() else []
     except OSError as error:
-        return Finding("bad", f"The folder of backups cannot be read: {error}")
+        return Finding("bad", f"The folder of backups cannot be read: {error}", check="backup")
     if not found:
         return Finding("note", f"There is no backup in {folder} yet; a running Portal makes one every "
                        f"{settings.backup.every:g} hours")  # fmt: skip

@@ -10,7 +10,7 @@ import click
 import segno
 
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import need_running
 from portal.errors import NotFound, SettingsError
 
@@ -103,4 +103,4 @@ def _one(rows: list[dict[str, Any]], wanted: str, what: str) -> dict[str, Any]:
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()

@@ -9,7 +9,7 @@ import click
 from portal.cli.answer import Answer
 from portal.cli.asking import decided, shown
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
 
@@ -32,7 +32,7 @@ def chat(model: str, data_dir: Path | None) -> None:
     """Chat in the terminal, with streaming and formatted text."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise PortalError(f'A chat needs a terminal. For scripts and pipes: {called_as()} ask "..."')
-    folder = read_settings(data_dir).data_dir
+    folder = data_folder(data_dir)
     client = need_running(folder, called_as).client()
     talk = Talk(client, model=model, called_as=called_as())
     talk.greet()

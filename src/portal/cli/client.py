@@ -4,14 +4,15 @@ import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from portal.errors import PortalError
+from portal.security.tls import trusting
 
 JsonObject = dict[str, Any]
 _CHUNK = 256 * 1024
@@ -20,12 +21,14 @@ _CHUNK = 256 * 1024
 class Client:
     """Speaks to one server with one token; a connection per call."""
 
-    def __init__(self, *, url: str, token: str, timeout: float = 60) -> None:
-        """`timeout` is in seconds, for plain calls; streams wait as long as the model needs."""
+    def __init__(self, *, url: str, token: str, timeout: float = 60, certificate: str = "") -> None:
+        """`timeout` is in seconds, for plain calls; streams wait as long as the model needs. A server that shows what
+        is in the file `certificate` is the right one, whatever its name."""
         self.url = url
         self._address = urlsplit(url)
         self._token = token
         self._timeout = timeout
+        self._certificate = certificate
 
     def get(self, path: str, **query: object) -> JsonObject:
         """Fetch an object. Raises PortalError with the server's message and status."""
@@ -49,6 +52,18 @@ class Client:
                     return self._decode(answer.read())
         except OSError as error:
             raise PortalError(f"{path} cannot be read: {error.strerror}") from error
+
+    def send_file(self, method: str, path: str, file: Path) -> JsonObject:
+        """Send a file as the body of a call; the answer. Raises PortalError, also where the file cannot be read."""
+        try:
+            with file.open("rb") as content:
+                length = str(os.fstat(content.fileno()).st_size)
+                headers = {"Content-Type": "application/octet-stream", "Content-Length": length}
+                pieces = iter(lambda: content.read(_CHUNK), b"")
+                with self._call(method, path, None, None, content=pieces, headers=headers) as answer:
+                    return self._decode(answer.read())
+        except OSError as error:
+            raise PortalError(f"{file} cannot be read: {error.strerror}") from error
 
     def download(self, path: str, to: Path) -> None:
         """Write what is there to a file. Raises PortalError, also where it cannot be written."""
@@ -86,7 +101,7 @@ class Client:
         content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Generator[HTTPResponse, None, None]:
-        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=timeout)
+        connection = connect(self._address, timeout=timeout, certificate=self._certificate)
         headers = {"Authorization": f"Bearer {self._token}", **(headers or {})}
         if body is not None:
             content = json.dumps(body).encode("utf-8")
@@ -117,6 +132,18 @@ class Client:
         except ValueError as error:
             raise PortalError(f"{self.url} did not answer with JSON") from error
         return decoded if isinstance(decoded, dict) else {"data": decoded}
+
+
+def connect(address: SplitResult, *, timeout: float | None, certificate: str = "") -> HTTPConnection:
+    """A connection that is not open yet; `certificate` as for Client. Raises PortalError where that cannot be read."""
+    host = address.hostname or ""
+    if address.scheme != "https":
+        return HTTPConnection(host, address.port, timeout=timeout)
+    try:
+        context = trusting(certificate) if certificate else None
+    except OSError as error:
+        raise PortalError(f"Portal's certificate {certificate} cannot be read: {error}") from error
+    return HTTPSConnection(host, address.port, timeout=timeout, context=context)
 
 
 def segment(value: str) -> str:

@@ -10,22 +10,21 @@ from pathlib import Path
 import click
 
 from portal.cli.announcement import announce
-from portal.cli.server_file import LOG, ServerFile, running
+from portal.cli.server_file import ServerFile, running
 from portal.errors import PortalError
 from portal.storage.data_folder import make_private_folder
 
 HEALTHY_SECONDS = 120
-LOG_BYTES = 10 * 2**20
 
 
-def start_detached(data_dir: Path, arguments: Sequence[str], called_as: str) -> None:
-    """Start `portal up` with these arguments, and announce it when it is healthy.
+def start_detached(data_dir: Path, log: Path, arguments: Sequence[str], called_as: str) -> None:
+    """Start `portal up` with these arguments, and announce it when it is healthy. `log` is where its output goes, and
+    which it turns over by itself.
 
     Raises:
         PortalError: it ended before it was healthy, with what it said.
     """
-    log = data_dir / LOG
-    _make_ready(log)
+    _make_ready(data_dir, log)
     begun = log.stat().st_size if log.exists() else 0
     process = _spawn(log, [*arguments, "--unannounced"], called_as)
     server = _healthy(process, data_dir, lambda: _said(log, begun))
@@ -39,14 +38,13 @@ def start_detached(data_dir: Path, arguments: Sequence[str], called_as: str) -> 
     )
 
 
-def _make_ready(log: Path) -> None:
-    """Make its folder; keep one older log once this one is large."""
+def _make_ready(data_dir: Path, log: Path) -> None:
+    """Make the folders."""
     try:
-        make_private_folder(log.parent)
+        make_private_folder(data_dir)
+        log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PortalError(f"The data folder {log.parent} cannot be made: {error.strerror or error}") from error
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_name(f"{LOG}.1"))
+        raise PortalError(f"The data folder {data_dir} cannot be made: {error.strerror or error}") from error
 
 
 def _spawn(log: Path, arguments: Sequence[str], called_as: str) -> "subprocess.Popen[bytes]":
@@ -74,5 +72,5 @@ def _healthy(process: "subprocess.Popen[bytes]", data_dir: Path, said: Callable[
 
 def _said(log: Path, begun: int) -> str:
     with log.open("rb") as file:
-        file.seek(begun)
+        file.seek(begun if begun <= log.stat().st_size else 0)  # it may have been turned over meanwhile
         return file.read().decode("utf-8", "replace").removeprefix("Error: ").strip()

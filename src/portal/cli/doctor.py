@@ -1,13 +1,15 @@
 """What is wrong with this installation, in plain words."""
 
+import json
 import os
 import shutil
 import socket
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -15,12 +17,22 @@ import click
 from portal.cli.announcement import answers_by_itself
 from portal.cli.backup_doctor import backup_findings
 from portal.cli.counted import counted
-from portal.cli.finding import Finding
+from portal.cli.doctor_checks import (
+    certificate_findings,
+    clock_findings,
+    health_findings,
+    keyring_findings,
+    settings_findings,
+    version_findings,
+)
+from portal.cli.finding import Finding, State
 from portal.cli.media_doctor import media_findings
 from portal.cli.options import called_as, data_dir_option, read_settings
-from portal.cli.ports import is_free, owner_of
+from portal.cli.ports import is_free, next_free, owner_of
 from portal.cli.running import noteworthy
 from portal.cli.server_file import ServerFile, running
+from portal.cli.storage_checks import file_findings, vector_findings
+from portal.core.channels import REMEDIES
 from portal.errors import DataFolderBusy, PortalError
 from portal.extras import EXTRAS, is_installed
 
@@ -34,27 +46,53 @@ KNOCK_SECONDS = 2.0
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option
-def doctor(data_dir: Path | None) -> None:
-    """Check Python, data, disk, database, port, model servers, channels, media, speech, sandbox, settings, extras."""
-    settings = read_settings(data_dir)
-    bad = 0
-    for finding in _findings(settings):
-        click.echo(f"{MARKS[finding.state]} {finding.text}")
-        bad += finding.state == "bad"
+def doctor(as_json: bool, data_dir: Path | None) -> None:
+    """Check Python, data, disk, database, port, settings, certificate, clock, versions, model servers, channels, tool
+    servers, media, speech, sandbox, extras; for what is wrong, say what mends it.
+
+    The exit code is 1 where something is BAD.
+    """
+    found = []
+    for one in _all(data_dir):
+        found.append(one)
+        if not as_json:
+            click.echo(f"{MARKS[one.state]} {one.text}")
+            if one.mend and one.state != "good":
+                click.echo(f"       -> {one.mend}")
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+    bad = sum(one.state == "bad" for one in found)
     if bad:
         raise PortalError(f"{bad} of these need mending.")
+
+
+def _all(data_dir: Path | None) -> Iterator[Finding]:
+    try:
+        settings = read_settings(data_dir)
+    except PortalError as error:  # the rest depends on them
+        yield _python()
+        yield Finding("bad", f"The settings are wrong: {error.message}", f"{called_as()} config check", "settings")
+        return
+    yield from _findings(settings)
 
 
 def _findings(settings: "Settings") -> Iterator[Finding]:
     server = running(settings.data_dir)
     yield _python()
+    yield from version_findings(server, called_as())
+    yield from settings_findings(settings)
+    yield from certificate_findings(settings)
+    yield from keyring_findings(settings)
+    yield from clock_findings(settings.data_dir)
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)
     if server is not None:
         yield from _running(server)
     else:
-        yield Finding("note", f"Portal is not running with this data folder; start it with: {called_as()} up")
+        up = f"{called_as()} up"
+        yield Finding("note", f"Portal is not running with this data folder; start it with: {up}", up, "server")
         yield _database(settings)
         yield _port(settings.server.host, settings.server.port)
         yield from _servers(settings)
@@ -63,14 +101,16 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield _sandbox(settings)
     yield from _environment()
     yield from _extras()
-    yield from _vectors()
+    yield from vector_findings(settings)
+    yield from file_findings(settings)
     yield _embedder(settings)
     yield from _speech(settings)
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("good" if sys.version_info >= (3, 11) else "bad", f"Python {version} at {sys.executable}")
+    state: State = "good" if sys.version_info >= (3, 11) else "bad"
+    return Finding(state, f"Python {version} at {sys.executable}", "Install Python 3.11 or newer", "python")
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
@@ -78,26 +118,31 @@ def _folder(folder: Path) -> Iterator[Finding]:
         yield Finding("note", f"The data folder {folder} does not exist yet; the first start makes it")
         return
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("bad", f"The data folder {folder} cannot be written by you")
+        yield Finding(
+            "bad", f"The data folder {folder} cannot be written by you", f"chown -R $USER '{folder}'", "folder"
+        )
         return
-    yield Finding("good", f"The data folder is {folder}")
+    yield Finding("good", f"The data folder is {folder}", check="folder")
     for path in (folder, *folder.glob("*")):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            yield Finding("note", f"Others can read {path}; to keep it private: chmod go= '{path}'")
+            mend = f"chmod go= '{path}'"
+            yield Finding("note", f"Others can read {path}; to keep it private: {mend}", mend, "files")
 
 
 def _disk(folder: Path) -> Finding:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
-    state: Literal["good", "note", "bad"] = "bad" if free < NO_DISK else "note" if free < LOW_DISK else "good"
-    return Finding(state, f"{free / 2**30:.1f} GB are free on the disk of the data folder")
+    state: State = "bad" if free < NO_DISK else "note" if free < LOW_DISK else "good"
+    mend = f"Make room on the disk of {there}: du -xh '{there}' | sort -h | tail"
+    return Finding(state, f"{free / 2**30:.1f} GB are free on the disk of the data folder", mend, "disk")
 
 
 def _running(server: ServerFile) -> Iterator[Finding]:
     try:
         seen = server.client().send("POST", "/portal/v1/models/refresh")
     except PortalError as error:
-        yield Finding("bad", error.message)
+        again = f"kill {server.pid}, then {called_as()} up --detach; why is in: {called_as()} logs"
+        yield Finding("bad", error.message, again, "server")
         return
     yield Finding("good", f"Portal {server.version} runs at {server.url} (process {server.pid}); its database answers")
     for backend in noteworthy(seen["backends"]):
@@ -105,13 +150,17 @@ def _running(server: ServerFile) -> Iterator[Finding]:
         if backend["status"] == "up":
             yield Finding("good", f"{where} answers with {counted(backend['models'], 'model')}")
         else:
-            yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}")
+            way = f"Start it, or take it out: {called_as()} backends remove {backend['name']}"
+            yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}", way, "backend")
     if not answers_by_itself(seen):
-        yield Finding("note", "There is no chat model yet; the guide answers questions about Portal")
+        how = f"{called_as()} models install-engine, or start Ollama"
+        yield Finding("note", "There is no chat model yet; the guide answers questions about Portal", how, "models")
     for channel in server.client().get("/portal/v1/channels")["data"]:
         detail = f": {channel['detail']}" if channel["detail"] else ""
-        state: Literal["good", "bad"] = "good" if channel["state"] in ("up", "starting") else "bad"
-        yield Finding(state, f"Channel {channel['name']} is {channel['state']}{detail}")
+        state: State = "good" if channel["state"] in ("up", "starting") else "bad"
+        mend = REMEDIES.get(channel["state"], "")
+        yield Finding(state, f"Channel {channel['name']} is {channel['state']}{detail}", mend, "channel")
+    yield from health_findings(server)
 
 
 def _database(settings: "Settings") -> Finding:
@@ -131,15 +180,18 @@ def _database(settings: "Settings") -> Finding:
     except DataFolderBusy as error:
         return Finding("note", error.message)
     except PortalError as error:
-        return Finding("bad", error.message)
-    return Finding("good", "The database opens")
+        mend = "The manual says what to do: troubleshooting, `The database cannot be read`"
+        return Finding("bad", error.message, mend, "database")
+    return Finding("good", "The database opens", check="database")
 
 
 def _port(host: str, port: int) -> Finding:
     if port == 0 or is_free(host, port):
         return Finding("good", f"Port {port} is free")
     owner = owner_of(port) or "another program"
-    return Finding("bad", f"Port {port} is in use by {owner}; start Portal on another with --port")
+    free = next_free(host, port)
+    mend = f"{called_as()} up --port {free}" if free else f"{called_as()} up --port 0"
+    return Finding("bad", f"Port {port} is in use by {owner}; start Portal on another with --port", mend, "port")
 
 
 def _servers(settings: "Settings") -> Iterator[Finding]:
@@ -150,7 +202,8 @@ def _servers(settings: "Settings") -> Iterator[Finding]:
         if server.url:
             there = _knock(server.url)
             said = "can be reached" if there else "cannot be reached"
-            yield Finding("good" if there else "bad", f"Model server {server.kind} {server.url} {said}")
+            way = "Start it, or take it out of the settings"
+            yield Finding("good" if there else "bad", f"Model server {server.kind} {server.url} {said}", way, "backend")
     found = [place for place in candidates(settings) if _knock(place.url)]
     for place in found:
         yield Finding("good", f"Something answers at {place.url}, where {place.label} usually is")
@@ -182,7 +235,9 @@ def _environment() -> Iterator[Finding]:
     from portal.settings import unknown_environment
 
     for name in unknown_environment():
-        yield Finding("note", f"The environment variable {name} is no setting of Portal")
+        yield Finding(
+            "note", f"The environment variable {name} is no setting of Portal", f"unset {name}", "environment"
+        )
 
 
 def _extras() -> Iterator[Finding]:
@@ -192,16 +247,6 @@ def _extras() -> Iterator[Finding]:
     absent = ", ".join(extra for extra in EXTRAS if extra not in there)
     if absent:
         yield Finding("good", f"Extras that could be added: {absent}; what they give: {called_as()} extra")
-
-
-def _vectors() -> Iterator[Finding]:
-    from portal.storage.distances import compared_by
-
-    means = compared_by()
-    if means == "numpy":
-        yield Finding("note", "sqlite-vec cannot be loaded: numpy compares vectors in its place, slower")
-    elif means == "sqlite-vec":
-        yield Finding("good", "Vectors are compared by sqlite-vec")
 
 
 def _embedder(settings: "Settings") -> Finding:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import running
 from portal.errors import BadRequest, PortalError
 from portal.extras import EXTRAS, NO_INSTALLER, installer, is_installed, launcher, requirements
@@ -33,7 +33,7 @@ def extra(names: tuple[str, ...], remove: bool, data_dir: Path | None) -> None:
         return
     _run(_removing(names) if remove else _adding(names))
     click.echo(f"{'Removed' if remove else 'Added'}: {', '.join(names)}")
-    if running(read_settings(data_dir).data_dir):
+    if running(data_folder(data_dir)):
         click.echo(f"Portal is running: {called_as()} down, then {called_as()} up", err=True)
 
 

@@ -1,12 +1,17 @@
 """What a check of the installation found."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+State: TypeAlias = Literal["good", "note", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `bad` makes the exit code 1."""
+    """What one check found; `bad` makes the exit code 1. `mend` is the command that mends it, or what to do."""
 
-    state: Literal["good", "note", "bad"]
+    state: State
     text: str
+    mend: str = ""
+    check: str = ""
+    """A short name of it, for machines."""

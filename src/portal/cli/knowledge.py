@@ -11,7 +11,7 @@ import click
 
 from portal.cli.client import Client, segment
 from portal.cli.counted import counted
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.progress import Progress
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
@@ -31,7 +31,7 @@ collection_option = click.option(
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 @click.group()

@@ -9,7 +9,7 @@ import click
 
 from portal.cli.client import segment
 from portal.cli.counted import counted
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import need_running, running
 from portal.cli.shipped import serve
 from portal.errors import BadRequest, Conflict, NotFound
@@ -30,7 +30,7 @@ mcp.add_command(serve)
 @data_dir_option
 def list_servers(data_dir: Path | None) -> None:
     """Show every tool server, how it is, and how many tools it has."""
-    for one in need_running(read_settings(data_dir).data_dir, called_as).client().get(f"{_ADDRESS}/servers")["data"]:
+    for one in need_running(data_folder(data_dir), called_as).client().get(f"{_ADDRESS}/servers")["data"]:
         _show(one)
 
 
@@ -120,7 +120,7 @@ def _take(data_dir: Path | None, servers: dict[str, dict[str, Any]]) -> None:
 
 def _apply(data_dir: Path | None, name: str = "") -> None:
     """Let a running server know; and show how the new one is."""
-    server = running(read_settings(data_dir).data_dir)
+    server = running(data_folder(data_dir))
     if server is None:
         return
     client = server.client(timeout=_SLOW)
@@ -135,7 +135,7 @@ def _apply(data_dir: Path | None, name: str = "") -> None:
 @data_dir_option
 def test(name: str, data_dir: Path | None) -> None:
     """Connect to a tool server now, and list its tools with what each may do."""
-    client = need_running(read_settings(data_dir).data_dir, called_as).client(timeout=_SLOW)
+    client = need_running(data_folder(data_dir), called_as).client(timeout=_SLOW)
     one = client.send("POST", f"{_ADDRESS}/servers/{segment(name)}/test")
     _show(one)
     for tool in one["tools"]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from portal.cli.client import Client, segment
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.progress import Progress
 from portal.cli.running import backend_lines
 from portal.cli.server_file import need_running
@@ -18,7 +18,7 @@ MEGABYTE = 2**20
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 @click.group()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from portal.errors import SettingsError
+
 if TYPE_CHECKING:
     from portal.settings import Settings
 
@@ -30,6 +32,17 @@ def read_settings(data_dir: Path | None, **arguments: Any) -> "Settings":
     said: Mapping[str, Any] = {"data_dir": data_dir, **arguments}
     settings = load_settings({name: value for name, value in said.items() if value is not None})
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def data_folder(data_dir: Path | None) -> Path:
+    """The data folder alone, for what only speaks to the server there: settings that are wrong by now do not keep
+    anybody from a server that runs."""
+    from portal.settings import folder_whatever_is_set
+
+    try:
+        return read_settings(data_dir).data_dir
+    except SettingsError:
+        return folder_whatever_is_set({"data_dir": data_dir}).expanduser().absolute()
 
 
 def called_as() -> str:

@@ -104,8 +104,8 @@ def _listening(port: int) -> set[str]:
     return found
 
 
-def local_url(listener: socket.socket) -> str:
+def local_url(listener: socket.socket, scheme: str = "http") -> str:
     """The address by which this machine reaches a listener, whatever interfaces it listens on."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

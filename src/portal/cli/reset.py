@@ -1,6 +1,5 @@
 """All of Portal's own secrets anew, after one may have leaked."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ def reset_secrets(yes: bool, data_dir: Path | None) -> None:
     """
     import asyncio
 
-    from portal.cli.audit_checks import all_secrets
+    from portal.security.guards import all_secrets
     from portal.storage.data_folder import lock_data_folder
 
     settings = read_settings(data_dir)
@@ -32,24 +31,35 @@ def reset_secrets(yes: bool, data_dir: Path | None) -> None:
         if not yes:
             click.confirm("End every key, session and sign-in link of everybody?", abort=True)
         ended = asyncio.run(_ended(settings))
-        (settings.data_dir / "seal.key").unlink(missing_ok=True)
+        kept = _sealed_anew(settings)
     click.echo(f"Ended are {ended} keys, sessions and links. The sealing key is new.")
-    for name in (*(name for name, _ in all_secrets(settings)), *_kept(settings.data_dir / "secrets.json")):
+    for name in (*(name for name, _ in all_secrets(settings)), *kept):
         click.echo(f"Stays, change it where it is from: {name}")
     click.echo(f"Come in again with: {called_as()} up, then {called_as()} link", err=True)
 
 
-def _kept(path: Path) -> list[str]:
-    """Names of what is in the file of secrets: keys of others, and addresses of webhooks."""
-    return sorted(json.loads(path.read_bytes())) if path.exists() else []
+def _sealed_anew(settings: "Settings") -> list[str]:
+    """Let go of the sealing key, wherever it is, and keep what it sealed under a new one. Names of what is kept in the
+    file of secrets: keys of others, and addresses of webhooks."""
+    from portal.app.sealing import secret_file
+    from portal.security.ring import forget_key
+
+    kept = secret_file(settings).all()
+    forget_key(settings.data_dir)
+    if kept:
+        secret_file(settings).write(kept)
+    return sorted(kept)
 
 
 async def _ended(settings: "Settings") -> int:
+    from portal.app.sealing import SEAL, bring_home
     from portal.core.audit import line
     from portal.storage.open import open_storage
     from portal.storage.users import end_credentials
 
     async with open_storage(settings) as storage:
+        await bring_home(settings, storage)
+        await storage.key_values.set(SEAL, None)
         ended = await end_credentials(storage.database)
         owner = await storage.users.owner()
         await storage.audit.record(line(owner.id, "secrets.reset", "credentials", {"ended": ended}))

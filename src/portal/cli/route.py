@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
 
@@ -26,7 +26,7 @@ def route(text: str | None, model: str, jsonl: bool, replay: int | None, data_di
         for line in _labelled(sys.stdin.buffer):
             click.echo(line)
         return
-    client = need_running(read_settings(data_dir).data_dir, called_as).client()
+    client = need_running(data_folder(data_dir), called_as).client()
     if replay:
         _replay(client, replay)
     elif text:

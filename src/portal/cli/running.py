@@ -1,4 +1,4 @@
-"""The server that is running: stop it, ask how it is, read its log."""
+"""The server that is running: stop it, ask how it is."""
 
 import os
 import signal
@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from portal.cli.counted import counted
-from portal.cli.options import called_as, data_dir_option, read_settings
-from portal.cli.server_file import LOG, ServerFile, need_running, owns, running
-from portal.errors import PortalError
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
+from portal.cli.server_file import ServerFile, need_running, owns, running
+from portal.errors import PortalError, SettingsError
 
 STOP_SECONDS = 20
+"""Beside the time that answers under way have."""
 BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 
 
@@ -22,18 +23,25 @@ BUILT_IN, EMBEDDED = ("guide", "embedder"), "embedded"
 @data_dir_option
 def down(data_dir: Path | None) -> None:
     """Stop the running server and wait until it has ended."""
-    folder = read_settings(data_dir).data_dir
+    folder, patience = data_folder(data_dir), STOP_SECONDS + _drain_seconds(data_dir)
     server = running(folder)
     if server is None:
         click.echo(f"No Portal is running with the data folder {folder}.")
         return
     _terminate(server.pid)
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + patience
     while owns(server.pid, folder):
         if time.monotonic() > deadline:
-            raise PortalError(f"Process {server.pid} has not ended after {STOP_SECONDS} seconds: kill {server.pid}")
+            raise PortalError(f"Process {server.pid} has not ended after {patience:g} seconds: kill {server.pid}")
         time.sleep(0.02)
     click.echo("Portal has stopped.")
+
+
+def _drain_seconds(data_dir: Path | None) -> float:
+    try:
+        return read_settings(data_dir).server.drain_seconds
+    except SettingsError:  # the server goes by those from before they were wrong
+        return 60
 
 
 def _terminate(pid: int) -> None:
@@ -49,7 +57,7 @@ def _terminate(pid: int) -> None:
 @data_dir_option
 def status(data_dir: Path | None) -> None:
     """Say whether Portal runs, where, since when, and with which model servers."""
-    folder = read_settings(data_dir).data_dir
+    folder = data_folder(data_dir)
     server = need_running(folder, called_as)
     seen = server.client().get("/portal/v1/models")
     click.echo(f"Portal {server.version} is running at {server.url} (process {server.pid})")
@@ -87,21 +95,3 @@ def _health(backend: dict[str, Any]) -> str:
     if backend["status"] == "up":
         return counted(backend["models"], "model")
     return f"{backend['status']} {backend['error'] or ''}".strip()
-
-
-@click.command()
-@data_dir_option
-@click.option("-f", "--follow", is_flag=True, help="Go on showing new lines.")
-@click.option("-n", "--lines", default=200, show_default=True, help="How many lines of the past to show.")
-def logs(data_dir: Path | None, follow: bool, lines: int) -> None:
-    """Show the log of a server in the background."""
-    path = read_settings(data_dir).data_dir / LOG
-    if not path.exists():
-        raise PortalError(
-            f"There is no log at {path}. A server in the background writes one: {called_as()} up --detach"
-        )
-    with path.open(encoding="utf-8", errors="replace") as file:
-        click.echo("".join(file.readlines()[-lines:]), nl=False)
-        while follow:
-            click.echo(file.read(), nl=False)
-            time.sleep(0.2)

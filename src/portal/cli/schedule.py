@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portal.cli.client import Client, segment
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 
 _ADDRESS = "/portal/v1/schedules"
@@ -17,7 +17,7 @@ _SIGNATURES = ("github", "stripe", "standard")
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 @click.group()

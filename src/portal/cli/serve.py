@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from socket import socket
 
 import click
@@ -14,38 +15,52 @@ import uvloop
 
 from portal import __version__
 from portal.app import Portal, open_portal
+from portal.app.rereading import Watched
 from portal.cli.announcement import announce
 from portal.cli.ports import listen, local_url
-from portal.cli.server_file import ServerFile
+from portal.cli.server_file import ServerFile, log_path
 from portal.core.clock import micros, seconds
-from portal.errors import PortalError
+from portal.errors import PortalError, SettingsError
 from portal.interfaces.listening import server_config
+from portal.observability.levels import Levels
+from portal.observability.log_file import goes_to
 from portal.observability.logging import configure
+from portal.security.guards import refuse
+from portal.security.tls import Certificate
 from portal.settings import Settings
 from portal.storage.data_folder import lock_data_folder
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 5
 """How long connections may take to end once the running answers were ended."""
+_LOOK_SECONDS = 0.05
+"""Between two looks at what still runs."""
 _GC_YOUNG = 10_000
 """New objects between two looks for rings of them that nobody holds: a request makes hundreds, and few are left."""
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve_forever(settings: Settings, called_as: str, *, announced: bool) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP; everything made on the way is readable by its owner alone."""
+def serve_forever(settings: Settings, called_as: str, *, announced: bool, reread: Callable[[], Settings]) -> None:
+    """Serve until SIGINT or SIGTERM, or where there is a terminal SIGHUP; everything made on the way is readable by its
+    owner alone. `reread` gives the settings as they are now."""
     os.umask(0o077)
-    configure(settings.log)
+    file = log_path(settings)
+    levels = configure(settings.log, file=file if settings.log.file or goes_to(file) else None)
+    refuse(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, called_as, announced=announced))
+        runner.run(_serve(settings, called_as, levels, announced=announced, reread=reread))
 
 
 class _Server(uvicorn.Server):
     """Tells when it listens; leaves signals to us, since more must end than the connections."""
 
-    def __init__(self, portal: Portal, settings: Settings) -> None:
-        config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS)
+    def __init__(self, portal: Portal, settings: Settings, certificate: Certificate | None) -> None:
+        tls = None if certificate is None else certificate.context
+        config = server_config(portal.asgi, max_message=settings.server.max_body, grace=GRACE_SECONDS, tls=tls)
         super().__init__(config)
         self._portal = portal
+        self._ending = asyncio.Event()
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -57,43 +72,103 @@ class _Server(uvicorn.Server):
         yield
 
     def end(self) -> None:
-        """Once: running answers end as incomplete, then the connections. Twice: at once."""
-        self.force_exit = self.should_exit
+        """Once: nothing more is begun, and what runs has its time. Twice: at once."""
+        if self._ending.is_set():
+            self.force_exit = True
+            self._leave()
+        else:
+            self._ending.set()
+            self._portal.drain()
+
+    async def drained(self) -> None:
+        """Once it is to end: give answers under way their time, then end those left as incomplete, and the
+        connections."""
+        await self._ending.wait()
+        patience = self._portal.current.settings.server.drain_seconds
+        if self._portal.busy:
+            log.info("Portal is stopping; answers under way have %g seconds", patience)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._portal.busy and not self.should_exit:  # noqa: ASYNC110 -- looked at for seconds, once
+                    await asyncio.sleep(_LOOK_SECONDS)
+        self._leave()
+
+    def read_settings(self) -> None:
+        """Read them again soon, as services are told to."""
+        self._portal.rereading.hurry()
+
+    def _leave(self) -> None:
         self.should_exit = True
         self._portal.stop()
 
 
-async def _serve(settings: Settings, called_as: str, *, announced: bool) -> None:
+async def _serve(
+    settings: Settings, called_as: str, levels: Levels, *, announced: bool, reread: Callable[[], Settings]
+) -> None:
     me = f"Portal (process {os.getpid()})"
+    certificate = _certificate(settings)
     with (
         lock_data_folder(settings.data_dir, me) as lock,
         listen(settings.server.host, settings.server.port, called_as=called_as) as listener,
     ):
-        url = local_url(listener)
+        url = local_url(listener, "http" if certificate is None else "https")
         lock.describe(f"{me[:-1]}, {url})")
-        async with open_portal(settings) as portal:
+        async with open_portal(settings, reread=reread, levels=levels) as portal:
             file = ServerFile(
-                pid=os.getpid(), url=url, token=portal.local_token, started_at=seconds(micros()), version=__version__
+                pid=os.getpid(),
+                url=url,
+                token=portal.local_token,
+                started_at=seconds(micros()),
+                version=__version__,
+                certificate="" if certificate is None else str(certificate.path.absolute()),
             )
-            await _run(_Server(portal, settings), listener, file, settings, called_as=called_as if announced else None)
+            if certificate is not None:
+                portal.health.add(certificate.check)
+                portal.rereading.watch(Watched(lambda: certificate.watched, certificate.renew))
+            server = _Server(portal, settings, certificate)
+            await _run(server, listener, file, settings, called_as=called_as if announced else None)
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    """The one of the settings. Raises SettingsError where it cannot be used."""
+    chosen = settings.server
+    if chosen.tls_cert is None:
+        if chosen.tls_key is not None:
+            raise SettingsError("server.tls_key is set, and server.tls_cert is not: name the certificate as well")
+        return None
+    key = None if chosen.tls_key is None else chosen.tls_key.expanduser()
+    return Certificate(chosen.tls_cert.expanduser(), key)
+
+
+def _has_terminal() -> bool:
+    """Whether SIGHUP means that the terminal was closed, rather than that somebody changed the settings."""
+    try:
+        os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 async def _run(
     server: _Server, listener: socket, file: ServerFile, settings: Settings, *, called_as: str | None
 ) -> None:
+    loop = asyncio.get_running_loop()
     for number in ENDING:
-        asyncio.get_running_loop().add_signal_handler(number, server.end)
+        loop.add_signal_handler(number, server.end)
+    loop.add_signal_handler(signal.SIGHUP, server.end if _has_terminal() else server.read_settings)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
         await server.listening.wait()
         file.write(settings.data_dir)
         gc.freeze()  # what is there now stays: looking through it again and again would only hold answers up
         gc.set_threshold(_GC_YOUNG, 20, 20)
+        draining = group.create_task(server.drained())
         try:
             if called_as:
                 await asyncio.to_thread(_announce, file, settings, called_as)
             await serving
         finally:
+            draining.cancel()
             file.remove(settings.data_dir)
 
 

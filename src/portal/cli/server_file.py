@@ -14,9 +14,15 @@ from portal.storage.data_folder import lock_owner
 
 if TYPE_CHECKING:
     from portal.cli.client import Client
+    from portal.settings import Settings
 
 NAME = "server.json"
 LOG = "portal.log"
+
+
+def log_path(settings: "Settings") -> Path:
+    """Where a server in the background writes its log."""
+    return settings.data_dir / (settings.log.file or LOG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,8 @@ class ServerFile:
     started_at: int
     """Unix seconds."""
     version: str
+    certificate: str = ""
+    """The file of the certificate that it shows, where it speaks HTTPS."""
 
     def write(self, data_dir: Path) -> None:
         """Put it in place at once, readable by its owner alone."""
@@ -48,7 +56,7 @@ class ServerFile:
         """A client of this server, as its owner; `timeout` in seconds."""
         from portal.cli.client import Client
 
-        return Client(url=self.url, token=self.token, timeout=timeout)
+        return Client(url=self.url, token=self.token, timeout=timeout, certificate=self.certificate)
 
 
 def read(data_dir: Path) -> ServerFile | None:

@@ -58,7 +58,7 @@ def _running(data_dir: Path) -> "Address | None":
     from portal.shipped.relay import Address
 
     server = running(data_dir)
-    return None if server is None else Address(url=server.url, token=server.token)
+    return None if server is None else Address(url=server.url, token=server.token, certificate=server.certificate)
 
 
 def load(name: str) -> "Face":

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import NotFound
 
@@ -42,6 +42,6 @@ def show(name: str, data_dir: Path | None) -> None:
 
 
 def _toolsets(data_dir: Path | None) -> list[dict[str, Any]]:
-    client = need_running(read_settings(data_dir).data_dir, called_as).client()
+    client = need_running(data_folder(data_dir), called_as).client()
     found: list[dict[str, Any]] = client.get("/portal/v1/tools")["toolsets"]
     return found

@@ -1,10 +1,14 @@
 """Start Portal, in this terminal or in the background."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from portal.cli.options import called_as, data_dir_option, read_settings
+
+if TYPE_CHECKING:
+    from portal.settings import Settings
 
 
 def _backend(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[dict[str, str], ...]:
@@ -40,16 +44,21 @@ def up(
 ) -> None:
     """Start Portal; print the sign-in link, the API address and the models found."""
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = read_settings(data_dir, config=config, server=server or None, backends=backends or None)
+
+    def read() -> "Settings":
+        return read_settings(data_dir, config=config, server=server or None, backends=backends or None)
+
+    settings = read()
     if detach:
         from portal.cli.detach import start_detached
+        from portal.cli.server_file import log_path
 
         again = ["--data-dir", str(settings.data_dir)]
         again += [part for name, value in server.items() for part in (f"--{name}", str(value))]
         again += ["--config", str(config.absolute())] if config else []
         again += [part for backend in backends for part in ("--backend", f"{backend['kind']}={backend['url']}")]
-        start_detached(settings.data_dir, again, called_as())
+        start_detached(settings.data_dir, log_path(settings), again, called_as())
         return
     from portal.cli.serve import serve_forever
 
-    serve_forever(settings, called_as(), announced=not unannounced)
+    serve_forever(settings, called_as(), announced=not unannounced, reread=read)

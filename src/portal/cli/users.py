@@ -9,7 +9,7 @@ import click
 
 from portal.cli.bounds import bounds_options, budget_of
 from portal.cli.client import Client, segment
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 from portal.errors import BadRequest, NotFound
 
@@ -18,7 +18,7 @@ _ROLES = click.Choice(["admin", "member", "guest"])
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 def _find(client: Client, user: str) -> dict[str, Any]:

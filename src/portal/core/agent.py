@@ -17,21 +17,26 @@ from portal.core.call import Call
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
+from portal.core.endings import failed, stopped, traced, unexpected
 from portal.core.errand import is_errand
 from portal.core.events import Event
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.loop import Loop
+from portal.core.peers import Peers
 from portal.core.ports import Responses, TurnLog, UsageLog
 from portal.core.preparation import Preparation, Prepared, Turn
 from portal.core.recall import Learning
 from portal.core.recorder import Recorder
-from portal.core.records import ResponseRecord, StoredItem, UsageRecord
-from portal.core.responses import rebuilt, resource, stored_resource, terminal_event, usage_object
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord, UsageRecord
+from portal.core.responses import resource, terminal_event, usage_object
 from portal.core.run import Run
+from portal.core.supervisor import Part, Supervisor
 from portal.core.terms import counted
 from portal.core.titles import Titles
-from portal.errors import Conflict, NotFound, PortalError, StorageError
+from portal.core.tracing import Span, Tracer, span
+from portal.core.watching import Watching
+from portal.errors import Conflict, NotFound, PortalError, Stopping, StorageError
 
 __all__ = ["Agent", "Turn"]
 
@@ -58,27 +63,34 @@ class Agent:
         titles: Titles,
         learning: Learning | None,
         bus: Bus,
+        tracer: Tracer,
+        supervisor: Supervisor,
+        closing: Callable[[], bool],
         flush_interval: float,
+        peers: Peers | None = None,
     ) -> None:
-        """`flush_interval` is the most seconds of unfinished text that a crash may cost."""
+        """`flush_interval` is the most seconds of unfinished text that a crash may cost; while it is `closing`, only
+        what belongs to a running turn is begun; `peers` are other servers."""
         self._preparation = preparation
         self._loop = loop
         self._recorder = recorder
         self._deciding = deciding
         self._compactor = compactor
         self._turn_log = turn_log
-        self._responses = responses
         self._usage = usage
         self._titles = titles
         self._learning = learning
         self._bus = bus
+        self._tracer = tracer
+        self._supervisor, self._closing = supervisor, closing
         self._flush_interval = flush_interval
         self._beginning: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
-        self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem]]] = {}
+        self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem], TraceRecord | None]] = {}
+        self._watching = Watching(responses=responses, peers=peers, runs=self._runs, beginning=self._beginning)
         self._stopping = False
         self._tasks = asyncio.TaskGroup()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher: Part | None = None
 
     async def __aenter__(self) -> "Agent":
         """Mends what a crash left behind, then is ready."""
@@ -86,7 +98,7 @@ class Agent:
         if recovered:
             log.warning("%d interrupted answers were kept as incomplete", len(recovered))
         await self._tasks.__aenter__()
-        self._flusher = self._tasks.create_task(self._flush_forever())
+        self._flusher = self._supervisor.keep("flushing of answers", self._flush_forever)
         return self
 
     async def __aexit__(
@@ -95,7 +107,7 @@ class Agent:
         """Stops running turns; each is stored as incomplete."""
         self.stop()
         if self._flusher is not None:
-            self._flusher.cancel()
+            await self._supervisor.end(self._flusher)
         # Not told of the caller's error, for which it would cancel what is just being stored.
         await self._tasks.__aexit__(None, None, None)
 
@@ -116,12 +128,21 @@ class Agent:
             NotFound: a conversation, previous response or file is not this owner's.
             BadRequest: the input cannot be sent to a model, or does not answer all that the response before asks.
             Conflict: the response before this one is still running, or another turn of the conversation began first.
+            Stopping: nothing more is begun.
         """
-        prepared = await self._preparation.prepare(turn)
+        if turn.parent is None and self._closing():
+            raise Stopping
+        root = self._tracer.turn(turn.model, stored=turn.store, door=turn.door)
+        with root.beginning():
+            return await self._start(turn, root)
+
+    async def _start(self, turn: Turn, root: Span) -> Run:
+        with span("prepare", turn.door):
+            prepared = await self._preparation.prepare(turn)
         record = prepared.record
-        self._refuse_overtaking(record)
+        await self._refuse_overtaking(turn, prepared)
         prepared = await self._deciding.read(turn, prepared)
-        run, begun = Run(record=record, stored=turn.store), asyncio.get_running_loop().create_future()
+        run, begun = Run(record=record, stored=turn.store, span=root), asyncio.get_running_loop().create_future()
         self._beginning[run.id] = run
         task = self._tasks.create_task(self._work(run, turn, prepared, begun))
         task.add_done_callback(lambda _: begun.cancel())
@@ -133,10 +154,11 @@ class Agent:
             raise
         return run
 
-    def _refuse_overtaking(self, record: ResponseRecord) -> None:
-        previous = record.previous_id or ""
+    async def _refuse_overtaking(self, turn: Turn, prepared: Prepared) -> None:
+        previous = prepared.record.previous_id or ""
         before = self._runs.get(previous) or self._beginning.get(previous)
-        if before is not None and before.record.owner == record.owner:
+        here = before is not None and before.record.owner == turn.owner
+        if here or await self._watching.overtakes(prepared.before, patient=turn.decided):
             raise Conflict("The response before this one is still in progress.", code="conversation_locked")
 
     def _begin(self, run: Run) -> None:
@@ -156,7 +178,8 @@ class Agent:
         try:
             if run.stored:
                 head, again = prepared.follows_head, bool(turn.again)
-                await self._turn_log.begin(run.record, turn.input, expect_head=head, again=again)
+                with span("store", "begin"):
+                    await self._turn_log.begin(run.record, turn.input, expect_head=head, again=again)
         except Exception as error:  # handed to whoever awaits `start`, not swallowed
             begun.set_exception(error)
             return
@@ -191,13 +214,13 @@ class Agent:
             return await self._loop.answer(run, prepared)
         except asyncio.CancelledError:
             self._uncancel()
-            return _stopped("cancelled" if run.cancelled else "incomplete")
+            return stopped("cancelled" if run.cancelled else "incomplete")
         except PortalError as error:
             run.failure = error
         except Exception as error:  # the boundary of a turn: nothing in one may end the server
             log.exception("a turn failed unexpectedly", extra={"response": run.id})
-            run.failure = _unexpected(error)
-        return _failed(run.failure)
+            run.failure = unexpected(error)
+        return failed(run.failure)
 
     @staticmethod
     def _uncancel() -> None:
@@ -216,9 +239,9 @@ class Agent:
 
     async def _settle(self) -> None:
         """Store the ends that could not be stored, now that there may be room again."""
-        for record, outputs in list(self._owed.values()):
+        for record, outputs, trace in list(self._owed.values()):
             try:
-                await self._turn_log.finish(record, outputs)
+                await self._turn_log.finish(record, outputs, trace)
             except StorageError:
                 return
             except NotFound:
@@ -233,14 +256,16 @@ class Agent:
                 await self._recorder.close(run, "completed" if outcome["status"] == "completed" else "incomplete")
                 await self._recorder.abandon(run)
                 terminal = self._closed(run, outcome, call, run.assembler.snapshot())
+                trace = traced(run, call)
                 if run.stored:
-                    await self._turn_log.finish(run.record, run.unsaved)
+                    await self._turn_log.finish(run.record, run.unsaved, trace)
                 run.announce(run.unannounced)
             except Exception as error:  # the boundary of a turn, as above: whoever watches it must see its end
                 log.exception("a turn could not be stored", extra={"response": run.id})
-                run.failure = error if isinstance(error, PortalError) else _unexpected(error)
-                terminal = self._closed(run, _failed(run.failure), call, run.outputs())
-                self._owed[run.id] = run.record, run.unsaved
+                run.failure = error if isinstance(error, PortalError) else unexpected(error)
+                terminal = self._closed(run, failed(run.failure), call, run.outputs())
+                self._owed[run.id] = run.record, run.unsaved, traced(run, call)
+        run.span.end()
         del self._runs[run.id]
         run.end(terminal)
         self._changed(run)
@@ -320,25 +345,27 @@ class Agent:
             background=True,
         )
         await self._turn_log.begin(record, turn.input)
-        failed: JsonObject = {"status": "failed", "error": {"code": "not_begun", "message": why}}
-        run = Run(record=replace(record, **failed, completed_at=micros(), last_seq=_NEVER_BEGAN), stored=True)
+        outcome: JsonObject = {"status": "failed", "error": {"code": "not_begun", "message": why}}
+        run = Run(record=replace(record, **outcome, completed_at=micros(), last_seq=_NEVER_BEGAN), stored=True)
         await self._turn_log.finish(run.record)
         self._changed(run)
 
-    async def attach(self, owner: str, response_id: str, starting_after: int = -1) -> AsyncGenerator[Event, None]:
-        """Events of a running or finished response with numbers above `starting_after`.
+    def attach(self, owner: str, response_id: str, starting_after: int = -1) -> AsyncGenerator[Event, None]:
+        """Events of a response with numbers above `starting_after`: of a running one, here or on another server, until
+        its end.
 
         Raises:
             NotFound: no such response of this owner; before the first event.
         """
-        run = self._runs.get(response_id)
-        if run is not None and run.record.owner == owner:
-            async for event in run.events(starting_after):
-                yield event
-            return
-        turn = await self._responses.get(owner, response_id)
-        for event in rebuilt(turn, starting_after):
-            yield event
+        return self._watching.attach(owner, response_id, starting_after)
+
+    async def ended(self, owner: str, response_id: str) -> None:
+        """Wait for the end of a stored response, wherever it runs. Raises NotFound."""
+        await self._watching.ended(owner, response_id)
+
+    async def runs_anywhere(self, owner: str, response_ids: Collection[str]) -> Collection[str]:
+        """Those of these responses that are under way, here or on another server."""
+        return await self._watching.runs_anywhere(owner, response_ids)
 
     async def cancel(self, owner: str, response_id: str) -> JsonObject:
         """Stop a running response, stored or not; a finished one is left as it is. The response object.
@@ -346,28 +373,21 @@ class Agent:
         Raises:
             NotFound: it is neither running nor stored.
         """
-        run = self._runs.get(response_id)
-        if run is None or run.record.owner != owner:
-            return stored_resource(await self._responses.get(owner, response_id))
-        run.cancel()
-        return await run.ended()
+        return await self._watching.cancel(owner, response_id)
 
     async def cancel_in(self, owner: str, conversation_ids: Collection[str]) -> None:
         """Stop what runs in these conversations, and wait for its end."""
-        await self._cancel(owner, lambda run: run.record.conversation_id in conversation_ids)
+        await self._watching.cancel_all(owner, conversation_ids)
 
     async def cancel_of(self, owner: str) -> None:
         """Stop whatever runs for somebody, and wait for its end."""
-        await self._cancel(owner, lambda run: True)
+        await self._watching.cancel_all(owner, None)
 
-    async def _cancel(self, owner: str, concerns: Callable[[Run], bool]) -> None:
-        running = [*self._beginning.values(), *self._runs.values()]
-        concerned = [run for run in running if run.record.owner == owner and concerns(run)]
-        for run in concerned:
-            run.cancel()
-        for run in concerned:
-            if run.id in self._runs:  # one that is just beginning may never begin
-                await self.cancel(owner, run.id)
+    def disown(self) -> None:
+        """Other servers took this one for dead and have ended its stored turns: they end here as well."""
+        for run in list(self._runs.values()):
+            if run.stored:
+                run.stop()
 
     async def compact(
         self, owner: str, model: str, items: Sequence[Item], instructions: str | None = None
@@ -377,23 +397,4 @@ class Agent:
 
     async def delete(self, owner: str, response_id: str) -> None:
         """Stop a response if it is running, and forget it. Raises NotFound."""
-        run = self._runs.get(response_id)
-        if run is not None and run.record.owner == owner and run.stored:
-            await self.cancel(owner, response_id)
-        await self._responses.delete(owner, response_id)
-
-
-def _unexpected(error: Exception) -> PortalError:
-    failure = PortalError("Portal failed to run this turn; the log has the details.", code="internal_error")
-    failure.__cause__ = error
-    return failure
-
-
-def _stopped(status: str) -> JsonObject:
-    reason = "cancelled" if status == "cancelled" else "interrupted"
-    return {"status": status, "incomplete_details": {"reason": reason}}
-
-
-def _failed(error: PortalError) -> JsonObject:
-    told = {"code": error.code or error.type, "message": error.message}
-    return {"status": "failed", "error": told, "incomplete_details": None}
+        await self._watching.delete(owner, response_id)

@@ -57,6 +57,11 @@ class ApprovalRecord:
     call_id: str | None = None
     """An aside: the item of the running call that waits for the answer. Else a turn follows once it is decided."""
 
+    @property
+    def waited(self) -> int | None:
+        """Milliseconds until it was decided."""
+        return None if self.decided_at is None else (self.decided_at - self.created_at) // 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:

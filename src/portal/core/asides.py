@@ -14,6 +14,7 @@ from portal.core.items import JsonObject
 from portal.core.recorder import whole
 from portal.core.tool_ports import Approvals, Audit, CallLog
 from portal.core.tools import ToolContext
+from portal.core.tracing import span
 from portal.errors import Forbidden
 
 _LOOK = 2.0
@@ -54,7 +55,8 @@ class Asides:
             Forbidden: nobody can be asked, or this call has asked too often.
         """
         record = self._record(aside, context)
-        with self._bus.subscribe(context.owner) as news, context.held():
+        subscribed, held = self._bus.subscribe(context.owner), context.held()
+        with subscribed as news, held, context.span.around(), span("approval", aside.kind) as one:
             await self._call_log.ask([], [record])
             try:
                 await self._tell("approval.asked", record)
@@ -63,6 +65,7 @@ class Asides:
                 await self._answered(record, news)
             finally:
                 ended = await whole(self._approvals.conclude(record.owner, record.id))
+                one.note(decision=ended.status)
                 if ended.status == "expired":
                     await whole(self._tell("approval.expired", ended))
         return ended

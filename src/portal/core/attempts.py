@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from portal.core.decision import Route
 from portal.core.gate import Patience, Permit, Told, is_fault
+from portal.core.tracing import span
 from portal.errors import BackendError, BackendProtocolError, BackendTimeout
 
 T = TypeVar("T")
@@ -36,9 +37,11 @@ async def attempted(
     while True:
         permit: Permit | None = None
         try:
-            permit = await route.candidates[0].gate.enter(told)
-            result = await attempt(permit)
-            permit.begin()
+            with span("model", route.model.id, backend=route.backend.name, provider=route.backend.kind) as one:
+                permit = await route.candidates[0].gate.enter(told)
+                one.lap("waited_ms", least=1)
+                result = await attempt(permit)
+                permit.begin()
         except BackendError as error:
             if permit is not None:
                 permit.failed(error)
@@ -53,8 +56,10 @@ async def attempted(
         plan = plan or _Plan(route.patience, began)
         pause = plan.pause(route, failure) if asked else None
         if pause is not None:
+            route.patience.noted(route.model.id, True)
             await asyncio.sleep(pause)
         elif plan.falls_back(route, failure):
+            route.patience.noted(route.model.id, False)
             route = route.without_first(failure.message)
             rerouted(route)
         else:

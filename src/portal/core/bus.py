@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from portal.core.clock import micros
@@ -22,15 +22,27 @@ class Bus:
         self._kept: deque[tuple[str | None, JsonObject]] = deque(maxlen=_KEPT)
         self._number = self._began = micros()
         self._closed = False
+        self.relay: Callable[[str | None, str, JsonObject], None] = _nowhere
+        """Told of what is published here; must not wait."""
 
     def publish(self, owner: str | None, kind: str, **fields: object) -> None:
         """Never waits. A subscriber that is 256 events behind is told `resync` instead of what it missed."""
+        self.relayed(owner, kind, fields)
+        self.relay(owner, kind, fields)
+
+    def relayed(self, owner: str | None, kind: str, fields: JsonObject) -> None:
+        """The same for what another server published."""
         self._number += 1
         event = {"type": kind, "sequence_number": self._number, **fields}
         self._kept.append((owner, event))
         for queue, subscriber in self._queues.items():
             if owner is None or subscriber in (None, owner):
                 _offer(queue, event)
+
+    @property
+    def listening(self) -> int:
+        """How many listen for somebody, Portal's own parts left out."""
+        return sum(owner is not None for owner in self._queues.values())
 
     @contextmanager
     def subscribe(self, owner: str | None, after: int | None = None) -> Iterator[asyncio.Queue[JsonObject | None]]:
@@ -56,6 +68,13 @@ class Bus:
             if event["sequence_number"] > after and (owner is None or whose in (None, owner)):
                 yield event
 
+    def resync(self) -> None:
+        """Tell every subscriber that something may have been missed."""
+        self._kept.clear()
+        self._began = self._number
+        for queue in self._queues:
+            _offer(queue, _RESYNC)
+
     def close(self) -> None:
         """End every subscription, those to come included."""
         self._closed = True
@@ -69,3 +88,7 @@ def _offer(queue: asyncio.Queue[JsonObject | None], event: JsonObject | None) ->
             queue.get_nowait()
         queue.put_nowait(_RESYNC)
     queue.put_nowait(event)
+
+
+def _nowhere(owner: str | None, kind: str, fields: JsonObject) -> None:
+    """Where there is no other server."""

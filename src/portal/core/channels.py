@@ -351,3 +351,12 @@ COMMANDS: Sequence[Command] = (
     Command("health", "How Portal is"),
     Command("link", "Link this account with a code"),
 )
+
+REMEDIES: Mapping[str, str] = {
+    "deaf": "Portal connects it anew by itself; if it stays so, look at the network.",
+    "down": "Portal tries again by itself; if it stays so, look at the network.",
+    "refused": "Give it a token that the platform accepts (docs/channels.md), then restart Portal.",
+    "taken": "Stop the other program that receives for the same bot.",
+    "broken": "Mend its settings, then restart Portal.",
+}
+"""What mends a channel, by its state."""

@@ -16,6 +16,7 @@ from portal.core.model import Finished, ModelRequest, Progress, TextDelta, Token
 from portal.core.ports import Backend, UsageLog
 from portal.core.records import UsageRecord
 from portal.core.tokens import estimate_messages
+from portal.core.tracing import here, span
 from portal.errors import BackendInterrupted
 
 
@@ -26,17 +27,19 @@ async def complete(backend: Backend, request: ModelRequest, permit: Permit, meas
         BackendError: the model server failed, or stopped before it was finished.
     """
     pieces: list[str] = []
-    finished = False
+    finished, one = False, here()
     async with aclosing(backend.stream(request)) as events:
         async for event in events:
             measure.add(event)
             if not isinstance(event, Progress):
                 permit.begin()
+                one.lap("first_ms")
             if isinstance(event, TextDelta):
                 pieces.append(event.text)
             finished = finished or isinstance(event, Finished)
     if not finished:
         raise BackendInterrupted("The model server ended its answer without saying that it was finished.")
+    one.spent(measure.usage(lambda: estimate_messages(request.messages)))
     return "".join(pieces)
 
 
@@ -61,7 +64,8 @@ class Completions:
         spent = TokenUsage(0, 0, estimated=True)
         self._usage.begun()
         try:
-            text = await attempted(route, attempt, rerouted=take)
+            with span("aside", door):
+                text = await attempted(route, attempt, rerouted=take)
             status = "completed"
         except asyncio.CancelledError:
             status = "cancelled"

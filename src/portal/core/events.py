@@ -17,6 +17,8 @@ RECOVERY_GAP = 10_000
 """How far the numbers jump after a crash: more than one lost second can have used."""
 
 
+_OPENING = 3
+"""Events that begin a response: created, in_progress, and how it was routed."""
 _KNOWN_AT_THE_END = frozenset({"portal:files", "portal:untrusted", "portal:milliseconds", "portal:found"})
 _HOSTED = {"file_search_call": "searching", "image_generation_call": "generating"}
 """Items of OpenAI's hosted tools, with what they are at in the middle."""
@@ -141,6 +143,28 @@ def opened_until(stored: StoredItem) -> int:
 def closing_length(item: Item) -> int:
     """How many events end an item."""
     return sum(1 for _ in Events().closed(0, item))
+
+
+def numbered(response_id: str, outputs: Sequence[Item]) -> tuple[list[StoredItem], int]:
+    """Output items in their places, numbered as if each had come in one piece, and the number of the last event."""
+    events, placed = Events(start=_OPENING), []
+    for position, item in enumerate(outputs):
+        first, text = events.next_seq, _text(item)
+        annotations = (_part(item) or {}).get("annotations", [])
+        events.next_seq += sum(1 for _ in Events().opened(position, item)) + bool(text) + len(annotations)
+        events.next_seq += closing_length(item)
+        placed.append(
+            StoredItem(
+                item=item,
+                response_id=response_id,
+                side="output",
+                position=position,
+                first_seq=first,
+                last_seq=events.next_seq - 1,
+                cuts=(len(text),) if text else (),
+            )
+        )
+    return placed, events.next_seq
 
 
 def replay(stored: StoredItem, starting_after: int) -> Iterator[Event]:

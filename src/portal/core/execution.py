@@ -27,6 +27,7 @@ from portal.core.tool_items import call_item, request_item
 from portal.core.tool_ports import Approvals, Audit, Grants, Toolset
 from portal.core.toolbox import FIND, Offer
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure, sound
+from portal.core.tracing import span
 from portal.errors import Conflict, PortalError, ToolError
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,10 @@ class Executor:
         timeout: float,
         parallel: int,
         approval_seconds: float,
+        ran: Callable[[str, str, float], None] = lambda family, status, seconds: None,
     ) -> None:
-        """`folder` holds one folder for each conversation; `timeout` is in seconds, for tools that set none."""
+        """`folder` holds one folder for each conversation; `timeout` is in seconds, for tools that set none. `ran` is
+        told of each call that ended: the tool's family, what came of it, and how many seconds it took."""
         self._recorder = recorder
         self._outputs = outputs
         self._approvals = approvals
@@ -90,6 +93,7 @@ class Executor:
         self._timeout = timeout
         self._parallel = parallel
         self._approval_seconds = approval_seconds
+        self._ran = ran
 
     async def round(self, scene: Scene, asked: Sequence[Asked], number: int) -> bool:
         """Run what may run, ask a person about the rest; whether the turn has to wait for that."""
@@ -109,6 +113,8 @@ class Executor:
         """Go on with the calls that a response ended with, now that people have decided. `ran` are those that have run
         in another try, by approval: what they brought is told once more."""
         approvals = await self._approvals.of_response(scene.owner, response_id)
+        for one in approvals:
+            span("approval", one.tool, decision=one.status, person_ms=one.waited).end()
         for item in (ran[one.id] for one in approvals if one.id in ran):
             if item.get("portal:untrusted"):
                 scene.tainted_at = scene.tainted_at or micros()
@@ -204,6 +210,7 @@ class Executor:
         approvals = [self._approval(scene, plan, now) for plan in plans]
         await self._recorder.ask(scene.run, [request_item(one) for one in approvals], approvals)
         for one in approvals:
+            span("approval", one.tool, decision="asked").end()
             await self._note(scene, "approval.asked", one.id, tool=one.tool, arguments_hash=one.arguments_hash)
         self._bus.publish(scene.owner, "approvals.changed")
 
@@ -266,13 +273,17 @@ class Executor:
         await self._noted(scene, "tool.begun", plan, item["id"])
         began = perf_counter()
         try:
-            result = await self._called(scene, plan, item["id"])
-            ended = await self._ended(scene, plan, result)
+            with span("tool", plan.spec.name, toolset=plan.spec.toolset, risk=plan.spec.risk, call=item["id"]) as one:
+                result = await self._called(scene, plan, item["id"])
+                ended = await self._ended(scene, plan, result)
+                one.called(plan.arguments, result.text, failed=result.failed)
         except asyncio.CancelledError:
+            self._ran(plan.spec.toolset, "cancelled", perf_counter() - began)
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}
             await whole(self._recorder.end(scene.run, position, {**item, **stopped}))
             raise
-        ended["portal:milliseconds"] = round((perf_counter() - began) * 1000)
+        self._ran(plan.spec.toolset, ended["status"], took := perf_counter() - began)
+        ended["portal:milliseconds"] = round(took * 1000)
         await whole(self._recorder.end(scene.run, position, {**item, **ended}))
         await self._noted(scene, "tool.ended", plan, item["id"], outcome=ended["status"])
         if plan.spec.name in hosted.TOOLS and hosted.image_generation(scene.run.record.request):

@@ -1,7 +1,7 @@
 """What stands before a model of a server: how many may call it at once, and whether it rests after failures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from portal.core.model import Progress
@@ -23,6 +23,8 @@ class Patience:
     """From the beginning of the call, after which no retry begins."""
     fallbacks: int = 3
     """Other models that are asked, one after the other."""
+    noted: Callable[[str, bool], None] = field(default=lambda model, again: None, compare=False)
+    """Is told whenever a model has to be asked `again`, or another one takes over from it."""
 
 
 class Permit:

@@ -14,9 +14,10 @@ from portal.core.diet import Diet
 from portal.core.errand import asked_by
 from portal.core.execution import Executor
 from portal.core.gate import Permit
-from portal.core.items import JsonObject
+from portal.core.items import JsonObject, text_of
 from portal.core.measure import Measure
 from portal.core.model import (
+    ChatMessage,
     Finished,
     ModelEvent,
     ModelInfo,
@@ -33,6 +34,8 @@ from portal.core.recollection import Recollection
 from portal.core.recorder import Recorder
 from portal.core.run import Run
 from portal.core.scene import Asked, Scene
+from portal.core.tokens import estimate_messages
+from portal.core.tracing import here
 from portal.core.workspaces import Workspace
 from portal.core.writable import writable
 from portal.core.written_calls import WrittenCalls
@@ -104,7 +107,7 @@ class Loop:
         self._recollection = recollection
         self._diet = diet
         self._executor = executor
-        self._bounds = bounds
+        self.bounds = bounds
 
     async def answer(self, run: Run, prepared: Prepared) -> JsonObject:
         """The changes to the record that say how the turn ended.
@@ -122,7 +125,7 @@ class Loop:
         if scene is None:
             await self._asked(run, call, _Round(0, run.assembler.length), None)
             return outcome(call.finished)
-        bounds = self._bounds.within(prepared.workspace, run.record.request)
+        bounds = self.bounds.within(prepared.workspace, run.record.request)
         began, number = monotonic(), 0
         if prepared.answers:
             await self._executor.resume(scene, prepared.answers, prepared.ran)
@@ -214,7 +217,8 @@ class Loop:
     async def _stream(self, run: Run, call: Call, permit: Permit, round_: _Round, prepared: Prepared | None) -> None:
         offered = prepared.names() if prepared else offered_names(call.request.parameters)
         written = None if round_.last or not offered else _reader(call, offered)
-        measure = Measure(kept=True)
+        measure, one = Measure(kept=True), here()
+        one.tell("input", lambda: call.request.messages)
         async with aclosing(_read(call.route.backend.stream(call.request), written)) as events:
             async for event in events:
                 measure.add(event)
@@ -228,6 +232,7 @@ class Loop:
                     call.finished = event
                 else:
                     call.first = call.first or perf_counter()
+                    one.lap("first_ms")
                     if prepared and isinstance(event, ToolCallDelta) and round_.takes(event, prepared.client_tools):
                         continue
                     if run.assembler.needs_close(event):
@@ -236,6 +241,16 @@ class Loop:
                     run.announce(run.assembler.feed(event))
         if call.finished is None:
             raise BackendInterrupted("The model server ended its answer without saying that it was finished.")
+        one.note(round=round_.number or None, reason=call.finished.reason)
+        one.spent(measure.usage(lambda: estimate_messages(call.request.messages)))
+        one.tell("output", lambda: _said(run, round_))
+
+
+def _said(run: Run, round_: _Round) -> list[ChatMessage]:
+    """What the model wrote in this round, and the calls it made."""
+    items = [item for item in run.assembler.snapshot()[round_.start :] if item["type"] == "message"]
+    calls = [{"function": {"name": asked.name, "arguments": asked.arguments}} for asked in round_.calls()]
+    return [{"role": "assistant", "content": "\n".join(map(text_of, items)), "tool_calls": calls}]
 
 
 def _reader(call: Call, offered: Sequence[str]) -> WrittenCalls | StrictAnswer:

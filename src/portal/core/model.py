@@ -38,6 +38,8 @@ class ModelInfo:
     family: str | None = None
     loaded: bool | None = None
     """In memory now; None where the server does not say."""
+    held: int | None = None
+    """Bytes of memory that it takes now; None where it is not loaded or the server does not say."""
     created: int = 0
     """Unix seconds; 0 where unknown."""
     description: str | None = None

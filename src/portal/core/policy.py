@@ -89,9 +89,13 @@ class Rules:
     ) -> None:
         """`web` is whether public web pages are read without asking; `resolve` says where paths lead, so that a link
         is no way round a policy."""
+        self._resolve = resolve
+        self.write(policies, web=web)
+
+    def write(self, policies: Sequence[Policy], *, web: bool) -> None:
+        """Hold by these from now on."""
         self._policies = policies
         self._web = web
-        self._resolve = resolve
 
     def alone(self, spec: ToolSpec) -> bool:
         """Whether calls of a tool may run where nobody can be asked, as far as that can be said beforehand."""

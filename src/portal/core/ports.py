@@ -16,6 +16,7 @@ from portal.core.records import (
     Page,
     ResponseRecord,
     StoredItem,
+    TraceRecord,
     TurnRecord,
     UsageRecord,
     UserRecord,
@@ -147,8 +148,11 @@ class TurnLog(Protocol):
     async def append(self, response_id: str, done: StoredItem) -> None:
         """Store a completed output item, replacing its partial text."""
 
-    async def finish(self, response: ResponseRecord, outputs: Sequence[StoredItem] = ()) -> None:
-        """Store status, usage, error, decision, completed_at, last_seq and last items, in one batch; drops partials."""
+    async def finish(
+        self, response: ResponseRecord, outputs: Sequence[StoredItem] = (), trace: TraceRecord | None = None
+    ) -> None:
+        """Store status, usage, error, decision, completed_at, last_seq, last items and where the time went, in one
+        batch; drops partials."""
 
     async def recover(self) -> Sequence[str]:
         """At start: every response left `queued` or `in_progress` becomes `incomplete` (reason `interrupted`), its
@@ -333,15 +337,28 @@ class UsageLog(Protocol):
     def record(self, usage: UsageRecord) -> None:
         """Put it in the queue of the batching writer; never waits."""
 
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """Per day and model: {day, model, calls, input_tokens, output_tokens}."""
-
 
 class Spending(Protocol):
     """What has been used of a budget."""
 
     async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
         """Calls and tokens of a key that has a budget, or of a person."""
+
+
+class Traces(Protocol):
+    """Where the time of stored turns went."""
+
+    async def get(self, owner: str, response_id: str) -> TraceRecord:
+        """Raises NotFound."""
+
+    async def of_anybody(self, response_id: str) -> TraceRecord:
+        """The same, whoever's it is: for those who run this installation. Raises NotFound."""
+
+    async def list(
+        self, sort: Literal["slow", "failed", "recent"], *, since: int, limit: int = 50, cursor: str | None = None
+    ) -> Page[TraceRecord]:
+        """Everybody's since a time in microseconds UTC, without spans, with the person's name: slowest first, or
+        newest first; a cursor brings its `since`. Raises BadRequest for one of another list."""
 
 
 class SavedWorkspaces(Protocol):

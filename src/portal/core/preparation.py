@@ -12,7 +12,7 @@ from portal.core.call import Call, Tools, offered_names
 from portal.core.chat import to_parameters
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
-from portal.core.decision import decision
+from portal.core.decision import Route, decision
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.model import ChatMessage, ModelInfo, ModelRequest
@@ -27,6 +27,7 @@ from portal.core.terms import Bounding, nothing, standing_of
 from portal.core.tokens import estimate_messages
 from portal.core.toolbox import Offer, Toolbox
 from portal.core.tools import ToolContext, ToolSpec
+from portal.core.tracing import span
 from portal.core.window import fit, room, spare
 from portal.core.workspaces import Workspace
 
@@ -179,7 +180,7 @@ class Preparation:
         items = [*turn.history, *(stored.item for record in window for stored in record.items)]
         last = before and before.decision
         ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=messages, parameters=parameters, last=last)
-        route, messages = hosted.allowed(await self._models.decide(ask), turn.request), list(ask.messages)
+        route, messages = await self._route(turn, ask), list(ask.messages)
         offer = None
         if route.workspace is not None:
             messages = route.workspace.messages(messages)
@@ -223,6 +224,12 @@ class Preparation:
             room=room(self._window(route.model), call.request.parameters),
             seeking=_seeking(turn, record, conversation, route.workspace, items, place if shelved.files else ""),
         )
+
+    async def _route(self, turn: Turn, ask: Ask) -> Route:
+        with span("route", turn.model) as one:
+            route = hosted.allowed(await self._models.decide(ask), turn.request)
+            one.note(model=route.model.id, backend=route.backend.name, task=route.task, rule=route.rule)
+        return route
 
     async def _offer(
         self, turn: Turn, ask: Ask, workspace: Workspace, parameters: Mapping[str, object], items: Sequence[Item]

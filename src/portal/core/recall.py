@@ -71,6 +71,9 @@ class Source:
 class Recall(Protocol):
     """Looks for what bears on a turn, before its model is called. Several run side by side."""
 
+    looks: str
+    """Where: `knowledge` or `memory`."""
+
     async def recall(self, seeking: Seeking) -> Recalled:
         """Within its own deadline; what fails is logged and found nothing, it never fails the turn."""
 

@@ -13,6 +13,7 @@ from portal.core.recorder import Recorder
 from portal.core.run import Run
 from portal.core.shelving import Shelf
 from portal.core.tokens import estimate_messages
+from portal.core.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,10 @@ class Recollection:
     async def _one(self, recall: Recall, seeking: Seeking) -> Recalled:
         try:
             async with asyncio.timeout(self._seconds):
-                return await recall.recall(seeking)
+                with span("recall", recall.looks) as one:
+                    found = await recall.recall(seeking)
+                    one.note(found=len(found.sources) or len(found.items))
+                    return found
         except Exception:  # an answer without what could be recalled is better than none
             log.warning("a turn is answered without recalling", exc_info=True, extra={"response": seeking.response_id})
             return Recalled()

@@ -13,6 +13,7 @@ from portal.core.ports import TurnLog
 from portal.core.records import StoredItem
 from portal.core.run import Run
 from portal.core.tool_ports import CallLog
+from portal.core.tracing import span
 from portal.errors import PortalError
 
 OUTCOME_UNKNOWN = "outcome unknown: it was stopped while it ran, and it is not run again"
@@ -43,7 +44,8 @@ class Recorder:
                 stored, announced = run.assembler.begin(item)
                 if run.stored:
                     try:
-                        await self._call_log.begin(stored, approval_id=approval_id, arguments_hash=arguments_hash)
+                        with span("store", item["type"]):
+                            await self._call_log.begin(stored, approval_id=approval_id, arguments_hash=arguments_hash)
                     except PortalError:
                         run.assembler.forget(stored.position)
                         raise
@@ -107,7 +109,8 @@ class Recorder:
         run.unsaved.append(stored)
         run.unannounced.extend(announced)
         if not owed:
-            await self._turn_log.append(run.id, stored)
+            with span("store", stored.item["type"]):
+                await self._turn_log.append(run.id, stored)
             run.unsaved.clear()
             run.unannounced.clear()
             run.announce(announced)

@@ -203,9 +203,34 @@ class UsageRecord:
     status: str
     decision: JsonObject | None = None
     first_milliseconds: int | None = None
-    """Until a streamed answer began; not kept."""
+    """Until a streamed answer began."""
     credential: str | None = None
     """The key whose daily budget this counts against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRecord:
+    """Where the time of one stored turn went. No text of it."""
+
+    response_id: str
+    owner: str
+    created_at: int
+    milliseconds: int
+    """From the request to the end."""
+    status: str
+    """Its response's."""
+    door: str
+    model: str
+    """The one that answered."""
+    workspace: str
+    """What was asked for."""
+    error: str = ""
+    spans: Sequence[JsonObject] = ()
+    """See `tracing.listed`; empty in lists."""
+    dropped: int = 0
+    """How many more there were."""
+    person: str = ""
+    """The owner's name, in lists over all people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,17 @@ from portal.core.events import Event, Events
 from portal.core.items import Item, JsonObject
 from portal.core.model import Progress
 from portal.core.records import ResponseRecord, StoredItem
+from portal.core.tracing import NOTHING, Span
 from portal.errors import PortalError
 
 
 class Run:
     """A running turn, as its door and later watchers see it. `record` is current; `failure` says why it failed."""
 
-    def __init__(self, *, record: ResponseRecord, stored: bool) -> None:
+    def __init__(self, *, record: ResponseRecord, stored: bool, span: Span = NOTHING) -> None:
+        """`span` is the whole turn's."""
         self.record = record
+        self.span = span
         self.stored = stored
         self.failure: PortalError | None = None
         self.numbers = Events()
@@ -86,6 +89,20 @@ class Run:
             if self.finished:
                 return
             await news.wait()
+
+    async def batches(self, starting_after: int = -1) -> AsyncGenerator[list[Event], None]:
+        """The same, as many at a time as there are."""
+        position = 0
+        while True:
+            news = self._news
+            fresh = self._log[position:]
+            position += len(fresh)
+            if wanted := [event for event in fresh if event["sequence_number"] > starting_after]:
+                yield wanted
+            elif self.finished:
+                return
+            else:
+                await news.wait()
 
     async def result(self) -> JsonObject:
         """The finished response object.

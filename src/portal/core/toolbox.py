@@ -118,7 +118,7 @@ class Toolbox:
         self._toolsets = toolsets
         self._ready = ready
         self._off = off
-        self._offered = offered
+        self.offered = offered
         self._likeness = likeness
         self._faults: dict[int, tuple[JsonObject, str]] = {}
         self._told: set[str] = set()
@@ -153,9 +153,9 @@ class Toolbox:
         ranking = self._ranked(specs)
         plain = {name: one for name, one in allowed.items() if not one[1].conditional}
         fitting = [spec for _, spec in plain.values()]
-        if len(plain) > self._offered:
+        if len(plain) > self.offered:
             alike = await self._likeness.of(text, specs) if self._likeness else ()
-            fitting = ranking.best(text, self._offered, plain, alike)
+            fitting = ranking.best(text, self.offered, plain, alike)
         shown = {spec.name: spec for spec in fitting}
         shown |= {name: spec for name, (_, spec) in allowed.items() if _wanted(spec, text, used)}
         shown |= {name: allowed[name][1] for name in [*used][:_USED] if name in allowed}

@@ -18,6 +18,7 @@ from portal.core.model import TokenUsage
 from portal.core.ports import Models, UsageLog
 from portal.core.records import UsageRecord
 from portal.core.terms import counted
+from portal.core.tracing import here
 from portal.errors import BackendError, PortalError
 from portal.interfaces.answer import send_frames
 from portal.interfaces.dialect import Dialect, Headers
@@ -48,6 +49,7 @@ class Account:
         self._keep_alive = keep_alive
         self._first: float | None = None
         self.decision = decision(route, perf_counter() - began)
+        here().note(door=door)
 
     def _take(self, route: Route) -> None:
         self.route, self.model, self.backend = route, route.model, route.backend
@@ -68,6 +70,7 @@ class Account:
     def answering(self) -> None:
         """The first of an answer is there."""
         self._first = perf_counter()
+        here().lap("first_ms")
         self.permit.begin()
 
     async def stream(self, send: Send, frames: AsyncGenerator[bytes, None], dialect: Dialect) -> bool:

@@ -1,60 +1,35 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
 from inspect import isroutine
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from portal import __version__
-from portal.channels.house import Channels
-from portal.core.agent import Agent
-from portal.core.bus import Bus
-from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Users
-from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
-from portal.core.toolbox import Toolbox
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
-from portal.interfaces.library import Library
+from portal.interfaces.health import detail_routes, health_routes, metrics_route
 from portal.interfaces.mcp import endpoint as mcp
-from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.ollama import errors as ollama
-from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
+from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
-from portal.interfaces.web.approvals import Approving
-from portal.interfaces.web.entrance import Entrance
-from portal.interfaces.web.ports import (
-    Backups,
-    Engine,
-    Manual,
-    Mind,
-    ModelServers,
-    Previews,
-    Skills,
-    ToolServers,
-    Workspaces,
-)
-from portal.interfaces.web.schedules import Timetable
-from portal.media.studio import MediaStudio
-from portal.observability.metrics import CONTENT_TYPE, Metrics
-from portal.security.admission import METRICS, Admission, App, Headers
-from portal.security.credentials import Credentials
+from portal.interfaces.web.oauth import challenge
+from portal.observability.context import request_id
+from portal.security.admission import Admission, App, Headers
+from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
-from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
     ("/v1/messages", anthropic.DIALECT),
@@ -64,49 +39,7 @@ _DIALECTS: Sequence[tuple[str, Dialect]] = (
 """By path: the first that fits says how a request is refused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the doors open onto."""
-
-    settings: Settings
-    entrance: Entrance
-    agent: Agent
-    toolbox: Toolbox
-    models: Models
-    backends: Backends
-    servers: ModelServers
-    workspaces: Workspaces
-    engine: Engine
-    tool_servers: ToolServers
-    manual: Manual
-    responses: Responses
-    conversations: Conversations
-    folders: Folders
-    files: Files
-    library: Library
-    previews: Previews
-    users: Users
-    usage: Metrics
-    bus: Bus
-    approving: Approving
-    skills: Skills
-    mind: Mind
-    endpoint: Endpoint
-    timetable: Timetable
-    media: MediaStudio
-    channels: Channels
-    speech: Speech
-    backups: Backups
-    compares: Callable[[], Reranker | None] = lambda: None
-    """What ranks documents where no reranker is served."""
-
-    @property
-    def credentials(self) -> Credentials:
-        """Everybody's."""
-        return self.entrance.credentials
-
-
-def application(parts: Parts) -> App:
+def application(parts: Parts) -> Admission:
     """Every route behind admission."""
     app = _Application(
         title="Portal",
@@ -116,8 +49,8 @@ def application(parts: Parts) -> App:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
-    for route in [*doors, _mcp(parts), _health(parts.channels), _metrics(parts.usage), *_pages(parts)]:
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_running(parts), *_people(parts), *_ollama(parts)]
+    for route in [*doors, _mcp(parts), *_health(parts), metrics_route(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _Straight(app, parts.approving.audit),
@@ -128,7 +61,12 @@ def application(parts: Parts) -> App:
         allowed_origins=parts.settings.server.allowed_origins,
         max_body=parts.settings.server.max_body,
         max_upload=parts.settings.server.max_upload,
+        max_import=parts.settings.server.max_import,
         throttle=parts.entrance.throttle,
+        proxies=TrustedProxies(parts.settings.server.trusted_proxies),
+        closing=lambda: parts.health.draining,
+        sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -139,13 +77,15 @@ def routes_of(app: App) -> Sequence[BaseRoute]:
     return app.inner.routes
 
 
+_NO_STATE: Mapping[str, Any] = {}
+
+
 class _Straight:
-    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself. What a proxy
-    says of the client matters only behind it: for links, and for the cookie."""
+    """Calls the doors on plain ASGI without FastAPI's layers, which cost more than such a call itself."""
 
     def __init__(self, app: FastAPI, audit: Audit) -> None:
         self.routes: Sequence[BaseRoute] = app.router.routes
-        self._behind = Trail(cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app))), audit=audit)
+        self._behind = Trail(cast(ASGIApp, app), audit=audit)
         self._doors: dict[tuple[Any, Any], ASGIApp] = {
             (method, route.path): Trail(route.app, audit=audit) if is_watched(route.path) else route.app
             for route in self.routes
@@ -155,6 +95,7 @@ class _Straight:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or WebSocket."""
+        request_id.set(scope.get("state", _NO_STATE).get("request_id", ""))
         door = self._doors.get((scope.get("method"), scope.get("path")), self._behind)
         return door(scope, receive, send)
 
@@ -233,17 +174,16 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
             models=parts.models,
             acting=_acting(parts),
             usage=parts.usage,
-            aliases=parts.settings.anthropic.aliases,
+            aliases=parts.aliases,
             keep_alive=parts.settings.server.keep_alive,
         ),
-        *models_routes(models=parts.models, aliases=parts.settings.anthropic.aliases),
+        *models_routes(models=parts.models, aliases=parts.aliases),
     ]
 
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
         approvals,
-        backups,
         channels,
         conversations,
         embedder,
@@ -275,7 +215,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
@@ -295,8 +234,23 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
     return [route for router in routers for route in router.routes]
 
 
+def _running(parts: Parts) -> Sequence[BaseRoute]:
+    """What those need who run an installation."""
+    from portal.interfaces.web import activity, backups, exchange, turns
+
+    routers = [
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.activity.levels),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
+        exchange.import_routes(exchange=parts.exchange),
+        exchange.export_routes(exchange=parts.exchange),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -305,18 +259,21 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.account_routes(
             users=parts.users,
             entrance=entrance,
-            usage=parts.usage,
             server=parts.settings.server,
             channels=parts.channels.status,
         ),
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
+        usage.usage_routes(
+            consumption=parts.activity.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+        ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
         signing_in.password_routes(entrance=entrance),
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
@@ -351,20 +308,19 @@ def _mcp(parts: Parts) -> Route:
     return Route(mcp.PATH, parts.endpoint, methods=["GET", "POST", "DELETE"])
 
 
-def _health(channels: Channels) -> Route:
-    async def show(request: Request) -> JSONResponse:
-        """Open to everyone, so it says nothing but that Portal answers, and which channels hear."""
-        states = {one["name"]: one["state"] for one in channels.status()}
-        return JSONResponse({"status": "ok", **({"channels": states} if states else {})})
+def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.backups import backup_routes
+    from portal.interfaces.web.cluster import cluster_routes
+    from portal.interfaces.web.config import config_routes
 
-    return Route("/health", show)
-
-
-def _metrics(metrics: Metrics) -> Route:
-    async def show(request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
-
-    return Route(METRICS, show)
+    routers = [
+        detail_routes(health=parts.health),
+        config_routes(rereads=parts.rereads),
+        cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
+    ]
+    opened = health_routes(health=parts.health, channels=parts.channels.status)
+    return [*opened, *(route for router in routers for route in router.routes)]
 
 
 def dialect_at(path: str) -> Dialect:

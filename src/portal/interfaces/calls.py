@@ -18,6 +18,7 @@ from portal.core.items import JsonObject
 from portal.core.measure import Measure
 from portal.core.model import ModelEvent, ModelRequest
 from portal.core.ports import Forwarding
+from portal.core.tracing import here
 from portal.errors import PortalError
 from portal.interfaces.account import Account, Accounts
 from portal.interfaces.acting import Acting, Stream
@@ -123,10 +124,13 @@ class Calls:
         """One try. What it raises came before anything was sent to the client."""
         account.permit = permit
         straight = self._forwarding(account)
-        if straight is None:
-            await self._convert(payload, account, send)
-        else:
-            await self._relay(straight, payload, body, account, send)
+        try:
+            if straight is None:
+                await self._convert(payload, account, send)
+            else:
+                await self._relay(straight, payload, body, account, send)
+        finally:
+            here().spent(account.usage)
 
     def _forwarding(self, account: Account) -> Forwarding | None:
         """The backend, if it takes this door's bytes as they are and nothing of a workspace's is to be added."""

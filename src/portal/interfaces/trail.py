@@ -1,6 +1,7 @@
 """What is changed in an installation goes into its audit, before whoever changed it is told so: one place for all
 doors, so that none is forgotten. Keys, sessions, people, schedules and approvals are told of by what does them."""
 
+import logging
 from collections.abc import Awaitable
 
 from portal.core.audit import line
@@ -8,12 +9,14 @@ from portal.core.tool_ports import Audit
 from portal.security.admission import App, Message, Receive, Scope, Send
 from portal.security.credentials import Caller
 
+_log = logging.getLogger(__name__)
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WATCHED = (
     "/portal/v1/backends",
     "/portal/v1/channels",
     "/portal/v1/embedded",
     "/portal/v1/embedder",
+    "/portal/v1/log",
     "/portal/v1/mcp",
     "/portal/v1/me/",
     "/portal/v1/memories/settings",
@@ -48,6 +51,7 @@ class Trail:
                 caller: Caller = scope["state"]["caller"]
                 detail = {"method": scope["method"], "by": caller.kind, "credential": caller.credential_id}
                 await self._audit.record(line(caller.owner, "settings.changed", scope["path"], detail))
+                _log.info("changed: %s %s", scope["method"], scope["path"], extra={"event": "settings"})
             await send(message)
 
         return self._app(scope, receive, told)

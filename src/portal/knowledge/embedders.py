@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 
+from portal.core.duty import Duty
 from portal.core.items import JsonObject
 from portal.core.passages import Embedder, Passages
 from portal.core.ports import KeyValues, Models
@@ -43,8 +44,11 @@ class Embedders:
         passages: Passages,
         key_values: KeyValues,
         on_change: Callable[[], None] = lambda: None,
+        duty: Duty | None = None,
     ) -> None:
-        """`own` is the embedded one, `model` the setting: empty for it."""
+        """`own` is the embedded one, `model` the setting: empty for it. Of several servers the one with the `duty`
+        makes vectors."""
+        self._duty = duty or Duty()
         self._own = own
         self._models = models
         self._passages = passages
@@ -89,6 +93,11 @@ class Embedders:
         if wanted.name != self._wanted.name:
             self._wanted = wanted
             self.hurry()
+
+    async def again(self) -> None:
+        """Another server has changed to another one, or is done with it."""
+        self._restored = False
+        self.hurry()
 
     def hurry(self) -> None:
         """Look now: passages without vectors came, or a model server is back."""
@@ -152,6 +161,8 @@ class Embedders:
         wanted = self._wanted
         if not self._answers.dimensions:
             await self._tell_dimensions(self._answers)
+        if not self._duty.held:
+            return False
         waiting = await self._passages.unembedded(wanted.name, _PORTION)
         if not waiting:
             await self._complete(wanted)

@@ -3,8 +3,8 @@ the middle is begun again after the next start."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
 from portal.core.clock import micros
@@ -47,7 +47,18 @@ class Ingest:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._free.acquire()
-                tasks.create_task(self._work(await self._next()))
+                with self._kept_free():
+                    job = await self._next()
+                tasks.create_task(self._work(job))
+
+    @contextmanager
+    def _kept_free(self) -> Iterator[None]:
+        """A worker that got nothing to do is free again, also when the queue failed and is begun anew."""
+        try:
+            yield
+        except BaseException:
+            self._free.release()
+            raise
 
     async def _next(self) -> Job:
         """The next job, waited for."""

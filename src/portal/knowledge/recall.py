@@ -46,6 +46,8 @@ class _Wish:
 class KnowledgeRecall:
     """Implements Recall."""
 
+    looks = "knowledge"
+
     def __init__(
         self, *, search: HybridSearch, passages: Passages, collections: Collections, documents: Documents
     ) -> None:

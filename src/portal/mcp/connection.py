@@ -15,10 +15,12 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from portal import __version__
+from portal.core import tracing
 from portal.core.deadline import Deadline
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult
 from portal.errors import ToolError
+from portal.mcp.carrying import carrying
 from portal.mcp.dialogue import Dialogue, current
 from portal.mcp.oauth import SignInNeeded, Tokens, provider
 from portal.mcp.opening import Lost, Opening
@@ -89,6 +91,7 @@ class Connection:
 
     async def run(self) -> None:
         """Open, serve until the end, close. Whatever goes wrong is told to those who wait for it, and to the log."""
+        tracing.current.set(None)  # it outlives the call for which it was opened
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
                 try:
@@ -226,9 +229,10 @@ class Connection:
         token = current.set(known)
         report = _Reporter(context)
         try:
-            answer = await self.ask(
-                lambda client: client.call_tool(tool, arguments, progress_callback=report), deadline
-            )
+            with carrying():
+                answer = await self.ask(
+                    lambda client: client.call_tool(tool, arguments, progress_callback=report), deadline
+                )
         finally:
             current.reset(token)
             tokens = dialogue.end(context.call_id)

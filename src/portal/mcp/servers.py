@@ -50,6 +50,15 @@ class ToolServers:
             for name, settings in (await self._added()).items():
                 await self._use(name, settings, "added")
 
+    async def again(self) -> None:
+        """Another Portal on this database has added or removed some: use those, and no others of that kind."""
+        async with self._changing:
+            added = await self._added()
+            for name in [name for name, one in self._servers.items() if one.source == "added" and name not in added]:
+                await self._servers.pop(name).aclose()
+            for name, settings in added.items():
+                await self._use(name, settings, "added")
+
     async def reload(self) -> Sequence[JsonObject]:
         """Read the file mcp.json again; all servers. Raises BadRequest where it cannot be read."""
         async with self._changing:
@@ -98,6 +107,12 @@ class ToolServers:
     def list(self) -> Sequence[JsonObject]:
         """Every server and how it is."""
         return [*(_view(server) for server in self._servers.values()), *self._wrong.values()]
+
+    def states(self) -> Sequence[tuple[str, str, str]]:
+        """Of each that is not off: its name, how it is, and what is wrong."""
+        used = [one for one in self._servers.values() if one.settings.enabled]
+        wrong = [(name, "wrong", str(one["detail"])) for name, one in self._wrong.items()]
+        return [*((one.name, one.status, one.error) for one in used), *wrong]
 
     def shipped(self) -> Sequence[JsonObject]:
         """Those that Portal ships and can start, and the name under which each is there, if it is."""

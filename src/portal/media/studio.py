@@ -109,6 +109,10 @@ class MediaStudio:
             asked = [tasks.create_task(one.state()) for one in self._engines.values()]
         return [one.result() for one in asked]
 
+    def hurry(self) -> None:
+        """There is a job."""
+        self._bell.ring()
+
     async def order(self, owner: str, order: Order) -> Sequence[MediaJob]:
         """See Studio."""
         recipe = chosen(await self.recipes(order.kind), order)

@@ -58,6 +58,8 @@ class _Told:
 class MemoryRecall:
     """See Recall. Reads what fits; writes only what the user's own words ask for."""
 
+    looks = "memory"
+
     def __init__(
         self, *, keeper: Keeper, past: Past, likeness: Likeness, tokens: int, clock: Callable[[], datetime] = now
     ) -> None:

@@ -7,7 +7,9 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
+State: TypeAlias = Literal["closed", "half-open", "open"]
 LONGEST = 3600.0
 """Seconds it rests at most, whatever a server says."""
 _MOST_DOUBLINGS = 3
@@ -41,10 +43,27 @@ class Breaker:
         self._openings = 0
         self._probe: weakref.ref[object] | None = None
 
+    def tune(self, tolerance: Tolerance) -> None:
+        """Be as tolerant as this from now on; one that rests goes on resting."""
+        self._tolerance = tolerance
+        self._recent = deque(self._recent, maxlen=max(tolerance.failures, 1))
+
     @property
     def is_closed(self) -> bool:
         """Whether calls go through as if it were not there."""
         return self._until is None
+
+    @property
+    def state(self) -> State:
+        """Half-open is one whose time is over, and that waits for a call to try."""
+        if self._until is None:
+            return "closed"
+        return "open" if self._until > self._clock() else "half-open"
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether it is not closed, or a failure has not been followed by a success yet."""
+        return self._until is not None or bool(self._recent)
 
     def resting(self) -> float:
         """Seconds until a call is let through; 0 when one would be now."""

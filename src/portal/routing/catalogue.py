@@ -53,9 +53,17 @@ class Catalogue:
         self._on_change = on_change
         self._changing = asyncio.Lock()
 
+    def write(self, workspaces: Sequence[Workspace]) -> None:
+        """Take these as those of the settings."""
+        self._workspaces.write(workspaces)
+        self._on_change()
+
     async def restore(self) -> None:
-        """Take in what people made before. What this Portal does not understand stays saved, unused."""
-        for record in await self._saved.all():
+        """Take in what people made before, or on another server. What this Portal does not understand stays saved,
+        unused."""
+        records = await self._saved.all()
+        self._workspaces.keep_only({(record.owner, record.name) for record in records})
+        for record in records:
             try:
                 self._workspaces.put(_made(record.owner, record.name, WorkspaceSettings(**record.fields)))
             except (ValidationError, SettingsError) as error:
@@ -191,9 +199,12 @@ class Catalogue:
             for one in packaged_personas().values()
         ]
 
-    async def take_over(self, owner: str, content: str, *, dry_run: bool = False) -> Sequence[JsonObject]:
-        """Make workspaces of the entries of another program's export. Per entry {entry, name, taken, notes}: what
-        could not be taken over is in the notes. A name in use gets a number.
+    async def take_over(
+        self, owner: str, content: str, *, dry_run: bool = False, again: bool = True
+    ) -> Sequence[JsonObject]:
+        """Make workspaces of the entries of another program's export. Per entry {entry, name, taken, known, notes}:
+        what could not be taken over is in the notes. A name in use gets a number; with `again` off not where this
+        person has the very same one, which is `known`.
 
         Raises:
             BadRequest: the file is none that is known.
@@ -201,21 +212,30 @@ class Catalogue:
         from portal.routing.foreign import read_foreign
 
         taken: set[str] = set()
-        return [await self._take(owner, entry, taken, dry_run) for entry in read_foreign(content)]
+        return [await self._take(owner, entry, taken, dry_run, again) for entry in read_foreign(content)]
 
-    async def _take(self, owner: str, entry: "Foreign", taken: set[str], dry_run: bool) -> JsonObject:
+    async def _take(self, owner: str, entry: "Foreign", taken: set[str], dry_run: bool, again: bool) -> JsonObject:
+        told = {"entry": entry.title, "name": None, "taken": False, "known": False}
         if entry.refused:
-            return {"entry": entry.title, "name": None, "taken": False, "notes": [entry.refused]}
+            return {**told, "notes": [entry.refused]}
         name = self._free(owner, entry.name, taken)
         try:
             fields = WorkspaceSettings(**{**entry.fields, "users": (owner,)})
+            mine = None if again else self.mine(owner, entry.name)
+            if mine is not None and WorkspaceSettings(**fields_of(mine)) == fields:
+                return {**told, "name": entry.name, "known": True, "notes": []}
             if not dry_run:
                 await self.put(owner, name, fields)
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-            return {"entry": entry.title, "name": None, "taken": False, "notes": wrong}
+            return {**told, "notes": wrong}
         taken.add(name)
-        return {"entry": entry.title, "name": name, "taken": True, "notes": list(entry.notes)}
+        return {**told, "name": name, "taken": True, "notes": list(entry.notes)}
+
+    def mine(self, owner: str, name: str) -> Workspace | None:
+        """The one of that name that this person made."""
+        found = self._workspaces.get(name, owner)
+        return found if found is not None and found.owner == owner else None
 
     def _free(self, owner: str, name: str, taken: set[str]) -> str:
         known = {one.name for one in self._workspaces.list(owner)} | taken

@@ -1,18 +1,20 @@
 """The gates before the models: one line of calls for each server, one breaker for each of its models."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from portal.core.clock import micros, seconds
 from portal.core.gate import Permit, Told, is_fault
 from portal.core.model import Progress
 from portal.errors import BackendError, BackendTimeout, BackendUnavailable
-from portal.routing.breaker import Breaker, Tolerance
+from portal.routing.breaker import Breaker, State, Tolerance
 from portal.routing.line import Line, Place
-from portal.settings import FaultSettings
+from portal.settings.turns import FaultSettings
 
+_log = logging.getLogger(__name__)
 _FULL_AGAIN = 5.0
 _GONE = 404
 
@@ -35,10 +37,11 @@ class Gates:
         *,
         on_change: Callable[[], None],
         on_gone: Callable[[str], None],
+        on_wait: Callable[[str, float], None] = lambda server, seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_change` is called when a breaker opens or closes, `on_gone` with the name of a server that does not know
-        a model it had listed."""
+        a model it had listed, `on_wait` with a server and how many seconds a call has waited for its turn."""
         self.settings = settings
         self.tolerance = Tolerance(
             failures=settings.breaker_failures, window=settings.breaker_window, rest=settings.breaker_rest
@@ -46,7 +49,17 @@ class Gates:
         self.clock = clock
         self.on_change = on_change
         self.on_gone = on_gone
+        self.on_wait = on_wait
         self._servers: dict[str, ServerGates] = {}
+
+    def tune(self, settings: FaultSettings) -> None:
+        """Hold by these from now on."""
+        self.settings = settings
+        self.tolerance = Tolerance(
+            failures=settings.breaker_failures, window=settings.breaker_window, rest=settings.breaker_rest
+        )
+        for server in self._servers.values():
+            server.tune()
 
     def open(self, server: str, *, max_concurrency: int = 0) -> "ServerGates":
         """Those of a new server; 0 lets any number of calls run at once."""
@@ -71,6 +84,12 @@ class ServerGates:
         self.line = Line(slots=max_concurrency, length=gates.settings.queue_length)
         self._models: dict[str, ModelGate] = {}
 
+    def tune(self) -> None:
+        """Take what all hold by now."""
+        self.line.length = self.all.settings.queue_length
+        for gate in self._models.values():
+            gate.breaker.tune(self.all.tolerance)
+
     def of(self, model: str) -> "ModelGate":
         """The one before a model, by the name that the server itself gives it."""
         gate = self._models.get(model)
@@ -81,6 +100,10 @@ class ServerGates:
     def keep(self, models: Collection[str]) -> None:
         """Forget the others: what comes back begins anew."""
         self._models = {model: gate for model, gate in self._models.items() if model in models}
+
+    def breakers(self) -> Mapping[str, State]:
+        """Of the models that failed lately."""
+        return {model: gate.breaker.state for model, gate in self._models.items() if gate.breaker.is_troubled}
 
     def resting(self) -> list[Resting]:
         """The models that rest now."""
@@ -137,7 +160,7 @@ class ModelGate:
     async def _wait(self, place: Place, told: Told | None) -> None:
         """Until it is this call's turn. Whoever stops waiting gives its place up at once."""
         line, deadline, moved = self._server.line, self._server.all.settings.queue_deadline, asyncio.Event()
-        place.on_move, its_turn = moved.set, False
+        place.on_move, its_turn, began = moved.set, False, time.monotonic()
         try:
             async with asyncio.timeout(deadline):
                 while not place.admitted:
@@ -154,6 +177,7 @@ class ModelGate:
             message = f"{self._server.name} was busy for {deadline:g} seconds."
             raise BackendTimeout(message, code="queue_timeout") from error
         finally:
+            self._server.all.on_wait(self._server.name, time.monotonic() - began)
             if not its_turn:
                 line.leave(place)
 
@@ -171,7 +195,14 @@ class ModelGate:
         elif error.status == _GONE:
             self._server.all.on_gone(self._server.name)
         if self.breaker.is_closed != was_closed:
+            self._tell(was_closed)
             self._server.all.on_change()
+
+    def _tell(self, opened: bool) -> None:
+        if opened:
+            _log.warning("%s on %s is %s", self._model, self._server.name, self.rest(), extra={"event": "breaker"})
+        else:
+            _log.info("%s on %s answers again", self._model, self._server.name, extra={"event": "breaker"})
 
     def leave(self, call: object, place: Place, *, well: bool) -> None:
         """A call is over."""

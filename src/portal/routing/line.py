@@ -20,7 +20,7 @@ class Line:
         """`slots` calls run at once, 0 for any number; `length` wait at most."""
         self.slots = slots
         self.running = 0
-        self._length = length
+        self.length = length
         self._waiting: dict[Place, None] = {}
 
     @property
@@ -34,7 +34,7 @@ class Line:
         if not self.slots or self.running < self.slots:
             place.admitted = True
             self.running += 1
-        elif len(self._waiting) < self._length:
+        elif len(self._waiting) < self.length:
             self._waiting[place] = None
         else:
             return None

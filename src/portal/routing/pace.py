@@ -1,9 +1,8 @@
 """How fast models answer, from real calls: exponentially weighted, in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
 from portal.core.ports import UsageLog
 from portal.core.records import UsageRecord
@@ -67,7 +66,3 @@ class WatchedCalls:
         """See UsageLog."""
         self._log.record(usage)
         self._told(usage)
-
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog."""
-        return await self._log.summary(owner, since)

@@ -14,7 +14,7 @@ import difflib
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -23,12 +23,14 @@ from portal.core.model import ModelInfo
 from portal.core.ports import Backend
 from portal.core.records import UsageRecord
 from portal.errors import BackendTimeout, BackendUnavailable, Conflict, ModelNotFound, NotFound, PortalError
+from portal.routing.breaker import State
 from portal.routing.discovery import is_away
 from portal.routing.families import Families, packaged
 from portal.routing.gates import Gates, Resting, ServerGates
 from portal.routing.pace import Paces
 from portal.routing.renamed import Renamed
 from portal.settings import Settings
+from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
 Source: TypeAlias = Literal["found", "settings", "page", "built-in"]
@@ -83,8 +85,14 @@ class Registry:
     """What is there. `on_change` is called after the list of models or a backend's status changed."""
 
     def __init__(
-        self, *, settings: Settings, families: Families | None = None, on_change: Callable[[], None] | None = None
+        self,
+        *,
+        settings: Settings,
+        families: Families | None = None,
+        on_change: Callable[[], None] | None = None,
+        on_wait: Callable[[str, float], None] = lambda server, seconds: None,
     ) -> None:
+        """`on_wait` is told of a server and how many seconds a call has waited for its turn there."""
         self.families = families or packaged()
         self._paces = Paces()
         self._interval = settings.discovery.interval
@@ -92,9 +100,15 @@ class Registry:
         self._on_change = on_change
         self._entries: dict[str, _Entry] = {}
         self._models: dict[str, tuple[Candidate, ...]] = {}
-        self._gates = Gates(settings.faults, on_change=self._notify, on_gone=self._gone)
+        self._gates = Gates(settings.faults, on_change=self._notify, on_gone=self._gone, on_wait=on_wait)
         self._wake = asyncio.Event()
         self._random = secrets.SystemRandom()
+
+    def tune(self, *, interval: float, faults: FaultSettings) -> None:
+        """Look every so many seconds, and hold by these gates, from now on."""
+        self._interval = interval
+        self._gates.tune(faults)
+        self._wake.set()
 
     def add(self, backend: Backend, *, source: Source = "page", max_concurrency: int = 0) -> None:
         """Take a backend in; it is asked at the next `refresh`, or by `run` at once. `max_concurrency` calls run on it
@@ -202,6 +216,14 @@ class Registry:
             for name, entry in self._entries.items()
         ]
 
+    def breakers(self, name: str) -> Mapping[str, State]:
+        """Of the models of this server that failed lately."""
+        return self._entries[name].gates.breakers()
+
+    def held(self, name: str) -> Mapping[str, int]:
+        """The models that this server has in memory, and how many bytes they take, where it says so."""
+        return {info.id: info.held for info in self._entries[name].models if info.held}
+
     async def refresh(self) -> None:
         """Ask every backend now, side by side; each within the listing deadline."""
         await self._ask(list(self._entries.values()))
@@ -297,7 +319,9 @@ class Registry:
         if before != (entry.status, entry.error, entry.models):
             self._changed()
         if before[0] != entry.status and {before[0], entry.status} == {"up", "down"}:
-            _log.info("%s is %s%s", entry.backend.name, entry.status, f": {entry.error}" if entry.error else "")
+            level = logging.INFO if entry.status == "up" else logging.WARNING
+            why = f": {entry.error}" if entry.error else ""
+            _log.log(level, "%s is %s%s", entry.backend.name, entry.status, why, extra={"event": "backend"})
 
     def _late(self, entry: _Entry, error: str) -> None:
         """A server that was there and does not answer in time may be busy: its models stay for a while."""

@@ -52,9 +52,17 @@ class Router:
         self._workspaces = workspaces
         self._judge = judge
         self._consultant = consultant
+        self.tune(rules=rules, default_model=default_model, patience=patience)
+
+    def tune(self, *, rules: Sequence[Rule], default_model: str, patience: Patience) -> None:
+        """Hold by these from now on."""
         self._rules = rules
         self._default = default_model
         self._patience = patience
+
+    def ask(self, *, judge: Callable[[], Judge] | None, consultant: Consultant | None) -> None:
+        """Have these look at requests from now on."""
+        self._judge, self._consultant = judge, consultant
 
     def list(self) -> Sequence[ModelInfo]:
         """See Models: within the terms of the request under way."""

@@ -70,6 +70,16 @@ class ModelServers:
             except (SettingsError, Conflict):
                 continue  # its plug-in is gone, or the settings name it now: it stays remembered
 
+    async def again(self) -> None:
+        """Another server has added or removed some: use those, and no others."""
+        async with self._changing:
+            there = {server["name"] for server in await self._saved()}
+            known = {status.name for status in self._registry.status() if status.source == "page"}
+            for name in known - there:
+                await self._registry.remove(name)
+            if there - known:
+                await self.restore()
+
     async def _saved(self) -> list[JsonObject]:
         stored = await self._key_values.get(_KEY)
         return list(stored["servers"]) if stored else []

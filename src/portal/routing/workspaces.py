@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -88,10 +88,20 @@ class Workspaces:
     def _shared(self, owner: str) -> Iterable[Workspace]:
         return (one for one in self._made.values() if one.owner != owner and one.allows(owner))
 
+    def write(self, workspaces: Iterable[Workspace]) -> None:
+        """Take these as those of the settings."""
+        self._everyones = {one.name: one for one in (*packaged_workspaces(), *workspaces)}
+        self._names = {*self._everyones, *(name for _, name in self._made)}
+
     def put(self, one: Workspace) -> None:
         """Take in what a person made; at once in use."""
         self._made[one.owner, one.name] = one
         self._names.add(one.name)
+
+    def keep_only(self, made: Collection[tuple[str, str]]) -> None:
+        """Let go of what people made, but for these, by maker and name."""
+        for owner, name in [one for one in self._made if one not in made]:
+            self.drop(owner, name)
 
     def drop(self, owner: str, name: str) -> None:
         """Let go of what a person made."""

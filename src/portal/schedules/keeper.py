@@ -73,7 +73,8 @@ class Keeper:
         self._tool = tool
         self._audit = audit
         self._bus = bus
-        self._zone = zone
+        self.zone = zone
+        """What is meant where none is named."""
         self._shortest = shortest
         self._most = most
         self._hurry = hurry
@@ -177,7 +178,7 @@ class Keeper:
 
     def _timed(self, schedule: ScheduleRecord, wanted: Wanted) -> ScheduleRecord:
         """With its kind, timing and zone. Raises BadRequest."""
-        zone = wanted.zone or schedule.zone or self._zone
+        zone = wanted.zone or schedule.zone or self.zone
         zone_of(zone)
         if wanted.when is None:
             return replace(schedule, zone=zone)

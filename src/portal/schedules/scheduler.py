@@ -73,8 +73,9 @@ class Scheduler:
         bounds: Bounds,
         now: Callable[[], int] = micros,
         chance: Callable[[int], int] = secrets.randbelow,
+        closing: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`chance` gives a number below the one it is given."""
+        """`chance` gives a number below the one it is given; while it is `closing` nothing is begun."""
         self._schedules = schedules
         self._queue = queue
         self._deliveries = deliveries
@@ -83,6 +84,7 @@ class Scheduler:
         self._bounds = bounds
         self._now = now
         self._chance = chance
+        self._closing = closing
         self._news = asyncio.Event()
         self._sending = 0
         self._mine: set[str] = set()
@@ -119,6 +121,8 @@ class Scheduler:
 
     async def once(self, tasks: asyncio.TaskGroup) -> float:
         """Do what is to be done now, runs and deliveries as tasks; seconds until there is more."""
+        if self._closing():
+            return _LONGEST
         now = self._now()
         while await self._see_times_come(now):
             continue

@@ -6,10 +6,15 @@ from portal.errors import Forbidden
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMINS = (
+    "/portal/v1/activity",
+    "/portal/v1/log",
     "/portal/v1/audit/",
     "/portal/v1/users",
     "/portal/v1/channels/pairings",
     "/portal/v1/pulls",
+    "/portal/v1/turns",
+    "/portal/v1/health",
+    "/portal/v1/config",
     "/metrics",
 )
 """Of those who run this installation."""
@@ -44,7 +49,14 @@ GUESTS = (
     "/portal/v1/approvals",
 )
 """What a chat takes: nothing else is a guest's."""
-GUESTS_READ = ("/portal/v1/models", "/portal/v1/workspaces", "/portal/v1/backends", "/portal/v1/embedded", "/v1/files")
+GUESTS_READ = (
+    "/portal/v1/models",
+    "/portal/v1/workspaces",
+    "/portal/v1/backends",
+    "/portal/v1/embedded",
+    "/portal/v1/export",
+    "/v1/files",
+)
 """And what the page looks at."""
 
 BEYOND = (

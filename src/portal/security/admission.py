@@ -9,20 +9,20 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
-from portal.core.clock import now
-from portal.errors import BadRequest, Forbidden, PortalError, TooLarge, Unauthenticated
+from portal.core import tracing
+from portal.core.trace_context import from_headers
+from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
+from portal.security.forwarded import FORWARDED, TrustedProxies
 from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
-from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
+from portal.security.throttle import Throttle, rate_headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -36,16 +36,17 @@ Render: TypeAlias = Callable[[str, PortalError], tuple[int, Headers, bytes]]
 """(path, error) -> status, headers and body in the error format of the API at that path."""
 
 COOKIE = "portal_session"
+MCP = "/mcp"
 METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
-_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", MCP)
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
 _FAULT = "Portal failed to answer this request; its log has the details."
 _REVOKED = 1008
 """The WebSocket's close code for it: policy violation (RFC 6455, section 7.4.1)."""
@@ -77,19 +78,35 @@ class Admission:
         allowed_origins: Iterable[str],
         max_body: int,
         max_upload: int,
+        max_import: int,
         throttle: Throttle,
+        proxies: TrustedProxies,
+        closing: Callable[[], bool] = lambda: False,
+        sink: tracing.Sink | None = None,
+        challenge: Callable[[Scope, PortalError], Headers] = lambda scope, error: [],
     ) -> None:
-        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them."""
+        """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
+        takes traces. While it is `closing`, nothing more is begun. `challenge` tells whoever is refused what else to
+        try."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
         self._render = render
+        self.write(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins, proxies=proxies)
+        self._max_body = max_body
+        self._max_upload = max_upload
+        self._max_import = max_import
+        self._throttle = throttle
+        self._closing = closing
+        self._challenge = challenge
+        self._sink = sink
+
+    def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
+        """Hold by these from now on."""
         self._hosts = LOCAL | {host.lower() for host in allowed_hosts}
         self._check_host = lru_cache(maxsize=64)(self._known_host)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._max_body = max_body
-        self._max_upload = max_upload
-        self._throttle = throttle
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse one request or WebSocket. A fault of our own becomes a 500, and goes on to the log."""
@@ -97,21 +114,29 @@ class Admission:
             await self.inner(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        told_host = b""
+        proxied = not FORWARDED.isdisjoint(headers)
+        if proxied or b"x-forwarded-proto" in headers:
+            told_host = self._proxies.settle(scope, headers)
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
-        if _is_encrypted(scope, headers):
+        if scope.get("scheme") in ("https", "wss"):
             extra.append((b"strict-transport-security", b"max-age=31536000"))
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
+        if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
+            tracing.current.set(from_headers(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
+            if self._closing():
+                self._turn_away(scope, reply)
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            address = _address(scope, headers)
+            address = _address(scope, proxied=proxied)
             if address:
                 self._throttle.knock(address)
-            caller = await self._admit(scope, headers)
+            caller = await self._admit(scope, headers, told_host)
             if caller is not None:
                 self._take(scope, caller, reply, at_home=not address)
             if not address and (caller is None or caller.owns):
@@ -120,16 +145,24 @@ class Admission:
             with self._throttle.inside(caller, address):
                 await self.inner(scope, self._limited(scope, headers, receive, reply), reply)
         except (CutOff, ClientDisconnect):
-            if not reply.cut_off:
-                raise
+            pass  # nobody is there to be told
         except PortalError as error:
             if reply.started:
                 raise
-            await reply.refuse(*self._render(scope["path"], error))
+            status, told, body = self._render(scope["path"], error)
+            await reply.refuse(status, [*told, *self._challenge(scope, error)], body)
         except Exception:
             if not reply.started:
                 await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
             raise
+
+    @staticmethod
+    def _turn_away(scope: Scope, reply: "_Reply") -> None:
+        """Portal is stopping: what runs may be looked at and ended, nothing is begun. Raises Stopping."""
+        reply.add([(b"connection", b"close")])
+        begins = scope["type"] == "websocket" or scope["method"] == "POST"
+        if begins and not scope["path"].endswith("/cancel"):
+            raise Stopping
 
     def _take(self, scope: Scope, caller: Caller, reply: "_Reply", *, at_home: bool) -> None:
         """One request of theirs; clients of a key that has a rate are told what is left of it."""
@@ -137,10 +170,18 @@ class Admission:
         if bucket is not None:
             reply.add(rate_headers(scope["path"], bucket))
 
-    async def _admit(self, scope: Scope, headers: Values) -> Caller | None:
+    def _check_told_host(self, scope: Scope, headers: Values, host: bytes) -> None:
+        """The host that a proxy tells of must be as welcome as the one by which the proxy itself came."""
+        self._check_host(host)
+        headers[b"host"] = host
+        scope["headers"] = [(name, host if name == b"host" else value) for name, value in scope["headers"]]
+
+    async def _admit(self, scope: Scope, headers: Values, told_host: bytes) -> Caller | None:
         if len(headers) != len(scope["headers"]) and sum(name == b"host" for name, _ in scope["headers"]) > 1:
             raise BadRequest("A request has one Host header.")
         self._check_host(headers.get(b"host", b""))
+        if told_host:
+            self._check_told_host(scope, headers, told_host)
         unsafe = scope["type"] == "websocket" or scope["method"] not in _SAFE
         if unsafe and b"origin" in headers:
             self._check_origin(headers)
@@ -156,6 +197,8 @@ class Admission:
             return None
         caller: Caller = scope["state"]["caller"]
         access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only, bounded=caller.bounded)
+        if caller.resource and path != MCP:
+            raise Forbidden("What a program got by signing in to /mcp is good for that alone.", code="scope")
         return caller
 
     def _known_host(self, header: bytes) -> None:
@@ -219,6 +262,8 @@ class Admission:
         if scope["path"].startswith(_BLOBS):
             return receive
         limit = self._max_upload if scope["path"] in _UPLOADS else self._max_body
+        if scope["path"] == _IMPORTS:
+            limit = self._max_import
         if scope["path"].startswith(_POSTS):
             limit = min(limit, _LONGEST_POST)
         declared = headers.get(b"content-length", b"0")
@@ -321,38 +366,13 @@ def _is_here(headers: Values) -> bool:
     host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
     ours = origin is None or same_origin(origin.decode("latin-1"), host)
     typed = headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
-    return is_loopback(host_name(host)) and ours and typed and _FORWARDED.isdisjoint(headers)
+    return is_loopback(host_name(host)) and ours and typed and FORWARDED.isdisjoint(headers)
 
 
-def rate_headers(path: str, bucket: Bucket) -> Headers:
-    """What is left of a key's rate, as the clients of the API at this path know it."""
-    seconds = bucket.full_in
-    if path.startswith("/v1/messages"):
-        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
-        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
-        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
-        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
-        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
-    ]
-
-
-def _address(scope: Scope, headers: Values) -> str:
-    """Where a request comes from, empty at home; behind a proxy of this machine, what that says last."""
+def _address(scope: Scope, *, proxied: bool) -> str:
+    """Where a request comes from, empty at home."""
     host: str = (scope.get("client") or ("",))[0]
-    if host not in _HERE:
-        return host
-    told = headers.get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
-    if told:
-        return told
-    return "" if _FORWARDED.isdisjoint(headers) else host
-
-
-def _is_encrypted(scope: Scope, headers: Values) -> bool:
-    """Whether the client came by https: to Portal, or to a proxy of this machine."""
-    told = headers.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip()
-    return scope.get("scheme") in ("https", "wss") or (told in (b"https", b"wss") and _comes_from_here(scope))
+    return host if proxied or host not in _HERE else ""
 
 
 def _comes_from_here(scope: Scope) -> bool:
@@ -369,4 +389,4 @@ def _cookie(header: str) -> str | None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload).")
+    return TooLarge(f"The request body is over {limit} bytes (server.max_body, server.max_upload, server.max_import).")

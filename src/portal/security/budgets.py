@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.core.clock import micros
+from portal.core.counts import Counts
 from portal.core.ports import Spending
 from portal.core.terms import Terms
 from portal.errors import RateLimited
@@ -23,6 +24,8 @@ class Account:
     day: int
     requests: int = 0
     tokens: int = 0
+    count: Callable[[int, int], None] = lambda requests, tokens: None
+    """Told what was used here."""
 
     def calling(self) -> None:
         """One more call. Raises RateLimited where the budget is spent."""
@@ -37,10 +40,18 @@ class Account:
                     retry_after=max(left / 1e6, 1),
                 )
         self.requests += 1
+        self.count(1, 0)
 
     def spent(self, tokens: int) -> None:
         """What a call came to."""
         self._turn()
+        self.tokens += tokens
+        self.count(0, tokens)
+
+    def elsewhere(self, requests: int, tokens: int) -> None:
+        """So much was used on another server."""
+        self._turn()
+        self.requests += requests
         self.tokens += tokens
 
     def _turn(self) -> None:
@@ -52,9 +63,12 @@ class Account:
 class Budgets:
     """The accounts of those who have a budget."""
 
-    def __init__(self, *, spending: Spending, now: Callable[[], int] = micros) -> None:
-        """`now` gives microseconds UTC."""
-        self._spending, self._now = spending, now
+    def __init__(self, *, spending: Spending, now: Callable[[], int] = micros, counts: Counts | None = None) -> None:
+        """`now` gives microseconds UTC; `counts` is kept of what is used here, for other servers to count as well."""
+        self._spending, self._now, self._counts = spending, now, counts
+        if counts is not None:
+            counts.on("requests", lambda whose, _, more: self._elsewhere(whose, more, 0))
+            counts.on("tokens", lambda whose, _, more: self._elsewhere(whose, 0, more))
         self._accounts: dict[str, Account] = {}
 
     async def of(self, kind: Literal["key", "person"], whose: str, terms: Terms) -> Account | None:
@@ -68,10 +82,34 @@ class Budgets:
             known = self._accounts.get(whose)  # somebody else may have asked meanwhile
             if known is None:
                 what = "this key" if kind == "key" else "this person"
-                known = Account(terms, what, self._now, day, requests, tokens)
+                known = Account(terms, what, self._now, day, requests, tokens, self._counting(whose))
                 self._keep(whose, known)
         known.terms = terms
         return known
+
+    def _counting(self, whose: str) -> Callable[[int, int], None]:
+        counts = self._counts
+        if counts is None:
+            return lambda requests, tokens: None
+
+        def count(requests: int, tokens: int) -> None:
+            counts.add("requests" if requests else "tokens", whose, 0, requests or tokens)
+
+        return count
+
+    def _elsewhere(self, whose: str, requests: int, tokens: int) -> None:
+        account = self._accounts.get(whose)
+        if account is not None:
+            account.elsewhere(requests, tokens)
+
+    async def recount(self) -> None:
+        """Count anew from the log: what was used elsewhere may have been missed."""
+        for whose, account in list(self._accounts.items()):
+            kind: Literal["key", "person"] = "key" if account.what == "this key" else "person"
+            day = self._now() // DAY
+            requests, tokens = await self._spending.spent(kind, whose.partition(":")[0], day * DAY)
+            account.day, account.requests = day, max(requests, account.requests if account.day == day else 0)
+            account.tokens = max(tokens, account.tokens)
 
     def _keep(self, whose: str, account: Account) -> None:
         if len(self._accounts) >= _MOST:  # whoever is dropped is counted anew from the log

@@ -3,11 +3,13 @@
 Secrets are 256 random bits, so a plain hash is enough: there is nothing to guess.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
@@ -21,16 +23,21 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, Unauthenticated
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
+
+_log = logging.getLogger(__name__)
 
 KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
 INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
 _CACHE_SECONDS = 5.0
+_STALE_SECONDS = 15.0
+"""For which somebody is known beyond that while they are looked up, or cannot be."""
 _CACHE_SIZE = 1024
+_SEEN = 10_000
 _TOUCH_MICROS = 60 * _MICROS
 _REFUSALS = 60
 """Lines a minute on each way to sign in."""
@@ -62,9 +69,12 @@ class Caller:
     """Those of its person, by name."""
     bounded: bool = False
     """Whether it is a key that may less than its person, or for less long."""
+    resource: str = ""
+    """Where alone it is good, for a key that a program got by OAuth."""
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -80,15 +90,22 @@ class Credentials:
         rights: Rights | None = None,
         audit: Audit | None = None,
         lines: Limiter | None = None,
+        told: Callable[[Sequence[str], str], None] = lambda ended, shut_out: None,
+        tasks: asyncio.TaskGroup | None = None,
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
-        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets."""
+        a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets.
+        `told` hears of credentials that are over, and of people who are looked at anew. With `tasks` nobody who was
+        here a moment ago waits for the database: they are looked up beside."""
+        self._told, self._tasks = told, tasks
+        self._renewing: set[str] = set()
         self._users = users
         self._audit = audit
         self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
-        self._local_hash = _hash(local_token)
+        self._local_hash = hash_of(local_token)
         self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
+        self._seen: dict[str, str] = {}
         self._owner = ""
         self._revocations = 0
         self._revoked: set[str] = set()
@@ -96,9 +113,16 @@ class Credentials:
         self._lines, self._untold = lines or Limiter(), Counter[str]()
 
     async def create_key(
-        self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
+        self,
+        owner: str,
+        name: str,
+        *,
+        terms: Terms = _UNBOUNDED,
+        expires_at: int | None = None,
+        more: JsonObject | None = None,
     ) -> tuple[CredentialRecord, str]:
-        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner.
+        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner. `more` is
+        kept beside the terms: the `resource` it is good for alone, and `until` when this secret is.
 
         Raises:
             BadRequest: the name is empty or too long, or it would be over already.
@@ -108,9 +132,9 @@ class Credentials:
             raise BadRequest("A key cannot end before it begins.", param="expires_at")
         if not 0 < len(name.strip()) <= 100:
             raise BadRequest("A key needs a name of 1 to 100 characters.", param="name")
-        secret = KEY_PREFIX + secrets.token_urlsafe(32)
-        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=terms.stored())
-        await self._users.add_credential(record, _hash(secret))
+        secret, kept = KEY_PREFIX + secrets.token_urlsafe(32), {**terms.stored(), **(more or {})}
+        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=kept)
+        await self._users.add_credential(record, hash_of(secret))
         until = {"expires_at": expires_at} if expires_at is not None else {}
         await self._note(owner, "key.created", record.id, name=record.name, **record.terms, **until)
         return record, secret
@@ -120,7 +144,7 @@ class Credentials:
         secret = secrets.token_urlsafe(32)
         expires = micros() + minutes * 60 * _MICROS
         record = self._record(owner, "link", "sign-in link", expires_at=expires)
-        await self._users.add_credential(record, _hash(secret))
+        await self._users.add_credential(record, hash_of(secret))
         await self._note(owner, "link.created", record.id, expires_at=expires)
         return record, secret
 
@@ -130,7 +154,7 @@ class Credentials:
         Raises:
             Unauthenticated: the link is unknown, used or expired.
         """
-        taken = await self._users.take_link(_hash(link))
+        taken = await self._users.take_link(hash_of(link))
         if taken is None:
             await self.refused("link", device=device)
             raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
@@ -141,7 +165,7 @@ class Credentials:
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
         record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
-        await self._users.add_credential(record, _hash(secret))
+        await self._users.add_credential(record, hash_of(secret))
         await self._note(owner, "sign-in.done", record.id, way=way, device=record.name)
         return record, secret
 
@@ -157,6 +181,7 @@ class Credentials:
             detail["untold"] = untold
         if device:
             detail["device"] = device[:200]
+        _log.warning("a sign-in was refused: %s", way, extra={"event": "sign-in"})
         await self._note("", "sign-in.refused", way, **detail)
 
     async def _note(self, owner: str, action: str, subject: str, /, **detail: object) -> None:
@@ -191,13 +216,17 @@ class Credentials:
         Raises:
             Unauthenticated: it is neither.
         """
-        hashed = _hash(token)
+        hashed = hash_of(token)
         if hmac.compare_digest(hashed, self._local_hash):
             return Caller((await self._users.owner()).id, "local", "local", "owner", owns=True)
         caller = await self._known_caller("key", hashed)
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
         return caller
+
+    async def key_of(self, token: str) -> CredentialRecord | None:
+        """The key that this is the secret of; None where it is none's."""
+        return await self._users.find_credential("key", hash_of(token))
 
     async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
         """Who acts as the owner without a credential of the owner's."""
@@ -210,16 +239,32 @@ class Credentials:
 
     async def by_session(self, secret: str) -> Caller | None:
         """The caller behind a session cookie; None when it is unknown or over."""
-        return await self._known_caller("session", _hash(secret))
+        return await self._known_caller("session", hash_of(secret))
 
     async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
-        cached = self._known.get((kind, hashed))
-        if cached is not None and cached[0] > monotonic():
+        cached, now = self._known.get((kind, hashed)), monotonic()
+        if cached is not None and cached[0] > now:
             return cached[1]
+        if cached is not None and self._tasks is not None and cached[0] + _STALE_SECONDS > now:
+            if hashed not in self._renewing:
+                self._renewing.add(hashed)
+                self._tasks.create_task(self._renew(kind, hashed))
+            return cached[1]
+        return await self._looked_up(kind, hashed)
+
+    async def _renew(self, kind: Literal["key", "session"], hashed: str) -> None:
+        try:
+            await self._looked_up(kind, hashed)
+        except StorageError as error:
+            _log.warning("whoever comes in cannot be looked up: %s", error)
+        finally:
+            self._renewing.discard(hashed)
+
+    async def _looked_up(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
         before = self._revocations
         found = await self._users.find_credential(kind, hashed)
         self._known.pop((kind, hashed), None)
-        if found is None:
+        if found is None or 0 < found.terms.get("until", 0) < micros():
             return None
         try:
             person = await self._users.get(found.owner)
@@ -241,11 +286,27 @@ class Credentials:
         read_only = terms.read_only or own.read_only
         owns = person.role == "owner"
         bounded = kind == "key" and (terms.bounded or found.expires_at is not None)
-        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates, bounded)
+        return Caller(
+            found.owner,
+            kind,
+            found.id,
+            role,
+            since,
+            owns,
+            standing,
+            read_only,
+            terms.rate,
+            rates,
+            bounded,
+            found.terms.get("resource", ""),
+        )
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:
             self._known.clear()
+        if len(self._seen) >= _SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[caller.credential_id] = caller.owner
         self._known[key] = (monotonic() + _CACHE_SECONDS, caller)
 
     async def _touched(self, record: CredentialRecord) -> CredentialRecord:
@@ -262,17 +323,20 @@ class Credentials:
     async def revoke(self, owner: str, credential_id: str) -> None:
         """End a key or session at once. Raises NotFound."""
         await self._users.revoke(owner, credential_id)
-        self._forget(credential_id)
+        self.forget(credential_id)
+        self._told([credential_id], "")
         await self._note(owner, "credential.revoked", credential_id)
 
     async def sign_out_everywhere(self, owner: str, *, but: str) -> int:
         """End at once all sessions and unused links of somebody but one session; how many."""
         ended = await self._users.revoke_others(owner, but)
-        self._forget(*ended)
+        self.forget(*ended)
+        self._told(ended, "")
         await self._note(owner, "sign-in.ended", "everywhere", ended=len(ended))
         return len(ended)
 
-    def _forget(self, *credential_ids: str) -> None:
+    def forget(self, *credential_ids: str) -> None:
+        """These are over; whoever comes next is looked up anew."""
         self._revocations += 1
         self._revoked.update(credential_ids)
         self._known.clear()
@@ -280,9 +344,29 @@ class Credentials:
     def shut_out(self, owner: str) -> None:
         """Somebody's role or admission has changed: whatever they have open ends, and what they come with next is
         looked at anew."""
+        self.look_anew(owner)
+        self._told((), owner)
+
+    def look_anew(self, owner: str) -> None:
+        """The same where another server has found out."""
         self._revocations += 1
         self._shut_out[owner] = self._revocations
         self._known.clear()
+
+    async def doubt(self) -> None:
+        """What another server told of may have been missed: look up whoever came in here before."""
+        self.forget()
+        for owner in set(self._seen.values()):
+            kinds = [await self._users.credentials(owner, kind) for kind in ("key", "session")]
+            there = {record.id for records in kinds for record in records}
+            self.forget(*(one for one, whose in self._seen.items() if whose == owner and one not in there))
+            try:
+                gone = (await self._users.get(owner)).suspended_at is not None
+            except NotFound:
+                gone = True
+            if gone:
+                self.look_anew(owner)
+        self._seen = {one: whose for one, whose in self._seen.items() if one not in self._revoked}
 
     def is_revoked(self, caller: Caller) -> bool:
         """Whether what this caller came in with was revoked since: asked again wherever a connection stays open."""

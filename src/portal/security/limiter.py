@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
+from portal.core.counts import Counts
 from portal.errors import RateLimited
 
 _MOST = 20_000
@@ -44,8 +45,9 @@ class Bucket:
 class Limiter:
     """Buckets and counts in memory, by name; whoever has not been here for long makes room."""
 
-    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
+    def __init__(self, *, clock: Callable[[], float] = monotonic, counts: Counts | None = None) -> None:
+        """`counts` is kept of what is taken here, for other servers to take as well."""
+        self._clock, self._counts = clock, counts
         self._buckets: dict[str, Bucket] = {}
         self._open: dict[str, int] = {}
 
@@ -54,13 +56,26 @@ class Limiter:
         now = self._clock()
         bucket = self._buckets.get(name)
         if bucket is None or bucket.rate != rate:
-            if len(self._buckets) >= _MOST:
-                del self._buckets[next(iter(self._buckets))]
-            bucket = self._buckets[name] = Bucket(rate, 0, now)
-            bucket.left = bucket.burst
+            bucket = self._new(name, rate, now)
         wait = bucket.take(now)
         if wait:
             raise RateLimited(f"Too many requests: {rate} a minute are allowed.", retry_after=math.ceil(wait * 10) / 10)
+        if self._counts is not None:
+            self._counts.add("rate", name, rate, 1)
+        return bucket
+
+    def taken(self, name: str, rate: int, times: int) -> None:
+        """So many were let in elsewhere."""
+        bucket = self._buckets.get(name)
+        if bucket is None or bucket.rate != rate:
+            bucket = self._new(name, rate, self._clock())
+        bucket.left = max(bucket.left - times, -bucket.burst)
+
+    def _new(self, name: str, rate: int, now: float) -> Bucket:
+        if len(self._buckets) >= _MOST:
+            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets[name] = Bucket(rate, 0, now)
+        bucket.left = bucket.burst
         return bucket
 
     @contextmanager

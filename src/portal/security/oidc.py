@@ -50,7 +50,7 @@ class Provider:
         """Where the browser goes, and the state that it must bring back. Raises BadRequest."""
         about = await self._described()
         begun = Begun(secrets.token_urlsafe(24), secrets.token_urlsafe(48), redirect)
-        state = self._pending.begin(begun)
+        state = await self._pending.begin(begun)
         digest = hashlib.sha256(begun.verifier.encode()).digest()
         query = {
             "response_type": "code",
@@ -72,7 +72,7 @@ class Provider:
             Unauthenticated: it was not begun here, is too old, done before, or what the provider says does not hold.
             BadRequest: the provider cannot be reached.
         """
-        begun = self._pending.finish(state)
+        begun = await self._pending.finish(state)
         if begun is None:
             raise Unauthenticated("This sign-in was not begun here, or too long ago.", code="invalid_state")
         about = await self._described()

@@ -27,17 +27,28 @@ _MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class _Challenge:
+class Challenge:
+    """What a browser is to answer."""
+
     value: bytes
     origin: str
     owner: str
     """Whose passkey is to be added; empty where somebody wants to come in."""
 
+    def packed(self) -> JsonObject:
+        """As JSON."""
+        return {"value": self.value.hex(), "origin": self.origin, "owner": self.owner}
+
+    @classmethod
+    def unpacked(cls, packed: JsonObject) -> "Challenge":
+        """Of what `packed` made."""
+        return cls(bytes.fromhex(packed["value"]), packed["origin"], packed["owner"])
+
 
 class PasskeyDoor:
     """Adds passkeys and knows people by them. `origin` is always the page's own, as the browser shows it."""
 
-    def __init__(self, *, passkeys: Passkeys, users: Users, pending: Pending[_Challenge] | None = None) -> None:
+    def __init__(self, *, passkeys: Passkeys, users: Users, pending: Pending[Challenge] | None = None) -> None:
         self._passkeys, self._users = passkeys, users
         self._pending = pending or Pending()
 
@@ -71,7 +82,7 @@ class PasskeyDoor:
             ),
             exclude_credentials=[PublicKeyCredentialDescriptor(id=base64url_to_bytes(one.id)) for one in known],
         )
-        token = self._pending.begin(_Challenge(options.challenge, origin, user.id))
+        token = await self._pending.begin(Challenge(options.challenge, origin, user.id))
         return token, orjson.loads(library.options_to_json(options))
 
     async def add(self, owner: str, token: str, credential: JsonObject, *, name: str) -> PasskeyRecord:
@@ -79,7 +90,7 @@ class PasskeyDoor:
         library = _library()
         from webauthn.helpers.exceptions import WebAuthnException
 
-        challenge = self._pending.finish(token)
+        challenge = await self._pending.finish(token)
         if challenge is None or challenge.owner != owner:
             raise BadRequest("This was begun too long ago: try again.", code="passkey_expired")
         try:
@@ -105,7 +116,7 @@ class PasskeyDoor:
         await self._passkeys.add(made)
         return made
 
-    def entering(self, *, origin: str) -> tuple[str, JsonObject]:
+    async def entering(self, *, origin: str) -> tuple[str, JsonObject]:
         """What the browser asks a passkey with, and the token to bring the answer back with. Raises BadRequest."""
         library = _library()
         from webauthn.helpers.structs import UserVerificationRequirement
@@ -113,7 +124,7 @@ class PasskeyDoor:
         options = library.generate_authentication_options(
             rp_id=_host(origin), user_verification=UserVerificationRequirement.REQUIRED
         )
-        token = self._pending.begin(_Challenge(options.challenge, origin, ""))
+        token = await self._pending.begin(Challenge(options.challenge, origin, ""))
         return token, orjson.loads(library.options_to_json(options))
 
     async def enter(self, token: str, credential: JsonObject) -> UserRecord:
@@ -125,7 +136,7 @@ class PasskeyDoor:
         library = _library()
         from webauthn.helpers.exceptions import WebAuthnException
 
-        challenge = self._pending.finish(token)
+        challenge = await self._pending.finish(token)
         known = await self._passkeys.get(str(credential.get("id", "")))
         if challenge is None or challenge.owner or known is None:
             raise _refused()

@@ -8,6 +8,7 @@ from time import monotonic
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from portal.core.counts import Counts
 from portal.core.people import Passwords
 from portal.core.records import UserRecord
 from portal.errors import BadRequest, RateLimited, Unauthenticated
@@ -29,9 +30,15 @@ def folded(login: str) -> str:
 class Attempts:
     """Failures to sign in, by account and by address: after `most` within `seconds` the next ones wait."""
 
-    def __init__(self, *, most: int, seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        self._most, self._seconds, self._clock = most, seconds, clock
+    def __init__(
+        self, *, most: int, seconds: float, clock: Callable[[], float] = monotonic, counts: Counts | None = None
+    ) -> None:
+        """`counts` is kept of those here, for other servers to count as well."""
+        self._most, self._seconds, self._clock, self._counts = most, seconds, clock, counts
         self._failed: dict[str, deque[float]] = {}
+        if counts is not None:
+            counts.on("failed", lambda whose, _, times: self._add(whose, times))
+            counts.on("forgotten", lambda whose, *_: self._forget(whose))
 
     def check(self, *whose: str) -> None:
         """Raises RateLimited."""
@@ -49,12 +56,22 @@ class Attempts:
     def failed(self, *whose: str) -> None:
         """One more of each."""
         for one in whose:
-            if len(self._failed) >= _REMEMBERED:
-                self._failed.pop(next(iter(self._failed)))
-            self._failed.setdefault(one, deque(maxlen=self._most)).append(self._clock())
+            self._add(one, 1)
+            if self._counts is not None:
+                self._counts.add("failed", one, 0, 1)
+
+    def _add(self, whose: str, times: int) -> None:
+        if len(self._failed) >= _REMEMBERED:
+            self._failed.pop(next(iter(self._failed)))
+        self._failed.setdefault(whose, deque(maxlen=self._most)).extend([self._clock()] * min(times, self._most))
 
     def forget(self, whose: str) -> None:
         """It was the right one."""
+        self._forget(whose)
+        if self._counts is not None:
+            self._counts.add("forgotten", whose, 0, 1)
+
+    def _forget(self, whose: str) -> None:
         self._failed.pop(whose, None)
 
 

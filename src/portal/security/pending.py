@@ -1,9 +1,13 @@
 """What was begun with somebody who is not known yet, and may be finished once, within minutes."""
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from portal.core.clock import micros
+from portal.core.items import JsonObject
 
 T = TypeVar("T")
 
@@ -12,14 +16,24 @@ _MOST = 5000
 """So that whoever only ever begins does not fill the memory: the oldest make room."""
 
 
+class Kept(Protocol):
+    """Where it is kept when the next request may come to another server."""
+
+    async def keep(self, token_hash: str, value: JsonObject, until: int) -> None:
+        """Until this time, in microseconds UTC."""
+
+    async def take(self, token_hash: str, now: int) -> JsonObject | None:
+        """Use it up: of two takers one gets it."""
+
+
 class Pending(Generic[T]):
-    """By a token that nobody guesses."""
+    """By a token that nobody guesses. In memory."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._begun: dict[str, tuple[float, T]] = {}
 
-    def begin(self, what: T) -> str:
+    async def begin(self, what: T) -> str:
         """The token it is finished with."""
         if len(self._begun) >= _MOST:
             del self._begun[next(iter(self._begun))]
@@ -27,7 +41,30 @@ class Pending(Generic[T]):
         self._begun[token] = (self._clock() + SECONDS, what)
         return token
 
-    def finish(self, token: str) -> T | None:
+    async def finish(self, token: str) -> T | None:
         """What was begun; None for what is unknown, too old, or finished already."""
         until, what = self._begun.pop(token, (0.0, None))
         return what if until > self._clock() else None
+
+
+class KeptPending(Pending[T]):
+    """The same where several servers share it."""
+
+    def __init__(self, *, kept: Kept, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]) -> None:
+        super().__init__()
+        self._kept, self._pack, self._unpack = kept, pack, unpack
+
+    async def begin(self, what: T) -> str:
+        """See Pending. Raises StorageError."""
+        token = secrets.token_urlsafe(32)
+        await self._kept.keep(_hash(token), self._pack(what), micros() + round(SECONDS * 1e6))
+        return token
+
+    async def finish(self, token: str) -> T | None:
+        """See Pending. Raises StorageError."""
+        found = await self._kept.take(_hash(token), micros())
+        return None if found is None else self._unpack(found)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -22,6 +22,11 @@ class Rights:
         for user in await people.list():
             await self.note(user)
 
+    async def write(self, roles: Mapping[Role, Terms], people: People) -> None:
+        """Hold by these from now on; what was used of a budget counts on."""
+        self._roles = roles
+        await self.load(people)
+
     async def note(self, user: UserRecord) -> Standing | None:
         """How somebody stands from now on; None where nothing bounds them."""
         terms = [one for one in (self._roles.get(user.role, _NONE), Terms.of(user.terms)) if one.bounded]

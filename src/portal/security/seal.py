@@ -11,7 +11,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from portal.errors import BadRequest, StorageError
+from portal.errors import BadRequest, SettingsError, StorageError
 
 _VERSION = "portal1"
 _KEY_BYTES = 32
@@ -58,6 +58,27 @@ def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def key_of(written: str) -> bytes:
+    """The key that the settings name. Raises SettingsError."""
+    try:
+        key = bytes.fromhex(written)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise SettingsError("seal_key: 64 hexadecimal digits are needed, such as `openssl rand -hex 32` makes.")
+    return key
+
+
+def fingerprint(key: bytes) -> str:
+    """Tells two keys apart, and nothing about either."""
+    return hmac.new(key, b"portal seal key", hashlib.sha256).hexdigest()
+
+
+def fresh_key() -> bytes:
+    """A new one."""
+    return secrets.token_bytes(_KEY_BYTES)
+
+
 def load_key(path: Path) -> bytes:
     """The key kept in this 0600 file, made at the first call.
 
@@ -68,7 +89,7 @@ def load_key(path: Path) -> bytes:
         if not path.exists():
             fresh = path.with_suffix(f".{secrets.token_hex(4)}")
             fresh.touch(mode=0o600)
-            fresh.write_bytes(secrets.token_bytes(_KEY_BYTES))
+            fresh.write_bytes(fresh_key())
             fresh.replace(path)
         key = path.read_bytes()
     except OSError as error:

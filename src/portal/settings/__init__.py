@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError
@@ -28,6 +28,7 @@ from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.files import FileSettings
 from portal.settings.knowledge import KnowledgeSettings
+from portal.settings.lines import line_of
 from portal.settings.mcp import McpSettings
 from portal.settings.media import MediaSettings
 from portal.settings.memory import MemorySettings
@@ -37,7 +38,9 @@ from portal.settings.section import Seconds, Section, explain
 from portal.settings.slack import SlackSettings
 from portal.settings.speech import SpeechSettings
 from portal.settings.telegram import TelegramSettings
+from portal.settings.telemetry import TelemetrySettings, standard
 from portal.settings.tools import PolicySettings, SkillSettings, ToolSettings
+from portal.settings.turns import FaultSettings, TurnSettings
 from portal.settings.workspaces import RuleSettings, WorkspaceName, WorkspaceSettings
 
 ENV_FILE = "PORTAL_ENV_FILE"
@@ -63,8 +66,21 @@ class ServerSettings(Section):
     allowed_origins: tuple[str, ...] = Field(
         (), description="Other web origins whose pages may call the API with a key (CORS), such as https://app.example."
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses and networks of proxies whose word for the client's address, scheme and host is taken "
+        "(X-Forwarded-For, -Proto, -Host); for address and scheme, those on this machine are always believed.",
+    )
+    tls_cert: Path | None = Field(
+        None, description="A certificate with its chain (PEM): Portal speaks HTTPS; a renewed file is taken by itself."
+    )
+    tls_key: Path | None = Field(None, description="Its private key (PEM), where it is not in the same file.")
+    insecure_ok: bool = Field(
+        False, description="Let Portal listen without HTTPS where the internet reaches it, or with a weak secret."
+    )
     max_body: int = Field(64 * 2**20, gt=0, description="Largest request body in bytes, uploads apart.")
     max_upload: int = Field(512 * 2**20, gt=0, description="Largest uploaded file in bytes.")
+    max_import: int = Field(8 * 2**30, gt=0, description="Largest export of another program to bring in, in bytes.")
     keep_alive: float = Field(
         15,
         gt=0,
@@ -72,6 +88,9 @@ class ServerSettings(Section):
         "the connection; where the API has one.",
     )
     session_days: int = Field(90, gt=0, description="Days until a sign-in of the page ends.")
+    drain_seconds: float = Field(
+        5, ge=0, description="Seconds that answers under way have to be finished when Portal is stopped."
+    )
 
 
 class BackendSettings(Section):
@@ -92,43 +111,6 @@ class DiscoverySettings(Section):
     enabled: bool = Field(True, description="Look for model servers at their usual ports on this machine.")
     interval: Seconds = Field(30, description="Seconds between two looks at every model server.")
     timeout: Seconds = Field(2, description="Seconds a model server may take to list its models.")
-
-
-class TurnSettings(Section):
-    """How an answer is run and kept."""
-
-    flush_interval: Seconds = Field(0.5, le=1, description="Seconds of unfinished text that a power cut may cost.")
-    connect_timeout: Seconds = Field(5, description="Seconds to reach a model server.")
-    first_token_timeout: Seconds = Field(
-        300, description="Seconds until a model's first sign of an answer (loading included)."
-    )
-    idle_timeout: Seconds = Field(120, description="Seconds a model may pause in the middle of an answer.")
-    context_fallback: int = Field(8192, gt=0, description="Tokens of context assumed where a server does not say.")
-    recall_deadline: Seconds = Field(
-        3, description="Seconds that an answer waits for what is looked up in documents and memories."
-    )
-    titles: bool = Field(True, description="Let the model title conversations, in the background.")
-    keep_deleted_days: int = Field(7, ge=0, description="Days until a deleted conversation is really gone.")
-
-
-class FaultSettings(Section):
-    """What Portal does when a model server fails or is busy, before the first sign of an answer."""
-
-    retries: int = Field(2, ge=0, description="Times the same server is asked again after a passing failure.")
-    retry_pause: Seconds = Field(0.25, description="Seconds before the first retry, about; doubled for each further.")
-    retry_deadline: Seconds = Field(20, description="Seconds from a call's beginning after which no retry begins.")
-    fallbacks: int = Field(3, ge=0, description="Other models a workspace asks when its first choice fails.")
-    breaker_failures: int = Field(
-        5, ge=0, description="Failures of a model in a row after which it rests for a while; 0 lets it never rest."
-    )
-    breaker_window: Seconds = Field(60, description="Seconds within which those failures count.")
-    breaker_rest: Seconds = Field(
-        15, description="Seconds a model rests at first, doubled up to eight times that while it goes on failing."
-    )
-    queue_length: int = Field(
-        100, ge=0, description="Calls that wait for a server with `max_concurrency`; more are refused."
-    )
-    queue_deadline: Seconds = Field(120, description="Seconds a call waits for its turn.")
 
 
 class ClassifierSettings(Section):
@@ -177,11 +159,32 @@ class EmbeddedSettings(Section):
     )
 
 
+class SecretSettings(Section):
+    """Secrets that Portal keeps."""
+
+    store: Literal["file", "keyring"] = Field(
+        "file",
+        description="Where the sealing key is: a file of the data folder that only you can read, or the keyring of the "
+        "operating system (extra `keyring`), with which secrets.json is then sealed. It moves when this changes.",
+    )
+
+
 class LogSettings(Section):
     """What is written to the log."""
 
     level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    levels: dict[str, str] = Field(
+        {}, description='Levels of single loggers and what is below them, such as `{"portal.routing" = "DEBUG"}`.'
+    )
     json_lines: bool = Field(False, description="Write the log as JSON, one object a line.")
+    file: Path | None = Field(
+        None,
+        description="A file that the log goes to as well, within the data folder unless its path is whole. A server in "
+        "the background always writes one: this, or portal.log.",
+    )
+    max_size: int = Field(10 * 2**20, gt=0, description="Bytes of the log file at which a new one is begun.")
+    rotate_days: int = Field(7, ge=0, description="Days after which a new one is begun; 0 for any age.")
+    keep: int = Field(5, gt=0, description="Older log files that are kept, packed with gzip.")
 
 
 class Settings(BaseSettings):
@@ -202,6 +205,16 @@ class Settings(BaseSettings):
     config: Path | None = Field(None, description="The TOML settings file; portal.toml in the data folder by default.")
     database: str = Field(
         "", description="postgresql://... to keep data in PostgreSQL; empty for SQLite in the data folder."
+    )
+    migrate: bool = Field(
+        True,
+        description="Bring the database to this version's schema at start. With `false`, for several servers on one "
+        "PostgreSQL, a server waits until `portal migrate` has done it.",
+    )
+    seal_key: SecretStr | None = Field(
+        None,
+        description="The key that secrets are sealed with, as 64 hexadecimal digits: the same for all servers on one "
+        "PostgreSQL. By default the file seal.key in the data folder.",
     )
     default_model: str = Field(
         "", description="The model that `auto` means; empty lets Portal choose the best there is."
@@ -239,7 +252,9 @@ class Settings(BaseSettings):
     ollama: OllamaSettings = OllamaSettings()
     anthropic: AnthropicSettings = AnthropicSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
+    secrets: SecretSettings = SecretSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -269,26 +284,43 @@ def _first(given: Sequence[Mapping[str, Any]], name: str) -> Path | None:
 
 
 def _alias(*sources: PydanticBaseSettingsSource) -> dict[str, Any]:
-    """`ollama.token` under its other name in the environment or `.env`."""
-    for source in sources:
-        token = getattr(source, "env_vars", {}).get(_OTHER_NAME.lower())
-        if token:
-            return {"ollama": {"token": token}}
-    return {}
+    """What has other names in the environment or `.env`: `ollama.token`, and what OpenTelemetry's variables say."""
+    known: dict[str, str | None] = {}
+    for source in reversed(sources):
+        known |= {name.lower(): value for name, value in getattr(source, "env_vars", {}).items() if value}
+    token = known.get(_OTHER_NAME.lower())
+    telemetry = standard(known)
+    return {**({"ollama": {"token": token}} if token else {}), **({"telemetry": telemetry} if telemetry else {})}
+
+
+def _file(config: Path | None, data_dir: Path | None) -> Path:
+    return config or (data_dir or default_data_dir()) / "portal.toml"
+
+
+def settings_files(settings: Settings) -> Sequence[Path]:
+    """The files that settings come from, those included that are not there: the TOML file, and `.env`."""
+    return _file(settings.config and settings.config.expanduser(), settings.data_dir), Path(_env_file())
+
+
+def _env_file() -> str:
+    return os.environ.get(ENV_FILE) or ".env"  # noqa: TID251
 
 
 def _toml(config: Path | None, data_dir: Path | None) -> dict[str, Any]:
-    path = config or (data_dir or default_data_dir()) / "portal.toml"
+    path = _file(config, data_dir)
     if config is None and not path.exists():
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error}") from error
     unknown = content.keys() - Settings.model_fields.keys()
     if unknown:
+        first = sorted(unknown)[0]
+        where = _at(text, [first])
         raise SettingsError(
-            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}"
+            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}{where}"
         )
     return content
 
@@ -300,11 +332,41 @@ def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
         SettingsError: a setting is unknown or has a wrong value; the message names it.
     """
     try:
-        return Settings(_env_file=os.environ.get(ENV_FILE) or ".env", **(arguments or {}))  # noqa: TID251
+        return Settings(_env_file=_env_file(), **(arguments or {}))
     except ValidationError as error:
-        raise SettingsError("; ".join(explain(detail) for detail in error.errors())) from error
+        text = _text(arguments or {})
+        wrong = (f"{explain(detail)}{_at(text, detail['loc'])}" for detail in error.errors())
+        raise SettingsError("; ".join(wrong)) from error
     except SettingsParseError as error:
         raise SettingsError(str(error)) from error
+
+
+def _at(text: str, where: Sequence[str | int]) -> str:
+    line = line_of(text, where)
+    return "" if line is None else f" (line {line} of the settings file)"
+
+
+def _places(arguments: Mapping[str, Any]) -> tuple[Path | None, Path | None]:
+    """The TOML file and the data folder that arguments and environment name."""
+    from dotenv import dotenv_values
+
+    said = {**dotenv_values(_env_file()), **os.environ}  # noqa: TID251
+    named = (arguments.get(name) or said.get(f"PORTAL_{name.upper()}") for name in ("config", "data_dir"))
+    config, data_dir = (Path(path).expanduser() if path else None for path in named)
+    return config, data_dir
+
+
+def folder_whatever_is_set(arguments: Mapping[str, Any]) -> Path:
+    """The data folder, for those who need no more and cannot read the settings as they are."""
+    return _places(arguments)[1] or default_data_dir()
+
+
+def _text(arguments: Mapping[str, Any]) -> str:
+    """What is in the TOML file; empty where that cannot be said."""
+    try:
+        return _file(*_places(arguments)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def unknown_environment() -> list[str]:

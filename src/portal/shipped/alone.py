@@ -137,15 +137,15 @@ async def _on_port(server: "Server[Any]", port: Port, settings: "Settings") -> N
 
 def _key(settings: "Settings") -> str:
     """The key of this installation's tool servers, made when it is first needed."""
-    from portal.security.secret_file import SecretFile
+    from portal.app.sealing import secret_file
     from portal.storage.data_folder import make_private_folder
 
     make_private_folder(settings.data_dir)
-    secret_file = SecretFile(settings.data_dir / "secrets.json")
-    key = secret_file.get(KEY)
+    file = secret_file(settings)
+    key = file.get(KEY)
     if key is None:
         key = secrets.token_urlsafe(32)
-        secret_file.set(KEY, key)
+        file.set(KEY, key)
     return key
 
 

@@ -16,6 +16,7 @@ from portal.core.tools import ToolSpec
 from portal.errors import PortalError
 from portal.interfaces.mcp.serving import Answer, Asker, Outcome, Question
 from portal.mcp.specs import RISK, UNTRUSTED
+from portal.security.tls import trusting
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext
@@ -33,6 +34,8 @@ class Address:
 
     url: str
     token: str
+    certificate: str = ""
+    """The file of the certificate that it shows, where it speaks HTTPS."""
 
 
 Running = Callable[[], Address | None]
@@ -96,7 +99,8 @@ class Relay:
     @staticmethod
     def _http(address: Address) -> httpx2.AsyncClient:
         headers, timeout = {"Authorization": f"Bearer {address.token}"}, httpx2.Timeout(_CONNECT, read=_QUIET)
-        return httpx2.AsyncClient(headers=headers, timeout=timeout)
+        verify = trusting(address.certificate) if address.certificate else True
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, verify=verify)
 
     @asynccontextmanager
     async def _client(self, *, asks: bool) -> AsyncIterator[Client]:

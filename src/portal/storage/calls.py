@@ -9,6 +9,7 @@ from portal.core.ids import uuid7
 from portal.core.records import StoredItem
 from portal.storage.approvals import asked, used
 from portal.storage.database import Database, Statement
+from portal.storage.fence import Fence
 from portal.storage.rows import item_args
 from portal.storage.search import Search
 from portal.storage.turn_log import INSERT_PARTIAL, keep_output, no_response
@@ -17,13 +18,14 @@ from portal.storage.turn_log import INSERT_PARTIAL, keep_output, no_response
 class StoredCallLog:
     """The CallLog port on a Database."""
 
-    def __init__(self, *, database: Database, search: Search) -> None:
-        self._database, self._search = database, search
+    def __init__(self, *, database: Database, search: Search, fence: Fence | None = None) -> None:
+        """Turns are those of the server that `fence` names."""
+        self._database, self._search, self._fence = database, search, fence or Fence()
 
     async def begin(self, call: StoredItem, *, approval_id: str | None = None, arguments_hash: str = "") -> None:
         """See CallLog. The item is kept as an unfinished one until TurnLog.append replaces it."""
         begun = replace(call, last_seq=opened_until(call))
-        args = {**item_args(call.response_id, begun), "number": uuid7()}
+        args = {**item_args(call.response_id, begun), "number": uuid7(), "instance": self._fence.instance}
         statements = [Statement(INSERT_PARTIAL, args, 1, no_response(call.response_id))]
         if approval_id is not None:
             statements.append(used(approval_id, call.response_id, arguments_hash))
@@ -33,5 +35,5 @@ class StoredCallLog:
         """See CallLog."""
         statements: list[Statement] = []
         for item in items:
-            statements += keep_output(self._search, item.response_id, item)
+            statements += keep_output(self._search, item.response_id, item, self._fence)
         await self._database.batch([*statements, *asked(approvals)])

@@ -19,6 +19,7 @@ from portal.storage.channel_rows import (
     values,
 )
 from portal.storage.database import Database, Statement
+from portal.storage.fence import Fence
 from portal.storage.rows import columns
 
 ACCEPT = f"""
@@ -68,8 +69,9 @@ SWEEP_DELIVERIES = "DELETE FROM channel_deliveries WHERE id < :before AND open =
 class StoredInbox:
     """The Inbox port on a Database."""
 
-    def __init__(self, *, database: Database) -> None:
-        self._database = database
+    def __init__(self, *, database: Database, fence: Fence | None = None) -> None:
+        """What the one server does that holds the channels is done behind its `fence`."""
+        self._database, self._fence = database, fence or Fence()
 
     async def accept(self, arrival: Arrival) -> bool:
         """See Inbox."""
@@ -85,7 +87,9 @@ class StoredInbox:
         over = Conflict("This event is dealt with already.", code="arrival_done")
         close = Statement(CLOSE_ARRIVAL, {"arrival_id": arrival_id}, 1, over)
         try:
-            await self._database.batch([close, *(Statement(ADD, delivery_args(one)) for one in deliveries)])
+            await self._database.batch(
+                [*self._fence.on_duty(), close, *(Statement(ADD, delivery_args(one)) for one in deliveries)]
+            )
         except Conflict:
             return False
         return True
@@ -111,8 +115,9 @@ class StoredInbox:
 class StoredOutbox:
     """The Outbox port on a Database."""
 
-    def __init__(self, *, database: Database) -> None:
-        self._database = database
+    def __init__(self, *, database: Database, fence: Fence | None = None) -> None:
+        """What the one server does that holds the channels is done behind its `fence`."""
+        self._database, self._fence = database, fence or Fence()
 
     async def add(self, delivery: Delivery) -> bool:
         """See Outbox."""
@@ -129,12 +134,12 @@ class StoredOutbox:
 
     async def keep(self, place: Place, sent: Sent) -> None:
         """See Outbox."""
-        await self._database.batch([Statement(KEEP, sent_args(place, sent))])
+        await self._database.batch([*self._fence.on_duty(), Statement(KEEP, sent_args(place, sent))])
 
     async def withdraw(self, sent: Sent) -> None:
         """See Outbox."""
         args = {"delivery_id": sent.delivery_id, "position": sent.position}
-        await self._database.batch([Statement(WITHDRAW, args)])
+        await self._database.batch([*self._fence.on_duty(), Statement(WITHDRAW, args)])
 
     async def of_response(self, channel: str, response_id: str) -> Delivery | None:
         """See Outbox."""
@@ -143,7 +148,7 @@ class StoredOutbox:
 
     async def finish(self, delivery_id: str) -> None:
         """See Outbox."""
-        await self._database.batch([Statement(CLOSE_DELIVERY, {"delivery_id": delivery_id})])
+        await self._database.batch([*self._fence.on_duty(), Statement(CLOSE_DELIVERY, {"delivery_id": delivery_id})])
 
     async def of_message(self, place: Place, platform_id: str) -> Delivery | None:
         """See Outbox."""

@@ -1,15 +1,21 @@
-"""The Files port: content in chunk rows, visible only once it is whole; the same content once for each owner."""
+"""The Files port: content in chunk rows or in a store beside the database, visible only once it is whole; the same
+content once for each owner."""
 
 import hashlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 from portal.core.clock import micros
 from portal.core.records import FileRecord, FileUsage, Page
-from portal.errors import BadRequest, NotFound, StorageFull
+from portal.errors import BadRequest, NotFound, SettingsError, StorageFull, StorageUnavailable
 from portal.storage.cleaning import Cleaning
+from portal.storage.contents import Contents
 from portal.storage.database import Database, Statement
 from portal.storage.rows import FILE, file_of
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 2**20
 """Bytes per row."""
@@ -18,8 +24,8 @@ DELETED_AT_ONCE = 16
 """Chunks deleted per batch, so that a large file never holds up a running turn for long."""
 
 INSERT = f"""
-INSERT INTO files ({FILE}, ready, content_id)
-VALUES (:id, :owner, :filename, :purpose, 0, '', :content_type, :created_at, :expires_at, 0, :id)"""
+INSERT INTO files ({FILE}, ready, content_id, place)
+VALUES (:id, :owner, :filename, :purpose, 0, '', :content_type, :created_at, :expires_at, 0, :id, :place)"""
 
 INSERT_CHUNK = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:id, :number, :owner, :data)"
 
@@ -58,6 +64,10 @@ SELECT_CHUNK = """
 SELECT c.data FROM file_chunks c JOIN files f ON f.content_id = c.file_id
 WHERE f.id = :file_id AND c.number = :number AND f.owner = :owner AND f.ready = 1"""
 
+SELECT_PLACE = """
+SELECT c.id, c.place FROM files f JOIN files c ON c.id = f.content_id
+WHERE f.id = :file_id AND f.owner = :owner AND f.ready = 1"""
+
 HIDE = "UPDATE files SET ready = 0 WHERE id = :file_id AND owner = :owner AND ready = 1 RETURNING content_id"
 
 NEEDED = "EXISTS (SELECT 1 FROM files o WHERE o.content_id = :file_id AND o.id <> :file_id AND o.ready = 1)"
@@ -75,7 +85,12 @@ DELETE FROM file_chunks WHERE file_id = :file_id AND number IN (
 ) RETURNING number"""
 """Of a file whose content is kept already."""
 
-DELETE = f"DELETE FROM files WHERE id = :file_id AND ready = 0 AND NOT {NEEDED}"
+SELECT_UNNEEDED = f"SELECT place FROM files WHERE id = :file_id AND ready = 0 AND place <> '' AND NOT {NEEDED}"
+FORGET_PLACE = "UPDATE files SET place = '' WHERE id = :file_id AND (ready = 0 OR content_id <> id)"
+SELECT_OWN_PLACE = "SELECT place FROM files WHERE id = :file_id AND content_id <> id AND place <> ''"
+
+DELETE = f"DELETE FROM files WHERE id = :file_id AND ready = 0 AND place = '' AND NOT {NEEDED}"
+"""Not before its content is gone: what was needed a moment ago is left to whoever needed it last."""
 
 NAMELESS = "UPDATE files SET filename = '' WHERE id = :file_id AND ready = 0"
 
@@ -86,7 +101,8 @@ AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.file_id = files.id)"""
 SELECT_UNREADY = "SELECT id, content_id FROM files WHERE ready = 0 AND created_at <= :before ORDER BY id DESC"
 
 SELECT_DOUBLED = """
-SELECT id FROM files WHERE content_id <> id AND EXISTS (SELECT 1 FROM file_chunks c WHERE c.file_id = files.id)"""
+SELECT id FROM files WHERE content_id <> id AND (
+    place <> '' OR EXISTS (SELECT 1 FROM file_chunks c WHERE c.file_id = files.id))"""
 
 SELECT_HIDDEN = "SELECT id, content_id FROM files WHERE owner = :owner AND ready = 0"
 
@@ -97,14 +113,30 @@ class StoredFiles:
     """The Files port on a Database."""
 
     def __init__(
-        self, *, database: Database, cleaning: Cleaning | None = None, quota: int = 0, keep_days: int = 0
+        self,
+        *,
+        database: Database,
+        cleaning: Cleaning | None = None,
+        quota: int = 0,
+        keep_days: int = 0,
+        contents: Contents | None = None,
+        elsewhere: bool = False,
     ) -> None:
         """`quota` is how many bytes an owner may keep, `keep_days` how long what has no end of its own is kept; 0 sets
-        no bound."""
-        self._database, self._cleaning = database, cleaning
-        self._quota = quota
-        self._keep = keep_days * DAY
+        no bound. `contents` has the content of some files, and with `elsewhere` that of new ones. `cleaning` sees to
+        it that nothing of deleted ones stays in the database."""
+        self._database, self._cleaning, self._contents = database, cleaning, contents
+        self._place = contents.place if contents and elsewhere else ""
+        self.write(quota=quota, keep_days=keep_days)
         self._arriving: set[str] = set()
+
+    def write(self, *, quota: int, keep_days: int) -> None:
+        """Hold by these from now on."""
+        self._quota, self._keep = quota, keep_days * DAY
+
+    def reach(self, contents: Contents) -> None:
+        """Reach the store beside the database in another way from now on."""
+        self._contents = contents
 
     async def create(self, record: FileRecord, content: AsyncIterator[bytes]) -> FileRecord:
         """See Files. What fails in the middle leaves nothing; a crash leaves rows that `sweep` finds."""
@@ -116,6 +148,7 @@ class StoredFiles:
             "content_type": record.content_type,
             "created_at": record.created_at,
             "expires_at": record.expires_at,
+            "place": self._place,
         }
         if self._quota and (await self.usage(record.owner)).bytes >= self._quota:
             raise self._full(record.filename)
@@ -160,6 +193,11 @@ class StoredFiles:
         """See Files."""
         record = await self.get(owner, file_id)
         end = record.size if end is None else min(end, record.size)
+        kept = await self._database.fetch(SELECT_PLACE, owner=owner, file_id=file_id)
+        if kept and kept[0]["place"]:
+            async for piece in self._at(kept[0]["place"]).get(kept[0]["id"], start, end):
+                yield piece
+            return
         for number in range(start // CHUNK, -(-end // CHUNK)):
             rows = await self._database.fetch(SELECT_CHUNK, owner=owner, file_id=file_id, number=number)
             if not rows:
@@ -191,7 +229,7 @@ class StoredFiles:
             if row["id"] not in arriving | self._arriving:
                 await self._drop(row["id"], row["content_id"])
         for row in await self._database.fetch(SELECT_DOUBLED):
-            await self._emptied(DELETE_OWN_CHUNKS, row["id"])
+            await self._drop_own(row["id"])
 
     async def drop_of(self, owner: str) -> None:
         """Delete those of somebody who is gone, which are hidden already."""
@@ -199,14 +237,40 @@ class StoredFiles:
             await self._drop(row["id"], row["content_id"])
 
     async def _drop(self, file_id: str, content_id: str) -> None:
-        """Delete a file that is not visible, and its content unless others have it; a visible one stays."""
+        """Delete a file that is not visible, and its content unless others have it; a visible one stays. One whose
+        content cannot be deleted now is found by the next `sweep`."""
         await self._emptied(DELETE_CHUNKS, file_id)
+        for row in await self._database.fetch(SELECT_UNNEEDED, file_id=file_id):
+            if not await self._deleted(row["place"], file_id):
+                return
+            await self._database.batch([Statement(FORGET_PLACE, {"file_id": file_id})])
         args = {"file_id": file_id}
         await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args), Cleaning.marking("files")])
         if self._cleaning is not None:
             self._cleaning.call()
         if content_id != file_id:
             await self._drop(content_id, content_id)
+
+    async def _drop_own(self, file_id: str) -> None:
+        """Delete the content of a file whose content is kept already."""
+        await self._emptied(DELETE_OWN_CHUNKS, file_id)
+        for row in await self._database.fetch(SELECT_OWN_PLACE, file_id=file_id):
+            if await self._deleted(row["place"], file_id):
+                await self._database.batch([Statement(FORGET_PLACE, {"file_id": file_id})])
+
+    async def _deleted(self, place: str, name: str) -> bool:
+        try:
+            await self._at(place).delete(name)
+        except (StorageUnavailable, SettingsError) as error:
+            logger.warning("the content of a deleted file is still there: %s", error.message)
+            return False
+        return True
+
+    def _at(self, place: str) -> Contents:
+        """Where content is. Raises SettingsError where the settings do not name it."""
+        if self._contents is None or self._contents.place != place:
+            raise SettingsError(f"The content of this file is in a store of kind {place!r}: set `files.{place}` again.")
+        return self._contents
 
     async def _emptied(self, sql: str, file_id: str) -> None:
         """Delete chunks, a few at a time."""
@@ -227,7 +291,7 @@ class StoredFiles:
             if not whole:
                 await self._drop(record.id, record.id)
         if rows[1][0]["content_id"] != record.id:
-            await self._emptied(DELETE_OWN_CHUNKS, record.id)
+            await self._drop_own(record.id)
         return replace(record, size=size, sha256=sha256)
 
     def _full(self, name: str) -> StorageFull:
@@ -239,16 +303,30 @@ class StoredFiles:
 
     async def _store(self, record: FileRecord, content: AsyncIterator[bytes]) -> tuple[int, str]:
         """Size and checksum of what was stored."""
-        digest, size, number = hashlib.sha256(), 0, 0
-        async for chunk in _chunks(content):
-            digest.update(chunk)
-            size += len(chunk)
-            if 0 < self._quota < size:
-                raise self._full(record.filename)
+        digest, size = hashlib.sha256(), 0
+
+        async def measured() -> AsyncGenerator[bytes, None]:
+            nonlocal size
+            async for chunk in _chunks(content):
+                digest.update(chunk)
+                size += len(chunk)
+                if 0 < self._quota < size:
+                    raise self._full(record.filename)
+                yield chunk
+
+        async with aclosing(measured()) as pieces:
+            if self._place:
+                await self._at(self._place).put(record.id, pieces)
+            else:
+                await self._store_chunks(record, pieces)
+        return size, digest.hexdigest()
+
+    async def _store_chunks(self, record: FileRecord, pieces: AsyncIterator[bytes]) -> None:
+        number = 0
+        async for chunk in pieces:
             args = {"id": record.id, "owner": record.owner, "number": number, "data": chunk}
             await self._database.batch([Statement(INSERT_CHUNK, args)])
             number += 1
-        return size, digest.hexdigest()
 
 
 def no_file(file_id: str) -> NotFound:

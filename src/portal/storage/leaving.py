@@ -17,6 +17,8 @@ PERSONAL = (
     "shares",
     "passkeys",
     "identities",
+    "imports",
+    "oauth_refreshes",
     "approval_rounds",
     "approvals",
 )
@@ -35,6 +37,7 @@ MADE = (
     "sources",
     "file_batches",
     "usage_log",
+    "traces",
     "media_jobs",
 )
 SHELVED = ("collections", "documents", "hidden_passages", "passage_attributes", "passages", "files", "file_chunks")

@@ -78,6 +78,18 @@ class Index(Protocol):
     ) -> Sequence[Statement]:
         """As Passages.replace."""
 
+    async def adding(
+        self,
+        owner: str,
+        space: Space,
+        document: str,
+        passages: Sequence[Passage],
+        *,
+        embedder: str,
+        vectors: "Vectors | None",
+    ) -> Sequence[Statement]:
+        """The same where there are none of it yet."""
+
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
     ) -> Sequence[Statement]:
@@ -117,7 +129,8 @@ class StoredMemories:
             statements.append(Statement(CHANGE, {**_args(memory), "before": before.changed_at}, 1, _overtaken()))
             if before.status == "active" and before.text != memory.text:
                 statements.append(Statement(INSERT, _args(_earlier(before, memory)), 1))
-        await self._database.batch([*statements, *await self._indexing(memory, embedded)])
+        shown = memory.status != "superseded"  # history is read, never found
+        await self._database.batch([*statements, *(await self._indexing(memory, embedded) if shown else ())])
 
     async def get(self, owner: str, ids: Sequence[str]) -> Sequence[MemoryRecord]:
         """See Memories."""

@@ -1,35 +1,45 @@
 """Open the storage that the settings name: the stores, on one database."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
-from portal.core import channel_stores, memories, ports, sharing, tool_ports
+from portal.core import backlog as core_backlog
+from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
+from portal.core import consumption as core_consumption
 from portal.core import people as core_people
-from portal.errors import SettingsError, StorageError
+from portal.core.supervisor import Supervisor
 from portal.settings import Settings
 from portal.settings.backup import RetentionSettings
 from portal.storage.approvals import StoredApprovals
+from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
-from portal.storage.backups.data_files import DATABASE_NAME, RESTORING
+from portal.storage.backlog import StoredBacklog
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
+from portal.storage.consumption import StoredConsumption
 from portal.storage.conversations import StoredConversations
 from portal.storage.database import Database
+from portal.storage.departures import StoredDepartures
 from portal.storage.documents import StoredDocuments
+from portal.storage.fence import Fence
 from portal.storage.files import StoredFiles
 from portal.storage.folders import StoredFolders
 from portal.storage.grants import StoredGrants
+from portal.storage.imports import StoredImports
+from portal.storage.journal import StoredNotes
 from portal.storage.key_values import StoredKeyValues
 from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
-from portal.storage.migrate import applied, migrate, packaged
+from portal.storage.moving import check_whole
+from portal.storage.oauth import StoredClients, StoredRefreshes
+from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
@@ -42,6 +52,8 @@ from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
+from portal.storage.timed import TimedDatabase
+from portal.storage.traces import StoredTraces
 from portal.storage.turn_log import StoredTurnLog
 from portal.storage.turn_passages import TurnPassages
 from portal.storage.usage import StoredUsageLog
@@ -56,6 +68,8 @@ class Storage:
     """All stores; usable while the context of `open_storage` lasts."""
 
     database: Database
+    fence: Fence
+    """As whom this process writes; set once it is one of several servers."""
     turn_log: ports.TurnLog
     responses: ports.Responses
     conversations: ports.Conversations
@@ -66,9 +80,13 @@ class Storage:
     passwords: core_people.Passwords
     passkeys: core_people.Passkeys
     identities: core_people.Identities
+    clients: StoredClients
+    refreshes: StoredRefreshes
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
+    traces: StoredTraces
+    consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
     key_values: ports.KeyValues
     call_log: tool_ports.CallLog
@@ -92,11 +110,17 @@ class Storage:
     chats: channel_stores.Chats
     inbox: StoredInbox
     outbox: StoredOutbox
+    backlog: core_backlog.Backlog
+    imports: exchange.Imports
+    arrivals: exchange.Arrivals
+    departures: exchange.Departures
+    notes: journal.Notes
 
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""
         await self.users.sweep()
+        await self.refreshes.sweep()
         await self.files.sweep()
         await self.documents.sweep()
         await self.inbox.sweep()
@@ -111,25 +135,30 @@ class Storage:
         return bool(await self.database.fetch(EXISTS, id=identity))
 
 
-def open_storage(settings: Settings) -> AbstractAsyncContextManager[Storage]:
+def open_storage(
+    settings: Settings, supervisor: Supervisor | None = None, *, stored: Callable[[float], None] | None = None
+) -> AbstractAsyncContextManager[Storage]:
     """The stores on SQLite in the data folder, or on PostgreSQL where `database` says so, migrated if need be.
+    `stored` is told of each batch of writes how many seconds it took.
+
+    `supervisor` keeps what goes on beside the stores.
 
     Entering raises:
         DatabaseTooNew, DatabaseUnreadable: nothing was touched.
         SettingsError: `database` is not usable.
         StorageError: the database does not answer, or could not be upgraded and is as it was.
     """
-    return _Opening(settings)
+    return _Opening(settings, supervisor or Supervisor(), stored)
 
 
 class _Opening(AbstractAsyncContextManager[Storage]):
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, supervisor: Supervisor, stored: Callable[[float], None] | None) -> None:
+        self._settings, self._supervisor, self._stored = settings, supervisor, stored
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Storage:
         async with AsyncExitStack() as stack:
-            storage = await _build(self._settings, stack)
+            storage = await _build(self._settings, stack, self._supervisor, self._stored)
             self._stack = stack.pop_all()
         return storage
 
@@ -139,28 +168,55 @@ class _Opening(AbstractAsyncContextManager[Storage]):
         return bool(await self._stack.__aexit__(kind, error, traceback))
 
 
-async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
+async def _build(
+    settings: Settings, stack: AsyncExitStack, supervisor: Supervisor, stored: Callable[[float], None] | None
+) -> Storage:
     tasks = await asyncio.TaskGroup().__aenter__()
     # Not told about errors of the caller's block, which it would wrap: by then its tasks are at their end.
     stack.push_async_callback(tasks.__aexit__, None, None, None)
-    database, search = await _open(settings, stack, tasks)
+    database, search = await open_database(settings, stack, tasks)
+    await check_whole(database)
+    index = index_on(database, settings.database)
+    database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
+    stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    tasks.create_task(usage.run(), name="usage")
-    index = index_on(database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
-    for work, name in ((passages.run(), "passages"), (cleaning.run(), "cleaning")):
-        stack.callback(tasks.create_task(work, name=name).cancel)
+    kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
+    stack.push_async_callback(supervisor.end, *kept)
+    return _stores(settings, database, search, usage, passages, cleaning)
+
+
+def _files(settings: Settings, database: Database, cleaning: Cleaning) -> StoredFiles:
+    chosen = settings.files
+    return StoredFiles(
+        database=database,
+        cleaning=cleaning,
+        quota=chosen.quota,
+        keep_days=chosen.keep_days,
+        contents=contents_of(chosen),
+        elsewhere=chosen.store == "s3",
+    )
+
+
+def _stores(
+    settings: Settings,
+    database: Database,
+    search: Search,
+    usage: StoredUsageLog,
+    passages: StoredPassages,
+    cleaning: Cleaning,
+) -> Storage:
     turns = TurnPassages(database=database, index=passages)
-    kept = settings.files
-    files = StoredFiles(database=database, cleaning=cleaning, quota=kept.quota, keep_days=kept.keep_days)
-    leaving = Leaving(passages=passages, search=search)
+    files = _files(settings, database, cleaning)
+    leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
-        turn_log=StoredTurnLog(database=database, search=search, turns=turns),
+        fence=fence,
+        turn_log=StoredTurnLog(database=database, search=search, turns=turns, fence=fence),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
         folders=StoredFolders(database=database),
@@ -170,12 +226,16 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         passwords=StoredPasswords(database=database),
         passkeys=StoredPasskeys(database=database),
         identities=StoredIdentities(database=database),
+        clients=StoredClients(database=database),
+        refreshes=StoredRefreshes(database=database),
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
+        traces=StoredTraces(database=database),
+        consumption=StoredConsumption(database=database, written=usage.write),
         workspaces=StoredWorkspaces(database=database),
         key_values=StoredKeyValues(database=database),
-        call_log=StoredCallLog(database=database, search=search),
+        call_log=StoredCallLog(database=database, search=search, fence=fence),
         approvals=StoredApprovals(database=database),
         grants=StoredGrants(database=database),
         audit=StoredAudit(database=database),
@@ -190,53 +250,15 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> Storage:
         reading_queue=StoredReadingQueue(database=database, passages=passages),
         media_jobs=StoredMediaJobs(database=database),
         schedules=StoredSchedules(database=database),
-        runs=StoredRuns(database=database),
+        runs=StoredRuns(database=database, fence=fence),
         links=StoredLinks(database=database),
         pairing=StoredPairing(database=database),
         chats=StoredChats(database=database),
-        inbox=StoredInbox(database=database),
-        outbox=StoredOutbox(database=database),
+        inbox=StoredInbox(database=database, fence=fence),
+        outbox=StoredOutbox(database=database, fence=fence),
+        backlog=StoredBacklog(database=database),
+        imports=StoredImports(database=database),
+        arrivals=StoredArrivals(database=database, search=search, turns=turns),
+        departures=StoredDepartures(database=database),
+        notes=StoredNotes(database=database),
     )
-
-
-async def _open(settings: Settings, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    if not settings.database:
-        return await _open_sqlite(settings.data_dir / DATABASE_NAME, settings.backup.snapshots, stack)
-    return await _open_postgres(settings.database, stack, tasks)
-
-
-async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Database, Search]:
-    from portal.storage.search_sqlite import SqliteSearch
-    from portal.storage.sqlite import SqliteDatabase, prepare
-    from portal.storage.upgrade import awaited, upgrade
-
-    if (path.parent / RESTORING).exists():
-        raise StorageError(
-            f"A restore of {path.parent} is under way, or was interrupted; then: portal restore --finish"
-        )
-    migrations = packaged("sqlite")
-    await awaited(path)
-    prepare(path, newest=migrations[-1].version)
-    database = SqliteDatabase(path=path)
-    try:
-        older = 0 < await applied(database, migrations) < len(migrations)
-        if older:
-            await database.aclose()
-            await upgrade(path, migrations, keep=keep)
-            database = SqliteDatabase(path=path)
-    finally:
-        stack.push_async_callback(database.aclose)
-    await migrate(database, migrations)
-    return database, SqliteSearch()
-
-
-async def _open_postgres(url: str, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> tuple[Database, Search]:
-    from portal.storage.postgres import PostgresDatabase
-    from portal.storage.search_postgres import PostgresSearch
-
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise SettingsError(f"`database` is {url.split(':')[0]!r}: only postgresql://... or nothing (SQLite) is known.")
-    database = await PostgresDatabase.open(url, tasks)
-    stack.push_async_callback(database.aclose)
-    await migrate(database, packaged("postgres"))
-    return database, PostgresSearch()

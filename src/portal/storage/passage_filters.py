@@ -21,6 +21,10 @@ ELEMENTS = {
 }
 """The texts of an argument that is a JSON array."""
 
+_AMONG = {
+    "sqlite": f"p.in_group IN ({ELEMENTS['sqlite'].format('groups')})",
+    "postgres": "p.in_group = ANY(CAST(:groups AS text[]))",  # of which it can tell how many fit
+}
 SHOWN = """NOT EXISTS (
     SELECT 1 FROM hidden_passages h WHERE h.document = p.document AND p.key BETWEEN h.first_key AND h.last_key)"""
 """Of passages `p`: that they are not to be deleted, and their document is whole."""
@@ -47,8 +51,9 @@ def condition(within: Within, dialect: str) -> tuple[str, Mapping[str, object]]:
         args["now"] = micros()
         parts += [SHOWN, _CURRENT]
     if within.groups is not None:
-        args["groups"] = to_json(list(within.groups))
-        parts.append(f"p.in_group IN ({ELEMENTS[dialect].format('groups')})")
+        groups = list(within.groups)
+        args["groups"] = groups if dialect == "postgres" else to_json(groups)
+        parts.append(_AMONG[dialect])
     for name, bound, operator in (("since", within.since, ">="), ("until", within.until, "<")):
         if bound is not None:
             args[name] = bound

@@ -1,12 +1,13 @@
-"""Passages on PostgreSQL: a tsvector of the same words, ranked like BM25, and vectors compared by numpy."""
+"""Passages on PostgreSQL: a tsvector of the same words, ranked like BM25, and vectors near by."""
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from portal.core.passages import Hit, Space, Within
 from portal.storage.database import Database, Row, Statement
+from portal.storage.near_postgres import Alone, Near, NearKeeper
 from portal.storage.passage_filters import ELEMENTS, condition
 from portal.storage.passage_words import MOST_PLACES, asked, telling
 from portal.storage.passages import PASSAGE
@@ -14,9 +15,6 @@ from portal.storage.rows import to_json
 
 if TYPE_CHECKING:
     from portal.core.passages import Vectors
-
-PAGE = 2_000
-"""Vectors in memory at once."""
 
 _BIGINTS = ("position", "page", "starts_at", "ends_at", "created_at")
 _COLUMNS = [name.strip() for name in PASSAGE.split(",")]
@@ -46,22 +44,17 @@ FROM (SELECT p.id, p.key, p.words FROM passages p
     WHERE p.words @@ CAST(:match AS tsquery) AND {within} LIMIT :most) AS fitting
 ORDER BY score DESC, key LIMIT :limit"""
 
-NEAREST = """
-SELECT p.id, p.key, v.vector
-FROM embedders e JOIN passage_vectors v ON v.embedder = e.number JOIN passages p ON p.key = v.key
-WHERE e.name = :embedder AND v.key > :after AND {within} ORDER BY v.key LIMIT :page"""
-VECTORS = f"""
-SELECT p.id, v.vector FROM passages p JOIN passage_vectors v ON v.key = p.key JOIN embedders e ON e.number = v.embedder
-WHERE p.owner = :owner AND p.id IN ({ELEMENTS["postgres"].format("ids")}) AND e.name = :embedder"""
-
 
 class PostgresIndex:
     """The Index port."""
 
-    embedded = "passage_vectors"
+    embedded = """(
+    SELECT key, embedder FROM passage_vectors UNION ALL SELECT key, embedder FROM passage_near)"""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, alone: Alone) -> None:
+        """`alone` runs statements that no transaction may be around."""
         self._database = database
+        self._keeper, self._near = NearKeeper(database=database, alone=alone), Near(database=database)
 
     def add(self, space: Space, rows: Sequence[Row]) -> Sequence[Statement]:
         """See Index."""
@@ -76,8 +69,8 @@ class PostgresIndex:
         return []
 
     async def tend(self) -> bool:
-        """See Index; there is nothing to do."""
-        return False
+        """See Index."""
+        return find_spec("numpy") is not None and await self._keeper.tend()
 
     async def scrub(self, space: Space) -> None:
         """See Index; PostgreSQL does, in its own time."""
@@ -99,20 +92,9 @@ class PostgresIndex:
         return [Hit(row["id"], row["score"]) for row in rows]
 
     async def nearest(self, within: Within, embedder: str, vector: "Vectors", limit: int) -> Sequence[Hit]:
-        """See Index; every vector is looked at, a page at a time."""
-        from portal.storage.vectors import best
-
-        where, args = condition(within, "postgres")
-        sql, after, found = NEAREST.format(within=where), 0, list[tuple[float, str]]()
-        while rows := await self._database.fetch(sql, **args, embedder=embedder, after=after, page=PAGE):
-            after = rows[-1]["key"]
-            near = await asyncio.to_thread(best, [row["vector"] for row in rows], vector, limit)
-            found = sorted([*found, *((score, rows[at]["id"]) for at, score in near)], key=lambda hit: -hit[0])[:limit]
-        return [Hit(one, score) for score, one in found]
+        """See Index."""
+        return await self._near.nearest(within, embedder, vector, limit)
 
     async def vectors(self, owner: str, embedder: str, ids: Sequence[str]) -> "Mapping[str, Vectors]":
         """See Index."""
-        from portal.storage.vectors import vector_of
-
-        rows = await self._database.fetch(VECTORS, owner=owner, embedder=embedder, ids=to_json(list(ids)))
-        return {row["id"]: vector_of(row["vector"]) for row in rows}
+        return await self._near.vectors(owner, embedder, ids)

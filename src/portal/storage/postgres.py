@@ -3,13 +3,13 @@
 import asyncio
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import lru_cache
 from socket import gethostname
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from portal.errors import DataFolderBusy, PortalError, SettingsError, StorageError, StorageFull
+from portal.errors import DataFolderBusy, PortalError, SettingsError, StorageError, StorageFull, StorageUnavailable
 from portal.extras import add_command
 from portal.storage.database import Row, Statement, storable
 
@@ -26,6 +26,10 @@ except ImportError as error:
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
+Result = TypeVar("Result")
+
+OLDEST = 14
+"""The major version of PostgreSQL that is needed."""
 CONNECTIONS = 10
 CONNECT_SECONDS = 10.0
 ATTEMPTS = 8
@@ -40,7 +44,14 @@ SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.p
 WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
     AND l.classid::bigint = :classid AND l.objid::bigint = :objid"""
 
+READ_ONLY = "The database takes no changes at present: it is read-only, as a standby is. Nothing was stored."
+AWAY = "The database cannot be reached at present"
+
 _IN_THE_WAY = (errors.DeadlockDetected, errors.SerializationFailure)
+_CUT = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout)
+
+_RESTARTED = CONNECTIONS + 2
+"""How often work is begun again on another connection: after a restart of the server every idle one is a dead one."""
 
 _TOKEN = re.compile(r"'(?:[^']|'')*'|::|:([a-z_][a-z0-9_]*)|%")
 
@@ -54,53 +65,57 @@ class PostgresDatabase:
         self, *, url: str, pool: "AsyncConnectionPool[AsyncConnection[Row]]", tasks: asyncio.TaskGroup
     ) -> None:
         """`tasks` carries out batches whose callers were cancelled."""
-        self._url, self._pool, self._tasks = url, pool, tasks
+        self.url, self._pool, self._tasks = url, pool, tasks
         self._ownership = AsyncExitStack()
         self._contended = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str, tasks: asyncio.TaskGroup, seconds: float = CONNECT_SECONDS) -> "PostgresDatabase":
-        """Connect, within so many seconds.
+    async def open(
+        cls, url: str, tasks: asyncio.TaskGroup, seconds: float = CONNECT_SECONDS, oldest: int = OLDEST
+    ) -> "PostgresDatabase":
+        """Connect, within so many seconds, to a server of this major version or a newer one.
 
         Raises:
             SettingsError: the address is malformed.
-            StorageError: the server does not answer or does not let us in.
+            StorageError: the server does not answer, does not let us in, or is too old.
         """
         try:
             psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.ProgrammingError as error:
             raise SettingsError(f"`database` is not a PostgreSQL address: {error}") from error
-        await _try(url, seconds)
+        await _try(url, seconds, oldest)
         pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             url,
             min_size=1,
             max_size=CONNECTIONS,
             open=False,
             timeout=seconds,
+            reconnect_timeout=seconds,
             kwargs={"row_factory": dict_row, "autocommit": True},
         )
         await pool.open()
         return cls(url=url, pool=pool, tasks=tasks)
 
     async def own(self, seconds: float = OWN_SECONDS) -> None:
-        """See Database; waits so many seconds for a server that is just ending.
+        """See Database; servers share it, but not with one of an older Portal, which wants it for itself: waits so many
+        seconds for one that is just ending.
 
         A lock held by a connection of its own: it goes with the process, however that ends.
         """
         name = f"Portal on {gethostname()} (process {os.getpid()})"
         async with AsyncExitStack() as stack:
             try:
-                connecting = psycopg.AsyncConnection.connect(self._url, autocommit=True, application_name=name)
+                connecting = psycopg.AsyncConnection.connect(self.url, autocommit=True, application_name=name)
                 connection = await stack.enter_async_context(await connecting)
                 await connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{round(seconds * 1000)}ms"])
-                await connection.execute("SELECT pg_advisory_lock(%s, %s)", SERVER_LOCK)
+                await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", SERVER_LOCK)
             except errors.LockNotAvailable as error:
                 raise DataFolderBusy(
-                    f"The database is in use by {await self._owner()}. Stop that server first, or give this one a "
-                    "database of its own."
+                    f"The database is in use by {await self._owner()}, of an older version that shares it with nobody. "
+                    "Stop that server first, or give this one a database of its own."
                 ) from error
             except psycopg.Error as error:
-                raise _translated(error) from error
+                raise translated(error) from error
             self._ownership = stack.pop_all()
 
     async def _owner(self) -> str:
@@ -110,22 +125,30 @@ class PostgresDatabase:
     async def fetch(self, sql: str, **args: object) -> list[Row]:
         """See Database."""
         query = Statement(sql, args)
-        try:
-            with _cancellable():
-                async with self._pool.connection() as connection:
-                    return await _run(connection, query)
-        except psycopg.Error as error:
-            raise _translated(error) from error
+        return await self._read(lambda connection: _run(connection, query))
 
     async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
         """See Database."""
-        try:
-            with _cancellable():
-                async with self._pool.connection() as connection, connection.transaction():
-                    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    return [await _run(connection, query) for query in queries]
-        except psycopg.Error as error:
-            raise _translated(error) from error
+
+        async def read(connection: "AsyncConnection[Row]") -> list[list[Row]]:
+            async with connection.transaction():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                return [await _run(connection, query) for query in queries]
+
+        return await self._read(read)
+
+    async def _read(self, read: "Callable[[AsyncConnection[Row]], Awaitable[Result]]") -> Result:
+        """Reading changes nothing: on a dead connection it is begun again."""
+        for attempt in range(_RESTARTED):
+            try:
+                with _cancellable():
+                    async with self._pool.connection() as connection:
+                        return await read(connection)
+            except psycopg.Error as error:
+                if attempt + 1 < _RESTARTED and _is_cut(error):
+                    continue
+                raise translated(error) from error
+        raise AssertionError("unreachable")
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See Database; a task of its own carries it out, whatever becomes of the caller."""
@@ -165,16 +188,23 @@ class PostgresDatabase:
                     return await self._transaction(statements)
                 except _IN_THE_WAY as error:
                     last = error
-        raise _translated(last) from last
+        raise translated(last) from last
 
     async def _transaction(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        try:
-            async with self._pool.connection() as connection, connection.transaction():
-                return [await _run(connection, statement) for statement in statements]
-        except _IN_THE_WAY:
-            raise
-        except psycopg.Error as error:
-            raise _translated(error) from error
+        """Begun again where the connection was dead before anything could be committed; never after that."""
+        for attempt in range(_RESTARTED):
+            ran: list[list[Row]] = []
+            try:
+                async with self._pool.connection() as connection, connection.transaction():
+                    ran += [await _run(connection, statement) for statement in statements]
+                return ran
+            except _IN_THE_WAY:
+                raise
+            except psycopg.Error as error:
+                if attempt + 1 < _RESTARTED and not ran and _is_cut(error):
+                    continue
+                raise translated(error) from error
+        raise AssertionError("unreachable")
 
 
 @contextmanager
@@ -188,13 +218,18 @@ def _cancellable() -> Iterator[None]:
         raise asyncio.CancelledError
 
 
-async def _try(url: str, seconds: float) -> None:
+async def _try(url: str, seconds: float, oldest: int) -> None:
     """Connect once outside the pool, which would only say that it waited in vain."""
     try:
-        async with asyncio.timeout(seconds), await psycopg.AsyncConnection.connect(url):
-            pass
+        async with asyncio.timeout(seconds), await psycopg.AsyncConnection.connect(url) as connection:
+            version = connection.info.server_version // 10_000
     except (psycopg.Error, TimeoutError) as error:
         raise StorageError(f"The PostgreSQL server of `database` cannot be used: {error}") from error
+    if version < oldest:
+        raise StorageError(
+            f"The PostgreSQL server of `database` is version {version}; Portal needs {oldest} or newer. "
+            "Nothing was touched."
+        )
 
 
 async def _run(connection: "AsyncConnection[Row]", statement: Statement) -> list[Row]:
@@ -220,7 +255,19 @@ def translated_sql(sql: str) -> str:
     return _TOKEN.sub(replace, sql)
 
 
-def _translated(error: psycopg.Error) -> StorageError:
+def _is_cut(error: psycopg.Error) -> bool:
+    """Whether a connection that was there is lost; not that none could be had in time."""
+    return isinstance(error, _CUT) or (type(error) is psycopg.OperationalError and error.sqlstate is None)
+
+
+def translated(error: psycopg.Error) -> StorageError:
+    """What an error of the driver means."""
     if isinstance(error, errors.DiskFull):
         return StorageFull(f"The database's disk is full, nothing was stored: {error}")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StorageUnavailable(READ_ONLY)
+    if isinstance(error, _IN_THE_WAY):
+        return StorageError(f"The database failed: {error}")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return StorageUnavailable(f"{AWAY}: {error}")
     return StorageError(f"The database failed: {error}")

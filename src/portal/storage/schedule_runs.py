@@ -7,6 +7,7 @@ from portal.core.schedules import ENDED, Delivery, RunRecord, RunStatus, Schedul
 from portal.errors import Conflict
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
+from portal.storage.fence import Fence
 from portal.storage.people import ADMITTED
 from portal.storage.rows import columns
 from portal.storage.schedules import SCHEDULE, SELECT, no_schedule, schedule_of, withdrawing
@@ -105,8 +106,9 @@ INTERRUPTED = "UPDATE schedule_deliveries SET status = 'pending' WHERE status = 
 class StoredRuns:
     """The ScheduleRuns, RunQueue and DeliveryQueue ports on a Database."""
 
-    def __init__(self, *, database: Database) -> None:
-        self._database = database
+    def __init__(self, *, database: Database, fence: Fence | None = None) -> None:
+        """What the one server does that runs schedules is done behind its `fence`."""
+        self._database, self._fence = database, fence or Fence()
 
     # ------------------------------------------------------------------ history
 
@@ -166,7 +168,11 @@ class StoredRuns:
         args = {"id": schedule.id, "seen": schedule.next_at, "next_at": next_at}
         try:
             await self._database.batch(
-                [Statement(ADVANCE, args, 1), *(Statement(INSERT + ONCE, _args(run)) for run in runs)]
+                [
+                    *self._fence.on_duty(),
+                    Statement(ADVANCE, args, 1),
+                    *(Statement(INSERT + ONCE, _args(run)) for run in runs),
+                ]
             )
         except Conflict:
             return False
@@ -175,7 +181,8 @@ class StoredRuns:
     async def claim(self, now: int, most: int) -> tuple[ScheduleRecord, RunRecord] | None:
         """See RunQueue."""
         sql = CLAIM.format(lock=LOCK[self._database.dialect])
-        for row in (await self._database.batch([Statement(sql, {"now": now, "most": most})]))[0]:
+        claim = Statement(sql, {"now": now, "most": most})
+        for row in (await self._database.batch([*self._fence.on_duty(), claim]))[-1]:
             for found in await self._database.fetch(OF_RUN, schedule_id=row["schedule_id"]):
                 return schedule_of(found), _run_of(row)
         return None
@@ -229,7 +236,7 @@ class StoredRuns:
     async def take(self, now: int) -> tuple[ScheduleRecord, RunRecord, Delivery] | None:
         """See DeliveryQueue."""
         sql = TAKE.format(lock=TAKE_LOCK[self._database.dialect])
-        for row in (await self._database.batch([Statement(sql, {"now": now})]))[0]:
+        for row in (await self._database.batch([*self._fence.on_duty(), Statement(sql, {"now": now})]))[-1]:
             (run,) = await self._database.fetch(SELECT_RUN, run_id=row["run_id"])
             (schedule,) = await self._database.fetch(OF_RUN, schedule_id=run["schedule_id"])
             return schedule_of(schedule), _run_of(run), _delivery_of(row)
@@ -247,7 +254,7 @@ class StoredRuns:
 
     async def interrupted(self) -> None:
         """See DeliveryQueue."""
-        await self._database.batch([Statement(INTERRUPTED)])
+        await self._database.batch([*self._fence.on_duty(), Statement(INTERRUPTED)])
 
 
 def _args(run: RunRecord) -> dict[str, object]:

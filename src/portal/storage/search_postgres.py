@@ -45,19 +45,19 @@ class PostgresSearch:
         if not body:
             return []
         place = {"response_id": stored.response_id, "side": stored.side, "position": stored.position}
-        return [Statement(INSERT_ITEM, {**place, "body": body, "words": _vector(body)})]
+        return [Statement(INSERT_ITEM, {**place, "body": body, "words": vector_literal(body)})]
 
     def add_title(self, owner: str, conversation_id: str, title: str) -> Sequence[Statement]:
         """See Search."""
         place = {"conversation_id": conversation_id}
-        return [Statement(INSERT_TITLE, {**place, "owner": owner, "body": title, "words": _vector(title)})]
+        return [Statement(INSERT_TITLE, {**place, "owner": owner, "body": title, "words": vector_literal(title)})]
 
     def remove(self, where: str, **args: object) -> Sequence[Statement]:
         """See Search."""
         return [Statement(DELETE_TEXTS.format(where=where), args)]
 
 
-def _vector(body: str) -> str:
+def vector_literal(body: str) -> str:
     """A tsvector literal: every word with its positions."""
     found = enumerate(words(body), start=1)
     return " ".join(f"'{word[:_LONGEST_WORD]}':{min(at, _LAST_POSITION)}" for at, word in found)

@@ -75,6 +75,17 @@ class TurnPassages:
         passages = _passages(turn, *_texts(now), *_texts(before))
         return await self._index.replacing(str(turn["owner"]), "turns", str(turn["id"]), passages)
 
+    async def arriving(
+        self, turn: Mapping[str, object], items: Sequence[StoredItem], before: Sequence[StoredItem]
+    ) -> Sequence[Statement]:
+        """As `keeping`, for a turn that comes in whole: `before` are the items of the one that it follows."""
+        if turn["conversation_id"] is None:
+            return []
+        now, earlier = _placed(items), _placed(before)
+        passages = _passages(turn, *_texts(now), *_texts(earlier))
+        owner, place = str(turn["owner"]), str(turn["id"])
+        return await self._index.adding(owner, "turns", place, passages, embedder="", vectors=None)
+
     async def leaving(self, owner: str, response_ids: Sequence[str]) -> tuple[list[Statement], list[str]]:
         """For turns of which something is deleted: what drops them and the turns behind them, which repeat it; and the
         ids to `renew` once it is gone."""
@@ -145,6 +156,10 @@ Places = dict[tuple[str, int], Item]
 
 def _said(rows: Sequence[Row], response_id: object) -> Places:
     return {(row["side"], row["position"]): from_json(row["item"]) for row in rows if row["response_id"] == response_id}
+
+
+def _placed(items: Sequence[StoredItem]) -> Places:
+    return {(one.side, one.position): one.item for one in items}
 
 
 def _texts(items: Places) -> tuple[str, str]:

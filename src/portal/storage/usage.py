@@ -5,12 +5,10 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Literal
 
-from portal.core.items import JsonObject
 from portal.core.records import UsageRecord
-from portal.errors import StorageError
+from portal.errors import StorageError, StorageUnavailable
 from portal.storage.database import Database, Statement
 from portal.storage.rows import maybe_json, to_json
 
@@ -22,7 +20,8 @@ LONGEST_QUEUE = 10_000
 GATHER_SECONDS = 0.25
 """Between two batches: a commit costs far more than a row."""
 
-DAY = 86_400_000_000
+AGAIN_SECONDS = 2.0
+"""Until rows are offered again to a database that was away."""
 
 _COLUMNS = {
     "id": "TEXT",
@@ -38,6 +37,8 @@ _COLUMNS = {
     "status": "TEXT",
     "decision": "TEXT",
     "credential": "TEXT",
+    "workspace": "TEXT",
+    "first_milliseconds": "BIGINT",
 }
 _ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
 INSERT = f"""
@@ -46,12 +47,6 @@ SELECT {", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumer
 FROM {{elements}} WHERE TRUE ON CONFLICT (id) DO NOTHING"""
 """All rows of a batch in one statement and one argument, an array of arrays: the database takes them apart, and
 meanwhile this process goes on answering."""
-
-SUMMARY = f"""
-SELECT created_at / {DAY} AS day, model, COUNT(*) AS calls,
-    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens
-FROM usage_log WHERE owner = :owner AND created_at >= :since
-GROUP BY created_at / {DAY}, model ORDER BY day, model"""
 
 SPENT = """
 SELECT COUNT(*) AS requests, CAST(COALESCE(SUM(input_tokens + output_tokens), 0) AS BIGINT) AS tokens
@@ -81,46 +76,55 @@ class StoredUsageLog:
         if len(self._queue) == 1:
             self._wake.set()
 
-    async def summary(self, owner: str, since: int) -> Sequence[JsonObject]:
-        """See UsageLog; what waits is written first."""
-        await self._write()
-        rows = await self._database.fetch(SUMMARY, owner=owner, since=since)
-        return [{**row, "day": datetime.fromtimestamp(row["day"] * DAY / 1e6, UTC).date().isoformat()} for row in rows]
-
     async def spent(self, kind: Literal["key", "person"], whose: str, since: int) -> tuple[int, int]:
         """See Spending; what waits is written first."""
-        await self._write()
+        await self.write()
         (row,) = await self._database.fetch(SPENT.format(whose=WHOSE[kind]), whose=whose, since=since)
         return row["requests"], row["tokens"]
 
     async def run(self) -> None:
         """Write what comes, as much at once as came in a moment; ends after `aclose`."""
+        pause = GATHER_SECONDS
         while not self._closing.is_set():
             await self._wake.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._closing.wait()
             self._wake.clear()
-            await self._write()
+            pause = GATHER_SECONDS if await self.write() else AGAIN_SECONDS
 
     async def aclose(self) -> None:
         """Write what is left and let `run` end."""
         self._closing.set()
         self._wake.set()
-        await self._write()
+        if not await self.write():
+            logger.warning("%d usage rows were lost: the database is away", len(self._queue))
 
-    async def _write(self) -> None:
+    async def write(self) -> bool:
+        """Write what waits; whether all is through: what a database that is away did not take goes on waiting."""
         async with self._writing:
             waiting, self._lost, lost = list(self._queue), 0, self._lost
             self._queue.clear()
             if lost:
                 logger.warning("%d usage rows were lost: they came faster than the database wrote", lost)
             if not waiting:
-                return
+                return True
             try:
                 await self._database.batch([Statement(self._insert, {"rows": _rows(waiting)})])
+            except StorageUnavailable:
+                self._wait_again(waiting)
+                return False
             except StorageError as error:
                 logger.warning("%d usage rows were lost: %s", len(waiting), error)
+            return True
+
+    def _wait_again(self, waiting: Sequence[UsageRecord]) -> None:
+        """Before those that came meanwhile; where there is no room for all, the oldest are lost."""
+        all_of_them = [*waiting, *self._queue]
+        self._queue.clear()
+        self._queue.extend(all_of_them)
+        self._lost += len(all_of_them) - len(self._queue)
+        self._wake.set()
 
 
 def _rows(waiting: Sequence[UsageRecord]) -> str:
@@ -143,4 +147,6 @@ def _row(usage: UsageRecord) -> list[object]:
         usage.status,
         maybe_json(usage.decision),
         usage.credential,
+        (usage.decision or {}).get("workspace"),
+        usage.first_milliseconds,
     ]

@@ -17,7 +17,7 @@ from portal.core.ports import Backend
 from portal.core.speech import Transcriber
 from portal.core.tool_ports import Toolset
 from portal.interfaces.listening import server_config
-from portal.settings import load_settings
+from portal.settings import Settings, load_settings
 from portal.storage.data_folder import make_private_folder
 
 
@@ -53,6 +53,7 @@ async def open_test_portal(
     channels: Sequence[Channel] | None = (),
     transcriber: Transcriber | None = None,
     settings: Mapping[str, Any] | None = None,
+    watching: bool = False,
 ) -> AsyncIterator[TestPortal]:
     """Serve on a free loopback port with exactly these backends and the guide, and exactly these tools, or with None
     those of an installation; the models are known when it yields. Documents are embedded by `embedder`, if any.
@@ -60,7 +61,7 @@ async def open_test_portal(
     `transcriber` writes down what is spoken there.
 
     `settings` is a nested mapping over the defaults; titles by the model, discovery, retries and the classifier are off
-    unless it says so.
+    unless it says so. With `watching`, portal.toml in the data folder is read again when it changes.
     """
     off = {
         "turns": {"titles": False},
@@ -69,7 +70,11 @@ async def open_test_portal(
         "classifier": {"enabled": False},
     }
     chosen: dict[str, Any] = {**off, **(settings or {})}
-    loaded = load_settings({"data_dir": data_dir, **chosen})
+
+    def read() -> Settings:
+        return load_settings({"data_dir": data_dir, **chosen})
+
+    loaded = read()
     make_private_folder(data_dir)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -80,6 +85,7 @@ async def open_test_portal(
             embedder=lambda: embedder,
             channels=channels,
             transcriber=transcriber,
+            reread=read if watching else None,
         ) as portal:
             config = server_config(portal.asgi, max_message=loaded.server.max_body, grace=2)
             server = _Server(config)

@@ -1,5 +1,6 @@
 """Records for tests of whatever keeps or shows them: complete, with fresh ids, and any field overridden."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -9,8 +10,10 @@ from portal.core.channel_stores import Arrival, ChatRecord, LinkRecord
 from portal.core.channels import Attachment, Message, Place, Sender
 from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, SourceRecord
+from portal.core.consumption import Question
+from portal.core.exchange import ImportRecord
 from portal.core.ids import new_id, uuid7
-from portal.core.items import Item
+from portal.core.items import Item, JsonObject
 from portal.core.media import MediaJob
 from portal.core.memories import MemoryRecord
 from portal.core.passages import Passage
@@ -22,12 +25,14 @@ from portal.core.records import (
     FolderRecord,
     ResponseRecord,
     StoredItem,
+    TraceRecord,
     UsageRecord,
     UserRecord,
     WorkspaceRecord,
 )
 from portal.core.schedules import RunRecord, ScheduleRecord
 from portal.core.sharing import ShareRecord
+from portal.storage.open import Storage
 
 OWNER = "user_alice"
 STRANGER = "user_mallory"
@@ -98,6 +103,13 @@ def file(**fields: Any) -> FileRecord:
     return FileRecord(**{**known, **fields})
 
 
+def imported(**fields: Any) -> ImportRecord:
+    """A file that OWNER brings in, looked through."""
+    now = micros()
+    known: dict[str, Any] = {"id": new_id("import"), "owner": OWNER, "filename": "private.zip", "size": 1}
+    return ImportRecord(**{**known, "status": "ready", "created_at": now, "changed_at": now, **fields})
+
+
 def share(conversation_id: str, **fields: Any) -> ShareRecord:
     """A conversation of OWNER that is shared."""
     known: dict[str, Any] = {"conversation_id": conversation_id, "owner": OWNER, "created_at": micros()}
@@ -135,6 +147,21 @@ def workspace(**fields: Any) -> WorkspaceRecord:
     return WorkspaceRecord(**{**known, **fields})
 
 
+def trace(response_id: str, **fields: Any) -> TraceRecord:
+    """Where the time of a turn went."""
+    known: dict[str, Any] = {
+        "owner": OWNER,
+        "created_at": micros(),
+        "milliseconds": 1200,
+        "status": "completed",
+        "door": "portal",
+        "model": "tiny",
+        "workspace": "auto",
+        "spans": [{"id": 0, "parent": None, "kind": "turn", "name": "auto", "start": 0.0, "ms": 1200.0}],
+    }
+    return TraceRecord(response_id=response_id, **{**known, **fields})
+
+
 def usage(**fields: Any) -> UsageRecord:
     """One call of OWNER."""
     known: dict[str, Any] = {
@@ -151,6 +178,11 @@ def usage(**fields: Any) -> UsageRecord:
         "status": "completed",
     }
     return UsageRecord(**{**known, **fields})
+
+
+async def used(storage: Storage, owner: str = OWNER) -> Sequence[JsonObject]:
+    """All calls of an owner by day and model, once what waits is written."""
+    return await storage.consumption.report(Question(since=0, until=micros() + 24 * HOUR, owner=owner))
 
 
 HOUR = 3_600_000_000

@@ -13,6 +13,7 @@ from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ModelInfo
 from portal.storage.database import Statement
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 ABLE = frozenset({"chat", "completion", "tools", "vision"})
@@ -41,7 +42,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tes
 async def portal(running: TestPortal, backend: ScriptedBackend) -> AsyncIterator[TestPortal]:
     """The server with this test's backend, its usage log empty."""
     storage, models = running.portal.storage, running.portal.models
-    await storage.usage.summary(running.owner, 0)
+    await used(storage, running.owner)
     await storage.database.batch([Statement("DELETE FROM usage_log", {})])
     models.add(backend)
     await models.refresh()
@@ -98,6 +99,6 @@ def error_of(answer: httpx.Response, status: int, *, numbered: bool = True) -> d
 async def usage_rows(portal: TestPortal) -> Sequence[Mapping[str, Any]]:
     """What the usage log holds, oldest first; what waits is written first."""
     storage = portal.portal.storage
-    await storage.usage.summary(portal.owner, 0)
+    await used(storage, portal.owner)
     sql = "SELECT * FROM usage_log WHERE owner = :owner ORDER BY created_at, id"
     return await storage.database.fetch(sql, owner=portal.owner)

@@ -12,6 +12,7 @@ from portal.core.model import ModelInfo
 from portal.storage.database import Statement
 from portal.testing.openresponses import OpenResponses
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 _SPEC = OpenResponses(Path(__file__).parents[2] / "specs" / "openresponses" / "openapi-2026-04-24.json")
 
@@ -44,7 +45,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tes
 async def portal(running: TestPortal, backend: ScriptedBackend) -> AsyncIterator[TestPortal]:
     """The server with this test's backend, its usage log empty."""
     storage, models = running.portal.storage, running.portal.models
-    await storage.usage.summary(running.owner, 0)
+    await used(storage, running.owner)
     await storage.database.batch([Statement("DELETE FROM usage_log", {})])
     models.add(backend)
     await models.refresh()
@@ -123,6 +124,6 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
 async def usage_rows(portal: TestPortal) -> Sequence[Mapping[str, Any]]:
     """What the usage log holds, oldest first; what waits is written first."""
     storage = portal.portal.storage
-    await storage.usage.summary(portal.owner, 0)
+    await used(storage, portal.owner)
     sql = "SELECT * FROM usage_log WHERE owner = :owner ORDER BY created_at, id"
     return await storage.database.fetch(sql, owner=portal.owner)

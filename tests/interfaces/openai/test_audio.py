@@ -21,6 +21,7 @@ from portal.interfaces.openai.sounding import Call
 from portal.testing.audio_server import AudioServer
 from portal.testing.model_server import Answer, Fault
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -387,7 +388,7 @@ async def test_the_time_to_the_first_sound_is_told() -> None:
 
 
 async def _calls(portal: TestPortal) -> dict[str, int]:
-    rows = await portal.portal.storage.usage.summary(portal.owner, 0)
+    rows = await used(portal.portal.storage, portal.owner)
     return {row["model"]: row["calls"] for row in rows}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.model import TextDelta, ToolCallDelta
-from portal.storage.open import DATABASE_NAME
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.testing.portal import TestPortal, open_test_portal
 
 from .conftest import Door

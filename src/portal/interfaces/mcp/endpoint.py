@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from portal.errors import NotInstalled, PortalError
+from portal.errors import NotInstalled, PortalError, Stopping
 from portal.extras import add_command
 from portal.security.credentials import Caller
 
@@ -82,7 +82,7 @@ class Endpoint:
         if self._fault is not None:
             raise self._fault
         if self._manager is None:
-            raise PortalError("Portal is stopping.", code="stopping")
+            raise Stopping
         from portal.interfaces.mcp.door import bare
 
         told = {**scope, "headers": bare(scope["headers"]), "user": _bound_to(scope["state"]["caller"])}

@@ -68,7 +68,7 @@ class Runs:
     async def result(self, owner: str, response_id: str) -> ToolResult:
         """How far a turn is that waited for a person. Raises NotFound."""
         newest = await self._newest(owner, response_id)
-        if self._agent.running(newest):
+        if await self._agent.runs_anywhere(owner, [newest]):
             return ToolResult(text=f"It is under way: ask for its result again. {newest}")
         if waiting := await self._pending(owner, newest):
             return _queued(newest, waiting)

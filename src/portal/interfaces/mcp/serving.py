@@ -16,6 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from portal import __version__
 from portal.core.items import JsonObject
 from portal.core.tools import ToolResult, ToolSpec
+from portal.core.trace_context import within
 from portal.errors import PortalError
 from portal.interfaces.mcp.content import answered, described, failed
 
@@ -104,7 +105,8 @@ def make_server(identity: Identity, offer: Offer) -> "Server[Any]":
         spec = next((one for one in await _offered(offer, ctx) if one.name == params.name), None)
         if spec is None:
             raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r} here.")
-        return await _called(offer, spec, ctx, params)
+        with within({**(params.meta or {})}):
+            return await _called(offer, spec, ctx, params)
 
     server = Server(
         identity.name,

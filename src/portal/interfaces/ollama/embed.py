@@ -16,6 +16,7 @@ from portal.core.items import JsonObject
 from portal.core.model import Embeddings, TokenUsage
 from portal.core.ports import Embedding, Forwarding, Models, UsageLog
 from portal.core.tokens import estimate
+from portal.core.tracing import here
 from portal.errors import BadRequest, PortalError
 from portal.interfaces.account import Account, Accounts
 from portal.interfaces.ollama.chat import renamed
@@ -90,6 +91,7 @@ class Embedder:
         texts = self._texts(payload)
         ask = Ask(model=payload["model"], needs=frozenset({"embeddings"}))
         account = await self._accounts.open(owner=owner, door="ollama", ask=ask)
+        here().note(door="embed")
 
         async def once(permit: Permit) -> None:
             account.permit = permit

@@ -11,9 +11,8 @@ from pydantic import Field
 
 from portal import __version__
 from portal.core.bus import Bus
-from portal.core.clock import micros
 from portal.core.items import JsonObject
-from portal.core.ports import UsageLog, Users
+from portal.core.ports import Users
 from portal.errors import TooLarge
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
@@ -26,7 +25,8 @@ from portal.settings import ServerSettings
 
 _PREFERENCES_LIMIT = 64 * 1024
 _PING_SECONDS = 15.0
-_DAY_MICROS = 86_400 * 1_000_000
+_LONGEST_NUMBER = 18
+"""Digits of the number of an event; Python refuses to read thousands."""
 
 
 class AboutMe(Body):
@@ -47,7 +47,6 @@ def account_routes(
     *,
     users: Users,
     entrance: Entrance,
-    usage: UsageLog,
     server: ServerSettings,
     channels: Callable[[], Sequence[JsonObject]],
 ) -> APIRouter:
@@ -82,10 +81,6 @@ def account_routes(
             await entrance.credentials.revoke(who.owner, who.credential_id)
         response.delete_cookie(COOKIE)
         return {"signed_out": True}
-
-    @router.get("/usage")
-    async def get_usage(who: Who, days: Annotated[int, Field(ge=1, le=3660)] = 30) -> JsonObject:
-        return views.listing(await usage.summary(who.owner, micros() - days * _DAY_MICROS))
 
     return router
 
@@ -135,7 +130,8 @@ def event_routes(*, bus: Bus) -> APIRouter:
     async def events(
         who: Who, starting_after: int | None = None, last_event_id: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
-        after = int(last_event_id) if starting_after is None and last_event_id.isdecimal() else starting_after
+        known = starting_after is None and last_event_id.isdecimal() and len(last_event_id) <= _LONGEST_NUMBER
+        after = int(last_event_id) if known else starting_after
         return StreamingResponse(
             _changes(bus, who.owner, after), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )

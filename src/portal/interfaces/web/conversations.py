@@ -1,5 +1,6 @@
 """/portal/v1/conversations, /portal/v1/responses and /portal/v1/folders: what the rail and the chat are made of."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.ports import Conversations, Folders, Responses
-from portal.core.records import ConversationRecord, Filters, FolderRecord, TurnRecord
+from portal.core.records import ConversationRecord, Filters, FolderRecord, Page, TurnRecord
 from portal.core.responses import resource
 from portal.errors import BadRequest
 from portal.interfaces.late import LateRouter
@@ -74,9 +75,20 @@ class _Views:
     def __init__(self, *, agent: Agent) -> None:
         self._agent = agent
 
-    def conversation(self, record: ConversationRecord) -> JsonObject:
-        run = self._agent.running(record.head) if record.head else None
-        return views.conversation(record, running=run.id if run else None)
+    async def conversation(self, record: ConversationRecord) -> JsonObject:
+        return (await self._viewing([record]))(record)
+
+    async def page(self, found: Page[ConversationRecord]) -> JsonObject:
+        return views.page(found, await self._viewing(found.data))
+
+    async def _viewing(self, records: Sequence[ConversationRecord]) -> Callable[[ConversationRecord], JsonObject]:
+        heads = {record.head: record.owner for record in records if record.head}
+        running = await self._agent.runs_anywhere(records[0].owner, heads) if heads else ()
+
+        def view(record: ConversationRecord) -> JsonObject:
+            return views.conversation(record, running=record.head if record.head in running else None)
+
+        return view
 
     def turn(self, record: TurnRecord) -> JsonObject:
         run = self._agent.running(record.response.id)
@@ -106,7 +118,7 @@ def conversation_routes(
     ) -> JsonObject:
         filters = Filters(folder_id=folder, model=model, since=stored(since), until=stored(until))
         found = await search.find(who.owner, q or "", filters, limit=limit, cursor=cursor)
-        return views.page(found, view.conversation)
+        return await view.page(found)
 
     @router.post("", status_code=201)
     async def create_conversation(who: Who, body: NewConversation) -> JsonObject:
@@ -120,11 +132,11 @@ def conversation_routes(
         )
         await conversations.create(record)
         bus.publish(who.owner, "conversation.changed", id=record.id)
-        return view.conversation(record)
+        return await view.conversation(record)
 
     @router.get("/{conversation_id}")
     async def get_conversation(who: Who, conversation_id: str) -> JsonObject:
-        return view.conversation(await conversations.get(who.owner, conversation_id))
+        return await view.conversation(await conversations.get(who.owner, conversation_id))
 
     @router.patch("/{conversation_id}")
     async def change_conversation(who: Who, conversation_id: str, body: ConversationChanges) -> JsonObject:
@@ -135,7 +147,7 @@ def conversation_routes(
             changes["title_source"] = "user"
         record = await conversations.update(who.owner, conversation_id, changes)
         bus.publish(who.owner, "conversation.changed", id=conversation_id)
-        return view.conversation(record)
+        return await view.conversation(record)
 
     @router.get("/{conversation_id}/turns")
     async def list_turns(who: Who, conversation_id: str, before: str | None = None, limit: Limit = 30) -> JsonObject:

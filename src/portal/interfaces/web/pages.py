@@ -17,8 +17,12 @@ from portal.interfaces.web.signing_in import device, set_session
 from portal.security.credentials import Credentials
 
 STATIC = Path(__file__).parent / "static"
-_NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/")
+_NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/", "/oauth/", "/.well-known/")
 _OLLAMA = "Ollama is running"
+_LOOKERS = re.compile(
+    r"bot\b|bot[/-]|facebookexternalhit|whatsapp|skypeuripreview|preview|crawler|spider", re.IGNORECASE
+)
+"""In the names of what fetches a link to show what is behind it."""
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
@@ -73,6 +77,8 @@ def page_routes(*, credentials: Credentials) -> list[BaseRoute]:
     shell = (STATIC / "artefact.html").read_bytes()
 
     async def sign_in(request: Request) -> Response:
+        if _only_looks(request):
+            return PlainTextResponse("A link that signs in to Portal, once, in the browser that opens it.")
         try:
             token = request.query_params.get("token", "")
             _, secret = await credentials.sign_in(token, device=device(request))
@@ -119,6 +125,14 @@ def _is_browser(request: Request) -> bool:
     """Whether the page is wanted, and not the greeting by which programs find an Ollama server. Most of those say that
     they take anything; a browser names HTML, or (where its own scripts ask) tells where its request comes from."""
     return "text/html" in request.headers.get("accept", "").lower() or "sec-fetch-mode" in request.headers
+
+
+def _only_looks(request: Request) -> bool:
+    """Whether nobody opens this address: it is asked for its head, fetched ahead, or looked at by a chat platform that
+    shows what is behind a link. None of them may use up what works once."""
+    purposes = (request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz"))
+    agent = request.headers.get("user-agent", "")
+    return request.method == "HEAD" or any("prefetch" in one for one in purposes) or bool(_LOOKERS.search(agent))
 
 
 class _Views(Route):

@@ -36,7 +36,7 @@ def passkey_sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
     @router.post("/options")
     async def options(request: Request) -> JsonObject:
-        token, told = entrance.passkeys.entering(origin=_origin(request))
+        token, told = await entrance.passkeys.entering(origin=_origin(request))
         return {"token": token, "options": told}
 
     @router.post("")

@@ -59,7 +59,7 @@ export async function json(method, url, body, signal) {
 
 /**
  * @param {string} url
- * @param {Record<string, string|number|null|undefined>} query  null and undefined are left out
+ * @param {Record<string, string|number|boolean|null|undefined>} query  null and undefined are left out
  */
 export function withQuery(url, query) {
   const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
@@ -236,8 +236,6 @@ export const sessions = () => json("GET", `${P}/sessions`);
 /** @param {string} id */
 export const deleteSession = (id) => json("DELETE", `${P}/sessions/${path(id)}`);
 export const createLink = () => json("POST", `${P}/links`, {});
-/** @param {number} days */
-export const usage = (days) => json("GET", withQuery(`${P}/usage`, { days }));
 export const manual = () => json("GET", `${P}/manual`);
 /** @param {string} page */
 export const manualPage = (page) => json("GET", `${P}/manual/${path(page)}`);

@@ -10,6 +10,7 @@ import { RouteDetails } from "./inspectors/route.js";
 import { Source } from "./inspectors/source.js";
 
 const File = lazy(async () => (await import("./files/pane.js")).FilePane);
+const Waterfall = lazy(async () => (await import("./insight/waterfall.js")).Waterfall);
 const Passage = lazy(async () => (await import("./inspectors/passage.js")).PassagePane);
 
 /** @type {Record<string, {title: () => string, body: any}>} */
@@ -20,6 +21,7 @@ const KINDS = {
   raw: { title: () => t("raw.title"), body: Raw },
   route: { title: () => t("route.title"), body: RouteDetails },
   source: { title: () => t("source.title"), body: Source },
+  trace: { title: () => t("route.time"), body: Waterfall },
 };
 
 /** @param {{content: {kind: string} & Record<string, any>}} props */

@@ -1,7 +1,7 @@
 // The shell: rail, centre, inspector. Narrow windows get the rail as a drawer and the inspector as a sheet.
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
-import { closeInspector, compact, drawer, inspector, inspectorBeside, online, openDrawer, railOpen, route, session, setRailOpen } from "./state.js";
+import { closeInspector, compact, drawer, inspector, inspectorBeside, online, openDrawer, railOpen, route, runsPortal, session, setRailOpen } from "./state.js";
 import { Announcer, Toasts } from "./toasts.js";
 import { Modal } from "./dialogs.js";
 import { lazy } from "./lazy.js";
@@ -12,6 +12,7 @@ import { Overlays, preloadPalette } from "./overlays.js";
 import { t } from "./strings.js";
 
 const Inspector = lazy(async () => (await import("./inspector.js")).Inspector);
+const Trouble = lazy(async () => (await import("./trouble.js")).Trouble);
 const SignIn = lazy(async () => (await import("./views/signin.js")).SignIn);
 
 export function Shell() {
@@ -23,7 +24,7 @@ export function Shell() {
     <div class=${railOpen.value ? "shell" : "shell rail-closed"}>
       ${!compact.value && html`<${Rail} open=${railOpen.value} />`}
       <main class="centre" id="main" tabindex="-1">
-        ${!online.value && html`<${Offline} />`}
+        ${!online.value ? html`<${Offline} />` : runsPortal.value && html`<${Trouble} />`}
         <${View} route=${route.value} />
       </main>
       ${inspectorBeside.value && inspector.value && html`<${Inspector} content=${inspector.value} />`}

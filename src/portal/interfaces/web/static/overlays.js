@@ -10,6 +10,7 @@ const KINDS = {
   keys: () => import("./overlays/keys.js"),
   rename: () => import("./overlays/rename.js"),
   move: () => import("./overlays/move.js"),
+  export: () => import("./overlays/export.js"),
   share: () => import("./overlays/share.js"),
   continue: () => import("./overlays/continue.js"),
   newFolder: () => import("./overlays/folder.js"),

@@ -16,6 +16,7 @@ const ROUTES = [
   [/^\/gallery(?:\/([^/]+))?$/, "gallery", ["id"]],
   [/^\/tools$/, "tools", []],
   [/^\/skills$/, "skills", []],
+  [/^\/activity(?:\/([^/]+))?$/, "activity", ["section"]],
   [/^\/settings(?:\/([^/]+))?$/, "settings", ["section"]],
   [/^\/welcome$/, "welcome", []],
   [/^\/manual(?:\/([^/]+))?$/, "manual", ["id"]],

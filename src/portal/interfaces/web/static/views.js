@@ -20,6 +20,7 @@ const VIEWS = {
   gallery: () => import("./views/gallery.js"),
   tools: () => import("./views/tools.js"),
   skills: () => import("./views/skills.js"),
+  activity: () => import("./views/insight.js"),
   settings: () => import("./views/settings.js"),
   manual: () => import("./views/manual.js"),
   welcome: () => import("./views/welcome.js"),

@@ -2,7 +2,8 @@
 import { P, json, path } from "../api.js";
 
 /** @typedef {"owner"|"admin"|"member"|"guest"} Role */
-/** @typedef {{id: string, name: string, login: string|null, role: Role, suspended: boolean, created_at: number}} Person */
+/** 0 is any number. @typedef {{scopes: string[], rate: number, requests: number, tokens: number}} Bounds */
+/** @typedef {{id: string, name: string, login: string|null, role: Role, suspended: boolean, limits: Bounds, created_at: number}} Person */
 /** @typedef {{url: string, expires_at: number}} Invitation */
 
 /** How one may sign in here. @returns {Promise<{password: boolean, passkey: boolean, oidc: {name: string, label: string}[]}>} */
@@ -38,12 +39,12 @@ export const signOutEverywhere = () => json("POST", `${P}/me/sign-out-everywhere
 export const people = () => json("GET", `${P}/users`);
 /** @param {{name: string, login: string, role: Role}} fields @returns {Promise<Person & Invitation>} */
 export const addPerson = (fields) => json("POST", `${P}/users`, fields);
-/** @param {string} id @param {{role?: Role, suspended?: boolean}} fields @returns {Promise<Person>} */
+/** @param {string} id @param {{role?: Role, suspended?: boolean, limits?: Bounds}} fields @returns {Promise<Person>} */
 export const changePerson = (id, fields) => json("PATCH", `${P}/users/${path(id)}`, fields);
 /** @param {string} id @returns {Promise<Invitation>} */
 export const invitePerson = (id) => json("POST", `${P}/users/${path(id)}/invitation`, {});
 /** With all that is theirs, or after handing what they made over. @param {string} id @param {string} heir empty: everything goes */
 export const deletePerson = (id, heir) => json("DELETE", `${P}/users/${path(id)}?${heir ? `heir=${path(heir)}` : "everything=true"}`);
 
-/** @param {{name: string, scopes: string[], rate: number, requests: number, tokens: number, expires_at?: number}} fields @returns {Promise<{name: string, key: string}>} */
+/** @param {Bounds & {name: string, expires_at?: number}} fields @returns {Promise<{name: string, key: string}>} */
 export const createKey = (fields) => json("POST", `${P}/keys`, fields);

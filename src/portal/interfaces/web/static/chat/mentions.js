@@ -5,8 +5,10 @@ import { ApiError } from "../api.js";
 import * as api from "../api/library.js";
 import { attach, attempt } from "../state.js";
 import { t } from "../strings.js";
+import { PromptForm, written } from "./promptform.js";
 
-/** @typedef {{key: string, label: string, about: string, take: () => Promise<string>}} Entry  `take` gives the text for its place */
+/** @typedef {{server: string, prompt: api.Held}} Asking  a prompt that wants to know something first */
+/** @typedef {{key: string, label: string, about: string, take: () => Promise<string>, asking?: Asking}} Entry  `take` gives the text for its place */
 /** @typedef {(event: KeyboardEvent) => boolean} Steer */
 
 const MOST = 20;
@@ -15,6 +17,7 @@ const MOST = 20;
 export function Mentions({ mention, steer, put, leave }) {
   const [known, setKnown] = useState({ of: "", entries: /** @type {Entry[]} */ ([]) });
   const [at, setAt] = useState(0);
+  const [asking, setAsking] = useState(/** @type {Asking|null} */ (null));
   const place = mention.includes(":") ? `${mention.split(":", 1)[0]}:` : mention[0];
   useEffect(() => {
     let gone = false;
@@ -24,7 +27,7 @@ export function Mentions({ mention, steer, put, leave }) {
   useEffect(() => setAt(0), [mention]);
   const fitting = known.of === place ? known.entries.filter((each) => fits(each, mention)).slice(0, MOST) : [];
   const current = Math.min(at, fitting.length - 1);
-  const take = (/** @type {Entry|undefined} */ entry) => entry && attempt(async () => put(await entry.take()));
+  const take = (/** @type {Entry|undefined} */ entry) => entry && (entry.asking ? setAsking(entry.asking) : attempt(async () => put(await entry.take())));
   steer.current = (event) => {
     if (event.key === "Escape") leave();
     else if (!fitting.length || event.shiftKey) return false;
@@ -36,6 +39,7 @@ export function Mentions({ mention, steer, put, leave }) {
     return true;
   };
   useEffect(() => () => void (steer.current = null), []);
+  if (asking) return html`<${PromptForm} ...${asking} put=${put} onClose=${() => setAsking(null)} />`;
   if (!fitting.length) return null;
   return html`<div class="mentions"><div role="listbox" aria-label=${t(mention[0] === "@" ? "mention.resources" : "mention.prompts")}>
     ${fitting.map((each, index) => html`<div key=${each.key} id=${`mention-${index}`} role="option" class="option" aria-selected=${index === current ? "true" : "false"}
@@ -91,14 +95,12 @@ function asFile({ uri, mimeType, text, blob }, held) {
   return new File([bytes], name, { type });
 }
 
-/** Those that need no arguments. @param {string} server @returns {Promise<Entry[]>} */
+/** @param {string} server @returns {Promise<Entry[]>} */
 async function prompts(server) {
   const { data } = await api.prompts(server);
-  return data.filter((each) => !each.arguments?.some((one) => one.required)).map((each) => ({
+  return data.map((each) => ({
     key: each.name, label: each.title || each.name, about: each.description ?? "",
-    take: async () => {
-      const { messages } = await api.prompt(server, each.name);
-      return messages.map((one) => one.content?.text ?? "").filter(Boolean).join("\n\n");
-    },
+    take: () => written(server, each.name, {}),
+    asking: each.arguments?.length ? { server, prompt: each } : undefined,
   }));
 }

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
 import { Icon } from "../icons.js";
+import { inspect } from "../state.js";
 import { has, t } from "../strings.js";
 import { CodeBlock } from "../chat/code.js";
 
@@ -12,7 +13,8 @@ export function RouteDetails({ id, route }) {
   useEffect(() => {
     if (!route) api.route(id).then((answer) => setDecision(answer.decision ?? answer), () => {});
   }, [id]);
-  if (!decision) return html`<p class="muted">${t("route.none")}</p>`;
+  const time = html`<button type="button" class="button" onClick=${() => inspect({ kind: "trace", id })}><${Icon} name="clock" />${t("route.time")}</button>`;
+  if (!decision) return html`<p class="muted">${t("route.none")}</p>${time}`;
   const rows = /** @type {[string, any][]} */ ([
     [t("route.asked"), decision.requested_model ?? decision.model],
     [t("route.answered"), decision.resolved_model],
@@ -28,6 +30,7 @@ export function RouteDetails({ id, route }) {
     <dl class="facts">${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
     ${decision.fallbacks?.length > 0 && html`<${Fallbacks} fallbacks=${decision.fallbacks} />`}
     ${decision.candidates?.length > 1 && html`<${Candidates} candidates=${decision.candidates} />`}
+    ${time}
     <details class="fold"><summary>${t("route.whole")}<${Icon} name="chevron" /></summary>
       <${CodeBlock} text=${JSON.stringify(decision, null, 2)} language="json" /></details>
   </div>`;

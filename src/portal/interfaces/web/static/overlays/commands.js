@@ -22,6 +22,7 @@ function conversationCommands() {
     { id: "rename", icon: "edit", label: t("palette.rename"), run: () => openOverlay({ kind: "rename", id, title: chat.value.title }) },
     { id: "pin", icon: "pin", label: pinned ? t("palette.unpin") : t("palette.pin"), run: () => pin([id], !pinned) },
     ...(me.value?.channels?.length ? [{ id: "continue", icon: "send", label: t("palette.continue"), run: () => openOverlay({ kind: "continue", id }) }] : []),
+    { id: "export", icon: "download", label: t("export.title"), run: () => openOverlay({ kind: "export", id }) },
     { id: "share", icon: "external", label: t("share.title"), run: () => openOverlay({ kind: "share", id }) },
     { id: "move", icon: "folder", label: t("palette.move"), run: () => openOverlay({ kind: "move", ids: [id] }) },
     { id: "delete", icon: "trash", label: t("palette.delete"), run: () => remove([id]) },

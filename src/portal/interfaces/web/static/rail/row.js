@@ -62,6 +62,7 @@ function RowMenu({ entry, title, reachable }) {
           <${Icon} name="folder" />${t("rail.move")}</button>
         ${Boolean(me.value?.channels?.length) && html`<button type="button" role="menuitem" onClick=${then(() => openOverlay({ kind: "continue", id: entry.id }))}>
           <${Icon} name="send" />${t("rail.continue")}</button>`}
+        <button type="button" role="menuitem" onClick=${then(() => openOverlay({ kind: "export", id: entry.id }))}><${Icon} name="download" />${t("rail.export")}</button>
         <button type="button" role="menuitem" onClick=${then(() => startSelecting([entry.id]))}><${Icon} name="check" />${t("rail.select")}</button>
         <hr />
         <button type="button" role="menuitem" class="danger" onClick=${then(() => remove([entry.id]))}><${Icon} name="trash" />${t("common.delete")}</button>`;

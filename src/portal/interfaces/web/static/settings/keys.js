@@ -11,8 +11,7 @@ import { CopyLine } from "./copy.js";
 import { Limits, UNBOUNDED, boundsInWords, makeKey } from "./limits.js";
 
 /** @typedef {import("./limits.js").Fields} Fields */
-/** @typedef {{scopes: string[], rate: number, requests: number, tokens: number}} Bounds */
-/** @typedef {Bounds & {id: string, name: string, hint: string, created_at: number, last_used_at: number|null, expires_at: number|null}} Key */
+/** @typedef {import("../api/people.js").Bounds & {id: string, name: string, hint: string, created_at: number, last_used_at: number|null, expires_at: number|null}} Key */
 
 export function Keys() {
   const { data, failed, reload } = useLoad(api.keys);

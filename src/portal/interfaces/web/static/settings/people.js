@@ -10,6 +10,7 @@ import { useLoad } from "../load.js";
 import { Icon } from "../icons.js";
 import { Menu } from "../menu.js";
 import { CopyLine } from "./copy.js";
+import { Limits, boundsInWords, toBounds, toFields } from "./limits.js";
 import { useRefusal } from "./refusal.js";
 
 /** @typedef {import("../api/people.js").Person} Person @typedef {import("../api/people.js").Role} Role */
@@ -55,6 +56,7 @@ function NewPerson({ onMade }) {
 /** @param {{person: Person, everybody: Person[], onInvited: (made: Invited) => void, onChanged: () => void}} props */
 function Line({ person, everybody, onInvited, onChanged }) {
   const [leaving, setLeaving] = useState(false);
+  const [bounding, setBounding] = useState(false);
   const { name } = person;
   /** @param {{role?: Role, suspended?: boolean}} fields @param {string} told */
   const change = (fields, told) => attempt(async () => {
@@ -68,15 +70,35 @@ function Line({ person, everybody, onInvited, onChanged }) {
   const items = [
     { label: t("people.invite"), run: invite },
     ...roles.map((role) => ({ label: t(`people.make.${role}`), run: () => change({ role }, t("people.changed", { name })) })),
+    { label: t("people.limit"), run: () => setBounding(true) },
     person.suspended ? { label: t("people.resume"), run: () => change({ suspended: false }, t("people.resumed", { name })) }
       : { label: t("people.suspend"), run: () => change({ suspended: true }, t("people.isSuspended", { name })) },
     { label: t("people.delete"), run: () => setLeaving(true), danger: true },
   ];
   return html`<li class="line"><div class="grow"><p class="clip"><strong dir="auto">${name}</strong> <span class="tag">${t(`people.role.${person.role}`)}</span>${person.suspended && html` <span class="tag bad">${t("people.suspended")}</span>`}</p>
-    <p class="small muted" dir="auto">${[person.login, t("settings.created", { when: moment(person.created_at) })].filter(Boolean).join(" · ")}</p></div>
+    <p class="small muted" dir="auto">${[person.login, t("settings.created", { when: moment(person.created_at) }), ...boundsInWords(person.limits)].filter(Boolean).join(" · ")}</p></div>
     ${RANKS[person.role] < mine() && html`<${Menu} label=${t("people.actions", { name })} button=${html`<${Icon} name="more" />`} align="end">${(/** @type {() => void} */ close) => items.map((item) =>
       html`<button key=${item.label} type="button" role="menuitem" tabindex="-1" class=${item.danger ? "danger" : ""} onClick=${() => { close(); item.run(); }}>${item.label}</button>`)}<//>`}
+    ${bounding && html`<${Bound} person=${person} onChanged=${onChanged} onClose=${() => setBounding(false)} />`}
     ${leaving && html`<${Leave} person=${person} heirs=${everybody.filter((one) => one.id !== person.id && !one.suspended)} onGone=${onChanged} onClose=${() => setLeaving(false)} />`}</li>`;
+}
+
+/** What bounds them beside their role. @param {{person: Person, onChanged: () => void, onClose: () => void}} props */
+function Bound({ person, onChanged, onClose }) {
+  const [fields, setFields] = useState(() => toFields(person.limits));
+  const { busy, error, attempt: sending } = useRefusal();
+  const title = t("people.limitNamed", { name: person.name });
+  const save = sending(async () => {
+    await api.changePerson(person.id, { limits: toBounds(fields) });
+    onClose();
+    toast(t("people.limited", { name: person.name }));
+    onChanged();
+  });
+  return html`<${Modal} label=${title} onClose=${onClose}><form class="dialog-body" onSubmit=${save}><h2>${title}</h2>
+    <${Limits} fields=${fields} change=${(/** @type {Partial<typeof fields>} */ some) => setFields({ ...fields, ...some })} person=${true} />
+    <p class="bad" role="alert" dir="auto">${error}</p>
+    <div class="dialog-actions"><button type="button" class="button" onClick=${onClose}>${t("common.cancel")}</button>
+      <button class="button primary" disabled=${busy}>${t("common.save")}</button></div></form><//>`;
 }
 
 /** What becomes of what they made. @param {{person: Person, heirs: Person[], onGone: () => void, onClose: () => void}} props */

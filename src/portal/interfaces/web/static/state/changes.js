@@ -5,7 +5,7 @@ import { chat, catchUp, forgetChat, renameChat } from "./chat.js";
 import { dropConversations, keepConversation, loadConversations, loadFolders } from "./conversations.js";
 import { approvalChanged, loadApprovals, toolsChanged } from "./approvals.js";
 import { loadModels } from "./models.js";
-import { channelsChanged, knowledgeChanged, memoryChanged } from "./news.js";
+import { activityChanged, channelsChanged, healthChanged, importChanged, knowledgeChanged, memoryChanged } from "./news.js";
 import { loadWorkspaces } from "./workspaces.js";
 import { loadSession, session, signedOut } from "./session.js";
 import { pause } from "../wait.js";
@@ -32,8 +32,15 @@ const HANDLERS = {
   "knowledge.changed": knowledgeChanged,
   "embedder.changed": knowledgeChanged,
   "memory.changed": memoryChanged,
+  "import.changed": (event) => {
+    importChanged(event);
+    return event.status === "done" && Promise.all([loadConversations(), loadFolders()]);
+  },
+  "import.deleted": importChanged,
   "schedules.changed": schedulesChanged,
   "channels.changed": channelsChanged,
+  "activity.changed": activityChanged,
+  "health.changed": healthChanged,
   "pull.progress": (event) => (progressById.value = { ...progressById.value, [event.id]: event }),
   "embedded.progress": (event) => (progressById.value = { ...progressById.value, embedded: event }),
 };

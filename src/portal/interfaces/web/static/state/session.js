@@ -11,6 +11,8 @@ export const session = signal(/** @type {"starting"|"in"|"out"|"away"} */ ("star
 export const preferences = signal({});
 
 export const theme = computed(() => /** @type {string} */ (preferences.value.theme ?? "system"));
+/** Whether this person runs the installation. */
+export const runsPortal = computed(() => ["owner", "admin"].includes(me.value?.user?.role));
 export const uploadLimit = computed(() => /** @type {number} */ (me.value?.limits?.max_upload ?? 64 * 2 ** 20));
 
 /** Load the person; sets `session`. Safe to call again. */

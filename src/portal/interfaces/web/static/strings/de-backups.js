@@ -1,7 +1,7 @@
 // German: backups.
 /** @type {Record<keyof typeof import("./en-backups.js").backups, import("../strings.js").Entry>} */
 export const backups = {
-  "settings.data": "Daten",
+  "backups.title": "Sicherungen",
   "backups.about": "Kopien von allem, was Portal aufbewahrt. Zurückgespielt wird eine im Terminal mit portal restore.",
   "backups.never": "Es wurde noch nie eine Sicherung gemacht.",
   "backups.last": "Die letzte Sicherung ist von {time}, wurde zurückgelesen und ist vollständig. Sie hat {size}.",

@@ -165,6 +165,7 @@ export const chat = {
   "route.score": "{n} von 100 Punkten",
   "route.fallbacks": "Vorher versucht",
   "route.whole": "Die ganze Entscheidung",
+  "route.time": "Wo die Zeit blieb",
   "task.general": "Allgemein",
   "task.coding": "Programmieren",
   "task.math": "Mathematik",

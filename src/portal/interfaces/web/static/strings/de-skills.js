@@ -2,6 +2,7 @@
 export const skills = {
   "mention.resources": "Ressourcen von Werkzeugservern",
   "mention.prompts": "Vorlagen von Werkzeugservern",
+  "mention.fill": "Ausschreiben",
   "skills.title": "Skills",
   "skills.about": "Geschriebene Anleitungen mit Dateien und Skripten, die Modelle laden, wenn eine Aufgabe sie braucht.",
   "skills.none": "Es gibt noch keine Skills.",

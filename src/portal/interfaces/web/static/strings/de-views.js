@@ -172,7 +172,6 @@ export const views = {
   "settings.linkHow": "So lassen Sie andere Geräte herein",
   "settings.signOut": "Diesen Browser abmelden",
   "settings.usageAbout": "Anfragen und Token der letzten {n} Tage, nach Tag und Modell.",
-  "settings.usageDays": "Tage",
   "settings.usageNone": "In dieser Zeit wurde nichts verbraucht.",
   "settings.day": "Tag",
   "settings.calls": "Anfragen",

@@ -1,6 +1,6 @@
 // English: backups.
 export const backups = {
-  "settings.data": "Data",
+  "backups.title": "Backups",
   "backups.about": "Copies of everything that Portal keeps. To put one back, use portal restore in the terminal.",
   "backups.never": "No backup was ever made.",
   "backups.last": "The last backup was made {time}, read back, and is whole. It has {size}.",

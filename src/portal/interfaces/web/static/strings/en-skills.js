@@ -2,6 +2,7 @@
 export const skills = {
   "mention.resources": "Resources of tool servers",
   "mention.prompts": "Prompts of tool servers",
+  "mention.fill": "Write it out",
   "skills.title": "Skills",
   "skills.about": "Written instructions, with files and scripts, that models load when a task needs them.",
   "skills.none": "There are no skills yet.",

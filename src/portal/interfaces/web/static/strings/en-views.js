@@ -171,7 +171,6 @@ export const views = {
   "settings.linkHow": "How to let other devices in",
   "settings.signOut": "Sign out of this browser",
   "settings.usageAbout": "Calls and tokens of the last {n} days, by day and model.",
-  "settings.usageDays": "Days",
   "settings.usageNone": "Nothing was used in this time.",
   "settings.day": "Day",
   "settings.calls": "Calls",

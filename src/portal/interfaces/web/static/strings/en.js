@@ -170,6 +170,7 @@ export const en = {
   "route.score": "Score {n} of 100",
   "route.fallbacks": "Tried before",
   "route.whole": "The whole decision",
+  "route.time": "Where the time went",
   "task.general": "General",
   "task.coding": "Coding",
   "task.math": "Maths",

@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import {
   compact, conversations, conversationsLoaded, conversationsNext, found, foundNext, loadMoreConversations, moreFound, openDrawer,
-  openOverlay, pendingApprovals, query, route, search, searchState, selection, setRailOpen, startSelecting, stopSelecting,
+  openOverlay, pendingApprovals, query, route, runsPortal, search, searchState, selection, setRailOpen, startSelecting, stopSelecting,
 } from "../state.js";
 import { locale, t } from "../strings.js";
 import { Icon } from "../icons.js";
@@ -59,6 +59,7 @@ function Folders({ icons = false }) {
     ["/gallery", "gallery", "image", t("media.title")],
     ["/tools", "tools", "tool", t("tools.short")],
     ["/manual", "manual", "book", t("manual.title")],
+    ...(runsPortal.value ? [/** @type {[string, string, string, string]} */ (["/activity", "activity", "chart", t("insight.title")])] : []),
     ["/settings", "settings", "settings", t("common.settings")],
   ];
   return places.map(([address, name, icon, label]) => html`<a key=${name} href=${address}

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../strings.js";
-import { me } from "../state.js";
+import { me, runsPortal } from "../state.js";
 import { Bar } from "../layout.js";
 import { About } from "../settings/about.js";
 import { Appearance } from "../settings/appearance.js";
@@ -23,8 +23,8 @@ const SECTIONS = [
   ["devices", () => t("settings.devices"), Devices],
   ["channels", () => t("settings.channels"), Channels],
   ["people", () => t("settings.people"), People],
-  ["files", () => t("files.title"), Files],
   ["data", () => t("settings.data"), Data],
+  ["files", () => t("files.title"), Files],
   ["usage", () => t("settings.usage"), Usage],
   ["about", () => t("settings.about"), About],
 ];
@@ -32,7 +32,7 @@ const SECTIONS = [
 /** What a person's role shows nothing in. @param {string} id */
 function shown(id) {
   const role = me.value?.user?.role;
-  return id === "people" || id === "data" ? ["owner", "admin"].includes(role) : id === "keys" || id === "channels" ? role !== "guest" : true;
+  return id === "people" ? runsPortal.value : id === "keys" || id === "channels" ? role !== "guest" : true;
 }
 
 /** @param {{route: import("../types.js").Route}} props */

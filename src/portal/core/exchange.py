@@ -1,0 +1,120 @@
+"""Import and export: what of a person's comes in from elsewhere and goes out again, and the stores around it."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from portal.core.items import Item, JsonObject
+from portal.core.records import ConversationRecord, ResponseRecord
+
+Source: TypeAlias = Literal["chatgpt", "claude", "openwebui", "librechat", "portal"]
+SOURCES: tuple[Source, ...] = ("chatgpt", "claude", "openwebui", "librechat", "portal")
+Status: TypeAlias = Literal["reading", "ready", "importing", "done", "failed"]
+"""Looked through; looked through, and waiting for a yes; being stored; at its end, one way or the other."""
+GOING: frozenset[str] = frozenset({"reading", "importing"})
+_LATEST = 2**47 * 1000
+"""Microseconds that an id can hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRecord:
+    """One file that somebody brings in."""
+
+    id: str
+    owner: str
+    filename: str
+    size: int
+    """Bytes."""
+    created_at: int
+    changed_at: int
+    """Microseconds UTC."""
+    source: str = ""
+    """A Source: what was asked for, then what it was found to be; empty while neither is known."""
+    status: Status = "reading"
+    dry_run: bool = False
+    """Whether it is looked through only."""
+    progress: float = 0.0
+    """0 to 1: how much of it has been read."""
+    report: JsonObject = field(default_factory=dict)
+    """What was found in it and what became of that: {found, stored, known, skipped, reasons, whole}."""
+    problem: str = ""
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arriving:
+    """A response that comes in, with its items in their order."""
+
+    response: ResponseRecord
+    inputs: Sequence[Item]
+    outputs: Sequence[Item]
+    messages: Sequence[str] = ()
+    """The messages of the source that it is made of, by their ids there."""
+
+
+class Imports(Protocol):
+    """The files that people bring in, by owner."""
+
+    async def add(self, record: ImportRecord) -> None:
+        """Raises Conflict for an id that is there."""
+
+    async def save(self, record: ImportRecord) -> None:
+        """Replace. Raises NotFound where it, or its owner, is gone."""
+
+    async def get(self, owner: str, import_id: str) -> ImportRecord:
+        """Raises NotFound."""
+
+    async def list(self, owner: str) -> Sequence[ImportRecord]:
+        """The newest 100, newest first."""
+
+    async def delete(self, owner: str, import_id: str) -> None:
+        """Raises NotFound."""
+
+    async def open(self) -> Sequence[ImportRecord]:
+        """Everybody's that are not at their end, oldest first: for the server, when it starts."""
+
+
+class Arrivals(Protocol):
+    """Stores what comes in. A conversation is shown once all of it is there; where storing stops in the middle, the
+    next call goes on."""
+
+    async def take(
+        self,
+        import_id: str,
+        conversation: ConversationRecord | None,
+        turns: Sequence[Arriving],
+        *,
+        owner: str,
+        more: bool = False,
+    ) -> Collection[str]:
+        """Store a conversation, or responses that are in none; parents come before those that follow them. The ids of
+        the responses that were not there yet. With `more` others of the conversation come with the next call. What a
+        person changed since stays; one that they deleted comes back.
+
+        Raises:
+            NotFound: the import was deleted, or its owner.
+            Conflict: an id is somebody else's; nothing of it was stored.
+        """
+
+
+class Departures(Protocol):
+    """Reads all that somebody has, in pages."""
+
+    async def conversations(self, owner: str, *, after: str = "", limit: int = 100) -> Sequence[ConversationRecord]:
+        """Those that are not deleted, by id."""
+
+    async def order(self, owner: str, conversation_id: str | None) -> Sequence[str]:
+        """The ids of the responses of a conversation, every branch, or with None of those in none, oldest first; what
+        runs is left out."""
+
+    async def turns(self, owner: str, ids: Sequence[str]) -> Sequence[Arriving]:
+        """Those that are there still, in this order."""
+
+
+def derived_id(prefix: str, moment: int, *parts: str) -> str:
+    """An id that is always the same for the same parts, and sorts by its time as the others do; `moment` is in
+    microseconds UTC."""
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    millis = min(max(moment, 0), _LATEST - 1) // 1000
+    return f"{prefix}_{millis:012x}7{digest[:3]}{'89ab'[int(digest[3], 16) % 4]}{digest[4:19]}"

@@ -1,0 +1,138 @@
+"""The lines of an export: each kind of thing as an object of a documented shape. Times are Unix seconds."""
+
+from collections.abc import Callable
+from typing import Any
+
+from portal.core.exchange import Arriving
+from portal.core.items import JsonObject
+from portal.core.memories import MemoryRecord
+from portal.core.records import ConversationRecord, FileRecord, FolderRecord, UserRecord, WorkspaceRecord
+
+Redact = Callable[[str], str]
+
+
+def when(stored: int | None) -> float | None:
+    """Unix seconds, to the microsecond."""
+    return None if stored is None else stored / 1_000_000
+
+
+def conversation(record: ConversationRecord) -> JsonObject:
+    """A conversation without its responses."""
+    return {
+        "object": "portal.conversation",
+        "id": record.id,
+        "title": record.title,
+        "title_source": record.title_source,
+        "head": record.head,
+        "folder_id": record.folder_id,
+        "model": record.model,
+        "pinned": record.pinned,
+        "metadata": record.metadata,
+        "created_at": when(record.created_at),
+        "updated_at": when(record.updated_at),
+    }
+
+
+def response(one: Arriving) -> JsonObject:
+    """A response with its items: what was asked, what came."""
+    record = one.response
+    return {
+        "object": "portal.response",
+        "id": record.id,
+        "conversation_id": record.conversation_id,
+        "previous_response_id": record.previous_id,
+        "model": record.model,
+        "status": record.status,
+        "created_at": when(record.created_at),
+        "completed_at": when(record.completed_at),
+        "input": list(one.inputs),
+        "output": list(one.outputs),
+        "request": record.request,
+        "usage": record.usage,
+        "error": record.error,
+        "incomplete_details": record.incomplete_details,
+        "decision": record.decision,
+        "feedback": record.feedback,
+    }
+
+
+def folder(record: FolderRecord) -> JsonObject:
+    """A folder of conversations."""
+    return {
+        "object": "portal.folder",
+        "id": record.id,
+        "name": record.name,
+        "instructions": record.instructions,
+        "model": record.model,
+        "file_ids": list(record.file_ids),
+        "created_at": when(record.created_at),
+    }
+
+
+def file(record: FileRecord, path: str) -> JsonObject:
+    """A file; `path` is where in the export its content is."""
+    return {
+        "object": "portal.file",
+        "id": record.id,
+        "filename": record.filename,
+        "path": path,
+        "purpose": record.purpose,
+        "bytes": record.size,
+        "sha256": record.sha256,
+        "content_type": record.content_type,
+        "created_at": when(record.created_at),
+        "expires_at": when(record.expires_at),
+    }
+
+
+def memory(record: MemoryRecord) -> JsonObject:
+    """A memory, or an earlier wording of one."""
+    return {
+        "object": "portal.memory",
+        "id": record.id,
+        "kind": record.kind,
+        "text": record.text,
+        "scope": record.scope,
+        "source": record.source,
+        "status": record.status,
+        "superseded_by": record.superseded_by,
+        "confidence": record.confidence,
+        "created_at": when(record.created_at),
+        "changed_at": when(record.changed_at),
+        "happened_at": when(record.happened_at),
+    }
+
+
+def workspace(record: WorkspaceRecord) -> JsonObject:
+    """A workspace that its owner made."""
+    fields = {name: value for name, value in record.fields.items() if name != "users"}
+    return {
+        "object": "portal.workspace",
+        "name": record.name,
+        "fields": fields,
+        "created_at": when(record.created_at),
+    }
+
+
+def person(record: UserRecord) -> JsonObject:
+    """Whose export it is."""
+    return {
+        "object": "portal.user",
+        "id": record.id,
+        "name": record.name,
+        "login": record.login,
+        "role": record.role,
+        "preferences": record.preferences,
+        "created_at": when(record.created_at),
+    }
+
+
+def redacted(value: Any, redact: Redact) -> Any:
+    """The same with no key, token or password in any text of it."""
+    if isinstance(value, str):
+        return redact(value) if len(value) > 8 else value
+    if isinstance(value, list):
+        return [redacted(each, redact) for each in value]
+    if isinstance(value, dict):
+        return {name: redacted(each, redact) for name, each in value.items()}
+    return value

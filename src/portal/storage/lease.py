@@ -1,0 +1,231 @@
+"""A server's place among the others on one PostgreSQL: it is registered, shows that it lives, and may have the duty.
+
+Two signs of life: an advisory lock of its own, which is gone the moment its process or connection is, and a time that
+it renews, which stands still while it is paused. Whoever is without either is buried by the first to see it: its
+connections are cut, its row goes, and what it writes from then on fails (see fence.py). Times are the database's, so
+clocks that differ do no harm.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from socket import gethostname
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg
+
+from portal.core.duty import Duty
+from portal.core.ids import new_id
+from portal.errors import StorageError
+from portal.storage.fence import LEADER, Fence
+from portal.storage.sessions import session
+
+if TYPE_CHECKING:
+    from psycopg.rows import DictRow
+
+    Connection = psycopg.AsyncConnection[DictRow]
+
+log = logging.getLogger(__name__)
+
+BEAT = 1.0
+"""Seconds between two signs of life."""
+_STUCK = 3.0
+"""Seconds that one of them may take."""
+QUIET = 3.0
+"""Seconds after which a server without its lock is gone."""
+SILENT = 8.0
+"""Seconds after which one that has it is gone: it is paused, or cut off."""
+_PAUSE = 0.5
+_OWN_LOCK = 0x506F7275
+"""Beside a number of its own, in the lock of each server."""
+_LEADER_LOCK = (0x506F7274, 0x6C65)
+
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_BEAT = f"UPDATE instances SET beat_at = {_NOW} WHERE id = %(id)s RETURNING id"
+_REGISTER = f"""
+INSERT INTO instances (id, lock, version, host, pid, url, started_at, beat_at)
+VALUES (%(id)s, %(lock)s, %(version)s, %(host)s, %(pid)s, %(url)s, {_NOW}, {_NOW})"""
+_LOCKED = """
+SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+    AND l.classid::bigint = %(class)s AND l.objid::bigint = i.lock"""
+_OTHERS = f"""
+SELECT i.id, i.host, i.pid, ({_NOW} - i.beat_at) / 1e6 AS quiet, EXISTS ({_LOCKED}) AS locked
+FROM instances i WHERE i.id <> %(id)s"""
+_CUT = f"""
+SELECT pg_terminate_backend(found.pid) FROM instances i CROSS JOIN LATERAL ({_LOCKED}) found WHERE i.id = %(gone)s"""
+_BURY = "DELETE FROM instances WHERE id = %(gone)s RETURNING id"
+_TRY = "SELECT pg_try_advisory_lock(%s, %s) AS held"
+_LEAD = f"""
+INSERT INTO duties (name, holder, term, taken_at) VALUES (%(name)s, %(id)s, 1, {_NOW})
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = duties.term + 1, taken_at = excluded.taken_at
+RETURNING term"""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a server says of itself."""
+
+    version: str
+    url: str = ""
+    """Where it listens, as far as it knows."""
+
+
+class Lease:
+    """Keeps this server's place. `join` once, then `run`; `leave` at the end."""
+
+    def __init__(self, *, url: str, about: About, fence: Fence, duty: Duty) -> None:
+        """The address of the database; `fence` and `duty` are kept as things stand."""
+        self._url, self._about, self._fence, self._duty = url, about, fence, duty
+        self._held = AsyncExitStack()
+        self._connection: Connection | None = None
+        self._since = 0.0
+        self._again = False
+        """Whether it was connected before."""
+        self._lock = self._others = 0
+        self._resigned = False
+        self.on_buried: Callable[[], None] = lambda: None
+        """Called when another server was found gone."""
+        self.on_fenced: Callable[[], None] = lambda: None
+        """Called when the others took this one for gone: it has another id from then on."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether the others can see this server now."""
+        return self._connection is not None
+
+    async def join(self) -> None:
+        """Raises StorageError."""
+        try:
+            await self._connect()
+            await self._once()
+        except (psycopg.Error, TimeoutError) as error:
+            await self._lose()
+            raise StorageError(f"The other servers of the database cannot be joined: {error}") from error
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(BEAT if self._connection else _PAUSE)
+            try:
+                await self._connect()
+                await self._once()
+            except (psycopg.Error, TimeoutError) as error:
+                if self._connection is not None:
+                    log.warning("this server's place among the others is uncertain: %s", error)
+                await self._lose()
+
+    def resign(self) -> None:
+        """This server is about to end: whatever one does for all another one should do soon."""
+        self._resigned = True
+
+    async def leave(self) -> None:
+        """At once and in order: nobody has to find out."""
+        self._duty.take()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(_STUCK):
+                    await connection.execute(_BURY, {"gone": self._fence.instance})
+        await self._held.aclose()
+
+    # ------------------------------------------------------------------ one's own place
+
+    async def _connect(self) -> None:
+        if self._connection is not None:
+            return
+        async with AsyncExitStack() as stack:
+            name = f"Portal on {gethostname()} (process {os.getpid()})"
+            connection = await stack.enter_async_context(session(self._url, name))
+            async with asyncio.timeout(_STUCK):
+                await self._register(connection)
+            self._held = stack.pop_all()
+        self._connection, self._since = connection, monotonic()
+
+    async def _register(self, connection: "Connection") -> None:
+        """Under the id of before, as long as the others count on it."""
+        known = await connection.execute(_BEAT, {"id": self._fence.instance}) if self._fence.instance else None
+        if known is not None and await known.fetchone():
+            await connection.execute(_TRY, (_OWN_LOCK, self._lock))
+            return
+        fenced = known is not None
+        identity, self._lock = new_id("inst"), secrets.randbits(31)
+        await connection.execute(_TRY, (_OWN_LOCK, self._lock))
+        told = {"version": self._about.version, "url": self._about.url, "host": gethostname(), "pid": os.getpid()}
+        await connection.execute(_REGISTER, {"id": identity, "lock": self._lock, **told})
+        self._fence.instance, self._fence.term = identity, 0
+        if fenced:
+            log.warning("the other servers took this one for gone: what it had under way is theirs now")
+            self.on_fenced()
+
+    async def _lose(self) -> None:
+        self._duty.take()
+        self._again = True
+        self._fence.term, self._connection = 0, None
+        with suppress(psycopg.Error, TimeoutError):
+            await self._held.aclose()
+
+    # ------------------------------------------------------------------ all the time
+
+    async def _once(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        async with asyncio.timeout(_STUCK):
+            beaten = await connection.execute(_BEAT, {"id": self._fence.instance})
+            if not await beaten.fetchone():
+                raise psycopg.OperationalError("the others took this server for gone")
+            await self._look(connection)
+            if self._resigned:
+                await self._hand_over(connection)
+            elif not self._duty.held:
+                await self._lead(connection)
+
+    async def _look(self, connection: "Connection") -> None:
+        """Bury who is gone. After a failure of the database everybody else gets the time to come back first."""
+        if self._again and monotonic() - self._since < SILENT:
+            return
+        found = await connection.execute(_OTHERS, {"id": self._fence.instance, "class": _OWN_LOCK})
+        rows = await found.fetchall()
+        gone = [row for row in rows if _is_gone(row)]
+        self._others = len(rows) - len(gone)
+        for row in gone:
+            await connection.execute(_CUT, {"gone": row["id"], "class": _OWN_LOCK})
+            if await (await connection.execute(_BURY, {"gone": row["id"]})).fetchone():
+                log.warning("the server on %s (process %s) is gone", row["host"], row["pid"])
+        if gone:
+            self.on_buried()
+
+    async def _hand_over(self, connection: "Connection") -> None:
+        """Before this server ends, if there is another one."""
+        if self._duty.held and self._others:
+            self._duty.take()
+            self._fence.term = 0
+            await connection.execute("SELECT pg_advisory_unlock(%s, %s)", _LEADER_LOCK)
+
+    async def _lead(self, connection: "Connection") -> None:
+        tried = await (await connection.execute(_TRY, _LEADER_LOCK)).fetchone()
+        if tried is None or not tried["held"]:
+            return
+        row = await (await connection.execute(_LEAD, {"name": LEADER, "id": self._fence.instance})).fetchone()
+        assert row is not None
+        self._fence.term = row["term"]
+        log.info("this server does from now on what one does for all")
+        self._duty.give()
+
+
+def _is_gone(row: "DictRow") -> bool:
+    """Its lock goes with its process; one that is missing for a moment may be on its way back."""
+    if row["quiet"] > SILENT:
+        return True
+    return not row["locked"] and (row["quiet"] > QUIET or (row["host"] == gethostname() and not _alive(row["pid"])))
+
+
+def _alive(pid: int) -> bool:
+    """Whether another process of this machine has this number; ours has it after a container began anew."""
+    return pid != os.getpid() and psutil.pid_exists(pid)

@@ -1,0 +1,1 @@
+-- Nothing: what is here on PostgreSQL, SQLite has had since passages are kept.

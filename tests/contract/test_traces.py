@@ -1,0 +1,74 @@
+"""The Traces port: where the time of stored turns went."""
+
+from dataclasses import replace
+
+import pytest
+
+from portal.core.clock import micros
+from portal.core.records import TraceRecord
+from portal.errors import BadRequest, NotFound
+from portal.storage.open import Storage
+from portal.testing.records import OWNER, STRANGER, response, trace, user
+
+
+async def kept(storage: Storage, *, owner: str = OWNER, **fields: object) -> TraceRecord:
+    """A turn that ended with this trace."""
+    record = response(owner=owner)
+    await storage.turn_log.begin(record, [])
+    made = trace(record.id, owner=owner, **fields)
+    await storage.turn_log.finish(replace(record, status=made.status), [], made)
+    return made
+
+
+async def test_it_is_kept_with_the_end_of_its_turn(storage: Storage) -> None:
+    made = await kept(storage, error="broken", dropped=3)
+    assert await storage.traces.get(OWNER, made.response_id) == made
+    assert await storage.traces.of_anybody(made.response_id) == made
+    with pytest.raises(NotFound):
+        await storage.traces.get(STRANGER, made.response_id)
+    with pytest.raises(NotFound):
+        await storage.traces.of_anybody("resp_none")
+
+
+async def test_it_goes_with_its_response(storage: Storage) -> None:
+    made = await kept(storage)
+    await storage.responses.delete(OWNER, made.response_id)
+    with pytest.raises(NotFound):
+        await storage.traces.of_anybody(made.response_id)
+
+
+async def test_old_ones_are_forgotten(storage: Storage) -> None:
+    old, new = await kept(storage, created_at=5), await kept(storage, created_at=9)
+    await storage.traces.expire(9)
+    with pytest.raises(NotFound):
+        await storage.traces.of_anybody(old.response_id)
+    assert await storage.traces.of_anybody(new.response_id) == new
+
+
+async def test_the_slow_and_the_failed_of_all_people_come_in_pages(storage: Storage) -> None:
+    await storage.people.add(user(id=STRANGER, name="Mallory"))
+    now = micros()
+    for place in range(7):
+        status = "failed" if place % 3 == 0 else "completed"
+        owner = STRANGER if place % 2 else OWNER
+        await kept(storage, owner=owner, status=status, created_at=now + place, milliseconds=(place * 37) % 11)
+    await kept(storage, created_at=now - 1, milliseconds=999, status="failed")
+
+    async def pages(sort: str) -> list[TraceRecord]:
+        found, cursor = list[TraceRecord](), None
+        while True:
+            page = await storage.traces.list(sort, since=now, limit=2, cursor=cursor)  # type: ignore[arg-type]
+            found += page.data
+            cursor = page.next
+            if cursor is None:
+                return found
+
+    slow, failed, recent = [await pages(sort) for sort in ("slow", "failed", "recent")]
+    assert [one.milliseconds for one in slow] == sorted((place * 37 % 11 for place in range(7)), reverse=True)
+    assert [one.created_at - now for one in failed] == [6, 3, 0]
+    assert [one.created_at - now for one in recent] == [6, 5, 4, 3, 2, 1, 0]
+    assert {one.person for one in recent if one.owner == STRANGER} == {"Mallory"}
+    assert not any(one.spans for one in recent)
+    first = await storage.traces.list("slow", since=now, limit=2)
+    with pytest.raises(BadRequest):
+        await storage.traces.list("failed", since=now, cursor=first.next)

@@ -1,0 +1,77 @@
+"""Where the time went, on the page: slow and failed turns are found with their causes, by their owner and by admins."""
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+import pytest
+from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+
+from portal.backends.scripted import ScriptedBackend, Step
+from portal.core.model import ModelRequest, TextDelta, ToolCallDelta
+from portal.errors import BackendUnavailable
+from portal.tools.function import Functions, tool
+
+pytestmark = in_browser_loop
+
+
+@tool(risk="read")
+async def dawdle() -> str:
+    """Take a while."""
+    await asyncio.sleep(0.4)
+    return "at last"
+
+
+def answer(request: ModelRequest) -> Sequence[Step]:
+    said = str(request.messages)
+    if "break" in said:
+        return [BackendUnavailable("The model server is not there.")]
+    if "at last" in said:
+        return [TextDelta("There it is.")]
+    return [ToolCallDelta(0, "c1", "dawdle", "{}")]
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+async def test_a_slow_turn_and_a_failed_one_are_found_with_their_causes(
+    visiting: Visiting, size: tuple[int, int], theme: Theme
+) -> None:
+    backend = ScriptedBackend(models=["tiny"], default=answer)
+    async with visiting(backend=backend, toolsets=[Functions("desk", [dawdle])], size=size, theme=theme) as visit:
+        page, url = visit.page, visit.portal.url
+        await visit.post("/v1/responses", {"model": "auto", "input": "Be slow."})
+        with pytest.raises(aiohttp.ClientResponseError):
+            await visit.post("/v1/responses", {"model": "tiny", "input": "break"})
+        await page.goto(f"{url}/activity/turns")
+        lines = page.locator(".turn-line")
+        await expect(lines.first).to_contain_text("auto → tiny")
+        await expect(lines).to_have_count(2)
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+        await lines.first.press("Enter")
+        await expect(page.get_by_text("Most of it:")).to_be_visible()
+        await expect(page.locator(".waterfall")).to_contain_text("Tool dawdle")
+        row = page.get_by_role("button", name="Model tiny").first
+        await row.press("Enter")
+        await expect(page.get_by_text("First word after")).to_be_visible()
+        assert await violations(page) == []
+        await page.get_by_role("button", name="Close").first.press("Enter")
+
+        await page.get_by_role("combobox", name="Show").select_option("failed")
+        await expect(lines).to_have_count(1)
+        await expect(lines.first).to_contain_text("The model server is not there.")
+        await lines.first.click()
+        await expect(page.locator(".waterfall .bad", has_text="Model tiny")).to_be_visible()
+        assert await violations(page) == []
+
+
+async def test_everybody_sees_where_the_time_of_an_answer_went(visiting: Visiting) -> None:
+    backend = ScriptedBackend(models=["tiny"], default=answer)
+    async with visiting(backend=backend, toolsets=[Functions("desk", [dawdle])]) as visit:
+        page = visit.page
+        await visit.ask("Be slow.")
+        await expect(page.get_by_text("There it is.").first).to_be_visible()
+        await page.locator(".facts-line button").first.click()
+        await page.get_by_role("button", name="Where the time went").click()
+        await expect(page.get_by_text("Most of it:")).to_be_visible()
+        assert await violations(page) == []

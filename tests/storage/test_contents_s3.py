@@ -1,0 +1,173 @@
+"""Files in an S3-compatible store: what only such a store can do to us."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from portal.core.clock import micros
+from portal.errors import SettingsError, StorageUnavailable
+from portal.settings import Settings
+from portal.settings.files import FileSettings, S3Settings
+from portal.storage.contents_s3 import PART, WINDOW, S3Contents
+from portal.storage.database import Statement
+from portal.storage.open import contents_of, open_storage
+from portal.testing.records import OWNER, file
+from portal.testing.s3_server import S3Server, s3_server
+
+DAY = 86_400_000_000
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def whole(content: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in content])
+
+
+def settings(folder: Path, bucket: S3Settings, store: str = "s3") -> Settings:
+    return Settings(data_dir=folder, files=FileSettings(store=store, s3=bucket))  # type: ignore[arg-type]
+
+
+async def test_a_large_file_goes_in_parts_and_comes_in_ranges(s3: S3Server) -> None:
+    contents = S3Contents(settings=s3.bucket(prefix="portal"))
+    data = random.Random(1).randbytes(2 * PART + WINDOW + 17)
+    await contents.put("file_1", pieces(*(data[at : at + 700_001] for at in range(0, len(data), 700_001))))
+    assert await whole(contents.get("file_1", 0, len(data))) == data
+    for start, end in ((0, 1), (WINDOW - 1, WINDOW + 1), (PART, 2 * PART), (len(data) - 1, len(data))):
+        assert await whole(contents.get("file_1", start, end)) == data[start:end]
+    await contents.delete("file_1")
+    await contents.delete("file_1")
+
+
+@pytest.mark.slow
+async def test_memory_stays_bounded(s3: S3Server, tmp_path: Path) -> None:
+    block = random.Random(1).randbytes(2**20)
+
+    async def many() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield block
+
+    # moto lives in this process and keeps what it is sent: what is beyond that is ours.
+    async with open_storage(settings(tmp_path, s3.bucket())) as storage:
+        before = psutil.Process().memory_info().rss
+        record = await storage.files.create(file(), many())
+        grown = psutil.Process().memory_info().rss - before
+        assert grown < 3 * record.size
+        digest = hashlib.sha256()
+        async for piece in storage.files.content(OWNER, record.id):
+            digest.update(piece)
+    assert digest.hexdigest() == record.sha256
+
+
+async def test_a_store_that_is_away_is_said_and_one_that_comes_back_is_used(tmp_path: Path) -> None:
+    with s3_server() as server:
+        bucket = server.bucket()
+        async with open_storage(settings(tmp_path, bucket)) as storage:
+            kept = await storage.files.create(file(), pieces(b"kept"))
+            gone = await storage.files.create(file(), pieces(b"gone"))
+            server.stop()
+            impatient = S3Contents(settings=bucket, retries=0)
+            with pytest.raises(StorageUnavailable, match="cannot be used") as caught:
+                await whole(impatient.get(kept.id, 0, 4))
+            assert (caught.value.status, caught.value.retry_after) == (503, 5)
+            with pytest.raises(StorageUnavailable):
+                await impatient.put("x", pieces(b"x"))
+            with pytest.raises(StorageUnavailable):
+                await impatient.check()
+            server.start()
+            assert await whole(storage.files.content(OWNER, kept.id)) == b"kept"
+            await storage.files.delete(OWNER, gone.id)
+            assert list(server.objects(bucket.bucket)) == [kept.id]
+
+
+async def test_what_could_not_be_deleted_goes_later(tmp_path: Path) -> None:
+    with s3_server() as server:
+        bucket = server.bucket()
+        async with open_storage(settings(tmp_path, bucket)) as storage:
+            first = await storage.files.create(file(), pieces(b"same"))
+            storage.files.reach(S3Contents(settings=bucket, retries=0))
+            server.stop()
+            await storage.files.delete(OWNER, first.id)
+            assert (await storage.files.list(OWNER)).data == []
+            server.start()
+            await storage.files.sweep()
+            assert server.objects(bucket.bucket) == {}
+            assert await storage.database.fetch("SELECT id FROM files") == []
+
+
+async def test_what_a_crash_left_of_content_that_is_kept_already_is_swept_away(s3: S3Server, tmp_path: Path) -> None:
+    bucket = s3.bucket()
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        first = await storage.files.create(file(), pieces(b"same"))
+        again = await storage.files.create(file(), pieces(b"same"))
+        assert list(s3.objects(bucket.bucket)) == [first.id]
+        # As a crash behind the moment in which the second one became visible leaves it.
+        await S3Contents(settings=bucket).put(again.id, pieces(b"same"))
+        left = "UPDATE files SET place = 's3' WHERE id = :id"
+        await storage.database.batch([Statement(left, {"id": again.id})])
+        await storage.files.sweep()
+        assert list(s3.objects(bucket.bucket)) == [first.id]
+        assert await whole(storage.files.content(OWNER, again.id)) == b"same"
+
+
+async def test_a_crash_between_upload_and_row_leaves_nothing_for_long(s3: S3Server, tmp_path: Path) -> None:
+    bucket = s3.bucket()
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        record = await storage.files.create(file(created_at=micros() - 2 * DAY), pieces(b"x"))
+        unready = "UPDATE files SET ready = 0 WHERE id = :id"
+        await storage.database.batch([Statement(unready, {"id": record.id})])
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        await storage.sweep()
+        assert s3.objects(bucket.bucket) == {}
+
+
+async def test_files_stay_where_they_are_when_the_setting_changes(s3: S3Server, tmp_path: Path) -> None:
+    bucket = s3.bucket()
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        old = await storage.files.create(file(), pieces(b"old"))
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        new = await storage.files.create(file(), pieces(b"new"))
+        same = await storage.files.create(file(), pieces(b"old"))
+        assert [await whole(storage.files.content(OWNER, one.id)) for one in (old, new, same)] == [
+            b"old",
+            b"new",
+            b"old",
+        ]
+        assert list(s3.objects(bucket.bucket)) == [new.id]
+    async with open_storage(settings(tmp_path, bucket, "database")) as storage:
+        last = await storage.files.create(file(), pieces(b"last"))
+        assert [await whole(storage.files.content(OWNER, one.id)) for one in (new, last)] == [b"new", b"last"]
+        assert list(s3.objects(bucket.bucket)) == [new.id]
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        with pytest.raises(SettingsError, match=r"files\.s3"):
+            await whole(storage.files.content(OWNER, new.id))
+        await storage.files.delete(OWNER, new.id)  # its content stays until the store is named again
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        await storage.files.sweep()
+        assert s3.objects(bucket.bucket) == {}
+
+
+async def test_a_bucket_that_is_not_there_is_named(s3: S3Server) -> None:
+    bucket = s3.bucket().model_copy(update={"bucket": "no-such-bucket"})
+    with pytest.raises(StorageUnavailable, match="no-such-bucket"):
+        await S3Contents(settings=bucket).check()
+    await S3Contents(settings=s3.bucket()).check()
+
+
+def test_settings_that_name_no_bucket() -> None:
+    with pytest.raises(SettingsError, match="names no bucket"):
+        contents_of(FileSettings(store="s3"))
+    assert contents_of(FileSettings()) is None
+
+
+async def test_uploads_at_once(s3: S3Server, tmp_path: Path) -> None:
+    async with open_storage(settings(tmp_path, s3.bucket())) as storage, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(storage.files.create(file(), pieces(bytes([n]) * 100))) for n in range(20)]
+    assert len({task.result().sha256 for task in tasks}) == 20
