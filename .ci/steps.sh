@@ -28,7 +28,7 @@ install_system_packages() {
     local wanted=() program
     for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell espeak-ng:espeak-ng \
         ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
-        node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
+        nginx:nginx-light node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")
     done
@@ -109,5 +109,6 @@ benchmarks() {
     .venv/bin/python bench/gateway.py --short
     .venv/bin/python bench/tracing.py --short
     .venv/bin/python bench/backends.py --short --compare
+    .venv/bin/python bench/cluster.py --short
     .venv/bin/python bench/soak.py --seconds $((60 * $1))
 }

@@ -12,7 +12,7 @@ from tests.cluster.conftest import SEAL_KEY, Server, opened
 from tests.cluster.test_turns import begun
 
 from portal.app import open_portal
-from portal.app.sealing import SEAL
+from portal.app.sealing import SEAL, bring_home
 from portal.core.model import TextDelta
 from portal.errors import SettingsError, StorageError, TakenOver
 from portal.security.pending import KeptPending
@@ -215,6 +215,11 @@ async def test_secrets_of_a_server_that_was_alone_are_taken_along(database: str,
         assert row["name"] == "backend:mine"
         assert "sk-1" not in row["sealed"]
         assert await one.test.portal.storage.key_values.get(SEAL)
+        assert (tmp_path / "a" / "secrets.json").read_bytes() == b"{}"
+        settings, storage = one.test.portal.settings, one.test.portal.storage
+        await bring_home(settings, storage)
+        assert await storage.database.fetch("SELECT name FROM sealed_secrets") == []
+        assert "sk-1" in (tmp_path / "a" / "secrets.json").read_text()
 
 
 async def test_the_duty_goes_over_when_a_server_ends(database: str, tmp_path: Path) -> None:
@@ -231,6 +236,19 @@ async def test_the_duty_goes_over_when_a_server_ends(database: str, tmp_path: Pa
                 return [(one["here"], one["leads"]) for one in (await answer.json())["data"]] == [(True, True)]
 
         await until(leads)
+
+
+async def test_the_duty_goes_over_before_a_server_ends(pair: Pair) -> None:
+    first, second = pair
+    first.test.portal.drain()
+
+    async def leads() -> bool:
+        async with first.api.get("/portal/v1/cluster") as answer:
+            found = (await answer.json())["data"]
+        return [(one["here"], one["leads"]) for one in found] == [(True, False), (False, True)]
+
+    await until(leads)
+    assert second.test.portal.storage.fence.term > first.test.portal.storage.fence.term == 0
 
 
 async def test_others_do_not_see_the_servers(pair: Pair) -> None:

@@ -422,6 +422,7 @@ SCENES: list[Scene] = [
     ("files", "/settings/files", nothing),
     ("usage", "/settings/usage", nothing),
     ("activity", "/activity", nothing),
+    ("turns", "/activity/turns", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),
 ]

@@ -12,6 +12,7 @@ import apsw
 import orjson
 import pytest
 
+from portal.core.clock import micros
 from portal.errors import BackupUnusable, NotInstalled, PortalError, StorageError, StorageFull
 from portal.settings import Settings
 from portal.storage.backups.containers import is_sealed, read_head
@@ -396,12 +397,16 @@ def test_without_the_library_a_password_names_the_extra(
     assert not list(tmp_path.glob("a.*"))
 
 
-def test_a_file_that_shrinks_or_goes_while_it_is_copied_stops_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_links_to_nothing_and_what_killed_checks_left_stop_nothing(settings: Settings, tmp_path: Path) -> None:
     (settings.data_dir / "work/conv_kept/gone").symlink_to("nowhere")
     shutil.rmtree(settings.data_dir / "tools")
     manifest = make_backup(settings, Wanted(target=tmp_path / "a.portal-backup"))
     assert manifest.links["work/conv_kept/gone"] == "nowhere"
+    for name, age in (("backup-old.unfinished", 2 * 86_400), ("backup-new.unfinished", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (micros() / 1e6 - age, micros() / 1e6 - age))
     verify_backup(tmp_path / "a.portal-backup", None, tmp_path)
+    assert [one.name for one in tmp_path.glob("backup-*")] == ["backup-new.unfinished"]
 
 
 async def test_a_database_that_is_read_all_the_time_is_said(

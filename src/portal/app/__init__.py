@@ -87,6 +87,8 @@ class Portal:
     usage: Metrics
     current: Current
     rereading: Rereading
+    resign: Callable[[], None]
+    """Leave what one server does for all to another one."""
     asgi: App
 
     def drain(self) -> None:
@@ -94,6 +96,7 @@ class Portal:
         self.health.draining = True
         self.media.close()
         self.channels.stop()
+        self.resign()
         self.bus.publish(None, "server.stopping")
 
     @property
@@ -245,6 +248,7 @@ def _opened(
         usage=ground.usage,
         current=ground.current,
         rereading=rereading,
+        resign=ground.cluster.resign,
         asgi=admission,
     )
 

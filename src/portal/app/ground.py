@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from portal.app.cluster import Cluster, open_cluster
+from portal.app.cluster import Cluster, group_on, open_cluster
 from portal.app.observing import Observing, listening
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
@@ -66,13 +66,12 @@ class Ground:
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
-        return await self.stack.enter_async_context(asyncio.TaskGroup())
+        return await group_on(self.stack)
 
     def keep_going(self, **works: Work) -> None:
         """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
         closed."""
-        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
-        self.stack.push_async_callback(self.supervisor.end, *kept)
+        self.supervisor.keep_on(self.stack, **works)
 
     def on_duty(self, **works: Work) -> None:
         """The same for work that one server does for all of them: while this one has the duty."""
@@ -89,14 +88,9 @@ async def open_ground(
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
-    secrets = await open_secrets(settings, storage, cluster, stack)
-    registry = Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
+    cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
+    registry = _registry(settings, bus, meters)
     stack.push_async_callback(registry.aclose)
     rights = await open_rights(settings, storage, cluster)
     observing = Observing(
@@ -133,13 +127,22 @@ async def open_ground(
         rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=await open_tracer(settings, stack),
+        tracer=await open_tracer(settings, supervisor, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,
     )
     _watch(ground, meters, journal)
     return ground
+
+
+def _registry(settings: Settings, bus: Bus, meters: Meters) -> Registry:
+    return Registry(
+        settings=settings,
+        families=load_families(settings.data_dir),
+        on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
+    )
 
 
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
@@ -150,6 +153,7 @@ def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
         changed=ground.supervisor.changed,
     )
     ground.health.add(vitals.check)
+    ground.health.add(ground.cluster.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),

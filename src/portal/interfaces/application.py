@@ -24,6 +24,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
+from portal.interfaces.web.oauth import challenge
 from portal.observability.context import request_id
 from portal.security.admission import Admission, App, Headers
 from portal.security.forwarded import TrustedProxies
@@ -65,6 +66,7 @@ def application(parts: Parts) -> Admission:
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
         sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -237,8 +239,7 @@ def _running(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import activity, backups, exchange, turns
 
     routers = [
-        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
-        turns.turn_routes(traces=parts.traces),
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
         activity.activity_routes(activity=parts.activity),
         activity.log_routes(levels=parts.activity.levels),
         backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
@@ -249,7 +250,7 @@ def _running(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -272,6 +273,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
@@ -307,6 +309,7 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.backups import backup_routes
     from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
@@ -314,6 +317,7 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         config_routes(rereads=parts.rereads),
         cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
     ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]
