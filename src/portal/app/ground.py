@@ -90,8 +90,7 @@ async def open_ground(
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
-    registry = _registry(settings, bus, meters)
-    stack.push_async_callback(registry.aclose)
+    registry = _registry(settings, bus, meters, stack)
     rights = await open_rights(settings, storage, cluster)
     observing = Observing(
         meters=meters,
@@ -136,15 +135,6 @@ async def open_ground(
     return ground
 
 
-def _registry(settings: Settings, bus: Bus, meters: Meters) -> Registry:
-    return Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
-
-
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
     """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
@@ -159,3 +149,14 @@ def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
         event_loop=lambda: watch_loop(meters.delayed),
         event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
     )
+
+
+def _registry(settings: Settings, bus: Bus, meters: Meters, stack: AsyncExitStack) -> Registry:
+    registry = Registry(
+        settings=settings,
+        families=load_families(settings.data_dir),
+        on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
+    )
+    stack.push_async_callback(registry.aclose)
+    return registry
