@@ -102,7 +102,7 @@ async def test_the_doctor_misses_backups_that_are_too_old(settings: Settings, tm
     late = changed(settings, every=timedelta(microseconds=1) / timedelta(hours=1))
     assert ["too old" in one.text for one in findings(late)] == [True]
     (settings.data_dir / ".restoring").mkdir()
-    assert ["restore --finish" in one.text for one in findings(settings)] == [True, False]
+    assert ["interrupted" in one.text for one in findings(settings)] == [True, False]
     assert findings(settings.model_copy(update={"database": "postgresql://x"}))[1:] == []
 
 

@@ -106,9 +106,26 @@ def _made(
         **_contents(path, manifest),
         "seconds": round(made - began, 3),
         "check_seconds": round(checked - made, 3) if check else None,
+        "left_out": (elsewhere := _elsewhere(settings)),
         "said": f"The backup is {path}{', read back and whole' if check else ''}. Models are not in it"
-        + ("." if secrets else ", nor are API keys of other servers."),
+        + ("." if secrets else ", nor are API keys of other servers.")
+        + "".join(f"\nNOT in it: {what}" for what in elsewhere),
     }
+
+
+def _elsewhere(settings: "Settings") -> list[str]:
+    """What belongs to this installation and is not in its data folder."""
+    left = []
+    if settings.files.store == "s3":
+        left.append(
+            f"the content of files in the bucket {settings.files.s3.bucket!r}; back that up with its own tools."
+        )
+    if (settings.data_dir / "seal.keyring").exists():
+        left.append(
+            "the sealing key in this system's keyring, without which nobody reads secrets.json elsewhere. "
+            "With secrets.store = 'file' it goes to seal.key, which a backup has."
+        )
+    return left
 
 
 def _own_target(settings: "Settings") -> Path:

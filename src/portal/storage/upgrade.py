@@ -9,8 +9,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +49,10 @@ async def upgrade(path: Path, migrations: Sequence[Migration], *, keep: int, vfs
     """
     with ExitStack() as stack:
         await asyncio.to_thread(_take, stack, path)
-        schema = await _schema(path, migrations)
-        if schema >= len(migrations):
+        there = await _applied(path, migrations)
+        if there >= len(migrations):
             return
-        newest = migrations[-1].version
+        schema, newest = migrations[there - 1].version, migrations[-1].version
         log.info("the database goes from schema %d to %d; upgrading a copy of it first", schema, newest)
         try:
             await _upgrade(path, migrations, schema, vfs)
@@ -101,7 +101,7 @@ def _take(stack: ExitStack, path: Path) -> None:
     stack.callback(lock.unlink, missing_ok=True)
 
 
-async def _schema(path: Path, migrations: Sequence[Migration]) -> int:
+async def _applied(path: Path, migrations: Sequence[Migration]) -> int:
     database = SqliteDatabase(path=path)
     try:
         return await applied(database, migrations)
@@ -113,7 +113,7 @@ async def _upgrade(path: Path, migrations: Sequence[Migration], schema: int, vfs
     _check_room(path)
     draft = path.with_name(path.name + _DRAFT)
     _remove(draft)
-    with _only(path) as source:
+    with closing(await asyncio.to_thread(_only, path)) as source:
         before = await asyncio.to_thread(_look, source)
         await asyncio.to_thread(_copy, source, draft)
         log.info("a copy of the database is there; changing its schema")
@@ -140,15 +140,18 @@ def _check_room(path: Path) -> None:
         )
 
 
-@contextmanager
-def _only(path: Path) -> Iterator[apsw.Connection]:
-    """The database in its one file, opened and kept from everybody else. Raises StorageError and apsw.Error."""
+def _only(path: Path) -> apsw.Connection:
+    """The database in its one file, opened and kept from everybody else until it is closed.
+
+    Raises StorageError and apsw.Error.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         _shut_others_out(connection, path)
-        yield connection
-    finally:
+    except (StorageError, apsw.Error):
         connection.close()
+        raise
+    return connection
 
 
 def _shut_others_out(connection: apsw.Connection, path: Path) -> None:
@@ -286,7 +289,7 @@ def put_back(path: Path, snapshot: Path) -> Path:
         check_database(draft, None)
         _flush(draft)
         aside = _free(path)
-        with _only(path) as source:
+        with closing(_only(path)) as source:
             _keep(source, path, aside)
             draft.replace(path)
             _flush(path.parent)
