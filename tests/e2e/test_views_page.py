@@ -26,6 +26,7 @@ VIEWS = {
     "/settings/keys": "Address for OpenAI clients",
     "/settings/devices": "Signed-in browsers",
     "/settings/channels": "No chat platform is set up",
+    "/settings/data": "Export everything",
     "/settings/files": "There are no files yet",
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
