@@ -25,7 +25,8 @@ import psutil
 
 from portal.core.passages import Within
 from portal.settings import load_settings
-from portal.storage.open import DATABASE_NAME, Storage, open_storage
+from portal.storage.backups.data_files import DATABASE_NAME
+from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, passage
 
 DIMENSIONS, LATENT, DOCUMENT, GROUPS = 384, 32, 100, 100

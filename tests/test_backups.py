@@ -158,7 +158,11 @@ async def test_one_at_a_time_and_none_of_postgresql(settings: Settings, caplog: 
 def test_only_what_portal_named_is_deleted(tmp_path: Path) -> None:
     for name in ("portal-20260101-000000.portal-backup", "portal-20260102-000000.portal-backup", "b.portal-backup"):
         (tmp_path / name).touch()
-    assert [one.name for one in prune(tmp_path, 1)] == ["portal-20260101-000000.portal-backup"]
+    broken = tmp_path / "portal-20260103-000000.portal-backup.unfinished"
+    broken.touch()
+    (tmp_path / "mine.unfinished").touch()
+    assert [one.name for one in prune(tmp_path, 1)] == ["portal-20260101-000000.portal-backup", broken.name]
+    assert (tmp_path / "mine.unfinished").exists()
     assert last(tmp_path) is None
     (tmp_path / "last-backup.json").write_text("[]")
     assert last(tmp_path) is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from portal.core import tracing
+from portal.core.approvals import Decision
 from portal.core.items import JsonObject
 from portal.core.model import TextDelta, TokenUsage, ToolCallDelta
 from portal.core.recall import Recalled, Seeking
@@ -31,6 +32,12 @@ async def look(what: str) -> str:
 async def fail() -> str:
     """Fail."""
     raise RuntimeError("broken")
+
+
+@tool(risk="write")
+async def write() -> str:
+    """Write something."""
+    return "written"
 
 
 class Remembers:
@@ -83,6 +90,24 @@ async def test_a_turn_with_tools_keeps_where_its_time_went(tmp_path: Path) -> No
     assert answer["attributes"]["first_ms"] >= answer["attributes"].get("waited_ms", 0)
     assert all(one["start"] + one["ms"] <= root["ms"] + 1 for one in spans)
     assert "it" not in str(spans).split()  # names and figures, not what was said
+
+
+async def test_waiting_for_a_person_is_told_in_both_turns(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, toolsets=[Functions("desk", (write,))]) as rig:
+        rig.backend.script(ToolCallDelta(0, "c1", "write", "{}"))
+        asked = one_ending(await rig.ask(model="auto"))
+        (question,) = [item for item in asked["output"] if item["type"] == "mcp_approval_request"]
+        rig.backend.answer("done")
+        run = await rig.agent.decide(OWNER, {question["id"]: Decision(approve=True, by=OWNER, door="web")})
+        assert run is not None
+        went_on = await run.ended()
+        before, after = await trace_of(rig, asked), await trace_of(rig, went_on)
+    (waits,) = [one for one in before if one["kind"] == "approval"]
+    (waited,) = [one for one in after if one["kind"] == "approval"]
+    assert (waits["name"], waits["attributes"]["decision"]) == ("write", "asked")
+    assert (waited["name"], waited["attributes"]["decision"]) == ("write", "approved")
+    assert waited["attributes"]["person_ms"] >= 0
+    assert [one["name"] for one in after if one["kind"] == "tool"] == ["write"]
 
 
 async def test_each_model_that_was_tried_is_there(tmp_path: Path) -> None:
@@ -213,7 +238,10 @@ def test_a_message_may_bring_a_context_of_its_own() -> None:
             assert here() is outer
         with within({"traceparent": f"00-{TRACE}-{CALLER}-00", "tracestate": 7}):
             assert leaving(here()) == {"traceparent": f"00-{TRACE}-{CALLER}-01"}  # this basket samples all
+        with pytest.raises(NotFound), within({"traceparent": f"00-{TRACE}-{CALLER}-01"}):
+            raise NotFound("There is nothing.")
         assert here() is outer
+    assert basket.taken == []  # they are spans of others
 
 
 def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
@@ -229,7 +257,7 @@ def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
 def test_a_turn_that_never_begins_ends_with_its_failure() -> None:
     basket = Basket()
     root = Tracer(basket).turn("auto", stored=False)
-    with pytest.raises(NotFound), root.around():
+    with pytest.raises(NotFound), root.beginning():
         raise NotFound("There is nothing.")
     assert [(one.error, one.attributes["error_type"]) for one in basket.taken] == [("There is nothing.", "not_found")]
 

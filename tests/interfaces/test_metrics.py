@@ -10,9 +10,11 @@ import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families
+from tests.e2e.tool_desk import Desk, calls
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import TextDelta
+from portal.errors import BackendUnavailable
 from portal.testing.portal import TestPortal, open_test_portal
 
 ROOT = Path(__file__).parents[2]
@@ -131,3 +133,30 @@ async def samples(client: httpx.AsyncClient) -> set[str]:
     kinds = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE ")}
     parts = {f"{name}{part}" for name, kind in kinds.items() if kind == "histogram" for part in PARTS}
     return parts | {name for name, kind in kinds.items() if kind != "histogram"}
+
+
+async def test_what_went_wrong_and_what_tools_did(tmp_path: Path) -> None:
+    desk, backend = Desk(), ScriptedBackend(models=["tiny"])
+    for step in (BackendUnavailable("down"), calls(("break_down", "{}")), TextDelta("It is broken.")):
+        backend.script(*(step if isinstance(step, list) else [step]))
+    settings = {"faults": {"retries": 1, "retry_pause": 0.01, "breaker_failures": 2}}
+    async with (
+        open_test_portal(tmp_path / "data", backends=[backend], toolsets=desk.toolsets(), settings=settings) as portal,
+        httpx.AsyncClient(base_url=portal.url, headers=portal.headers) as client,
+    ):
+        ask = {"model": "auto", "input": "hi", "store": True}
+        assert (await client.post("/v1/responses", json=ask)).json()["status"] == "completed"
+        for _ in range(2):
+            backend.script(BackendUnavailable("gone"))
+        plain = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
+        assert (await client.post("/v1/chat/completions", json=plain)).status_code >= 500
+        text = (await client.get("/metrics")).text
+
+    found = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    seen = {(one.name, *sorted(one.labels.values())): one.value for one in found}
+    assert seen["portal_retries_total", "tiny"] >= 1
+    assert seen["portal_tool_runs_total", "failed", "notes"] == 1
+    assert seen["portal_tool_duration_seconds_count", "notes"] == 1
+    assert seen["portal_breaker_state", "scripted", "tiny"] == 2
+    assert seen["portal_backend_models_resting", "scripted"] == 1
+    assert seen[("portal_database_batch_seconds_count",)] > 1

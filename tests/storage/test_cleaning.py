@@ -8,9 +8,10 @@ import pytest
 
 from portal.errors import StorageError
 from portal.settings import Settings
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.cleaning import Cleaning
 from portal.storage.database import Row, Statement
-from portal.storage.open import DATABASE_NAME, Storage, open_storage
+from portal.storage.open import Storage, open_storage
 from portal.storage.passage_index import index_on
 from portal.testing.records import OWNER, passage
 

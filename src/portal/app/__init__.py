@@ -205,6 +205,7 @@ async def _parts(
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
+    ground.observing.calls = lambda: ground.usage.running
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,

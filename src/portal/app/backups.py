@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from portal.storage.backups.shelf import Shelved, last, new_name, prune, shelved
 from portal.storage.data_folder import make_private_folder
 
 log = logging.getLogger(__name__)
+
+_FAILED = "THE BACKUP FAILED, the next try is in %s: %s"
 
 AFTER_START = 60.0
 """Seconds in which nothing is made, so that a start is quick."""
@@ -95,7 +98,7 @@ class ServerBackups:
         try:
             await self._make()
         except StorageError as error:
-            log.error("THE BACKUP FAILED, the next try is in %s: %s", min(AGAIN, self._every), error)
+            log.error(_FAILED, min(AGAIN, self._every), error, extra={"event": "backup"})
 
     async def _make(self) -> None:
         self._making = True
@@ -104,7 +107,7 @@ class ServerBackups:
             await self._run_command(target)
             for gone in await asyncio.to_thread(prune, self._folder, self._settings.backup.keep):
                 log.info("the backup %s is deleted: the setting backup.keep keeps %d", gone, self._settings.backup.keep)
-            log.info("a backup was made and read back: %s", target)
+            log.info("a backup was made and read back: %s", target, extra={"event": "backup"})
         except (OSError, StorageError) as error:
             self._failed_at = now()
             raise StorageError(f"The backup could not be made: {error}") from error
@@ -126,7 +129,8 @@ class ServerBackups:
             _, said = await process.communicate((password.get_secret_value() if password else "").encode() + b"\n")
         finally:
             if process.returncode is None:
-                process.send_signal(signal.SIGINT)  # it removes what it began
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT)  # it removes what it began
                 await process.wait()
         if process.returncode:
             raise StorageError(said.decode("utf-8", "replace").strip().removeprefix("Error: ") or "it ended early")

@@ -19,7 +19,7 @@ from portal.core.duty import Duty
 from portal.core.health import Condition
 from portal.core.items import JsonObject
 from portal.core.peers import Notices, Peers
-from portal.core.supervisor import Supervisor, Work
+from portal.core.supervisor import Supervisor
 from portal.errors import PortalError, StorageError
 from portal.settings import Settings
 from portal.storage.open import Storage
@@ -243,14 +243,13 @@ async def open_cluster(
     lease.on_fenced = lambda: cluster.fenced()
     cluster.resign, cluster.joined = lease.resign, lambda: lease.joined
     _tell_around(cluster, bus, notices)
-    works: dict[str, Work] = {
-        "place among the servers": lease.run,
-        "notices between servers": notices.run,
-        "what other servers change": cluster.keep_fresh,
-        "counting with other servers": cluster.count_together,
-    }
-    kept = [supervisor.keep(name, work) for name, work in works.items()]
-    stack.push_async_callback(supervisor.end, *kept)
+    supervisor.keep_on(
+        stack,
+        place_among_the_servers=lease.run,
+        notices_between_servers=notices.run,
+        what_other_servers_change=cluster.keep_fresh,
+        counting_with_other_servers=cluster.count_together,
+    )
     return cluster
 
 
@@ -281,9 +280,8 @@ def attend(
     if cluster.peers is None:
         return
     cluster.fenced = agent.disown
-    works: dict[str, Work] = {
-        "answers watched elsewhere": partial(cluster.peers.run, agent.running),
-        "answers of servers that are gone": partial(cluster.end_left, storage, bus),
-    }
-    kept = [supervisor.keep(name, work) for name, work in works.items()]
-    stack.push_async_callback(supervisor.end, *kept)
+    supervisor.keep_on(
+        stack,
+        answers_watched_elsewhere=partial(cluster.peers.run, agent.running),
+        answers_of_servers_that_are_gone=partial(cluster.end_left, storage, bus),
+    )

@@ -1,6 +1,8 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 
 from portal import __version__
@@ -21,6 +23,9 @@ from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
 from portal.storage.open import Storage
+
+_PATIENCE = 3.0
+"""Seconds that the database has to count what waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,10 +72,8 @@ class Observing:
 
     async def families(self) -> Iterable[Family]:
         """A source of Metrics. A database that does not answer is told of, and keeps nothing else from being told."""
-        try:
-            backlog = [*backlog_families(await self.storage.backlog.waiting())]
-        except StorageError:
-            backlog = []
+        waiting = await self._waiting()
+        backlog = [*backlog_families(waiting)] if waiting else []
         database = self.storage.database.dialect
         return [
             gauge("portal_build_info", "What runs here.", ([("version", __version__), ("database", database)], 1)),
@@ -86,10 +89,7 @@ class Observing:
 
     async def now(self) -> JsonObject:
         """See Activity."""
-        try:
-            waiting: Waiting | None = await self.storage.backlog.waiting()
-        except StorageError:
-            waiting = None
+        waiting = await self._waiting()
         return {
             "at": seconds(micros()),
             "calls": self.calls(),
@@ -109,6 +109,14 @@ class Observing:
             "listening": self.bus.listening,
         }
 
+    async def _waiting(self) -> Waiting | None:
+        """None where the database does not answer, or not soon."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self.storage.backlog.waiting()
+        except (StorageError, TimeoutError):
+            return None
+
     async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
         """See Activity."""
         return await self.storage.notes.list(kind=kind, text=text, limit=limit, cursor=cursor)
@@ -121,6 +129,14 @@ class Observing:
     def _channels(self, waiting: Waiting | None) -> Sequence[JsonObject]:
         unsent = {one.channel: one.count for one in waiting.unsent} if waiting else {}
         return [{**one, "unsent": unsent.get(one["name"], 0)} for one in self.channels()]
+
+
+def listening(stack: AsyncExitStack) -> Journal:
+    """An event log that hears from now on until the stack is closed."""
+    journal = Journal()
+    journal.begin()
+    stack.callback(journal.end)
+    return journal
 
 
 def spread(values: Iterable[float]) -> JsonObject:

@@ -5,7 +5,8 @@ import logging
 from contextlib import AsyncExitStack
 from functools import cache
 
-from portal.app.cluster import SECRETS, Cluster, group_on
+from portal.app.cluster import SECRETS, Cluster
+from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.extras import add_command
 from portal.security.cipher import Cipher
@@ -74,7 +75,7 @@ async def bring_home(settings: Settings, storage: Storage) -> None:
 
 
 async def open_secrets(
-    settings: Settings, storage: Storage, cluster: Cluster, stack: AsyncExitStack
+    settings: Settings, storage: Storage, cluster: Cluster, supervisor: Supervisor, stack: AsyncExitStack
 ) -> SecretFile | SealedSecrets:
     """Raises SettingsError, StorageError."""
     file = secret_file(settings)
@@ -85,8 +86,7 @@ async def open_secrets(
     await check_key(storage, key)
     secrets = SealedSecrets(kept=StoredSealed(database=storage.database), key=key)
     await secrets.load()
-    tasks = await group_on(stack)
-    stack.callback(tasks.create_task(secrets.run()).cancel)
+    supervisor.keep_on(stack, secrets=secrets.run)
     for name in file.names():  # of a server that was alone before
         if secrets.get(name) is None:
             await asyncio.to_thread(secrets.set, name, file.get(name))

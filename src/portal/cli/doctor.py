@@ -21,6 +21,7 @@ from portal.cli.doctor_checks import (
     certificate_findings,
     clock_findings,
     health_findings,
+    keyring_findings,
     settings_findings,
     version_findings,
 )
@@ -30,6 +31,7 @@ from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.ports import is_free, next_free, owner_of
 from portal.cli.running import noteworthy
 from portal.cli.server_file import ServerFile, running
+from portal.cli.storage_checks import file_findings, vector_findings
 from portal.core.channels import REMEDIES
 from portal.errors import DataFolderBusy, PortalError
 from portal.extras import EXTRAS, is_installed
@@ -82,6 +84,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield from version_findings(server, called_as())
     yield from settings_findings(settings)
     yield from certificate_findings(settings)
+    yield from keyring_findings(settings)
     yield from clock_findings(settings.data_dir)
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)
@@ -98,7 +101,8 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield _sandbox(settings)
     yield from _environment()
     yield from _extras()
-    yield from _vectors()
+    yield from vector_findings(settings)
+    yield from file_findings(settings)
     yield _embedder(settings)
     yield from _speech(settings)
 
@@ -243,16 +247,6 @@ def _extras() -> Iterator[Finding]:
     absent = ", ".join(extra for extra in EXTRAS if extra not in there)
     if absent:
         yield Finding("good", f"Extras that could be added: {absent}; what they give: {called_as()} extra")
-
-
-def _vectors() -> Iterator[Finding]:
-    from portal.storage.distances import compared_by
-
-    means = compared_by()
-    if means == "numpy":
-        yield Finding("note", "sqlite-vec cannot be loaded: numpy compares vectors in its place, slower")
-    elif means == "sqlite-vec":
-        yield Finding("good", "Vectors are compared by sqlite-vec")
 
 
 def _embedder(settings: "Settings") -> Finding:

@@ -59,6 +59,21 @@ def certificate_findings(settings: "Settings") -> Iterator[Finding]:
         yield Finding("good" if state == "good" else "bad", f"The certificate: {one.detail}", one.remedy, "tls")
 
 
+def keyring_findings(settings: "Settings") -> Iterator[Finding]:
+    """Where the sealing key is in one."""
+    if settings.secrets.store != "keyring" or settings.seal_key is not None:
+        return
+    from portal.security.ring import look
+
+    try:
+        look(settings.data_dir)
+    except PortalError as error:
+        mend = 'Unlock the keyring, or in portal.toml: [secrets] store = "file"'
+        yield Finding("bad", error.message, mend, "keyring")
+    else:
+        yield Finding("good", "The keyring of this system answers", check="keyring")
+
+
 def clock_findings(folder: Path, now: int | None = None) -> Iterator[Finding]:
     """A clock that went back, or that nobody sets: sign-ins and certificates go by it."""
     newest = max((path.stat().st_mtime for path in folder.glob("portal.*")), default=0.0)

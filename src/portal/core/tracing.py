@@ -180,15 +180,22 @@ class Span:
                 self.trace.sink.take(self)
 
     @contextmanager
+    def beginning(self) -> "Iterator[None]":
+        """Around what it begins with: it ends here only if that fails."""
+        with self.around():
+            try:
+                yield
+            except PortalError as error:
+                self.failed(error)
+                self.end()
+                raise
+
+    @contextmanager
     def around(self) -> "Iterator[None]":
-        """What begins within is part of it; it ends here only if that fails."""
+        """What begins within is part of it; it does not end here."""
         token = current.set(self)
         try:
             yield
-        except PortalError as error:
-            self.failed(error)
-            self.end()
-            raise
         finally:
             current.reset(token)
 

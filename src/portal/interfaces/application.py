@@ -24,6 +24,7 @@ from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
 from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
+from portal.interfaces.web.oauth import challenge
 from portal.observability.context import request_id
 from portal.security.admission import Admission, App, Headers
 from portal.security.forwarded import TrustedProxies
@@ -48,7 +49,7 @@ def application(parts: Parts) -> Admission:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_running(parts), *_people(parts), *_ollama(parts)]
     for route in [*doors, _mcp(parts), *_health(parts), metrics_route(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
@@ -65,6 +66,7 @@ def application(parts: Parts) -> Admission:
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
         sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -181,13 +183,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
-        activity,
         approvals,
-        backups,
         channels,
         conversations,
         embedder,
-        exchange,
         knowledge,
         mcp,
         media,
@@ -197,7 +196,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
-        turns,
         workspaces,
     )
 
@@ -207,11 +205,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
-        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
-        turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
-        activity.activity_routes(activity=parts.activity),
-        activity.log_routes(levels=parts.activity.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -221,7 +215,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         knowledge.collection_routes(library=parts.library, files=parts.files),
         models.engine_routes(engine=parts.engine),
         models.manual_routes(manual=parts.manual),
-        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         mcp.mcp_routes(servers=parts.tool_servers),
         mcp.mcp_shipped_routes(servers=parts.tool_servers),
         mcp.mcp_library_routes(servers=parts.tool_servers),
@@ -237,6 +230,19 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _running(parts: Parts) -> Sequence[BaseRoute]:
+    """What those need who run an installation."""
+    from portal.interfaces.web import activity, backups, exchange, turns
+
+    routers = [
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.activity.levels),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
     ]
@@ -244,7 +250,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -267,6 +273,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
@@ -302,6 +309,7 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
+    from portal.interfaces.web.backups import backup_routes
     from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
@@ -309,6 +317,7 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         config_routes(rereads=parts.rereads),
         cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
     ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]

@@ -23,7 +23,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from portal.errors import SettingsError
-from portal.settings.backup import BackupSettings
+from portal.settings.backup import BackupSettings, RetentionSettings
 from portal.settings.channels import ChannelSettings
 from portal.settings.data import BrowserSettings, SearchSettings, SqlSettings
 from portal.settings.files import FileSettings
@@ -241,6 +241,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     files: FileSettings = FileSettings()
     backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
     memory: MemorySettings = MemorySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     speech: SpeechSettings = SpeechSettings()

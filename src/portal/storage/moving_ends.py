@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portal.errors import SettingsError, StorageError
+from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.data_folder import lock_data_folder
 from portal.storage.database import Database
 from portal.storage.migrate import check_current, migrate, packaged
 
 SQLITE = "sqlite:"
 POSTGRES = ("postgresql://", "postgres://")
-DATABASE_NAME = "portal.db"
 
 # Rows that were ever written, which only writing changes.
 WRITTEN = """

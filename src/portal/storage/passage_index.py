@@ -42,15 +42,13 @@ class Index(Protocol):
         """Those that are there."""
 
 
-def index_on(database: Database) -> Index:
-    """The engine's own part, for this database."""
+def index_on(database: Database, url: str = "") -> Index:
+    """The engine's own part, for this database; `url` is where a PostgreSQL server's is."""
     if database.dialect == "sqlite":
         from portal.storage.passages_sqlite import SqliteIndex
 
         return SqliteIndex(database=database)
     from portal.storage.passages_postgres import PostgresIndex
-    from portal.storage.postgres import PostgresDatabase
     from portal.storage.postgres_alone import run_alone
 
-    assert isinstance(database, PostgresDatabase)
-    return PostgresIndex(database=database, alone=partial(run_alone, database.url))
+    return PostgresIndex(database=database, alone=partial(run_alone, url))

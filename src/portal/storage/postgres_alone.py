@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack
 from socket import gethostname
 
 import psycopg
+from psycopg.rows import dict_row
 
 from portal.errors import DataFolderBusy
+from portal.storage.database import Row
 from portal.storage.postgres import SERVER_LOCK, translated
 
 
@@ -16,6 +18,16 @@ async def run_alone(url: str, *sql: str) -> None:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             for statement in sql:
                 await connection.execute(statement.encode())
+    except psycopg.Error as error:
+        raise translated(error) from error
+
+
+async def ask_alone(url: str, sql: str) -> list[Row]:
+    """The rows of one query, where nothing else is needed of the database. Raises StorageError."""
+    try:
+        connecting = psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=10)
+        async with await connecting as connection:
+            return await (await connection.execute(sql.encode())).fetchall()
     except psycopg.Error as error:
         raise translated(error) from error
 

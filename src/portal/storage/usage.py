@@ -101,7 +101,7 @@ class StoredUsageLog:
             logger.warning("%d usage rows were lost: the database is away", len(self._queue))
 
     async def write(self) -> bool:
-        """Write what waits; whether all of it is through: what a database that is away did not take goes on waiting."""
+        """Write what waits; whether all is through: what a database that is away did not take goes on waiting."""
         async with self._writing:
             waiting, self._lost, lost = list(self._queue), 0, self._lost
             self._queue.clear()

@@ -8,8 +8,9 @@ from tempfile import mkdtemp
 
 import apsw
 
+from portal.core.clock import micros
 from portal.errors import BackupUnusable
-from portal.storage.backups.containers import Entry, copied, place, read_head, reading, stored
+from portal.storage.backups.containers import UNFINISHED, Entry, copied, place, read_head, reading, stored
 from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.backups.manifest import (
     HEAD_NAME,
@@ -26,6 +27,8 @@ from portal.storage.migrate import packaged
 from portal.storage.sqlite import APPLICATION_ID
 
 _LONGEST_LIST = 2**28
+_PREFIX = "backup-"
+_DAY = 86_400_000_000
 
 Keep = Callable[[str], bool]
 """Whether a file is to be written, by its path."""
@@ -41,13 +44,21 @@ def check_backup(path: Path, password: str | None, scratch: Path) -> Manifest:
         check_database(path / DATABASE_NAME, manifest)
         return manifest
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix="backup-", suffix=".unfinished", dir=scratch))
+    _sweep(scratch)
+    folder = Path(mkdtemp(prefix=_PREFIX, suffix=UNFINISHED, dir=scratch))
     try:
         manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME, durable=False)
         check_database(folder / DATABASE_NAME, manifest)
     finally:
         shutil.rmtree(folder)
     return manifest
+
+
+def _sweep(scratch: Path) -> None:
+    """What a check left that was killed yesterday or before."""
+    for folder in scratch.glob(f"{_PREFIX}*{UNFINISHED}"):
+        if micros() - folder.stat().st_mtime_ns // 1000 > _DAY:
+            shutil.rmtree(folder)
 
 
 def unpack(

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".portal-backup"
 """Of backups that are one file."""
+UNFINISHED = ".unfinished"
+"""Of what is still being made."""
 AT_ONCE = 2**20
 _LONGEST_HEAD = 2**16
 
