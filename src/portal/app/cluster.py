@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 _LOOK = 5.0
 """Seconds between two looks for turns that nobody runs."""
 SECRETS = "secrets"
-_OF_ONE_SERVER = frozenset({"health.changed", "server.stopping"})
+_OF_ONE_SERVER = frozenset({"health.changed", "server.stopping", "embedded.progress", "pull.progress"})
+"""What is published of one server only: its health, and what it installs."""
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
 _AGAIN = 1.0

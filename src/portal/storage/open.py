@@ -10,6 +10,7 @@ from portal.core import backlog as core_backlog
 from portal.core import channel_stores, exchange, journal, memories, ports, sharing, tool_ports
 from portal.core import consumption as core_consumption
 from portal.core import people as core_people
+from portal.core.clock import micros
 from portal.core.supervisor import Supervisor
 from portal.settings import Settings
 from portal.settings.backup import RetentionSettings
@@ -42,6 +43,7 @@ from portal.storage.oauth import StoredClients, StoredRefreshes
 from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
+from portal.storage.pending import StoredPending
 from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
@@ -125,6 +127,7 @@ class Storage:
         await self.documents.sweep()
         await self.inbox.sweep()
         await self.outbox.sweep()
+        await StoredPending(database=self.database).sweep(micros())
 
     async def forget_old(self, wanted: RetentionSettings) -> None:
         """What grew older than the settings want. Raises StorageError."""
