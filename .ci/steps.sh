@@ -28,7 +28,7 @@ install_system_packages() {
     local wanted=() program
     for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell espeak-ng:espeak-ng \
         ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
-        node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
+        nginx:nginx-light node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")
     done
@@ -98,6 +98,7 @@ benchmarks() {
     .venv/bin/python bench/page.py --rounds "$1"
     .venv/bin/python bench/documents.py --rounds "$1"
     .venv/bin/python bench/files.py --megabytes 64
+    .venv/bin/python bench/backup.py --megabytes 128 --rounds "$1"
     .venv/bin/python bench/guide.py
     .venv/bin/python bench/audio.py
     .venv/bin/python bench/classifier.py
@@ -108,5 +109,6 @@ benchmarks() {
     .venv/bin/python bench/gateway.py --short
     .venv/bin/python bench/tracing.py --short
     .venv/bin/python bench/backends.py --short --compare
+    .venv/bin/python bench/cluster.py --short
     .venv/bin/python bench/soak.py --seconds $((60 * $1))
 }

@@ -44,3 +44,48 @@ def test_the_token_of_ollamas_api(
         check=True,
     )
     assert shown.stdout.split() == [token, "False"]
+
+
+_TELEMETRY = """
+from portal.settings import load_settings
+told = load_settings().telemetry
+print(told.endpoint or None, told.service_name, told.keep_days, "secret" in repr(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "env_file", "toml", "shown"),
+    [
+        ({}, "", "", "None portal 30"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "", "", "http://c:4318/v1/traces portal 30"),
+        (
+            {},
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318\nOTEL_SERVICE_NAME=den\n",
+            "",
+            "http://c:4318/v1/traces den 30",
+        ),
+        (
+            {"OTEL_SERVICE_NAME": "den", "OTEL_EXPORTER_OTLP_HEADERS": "key=secret"},
+            "OTEL_SERVICE_NAME=attic\n",
+            '[telemetry]\nendpoint = "http://t/v1/traces"\nservice_name = "toml"\nkeep_days = 5\n',
+            "http://t/v1/traces den 5",
+        ),
+        ({"OTEL_SERVICE_NAME": "den", "PORTAL_TELEMETRY__SERVICE_NAME": "mine"}, "", "", "None mine 30"),
+    ],
+)
+def test_the_variables_of_opentelemetry(
+    tmp_path: Path, environment: dict[str, str], env_file: str, toml: str, shown: str
+) -> None:
+    (tmp_path / ".env").write_text(env_file, encoding="utf-8")
+    (tmp_path / "portal.toml").write_text(toml, encoding="utf-8")
+    known = ("PORTAL_", "ROUTER_", "OTEL_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(known)}  # noqa: TID251
+    told = subprocess.run(
+        [sys.executable, "-c", _TELEMETRY],
+        env={**clean, "PORTAL_DATA_DIR": str(tmp_path), **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == [*shown.split(), "False"]

@@ -88,7 +88,7 @@ async def test_a_channel_that_cannot_connect_says_why(
         told = await until(chat, wanted)
         assert told["detail"]
         assert wanted in " ".join(chat.portal.portal.channels.health())
-    assert (f"the channel test is {wanted}" in caplog.text) is isinstance(error, ChannelRefused | ChannelTaken)
+        assert f"the channel test is {wanted}" in caplog.text
 
 
 class EndingChannel(TestChannel):

@@ -8,9 +8,7 @@ import pytest
 from tests.cli.conftest import Installation
 from tests.cli.test_tls import configured, make, served
 
-from portal.cli import doctor_checks
 from portal.cli.doctor_checks import certificate_findings, clock_findings, version_findings
-from portal.cli.finding import Finding
 from portal.cli.server_file import ServerFile
 from portal.core.clock import micros, seconds
 from portal.settings import load_settings
@@ -87,10 +85,3 @@ def test_another_version_than_the_installed_one_runs() -> None:
     first = next(version_findings(server, "portal"))
     assert first.state == "bad"
     assert "down, then" in first.mend
-
-
-def test_other_parts_may_have_something_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_settings()
-    assert list(doctor_checks.backup_findings(settings)) == []
-    monkeypatch.setattr(doctor_checks, "MORE", (lambda settings: iter([Finding("good", "kept")]),))
-    assert list(doctor_checks.backup_findings(settings)) == [Finding("good", "kept")]

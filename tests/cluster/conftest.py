@@ -1,6 +1,6 @@
 """Two servers on one PostgreSQL, in this process: each with connections, memory and caches of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 
 from portal.backends.scripted import ScriptedBackend
+from portal.core.channels import Channel
+from portal.core.tool_ports import Toolset
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.postgres import PostgresServer
 
@@ -26,11 +28,19 @@ class Server:
 
 
 @asynccontextmanager
-async def opened(folder: Path, url: str, **settings: Any) -> AsyncIterator[Server]:
-    model = ScriptedBackend(models=["tiny"])
+async def opened(
+    folder: Path,
+    url: str,
+    *,
+    model: ScriptedBackend | None = None,
+    toolsets: Sequence[Toolset] = (),
+    channels: Sequence[Channel] = (),
+    **settings: Any,
+) -> AsyncIterator[Server]:
+    model = model or ScriptedBackend(models=["tiny"])
     chosen = {"database": url, "seal_key": SEAL_KEY, **settings}
     async with (
-        open_test_portal(folder, backends=[model], settings=chosen) as test,
+        open_test_portal(folder, backends=[model], toolsets=toolsets, channels=channels, settings=chosen) as test,
         aiohttp.ClientSession(test.url, headers=test.headers) as api,
     ):
         yield Server(test, model, api)

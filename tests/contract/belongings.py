@@ -7,7 +7,7 @@ import numpy as np
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
-from portal.core.consumption import Question
+from portal.core.oauth import Refresh
 from portal.storage.open import Storage
 from portal.storage.traces import keeping
 from portal.testing.records import (
@@ -39,6 +39,7 @@ from portal.testing.records import (
     source,
     trace,
     usage,
+    used,
     workspace,
 )
 
@@ -99,6 +100,8 @@ async def one_of_everything(storage: Storage) -> Things:
     await storage.files.create(upload, pieces())
     await storage.users.add_credential(key, "hash")
     await storage.passkeys.add(opener := passkey())
+    let_in = Refresh(owner=OWNER, credential_id=key.id, client_id="client_1", created_at=1)
+    await storage.refreshes.add("refresh hash", let_in)
     await storage.identities.add("https://id.example", "alice", OWNER)
     storage.usage.record(usage())
     await storage.database.batch([keeping(trace(turn.id))])
@@ -161,7 +164,7 @@ async def one_of_everything(storage: Storage) -> Things:
 
 async def everything(storage: Storage) -> list[object]:
     """What OWNER has."""
-    await storage.consumption.report(Question(since=0, until=2**60))  # writes what waits
+    await used(storage)
     tables = (
         "conversations",
         "items",
@@ -174,6 +177,7 @@ async def everything(storage: Storage) -> list[object]:
         "passkeys",
         "shares",
         "identities",
+        "oauth_refreshes",
     )
     knowledge = ("collections", "documents", "sources", "file_batches")
     timed = ("schedules", "schedule_runs", "schedule_deliveries")

@@ -24,7 +24,6 @@ from portal.core import (
 )
 from portal.core.channels import Place
 from portal.core.collections import NewDocument
-from portal.core.consumption import Question
 from portal.core.memories import Wanted
 from portal.core.passages import Within
 from portal.core.records import ConversationRecord, Page, ResponseRecord
@@ -46,6 +45,7 @@ from portal.testing.records import (
     schedule,
     share,
     source,
+    used,
     user,
 )
 
@@ -242,7 +242,7 @@ EMPTY: dict[str, list[Call]] = {
     "Schedules.list": [lambda s, t: s.schedules.list(S)],
     "ScheduleRuns.newest": [lambda s, t: s.runs.newest(S)],
     "Spending.spent": [lambda s, t: nothing_spent(s)],
-    "Consumption.report": [lambda s, t: s.consumption.report(Question(since=0, until=2**60, owner=S))],
+    "Consumption.report": [lambda s, t: used(s, S)],
     "Memories.get": [lambda s, t: s.memories.get(S, [t.memory])],
     "Memories.list": [lambda s, t: s.memories.list(S, Wanted()), lambda s, t: s.memories.list(S, Wanted(status=None))],
     "Memories.forget": [lambda s, t: s.memories.forget(S, [t.memory]), lambda s, t: s.memories.forget(S, None)],

@@ -31,6 +31,7 @@ from portal.core.tracing import Tracer
 from portal.errors import StorageFull
 from portal.knowledge.shelf import ConversationShelf
 from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -243,6 +244,7 @@ async def open_rig(
                 bus=bus,
                 supervisor=supervisor,
                 journal=Journal(),
+                levels=Levels(),
             ),
             completions=completions,
             registry=registry,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,8 +94,10 @@ class Case:
     [BackendUnavailable("down"), BackendInterrupted("cut"), BackendError("boom"), BackendRejected("x", status=429)],
 )
 async def test_a_passing_failure_is_tried_again(error: BackendError) -> None:
-    case = Case("big@one", "small@one")
+    noted: list[tuple[str, bool]] = []
+    case = Case("big@one", "small@one", patience=replace(QUICK, noted=lambda *one: noted.append(one)))
     assert await case.run(error, error) == "big@one"
+    assert noted == [("big", True)] * 2
     assert case.tries == ["big@one"] * 3
     assert case.gates[0].seen == ["failed", "left early", "failed", "left early", "left"]
     assert case.routes == []

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from portal.core import tracing
+from portal.core.approvals import Decision
 from portal.core.items import JsonObject
 from portal.core.model import TextDelta, TokenUsage, ToolCallDelta
 from portal.core.recall import Recalled, Seeking
+from portal.core.trace_context import arrived, leaving, within
 from portal.core.tracing import MOST, NOTHING, Span, Tracer, here, listed, span
 from portal.errors import BackendUnavailable, NotFound
 from portal.testing.records import OWNER, STRANGER
@@ -30,6 +32,12 @@ async def look(what: str) -> str:
 async def fail() -> str:
     """Fail."""
     raise RuntimeError("broken")
+
+
+@tool(risk="write")
+async def write() -> str:
+    """Write something."""
+    return "written"
 
 
 class Remembers:
@@ -84,6 +92,24 @@ async def test_a_turn_with_tools_keeps_where_its_time_went(tmp_path: Path) -> No
     assert "it" not in str(spans).split()  # names and figures, not what was said
 
 
+async def test_waiting_for_a_person_is_told_in_both_turns(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, toolsets=[Functions("desk", (write,))]) as rig:
+        rig.backend.script(ToolCallDelta(0, "c1", "write", "{}"))
+        asked = one_ending(await rig.ask(model="auto"))
+        (question,) = [item for item in asked["output"] if item["type"] == "mcp_approval_request"]
+        rig.backend.answer("done")
+        run = await rig.agent.decide(OWNER, {question["id"]: Decision(approve=True, by=OWNER, door="web")})
+        assert run is not None
+        went_on = await run.ended()
+        before, after = await trace_of(rig, asked), await trace_of(rig, went_on)
+    (waits,) = [one for one in before if one["kind"] == "approval"]
+    (waited,) = [one for one in after if one["kind"] == "approval"]
+    assert (waits["name"], waits["attributes"]["decision"]) == ("write", "asked")
+    assert (waited["name"], waited["attributes"]["decision"]) == ("write", "approved")
+    assert waited["attributes"]["person_ms"] >= 0
+    assert [one["name"] for one in after if one["kind"] == "tool"] == ["write"]
+
+
 async def test_each_model_that_was_tried_is_there(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig:
         rig.backend.script(BackendUnavailable("It is down."))
@@ -115,6 +141,8 @@ async def test_it_is_its_owners(rig: Rig) -> None:
 class Basket:
     """Takes every span of the traces it samples."""
 
+    content = False
+
     def __init__(self, *, samples: bool = True) -> None:
         self.taken: list[Span] = []
         self._samples = samples
@@ -134,6 +162,7 @@ def test_without_anybody_who_keeps_them_none_is_made() -> None:
         one.note(a=1)
         one.lap("first")
         one.spent(TokenUsage(1, 1))
+        one.spent(None)
         one.fail("x")
         one.failed(ValueError())
         one.end()
@@ -163,6 +192,58 @@ def test_what_is_collected_leaves_once_as_it_ends() -> None:
     assert one.id not in (0, root.id)
 
 
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("parent", "state", "told"),
+    [
+        (f"00-{TRACE}-{CALLER}-01", "a=b", "a=b"),
+        (f"00-{TRACE}-{CALLER}-01", "a=\x7fb", ""),
+        (f"cc-{TRACE}-{CALLER}-01-more", "x" * 513, ""),
+    ],
+)
+def test_a_callers_context_goes_on(parent: str, state: str, told: str) -> None:
+    one = arrived(Basket(), parent, state)
+    assert leaving(one) == {"traceparent": f"00-{TRACE}-{CALLER}-01", **({"tracestate": told} if told else {})}
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "",
+        "nonsense",
+        f"00-{TRACE}-{CALLER}",
+        f"ff-{TRACE}-{CALLER}-01",
+        f"00-{'0' * 32}-{CALLER}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{CALLER}-01",
+    ],
+)
+def test_what_is_no_context_is_left_aside(parent: str) -> None:
+    one = arrived(Basket(), parent, "a=b")
+    assert one.trace is not None
+    assert one.trace.id.hex() != TRACE
+    assert leaving(one) == {}  # nobody called, and nothing has begun
+    assert leaving(None) == {}
+
+
+def test_a_message_may_bring_a_context_of_its_own() -> None:
+    basket = Basket()
+    with within({"traceparent": f"00-{TRACE}-{CALLER}-01"}):
+        assert here() is NOTHING  # nobody collects
+    with arrived(basket).around():
+        outer = here()
+        with within({"traceparent": 7}), within({}):
+            assert here() is outer
+        with within({"traceparent": f"00-{TRACE}-{CALLER}-00", "tracestate": 7}):
+            assert leaving(here()) == {"traceparent": f"00-{TRACE}-{CALLER}-01"}  # this basket samples all
+        with pytest.raises(NotFound), within({"traceparent": f"00-{TRACE}-{CALLER}-01"}):
+            raise NotFound("There is nothing.")
+        assert here() is outer
+    assert basket.taken == []  # they are spans of others
+
+
 def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
     basket = Basket(samples=False)
     root = Tracer(basket).turn("auto", stored=False)
@@ -176,7 +257,7 @@ def test_a_trace_that_is_not_sampled_still_has_its_ids() -> None:
 def test_a_turn_that_never_begins_ends_with_its_failure() -> None:
     basket = Basket()
     root = Tracer(basket).turn("auto", stored=False)
-    with pytest.raises(NotFound), root.around():
+    with pytest.raises(NotFound), root.beginning():
         raise NotFound("There is nothing.")
     assert [(one.error, one.attributes["error_type"]) for one in basket.taken] == [("There is nothing.", "not_found")]
 
@@ -193,6 +274,20 @@ def test_a_turn_within_another_is_a_part_of_it() -> None:
         ("tool", "ask_workspace", "turn"),
         ("turn", "auto-coding", "tool"),
     ]
+
+
+def test_tokens_are_noted_as_they_were_counted() -> None:
+    root = Tracer().turn("auto", stored=True)
+    root.spent(None)
+    assert root.attributes == {}
+    root.spent(TokenUsage(5, 3, cached_tokens=2, reasoning_tokens=1, estimated=True))
+    assert root.attributes == {
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "cached_tokens": 2,
+        "reasoning_tokens": 1,
+        "estimated": True,
+    }
 
 
 def test_of_very_many_only_the_number_is_kept() -> None:

@@ -420,8 +420,10 @@ SCENES: list[Scene] = [
     ("settings", "/settings", nothing),
     ("manual", "/manual", nothing),
     ("files", "/settings/files", nothing),
+    ("data", "/settings/data", nothing),
     ("usage", "/settings/usage", nothing),
     ("activity", "/activity", nothing),
+    ("turns", "/activity/turns", nothing),
     ("lost", "/nowhere", nothing),
     ("waiting", "/", waiting),
 ]

@@ -30,6 +30,7 @@ VIEWS = {
     "/settings/usage": "Calls and tokens",
     "/settings/about": "Licence",
     "/activity": "Event loop late by",
+    "/activity/turns": "What took how long",
     "/schedules": "Nothing runs by itself yet",
     "/gallery": "Nothing was made yet.",
     "/manual": "Install and start Portal",

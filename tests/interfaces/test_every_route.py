@@ -71,6 +71,7 @@ SKIPPED = {
     "POST /portal/v1/pulls": "fetches a model; nobody's data",
     "GET /portal/v1/events": "never ends; what it tells goes through the bus by owner, which its own tests say",
     "POST /portal/v1/mcp/reload": "reads the settings anew; nobody's data",
+    "POST /portal/v1/config/reload": "reads the settings anew; nobody's data",
 }
 
 
@@ -129,6 +130,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "PUT /portal/v1/folders/{folder_id}": fields,
         "DELETE /portal/v1/folders/{folder_id}": None,
         "POST /portal/v1/models/refresh": {},
+        "POST /portal/v1/backups": {},
         "POST /portal/v1/backends": {"kind": "none", "url": "http://127.0.0.1:9"},
         "DELETE /portal/v1/backends/{name}": None,
         "PUT /portal/v1/workspaces/{name}": {"title": "theirs"},
@@ -196,6 +198,10 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /api/copy": {"source": "none", "destination": "none2"},
         "POST /api/create": {"model": "none"},
         "POST /api/blobs/{digest}": None,
+        "POST /oauth/register": {"redirect_uris": ["https://app.example/back"]},
+        "POST /oauth/authorize": {},
+        "POST /oauth/token": {},
+        "POST /oauth/revoke": {},
         "POST /sign-in/password": {"login": "nobody", "password": "wrong"},
         "POST /sign-in/passkey/options": {},
         "POST /sign-in/passkey": {"token": "none", "credential": {"id": t.passkey}},
@@ -220,6 +226,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /portal/v1/imports": [],
         "POST /portal/v1/imports/{import_id}/start": {},
         "DELETE /portal/v1/imports/{import_id}": None,
+        "PUT /portal/v1/log": {"level": "info"},
         "POST /mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         "DELETE /mcp": None,
     }

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,6 +14,7 @@ from portal.core.records import Role
 from portal.errors import BackendUnavailable
 from portal.observability.vitals import LOW, TIGHT, Vitals
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.postgres import PostgresServer
 from portal.testing.records import user
 
 
@@ -168,3 +170,30 @@ async def test_a_portal_without_its_database_is_not_ready(tmp_path: Path) -> Non
         )
         assert await asked(http, f"{portal.url}/health") == (503, {"status": "down"})
         assert (await asked(http, f"{portal.url}/health/live"))[0] == 200
+
+
+@pytest.mark.slow
+async def test_postgresql_that_goes_away_and_comes_back(tmp_path: Path, postgres: PostgresServer) -> None:
+    url = postgres.database()
+    name = url.partition("@/")[2].partition("?")[0]
+    admin = await psycopg.AsyncConnection.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True)
+
+    async def until(http: aiohttp.ClientSession, portal: TestPortal, status: int) -> None:
+        async with asyncio.timeout(90):
+            while (await asked(http, f"{portal.url}/health/ready"))[0] != status:
+                await asyncio.sleep(0.2)
+
+    async with (
+        admin,
+        open_test_portal(tmp_path, settings={"database": url}) as portal,
+        aiohttp.ClientSession() as http,
+    ):
+        assert (await asked(http, f"{portal.url}/health/ready"))[0] == 200
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        await until(http, portal, 503)
+        assert await asked(http, f"{portal.url}/health") == (503, {"status": "down"})
+        assert (await asked(http, f"{portal.url}/health/live"))[0] == 200
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await until(http, portal, 200)
+        assert (await asked(http, f"{portal.url}/portal/v1/me", **portal.headers))[0] == 200

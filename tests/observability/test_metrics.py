@@ -5,9 +5,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from portal.core.backlog import Unsent, Waiting
 from portal.core.records import UsageRecord
-from portal.observability.figures import MOST, Counter, Family, gauge, written
+from portal.observability.figures import Family, gauge, written
 from portal.observability.gauges import backlog_families, channel_families, server_families
-from portal.observability.meters import Meters
+from portal.observability.meters import MOST, Meters
 from portal.observability.metrics import Metrics
 from portal.testing.records import usage
 
@@ -121,15 +121,16 @@ def test_what_the_parts_report() -> None:
 
 
 def test_labels_that_others_choose_are_bounded() -> None:
-    counter = Counter("name")
+    meters = Meters()
     for number in range(MOST + 3):
-        counter.add_bounded((f"n{number}",))
-    counter.add_bounded(("n0",))
+        meters.tool(f"n{number}", "completed", 1)
+    meters.tool("n0", "completed", 1)
 
-    seen = told([counter.family("portal_some", "Some.")])["portal_some_total"]
+    seen = told(meters.families())
 
-    assert len(seen) == MOST + 1
-    assert (seen[(("name", "other"),)], seen[(("name", "n0"),)]) == (3, 2)
+    runs = {dict(labels)["family"]: n for labels, n in seen["portal_tool_runs_total"].items()}
+    assert len(runs) == len(seen["portal_tool_duration_seconds_sum"]) == MOST + 1
+    assert (runs["other"], runs["n0"]) == (3, 2)
 
 
 def test_how_the_servers_are() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
@@ -102,6 +103,30 @@ async def test_a_turn_with_tools_is_a_trace_of_its_parts(tmp_path: Path) -> None
     assert "secrets" not in resource + str(spans)  # figures and names, not what was said
     assert "gone" not in str(spans)
     assert collector.headers[0]["X-Key"] == "k"
+
+
+async def test_what_was_said_is_sent_where_that_is_asked_for(tmp_path: Path) -> None:
+    backend = ScriptedBackend(models=["tiny"])
+    backend.script(ToolCallDelta(0, "c1", "look", '{"what": "it"}'))
+    backend.script(TextDelta("There it is."))
+    async with collecting() as collector:
+        tools = [Functions("desk", [look])]
+        sent = to(collector, content=True)
+        async with open_test_portal(tmp_path, backends=[backend], toolsets=tools, settings=sent) as portal:
+            answer = await post(portal, "/v1/responses", {"model": "auto", "input": "Where is it?"})
+            kept = await portal.portal.storage.traces.of_anybody(orjson.loads(answer)["id"])
+            spans = await collector.until("invoke_agent auto")
+    first, second = (attributes(one) for one in spans if one.name == "chat tiny")
+    call = attributes(named(spans, "execute_tool look"))
+    asked, made = orjson.loads(first["gen_ai.input.messages"]), orjson.loads(first["gen_ai.output.messages"])
+    brought, answered = orjson.loads(second["gen_ai.input.messages"]), orjson.loads(second["gen_ai.output.messages"])
+    assert asked[-1] == {"role": "user", "parts": [{"type": "text", "content": "Where is it?"}]}
+    ((call_part,),) = [one["parts"] for one in made]
+    assert (call_part["type"], call_part["name"], call_part["arguments"]) == ("tool_call", "look", '{"what": "it"}')
+    assert brought[-1]["parts"][0]["response"] == "saw it"
+    assert answered == [{"role": "assistant", "parts": [{"type": "text", "content": "There it is."}]}]
+    assert (call["gen_ai.tool.call.arguments"], call["gen_ai.tool.call.result"]) == ('{"what": "it"}', "saw it")
+    assert "saw" not in str(kept)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +330,8 @@ async def test_bodies_are_compressed_where_that_is_asked_for() -> None:
 
 def test_values_of_every_kind_arrive_as_they_are() -> None:
     class Everything:
+        content = False
+
         def samples(self, trace: bytes, parent: bool | None) -> bool:
             return True
 
@@ -384,6 +411,7 @@ def test_the_standard_variables() -> None:
         "ratio": 0.1,
     }
     assert standard({"otel_sdk_disabled": "true"}) == {"enabled": False}
+    assert standard({"otel_instrumentation_genai_capture_message_content": "SPAN_ONLY"}) == {"content": True}
     assert standard({"otel_traces_exporter": "none"}) == {"enabled": False}
     assert standard({"otel_exporter_otlp_timeout": "soon", "otel_traces_sampler_arg": "7"}) == {}
     assert standard({"otel_resource_attributes": "service.name=other"}) == {"resource": {}, "service_name": "other"}

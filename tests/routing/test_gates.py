@@ -20,7 +20,7 @@ from portal.errors import (
     BackendUnavailable,
 )
 from portal.routing.gates import Gates, ModelGate
-from portal.settings import FaultSettings
+from portal.settings.turns import FaultSettings
 
 
 class Bench:
@@ -28,10 +28,12 @@ class Bench:
         self.now = 0.0
         self.changes = 0
         self.gone: list[str] = []
+        self.waits: list[str] = []
         self.gates = Gates(
             FaultSettings(**{"breaker_failures": 2, "breaker_rest": 10, **faults}),
             on_change=self._changed,
             on_gone=self.gone.append,
+            on_wait=lambda server, seconds: self.waits.append(server),
             clock=lambda: self.now,
         )
 
@@ -222,3 +224,31 @@ async def test_what_is_gone_and_comes_back_begins_anew() -> None:
     bench.gates.close("box")
     with pytest.raises(KeyError):
         bench.gates.of("box")
+
+
+async def test_a_wait_is_told_of_and_so_is_what_failed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    bench = Bench()
+    gate = bench.gate(max_concurrency=1)
+    assert bench.gates.of("box").breakers() == {}
+    first = await gate.enter()
+    async with asyncio.TaskGroup() as group:
+        second = group.create_task(gate.enter())
+        await until(lambda: gate.outstanding() == 2)
+        first.leave()
+    second.result().leave()
+    assert bench.waits == ["box"]
+
+    await use(gate, BackendError("boom"))
+    assert bench.gates.of("box").breakers() == {"tiny": "closed"}
+    await use(gate, BackendError("boom"))
+    assert bench.gates.of("box").breakers() == {"tiny": "open"}
+    bench.now = 10
+    assert bench.gates.of("box").breakers() == {"tiny": "half-open"}
+    await use(gate)
+    assert bench.gates.of("box").breakers() == {}
+    told = [(record.getMessage(), record.__dict__["event"]) for record in caplog.records]
+    assert told == [
+        ("tiny on box is resting for 10 s after 2 failures", "breaker"),
+        ("tiny on box answers again", "breaker"),
+    ]

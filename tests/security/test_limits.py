@@ -7,14 +7,13 @@ from portal.core.records import CredentialRecord, UserRecord
 from portal.core.terms import Standing, Terms, checked, current
 from portal.errors import BadRequest, Forbidden, RateLimited
 from portal.security import access
-from portal.security.admission import rate_headers
 from portal.security.budgets import DAY, Budgets
 from portal.security.credentials import Caller
 from portal.security.limiter import Limiter
 from portal.security.passwords import Attempts, folded
 from portal.security.pending import SECONDS, Pending
 from portal.security.rights import Rights
-from portal.security.throttle import Allowed, Throttle
+from portal.security.throttle import Allowed, Throttle, rate_headers
 
 
 class Clock:

@@ -12,6 +12,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from portal.app.sealing import seal_key, secret_file
+from portal.cli.doctor_checks import keyring_findings
 from portal.errors import StorageError
 from portal.security.ring import forget_key
 from portal.settings import Settings, load_settings
@@ -142,3 +143,15 @@ def test_what_another_key_sealed_is_named(tmp_path: Path, ring: Ring) -> None:
     forget_key(tmp_path)
     with pytest.raises(StorageError, match=r"The secret one in .* was sealed with another key"):
         secret_file(settings).get("one")
+
+
+def test_the_doctor_looks_and_changes_nothing(tmp_path: Path, ring: Ring) -> None:
+    settings = chosen(tmp_path, "keyring")
+    assert [one.state for one in keyring_findings(settings)] == ["good"]
+    assert ring.kept == {}
+    seal_key(settings)
+    ring.kept.clear()
+    (lost,) = keyring_findings(settings)
+    assert (lost.state, lost.check) == ("bad", "keyring")
+    assert lost.mend
+    assert list(keyring_findings(chosen(tmp_path, "file"))) == []

@@ -6,15 +6,17 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import apsw
 import orjson
 import pytest
 
+from portal.core.clock import micros
 from portal.errors import BackupUnusable, NotInstalled, PortalError, StorageError, StorageFull
 from portal.settings import Settings
-from portal.storage.backups.containers import is_sealed, read_head
+from portal.storage.backups.containers import copied, is_sealed, read_head
 from portal.storage.backups.making import Wanted, make_backup, verify_backup
 from portal.storage.backups.restoring import finish, restore
 from portal.storage.backups.sealing import PIECE
@@ -396,12 +398,16 @@ def test_without_the_library_a_password_names_the_extra(
     assert not list(tmp_path.glob("a.*"))
 
 
-def test_a_file_that_shrinks_or_goes_while_it_is_copied_stops_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_links_to_nothing_and_what_killed_checks_left_stop_nothing(settings: Settings, tmp_path: Path) -> None:
     (settings.data_dir / "work/conv_kept/gone").symlink_to("nowhere")
     shutil.rmtree(settings.data_dir / "tools")
     manifest = make_backup(settings, Wanted(target=tmp_path / "a.portal-backup"))
     assert manifest.links["work/conv_kept/gone"] == "nowhere"
+    for name, age in (("backup-old.unfinished", 2 * 86_400), ("backup-new.unfinished", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (micros() / 1e6 - age, micros() / 1e6 - age))
     verify_backup(tmp_path / "a.portal-backup", None, tmp_path)
+    assert [one.name for one in tmp_path.glob("backup-*")] == ["backup-new.unfinished"]
 
 
 async def test_a_database_that_is_read_all_the_time_is_said(
@@ -420,3 +426,11 @@ async def test_a_database_that_is_read_all_the_time_is_said(
     with frozen(path) as held:
         assert held.rows["key_values"] == 2
     await database.aclose()
+
+
+def test_a_file_that_becomes_shorter_is_filled_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A tar has said its size before."""
+    written = bytearray()
+    entry = copied(BytesIO(b"abc"), 5, lambda piece: written.extend(piece) or len(piece))
+    assert (bytes(written), entry.size) == (b"abc\0\0", 5)
+    assert "shorter" in caplog.text

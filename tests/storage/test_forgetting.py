@@ -2,19 +2,24 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.passages import Within
+from portal.errors import NotFound
 from portal.settings import Settings
+from portal.settings.backup import RetentionSettings
 from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.database import Statement
-from portal.storage.open import open_storage
+from portal.storage.open import Storage, open_storage
+from portal.storage.retention import DAY
 from portal.storage.vectors import HEAD, encoded
-from portal.testing.records import OWNER, passage
+from portal.testing.records import OWNER, answered, conversation, file, output, passage, response, said, usage
 
 
 def found(folder: Path, needles: list[bytes]) -> list[bytes]:
@@ -98,3 +103,77 @@ async def test_vectors_leave_their_cells_as_well(tmp_path: Path) -> None:
         await storage.passages.drop(OWNER, "documents", document="file_0")
         assert found(tmp_path, codes) == codes[2:]
         assert found(tmp_path, [row.tobytes()[:24] for row in rows]) == []
+
+
+KINDS = ("title", "question", "unfinished", "answer", "content", "name")
+
+
+def secrets(*numbers: int, kinds: tuple[str, ...] = KINDS) -> list[bytes]:
+    return [f"{kind}secret{number}x".encode() for number in numbers for kind in kinds]
+
+
+async def converse(storage: Storage, number: int) -> None:
+    """A conversation with a file, in which each text is found nowhere else."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield f"contentsecret{number}x ".encode() * 20
+
+    turn = response(id=f"resp_{number}", conversation_id=f"conv_{number}")
+    begun = answered(f"unfinishedsecret{number}x", item_id=f"msg_{number}", status="in_progress")
+    whole = answered(f"answersecret{number}x " + "words " * 100, item_id=f"msg_{number}")
+    await storage.conversations.create(conversation(id=f"conv_{number}", title=f"titlesecret{number}x"))
+    await storage.turn_log.begin(turn, [said(f"questionsecret{number}x")])
+    await storage.turn_log.flush(turn.id, output(turn.id, begun, position=0, last_seq=1))
+    await storage.turn_log.append(turn.id, output(turn.id, whole, position=0, last_seq=2))
+    await storage.files.create(file(id=f"file_{number}", filename=f"namesecret{number}x.txt"), content())
+
+
+async def test_nothing_of_conversations_and_files_is_left_either(tmp_path: Path) -> None:
+    """Not in rows, not in the words that they are searched by, not in the log of what was written."""
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        for number in range(40):
+            await converse(storage, number)
+        gone = range(0, 36, 7)
+        assert len(found(tmp_path, secrets(*gone, kinds=("title", "question", "answer", "content", "name")))) == 30
+        await storage.conversations.delete(OWNER, [f"conv_{number}" for number in gone])
+        await storage.conversations.purge(micros() + 1)
+        for number in gone:
+            await storage.files.delete(OWNER, f"file_{number}")
+        assert await storage.cleaning.clean()
+        assert found(tmp_path, secrets(*gone)) == []
+
+        await storage.responses.delete(OWNER, "resp_1")
+        assert await storage.cleaning.clean()
+        assert found(tmp_path, secrets(1, kinds=("question", "unfinished", "answer"))) == []
+
+        await storage.files.delete(OWNER, "file_1")
+        assert await storage.cleaning.clean()
+        assert found(tmp_path, secrets(1, kinds=("content", "name"))) == []
+        assert len(found(tmp_path, secrets(2, 39, kinds=("title", "question", "answer", "content", "name")))) == 10
+        assert (await storage.conversations.list(OWNER, query="answersecret2x")).data != []
+
+
+async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> None:
+    wanted = RetentionSettings(conversation_days=30, usage_days=10)
+    now = micros()
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        for name, days, pinned in (("old", 31, False), ("pinned", 31, True), ("new", 29, False)):
+            at = now - days * DAY
+            await storage.conversations.create(conversation(id=f"conv_{name}", updated_at=at, pinned=pinned))
+        for name, days in (("old", 31), ("new", 1)):
+            await storage.turn_log.begin(response(id=f"resp_{name}", created_at=now - days * DAY), [said("alone")])
+        await storage.turn_log.recover()
+        for days in (1, 9, 11, 300):
+            storage.usage.record(usage(id=f"use_{days}", created_at=now - days * DAY))
+        await storage.usage.summary(OWNER, 0)
+        await storage.forget_old(RetentionSettings())
+        assert len((await storage.conversations.list(OWNER)).data) == 3
+
+        await storage.forget_old(wanted)
+
+        assert {one.id for one in (await storage.conversations.list(OWNER)).data} == {"conv_pinned", "conv_new"}
+        assert await storage.conversations.restore(OWNER, ["conv_old"]) == ["conv_old"], "there is a time to object"
+        with pytest.raises(NotFound):
+            await storage.responses.get(OWNER, "resp_old")
+        assert (await storage.responses.get(OWNER, "resp_new")).response.id == "resp_new"
+        assert sum(row["calls"] for row in await storage.usage.summary(OWNER, 0)) == 2

@@ -11,6 +11,7 @@ from functools import partial
 from portal.app.agent import Brain, Told, open_agent
 from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
+from portal.app.backups import ServerBackups
 from portal.app.channels import open_channels
 from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.exchange import open_exchange
@@ -41,8 +42,9 @@ from portal.core.ports import Backend
 from portal.core.speech import Speech, Transcriber
 from portal.core.tool_ports import Toolset
 from portal.errors import PortalError
-from portal.interfaces.application import Parts, application
+from portal.interfaces.application import application
 from portal.interfaces.mcp.endpoint import Endpoint
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.mcp.opening import Surroundings
 from portal.mcp.servers import ToolServers
@@ -85,6 +87,8 @@ class Portal:
     usage: Metrics
     current: Current
     rereading: Rereading
+    resign: Callable[[], None]
+    """Leave what one server does for all to another one."""
     asgi: App
 
     def drain(self) -> None:
@@ -92,6 +96,7 @@ class Portal:
         self.health.draining = True
         self.media.close()
         self.channels.stop()
+        self.resign()
         self.bus.publish(None, "server.stopping")
 
     @property
@@ -128,17 +133,16 @@ async def open_portal(
     For tests: `backends` replaces those of settings and discovery, `toolsets` built-in ones, `channels` the settings'.
 
     Raises:
-        StorageError: the database cannot be used; nothing was touched.
-        DataFolderBusy: another server uses the database.
+        StorageError, DataFolderBusy: the database cannot be used, or another server uses it; nothing was touched.
         SettingsError: a setting names something that is not there.
     """
     async with AsyncExitStack() as stack:
-        ground = await open_ground(settings, stack)
+        ground = await open_ground(settings, stack, levels)
         speech = open_speech(settings, ground.router, stack, transcriber)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
-        parts = await _parts(ground, wits, servers, speech, channels, rereading, token, levels or Levels())
+        parts = await _parts(ground, wits, servers, speech, channels, rereading, token)
         _tell(ground, parts, wits.tool_servers)
         await stack.enter_async_context(parts.channels)
         await open_schedules(ground, parts, wits.links)
@@ -153,7 +157,6 @@ async def _parts(
     channels: Sequence[Channel] | None,
     rereading: Rereading,
     token: str,
-    levels: Levels,
 ) -> Parts:
     storage = ground.storage
     brain, mind, knowledge = wits.brain, wits.mind, wits.knowledge
@@ -177,10 +180,8 @@ async def _parts(
         previews=knowledge.previews,
         users=storage.users,
         usage=ground.usage,
-        consumption=storage.consumption,
         traces=storage.traces,
         activity=ground.observing,
-        levels=levels,
         tracer=ground.tracer,
         bus=ground.bus,
         approving=approving(storage, brain),
@@ -191,6 +192,7 @@ async def _parts(
         timetable=wits.table,
         channels=open_channels(ground, brain, mind.keeper, speech, channels),
         speech=speech,
+        backups=_backups(ground),
         media=wits.studio,
         members=ground.cluster.members,
         health=ground.health,
@@ -203,7 +205,7 @@ async def _parts(
 def _tell(ground: Ground, parts: Parts, tool_servers: ToolServers) -> None:
     """What figures and health are made of."""
     ground.observing.channels, ground.observing.tool_servers = parts.channels.status, tool_servers.list
-    ground.stack.callback(parts.levels.stop)
+    ground.observing.calls = lambda: ground.usage.running
     ground.health.add(
         *checks(
             supervisor=ground.supervisor,
@@ -225,7 +227,7 @@ def _opened(
         throttle=parts.entrance.throttle,
         servers=servers_of(ground.registry, ground.settings),
         aliases=parts.aliases,
-        levels=parts.levels,
+        levels=ground.observing.levels,
     )
     rereading.prepare = live.prepare
     return Portal(
@@ -246,6 +248,7 @@ def _opened(
         usage=ground.usage,
         current=ground.current,
         rereading=rereading,
+        resign=ground.cluster.resign,
         asgi=admission,
     )
 
@@ -340,6 +343,12 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
     )
     stack.callback(engine.stop)
     return engine
+
+
+def _backups(ground: Ground) -> ServerBackups:
+    backups = ServerBackups(settings=ground.settings)
+    ground.keep_going(backups=backups.run)
+    return backups
 
 
 async def _tool_servers(ground: Ground) -> ToolServers:

@@ -114,7 +114,7 @@ async def open_agent(
         peers=ground.cluster.peers,
     )
     await ground.stack.enter_async_context(agent)
-    await attend(ground.cluster, agent, storage, bus, ground.stack)
+    attend(ground.cluster, agent, storage, bus, ground.supervisor, ground.stack)
     return Brain(agent=agent, toolbox=toolbox, sub_agent=SubTurns(start=agent.start, models=router), loop=loop)
 
 

@@ -3,9 +3,11 @@ each reads again when another one changed it. On SQLite a server is alone, and n
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from portal import __version__
 from portal.core.agent import Agent
@@ -14,19 +16,27 @@ from portal.core.bus import Bus
 from portal.core.clock import seconds
 from portal.core.counts import Counts
 from portal.core.duty import Duty
+from portal.core.health import Condition
 from portal.core.items import JsonObject
 from portal.core.peers import Notices, Peers
+from portal.core.supervisor import Supervisor
 from portal.errors import PortalError, StorageError
 from portal.settings import Settings
 from portal.storage.open import Storage
 from portal.storage.running import StoredRunning
 
+if TYPE_CHECKING:
+    from portal.storage.notices import PostgresNotices
+
 log = logging.getLogger(__name__)
 
 _LOOK = 5.0
 """Seconds between two looks for turns that nobody runs."""
+SECRETS = "secrets"
+_OF_ONE_SERVER = frozenset({"health.changed", "server.stopping"})
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
+_AGAIN = 1.0
 _PAUSE = 0.2
 """Seconds within which what is to be read again is read once."""
 
@@ -52,6 +62,10 @@ class Cluster:
     _buried: asyncio.Event = field(default_factory=asyncio.Event)
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
+    joined: Callable[[], bool] = lambda: True
+    """Whether this server has its place among the others just now."""
+    resign: Callable[[], None] = lambda: None
+    """This server is about to end: another one should do what one does for all."""
 
     async def members(self) -> Sequence[JsonObject]:
         """Every server on the database, as the page's routes show them; none on SQLite. Raises StorageError."""
@@ -77,6 +91,16 @@ class Cluster:
     def renew(self, renewals: Mapping[str, Renewal]) -> None:
         """When another server publishes an event of this kind, or may have: do this."""
         self._renewals.update(renewals)
+
+    def check(self) -> Iterable[Condition]:
+        """See HealthCheck."""
+        if self.peers is None:
+            return ()
+        if self.joined():
+            return (Condition(kind="servers", detail="This one leads." if self.duty.held else ""),)
+        why = "This server has no connection to the others: what it had under way may be ended by them."
+        remedy = "Look whether the database server can be reached; Portal goes on by itself when it is back."
+        return (Condition(kind="servers", state="degraded", detail=why, remedy=remedy),)
 
     def works(self, name: str, hurry: Callable[[], None]) -> None:
         """This server can do that work, and is told so when there is some."""
@@ -116,12 +140,15 @@ class Cluster:
             await asyncio.sleep(_PAUSE)
             self._news.clear()
             stale, self._stale = self._stale, set()
-            for kind in stale:
+            for kind in sorted(stale, key=lambda kind: kind != SECRETS):  # which others are made with
                 try:
                     await self._renewals[kind]()
                 except PortalError as error:
                     log.warning("%s could not be read again: %s", kind, error)
                     self._stale.add(kind)
+            if self._stale:
+                self._news.set()
+                await asyncio.sleep(_AGAIN)
 
     async def count_together(self) -> None:
         """Until it is cancelled: tell the others what was counted here, and add what they counted."""
@@ -177,7 +204,16 @@ async def _told(storage: Storage, response_ids: Sequence[str]) -> list[tuple[str
     ]
 
 
-async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: AsyncExitStack) -> Cluster:
+async def group_on(stack: AsyncExitStack) -> asyncio.TaskGroup:
+    """A group that ends with the stack, and does not wrap what else goes wrong there."""
+    tasks = await asyncio.TaskGroup().__aenter__()
+    stack.push_async_callback(tasks.__aexit__, None, None, None)
+    return tasks
+
+
+async def open_cluster(
+    settings: Settings, storage: Storage, bus: Bus, supervisor: Supervisor, stack: AsyncExitStack
+) -> Cluster:
     """This server's place among the others, until the stack is closed. Raises StorageError."""
     if storage.database.dialect == "sqlite":
         return Cluster()
@@ -192,7 +228,7 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     stack.push_async_callback(lease.leave)
     running = StoredRunning(database=storage.database, fence=fence)
     notices = PostgresNotices(url=settings.database, me=lambda: fence.instance)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = await group_on(stack)
     cluster = Cluster(
         duty=duty,
         peers=Peers(notices=notices, turns=running),
@@ -204,9 +240,24 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     )
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
+    cluster.resign, cluster.joined = lease.resign, lambda: lease.joined
+    _tell_around(cluster, bus, notices)
+    supervisor.keep_on(
+        stack,
+        place_among_the_servers=lease.run,
+        notices_between_servers=notices.run,
+        what_other_servers_change=cluster.keep_fresh,
+        counting_with_other_servers=cluster.count_together,
+    )
+    return cluster
+
+
+def _tell_around(cluster: Cluster, bus: Bus, notices: "PostgresNotices") -> None:
+    """What is published on one server is published on all of them."""
 
     def relay(owner: str | None, kind: str, fields: JsonObject) -> None:
-        notices.tell("published", {"owner": owner, "kind": kind, "fields": fields})
+        if kind not in _OF_ONE_SERVER:
+            notices.tell("published", {"owner": owner, "kind": kind, "fields": fields})
 
     def published(sender: str, body: JsonObject) -> None:
         bus.relayed(body["owner"], body["kind"], body["fields"])
@@ -219,16 +270,17 @@ async def open_cluster(settings: Settings, storage: Storage, bus: Bus, stack: As
     bus.relay, notices.on_gap = relay, gap
     notices.on("published", published)
     notices.on("hurry", lambda _, body: cluster.hurried(body["work"]))
-    for work in (lease.run(), notices.run(), cluster.keep_fresh(), cluster.count_together()):
-        stack.callback(tasks.create_task(work).cancel)
-    return cluster
 
 
-async def attend(cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, stack: AsyncExitStack) -> None:
+def attend(
+    cluster: Cluster, agent: Agent, storage: Storage, bus: Bus, supervisor: Supervisor, stack: AsyncExitStack
+) -> None:
     """From now on other servers may watch and stop this one's turns."""
     if cluster.peers is None:
         return
     cluster.fenced = agent.disown
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    for work in (cluster.peers.run(agent.running), cluster.end_left(storage, bus)):
-        stack.callback(tasks.create_task(work).cancel)
+    supervisor.keep_on(
+        stack,
+        answers_watched_elsewhere=partial(cluster.peers.run, agent.running),
+        answers_of_servers_that_are_gone=partial(cluster.end_left, storage, bus),
+    )

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from portal.app.cluster import Cluster, open_cluster
-from portal.app.observing import Observing
+from portal.app.cluster import Cluster, group_on, open_cluster
+from portal.app.observing import Observing, listening
 from portal.app.policies import open_rules
 from portal.app.rights import Counted, open_rights
 from portal.app.routing import open_routing
@@ -20,6 +20,7 @@ from portal.core.supervisor import Supervisor, Work
 from portal.core.tracing import Tracer
 from portal.observability.journal import Journal
 from portal.observability.lag import watch_loop
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.metrics import Metrics
 from portal.observability.process import Process
@@ -65,13 +66,12 @@ class Ground:
 
     async def tasks(self) -> asyncio.TaskGroup:
         """A group whose tasks end by themselves, or have somebody to cancel them, when the stack is closed."""
-        return await self.stack.enter_async_context(asyncio.TaskGroup())
+        return await group_on(self.stack)
 
     def keep_going(self, **works: Work) -> None:
         """Work beside the requests, by the name of its part: begun again when it fails, ended when the stack is
         closed."""
-        kept = [self.supervisor.keep(name.replace("_", " "), work) for name, work in works.items()]
-        self.stack.push_async_callback(self.supervisor.end, *kept)
+        self.supervisor.keep_on(self.stack, **works)
 
     def on_duty(self, **works: Work) -> None:
         """The same for work that one server does for all of them: while this one has the duty."""
@@ -79,26 +79,19 @@ class Ground:
         self.keep_going(**{name: partial(held, work) for name, work in works.items()})
 
 
-async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool = True) -> Ground:
-    """`serves` is whether it is a server, which others count on. Raises StorageError, DataFolderBusy and SettingsError,
-    as open_portal does."""
-    bus, health, meters, journal = Bus(), Health(), Meters(), Journal()
-    journal.begin()
-    stack.callback(journal.end)
+async def open_ground(
+    settings: Settings, stack: AsyncExitStack, levels: Levels | None = None, *, serves: bool = True
+) -> Ground:
+    """`levels` is how much is logged; `serves` whether it is a server, which others count on. Raises StorageError,
+    DataFolderBusy and SettingsError, as open_portal does."""
+    bus, health, meters, journal = Bus(), Health(), Meters(), listening(stack)
     supervisor = Supervisor(changed=lambda: bus.publish(None, "health.changed"))
     storage = await stack.enter_async_context(open_storage(settings, supervisor, stored=meters.stored))
     await storage.database.own()
-    cluster = await open_cluster(settings, storage, bus, stack) if serves else Cluster()
-    secrets = await open_secrets(settings, storage, cluster, stack)
-    registry = Registry(
-        settings=settings,
-        families=load_families(settings.data_dir),
-        on_change=lambda: bus.publish(None, "models.changed"),
-        on_wait=meters.waited,
-    )
-    stack.push_async_callback(registry.aclose)
+    cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
+    secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
+    registry = _registry(settings, bus, meters, stack)
     rights = await open_rights(settings, storage, cluster)
-    counted = Counted(storage.usage, rights.of)
     observing = Observing(
         meters=meters,
         process=Process(data_dir=settings.data_dir),
@@ -107,13 +100,15 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         bus=bus,
         supervisor=supervisor,
         journal=journal,
+        levels=levels or Levels(),
     )
-    usage = Metrics(log=WatchedCalls(counted, registry.called), sources=[observing.families])
-    observing.calls = lambda: usage.running
+    called = WatchedCalls(Counted(storage.usage, rights.of), registry.called)
+    usage = Metrics(log=called, sources=[observing.families])
     completions = Completions(usage=usage)
     router, catalogue = await open_routing(
         settings, storage, registry, completions, bus, rights.of, cluster, noted=meters.retried
     )
+    stack.callback(observing.levels.stop)
     stack.push_async_callback(journal.store, storage.notes)
     ground = Ground(
         settings=settings,
@@ -131,18 +126,37 @@ async def open_ground(settings: Settings, stack: AsyncExitStack, *, serves: bool
         rules=open_rules(settings),
         limiter=Limiter(counts=cluster.counts),
         secrets=secrets,
-        tracer=await open_tracer(settings, stack),
+        tracer=await open_tracer(settings, supervisor, stack),
         health=health,
         supervisor=supervisor,
         stack=stack,
     )
+    _watch(ground, meters, journal)
+    return ground
+
+
+def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
+    """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
-        ask=lambda: storage.database.fetch("SELECT 1"), folder=settings.data_dir, changed=supervisor.changed
+        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        folder=ground.settings.data_dir,
+        changed=ground.supervisor.changed,
     )
-    health.add(vitals.check)
+    ground.health.add(vitals.check)
+    ground.health.add(ground.cluster.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),
-        event_log=lambda: journal.run(storage.notes, lambda: bus.publish(None, "activity.changed")),
+        event_log=lambda: journal.run(ground.storage.notes, lambda: ground.bus.publish(None, "activity.changed")),
     )
-    return ground
+
+
+def _registry(settings: Settings, bus: Bus, meters: Meters, stack: AsyncExitStack) -> Registry:
+    registry = Registry(
+        settings=settings,
+        families=load_families(settings.data_dir),
+        on_change=lambda: bus.publish(None, "models.changed"),
+        on_wait=meters.waited,
+    )
+    stack.push_async_callback(registry.aclose)
+    return registry

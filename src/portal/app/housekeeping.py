@@ -22,6 +22,7 @@ async def keep_house(storage: Storage, current: Current) -> None:
         now, settings = micros(), current.settings
         try:
             await storage.conversations.purge(now - settings.turns.keep_deleted_days * _DAY_MICROS)
+            await storage.forget_old(settings.retention)
             await storage.sweep()
             await storage.traces.expire(now - settings.telemetry.keep_days * _DAY_MICROS)
             await sweep_folders(storage, settings.data_dir / "work", now)

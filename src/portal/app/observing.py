@@ -1,12 +1,15 @@
 """What a Portal tells of itself, put together: its figures, and how it is at the moment."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
 
 from portal import __version__
 from portal.core.backlog import Waiting
 from portal.core.bus import Bus
 from portal.core.clock import micros, seconds
+from portal.core.consumption import Consumption
 from portal.core.items import JsonObject
 from portal.core.journal import Note
 from portal.core.records import Page
@@ -15,10 +18,14 @@ from portal.errors import StorageError
 from portal.observability.figures import Family, gauge
 from portal.observability.gauges import backlog_families, channel_families, part_families, server_families
 from portal.observability.journal import Journal
+from portal.observability.levels import Levels
 from portal.observability.meters import Meters
 from portal.observability.process import Process
 from portal.routing.registry import Registry
 from portal.storage.open import Storage
+
+_PATIENCE = 3.0
+"""Seconds that the database has to count what waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,12 +39,18 @@ class Observing:
     bus: Bus
     supervisor: Supervisor
     journal: Journal
+    levels: Levels
     channels: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the chat platforms."""
     tool_servers: Callable[[], Sequence[JsonObject]] = tuple
     """Tells of the servers of tools."""
     calls: Callable[[], int] = int
     """How many model calls are under way."""
+
+    @property
+    def consumption(self) -> Consumption:
+        """See Activity."""
+        return self.storage.consumption
 
     def servers(self) -> Sequence[JsonObject]:
         """See server_families; without usual places where nobody was ever found."""
@@ -59,10 +72,8 @@ class Observing:
 
     async def families(self) -> Iterable[Family]:
         """A source of Metrics. A database that does not answer is told of, and keeps nothing else from being told."""
-        try:
-            backlog = [*backlog_families(await self.storage.backlog.waiting())]
-        except StorageError:
-            backlog = []
+        waiting = await self._waiting()
+        backlog = [*backlog_families(waiting)] if waiting else []
         database = self.storage.database.dialect
         return [
             gauge("portal_build_info", "What runs here.", ([("version", __version__), ("database", database)], 1)),
@@ -78,10 +89,7 @@ class Observing:
 
     async def now(self) -> JsonObject:
         """See Activity."""
-        try:
-            waiting: Waiting | None = await self.storage.backlog.waiting()
-        except StorageError:
-            waiting = None
+        waiting = await self._waiting()
         return {
             "at": seconds(micros()),
             "calls": self.calls(),
@@ -90,7 +98,7 @@ class Observing:
             "tool_servers": [
                 {name: one.get(name) for name in ("name", "title", "status", "detail")} for one in self.tool_servers()
             ],
-            "waiting": asdict(replace(waiting, unsent=())) if waiting else None,
+            "waiting": {name: n for name, n in asdict(waiting).items() if name != "unsent"} if waiting else None,
             "database": {
                 "kind": self.storage.database.dialect,
                 "answers": waiting is not None,
@@ -100,6 +108,14 @@ class Observing:
             "process": self.process.reading(),
             "listening": self.bus.listening,
         }
+
+    async def _waiting(self) -> Waiting | None:
+        """None where the database does not answer, or not soon."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self.storage.backlog.waiting()
+        except (StorageError, TimeoutError):
+            return None
 
     async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
         """See Activity."""
@@ -113,6 +129,14 @@ class Observing:
     def _channels(self, waiting: Waiting | None) -> Sequence[JsonObject]:
         unsent = {one.channel: one.count for one in waiting.unsent} if waiting else {}
         return [{**one, "unsent": unsent.get(one["name"], 0)} for one in self.channels()]
+
+
+def listening(stack: AsyncExitStack) -> Journal:
+    """An event log that hears from now on until the stack is closed."""
+    journal = Journal()
+    journal.begin()
+    stack.callback(journal.end)
+    return journal
 
 
 def spread(values: Iterable[float]) -> JsonObject:

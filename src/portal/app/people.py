@@ -12,6 +12,7 @@ from portal.core.items import JsonObject
 from portal.interfaces.web.entrance import Entrance
 from portal.security.credentials import Credentials
 from portal.security.identities import Acquaintance
+from portal.security.oauth import Asked, OAuth
 from portal.security.oidc import Begun, Provider
 from portal.security.passkeys import Challenge, PasskeyDoor
 from portal.security.passwords import Attempts, PasswordDoor
@@ -113,4 +114,17 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
         acquaintance=acquaintance,
         throttle=Throttle(limiter=ground.limiter, allowed=allowed_by(ground.settings)),
         shares=storage.shares,
+        oauth=_oauth(ground, credentials) if ground.settings.mcp.oauth else None,
+    )
+
+
+def _oauth(ground: Ground, credentials: Credentials) -> OAuth:
+    """What lets programs in to `/mcp`."""
+    return OAuth(
+        clients=ground.storage.clients,
+        refreshes=ground.storage.refreshes,
+        credentials=credentials,
+        questions=_pending(ground, Asked.packed, Asked.unpacked),
+        codes=_pending(ground, Asked.packed, Asked.unpacked),
+        limiter=ground.limiter,
     )

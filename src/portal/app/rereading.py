@@ -150,9 +150,9 @@ class Rereading:
         self._had = [path for path in settings_files(new) if path.exists()]
         waiting = [name for name in names if name not in LIVE]
         if live:
-            log.info("changed settings are in force: %s", ", ".join(live))
+            log.info("changed settings are in force: %s", ", ".join(live), extra={"event": "settings"})
         if waiting:
-            log.warning("changed settings need a restart: %s", ", ".join(waiting))
+            log.warning("changed settings need a restart: %s", ", ".join(waiting), extra={"event": "settings"})
         return Reread(at=micros(), applied=live, waiting=waiting)
 
     def _all_there(self) -> None:

@@ -11,7 +11,7 @@ from portal.core.channel_stores import Delivery
 from portal.core.schedules import Content
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest
-from portal.interfaces.application import Parts
+from portal.interfaces.parts import Parts
 from portal.interfaces.web.schedules import Timetable
 from portal.schedules.hooks import Hooks
 from portal.schedules.keeper import Keeper

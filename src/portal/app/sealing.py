@@ -1,10 +1,12 @@
 """The key of this installation, and where its secrets are: in a file, or sealed in the database that servers share."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from functools import cache
 
-from portal.app.cluster import Cluster
+from portal.app.cluster import SECRETS, Cluster
+from portal.core.supervisor import Supervisor
 from portal.errors import SettingsError
 from portal.extras import add_command
 from portal.security.cipher import Cipher
@@ -15,6 +17,8 @@ from portal.security.secret_file import SecretFile
 from portal.settings import Settings
 from portal.storage.open import Storage
 from portal.storage.sealed import StoredSealed
+
+log = logging.getLogger(__name__)
 
 SEAL = "seal_key"
 
@@ -52,25 +56,44 @@ async def check_key(storage: Storage, key: bytes) -> None:
         )
 
 
+async def bring_home(settings: Settings, storage: Storage) -> None:
+    """What is sealed in the database goes into the file: where a server is alone again, and before the key goes. Raises
+    SettingsError, StorageError."""
+    kept = StoredSealed(database=storage.database)
+    found = await kept.all()
+    if not found:
+        return
+    cipher, file = Cipher(seal_key(settings), install=f"`{add_command('postgres')}`"), secret_file(settings)
+    for name, sealed in found.items():
+        try:
+            secret = cipher.unseal(name, sealed)
+        except ValueError:
+            log.error("the secret %s was sealed with another key, and cannot be used", name)
+            continue
+        await asyncio.to_thread(file.set, name, secret)
+        await kept.set(name, None)
+
+
 async def open_secrets(
-    settings: Settings, storage: Storage, cluster: Cluster, stack: AsyncExitStack
+    settings: Settings, storage: Storage, cluster: Cluster, supervisor: Supervisor, stack: AsyncExitStack
 ) -> SecretFile | SealedSecrets:
     """Raises SettingsError, StorageError."""
     file = secret_file(settings)
     if storage.database.dialect == "sqlite":
+        await bring_home(settings, storage)
         return file
     key = seal_key(settings)
     await check_key(storage, key)
     secrets = SealedSecrets(kept=StoredSealed(database=storage.database), key=key)
     await secrets.load()
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    stack.callback(tasks.create_task(secrets.run()).cancel)
+    supervisor.keep_on(stack, secrets=secrets.run)
     for name in file.names():  # of a server that was alone before
         if secrets.get(name) is None:
             await asyncio.to_thread(secrets.set, name, file.get(name))
+        await asyncio.to_thread(file.set, name, None)
     notices = cluster.notices
     if notices is not None:
-        secrets.changed = lambda: notices.tell("secrets", {})
-        cluster.renew({"secrets": secrets.load})
-        notices.on("secrets", lambda *_: cluster.heard("secrets"))
+        secrets.changed = lambda: notices.tell(SECRETS, {})
+        cluster.renew({SECRETS: secrets.load})
+        notices.on(SECRETS, lambda *_: cluster.heard(SECRETS))
     return secrets

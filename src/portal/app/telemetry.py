@@ -1,19 +1,19 @@
 """Traces, where there is somewhere to send them: nothing of it is loaded otherwise."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from portal.backends.http import Deadlines, HttpClient
+from portal.core.supervisor import Supervisor
 from portal.core.tracing import Tracer, current
 from portal.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-async def open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer:
+async def open_tracer(settings: Settings, supervisor: Supervisor, stack: AsyncExitStack) -> Tracer:
     """With a sink that sends spans on until the stack is closed, if the settings say where."""
     told = settings.telemetry
     if not told.enabled or not told.endpoint:
@@ -23,10 +23,10 @@ async def open_tracer(settings: Settings, stack: AsyncExitStack) -> Tracer:
     if told.protocol != PROTOCOL:
         log.warning("traces are not sent: %r is not known, set telemetry.protocol to %s", told.protocol, PROTOCOL)
         return Tracer()
-    return await _sending(settings, stack)
+    return await _sending(settings, supervisor, stack)
 
 
-async def _sending(settings: Settings, stack: AsyncExitStack) -> Tracer:
+async def _sending(settings: Settings, supervisor: Supervisor, stack: AsyncExitStack) -> Tracer:
     from portal.observability.telemetry import Exporter
 
     told = settings.telemetry
@@ -48,8 +48,7 @@ async def _sending(settings: Settings, stack: AsyncExitStack) -> Tracer:
     exporter = Exporter(settings=told, post=post)
     stack.push_async_callback(client.aclose)
     stack.push_async_callback(exporter.aclose)
-    tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    stack.callback(tasks.create_task(exporter.run(), name="traces").cancel)
+    supervisor.keep_on(stack, traces=exporter.run)
     _name_traces(stack)
     return Tracer(exporter)
 

@@ -30,7 +30,7 @@ from portal.backends.transport import Answer, Body, Request, Transport
 from portal.core.trace_context import leaving
 from portal.core.tracing import current
 from portal.errors import BackendError, SettingsError
-from portal.settings import TurnSettings
+from portal.settings.turns import TurnSettings
 
 MAX_JSON = 64 * 2**20
 """Largest whole answer in bytes: room for a long list of embeddings."""

@@ -51,7 +51,7 @@ class Library:
                 request.method,
                 request.url,
                 data=_counted(request.body, progress),
-                headers={**request.headers, **request.trace},
+                headers={**request.headers, **(request.trace or {})},
                 allow_redirects=False,
                 proxy=self._proxy,
                 trace_request_ctx=context,

@@ -21,7 +21,7 @@ class Request:
     headers: Mapping[str, str]
     body: Body
     seconds: float
-    trace: Mapping[str, str]
+    trace: Mapping[str, str] | None = None
     """Headers of this request alone."""
 
 

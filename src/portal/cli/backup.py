@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--verify", is_flag=True, help="Make none: check the one that TARGET is.")
 @click.option("--list", "listing", is_flag=True, help="Make none: list those in the folder that TARGET is.")
 @click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="A TOML settings file.")
 @data_dir_option
 def backup(
     target: Path | None,
@@ -37,6 +38,7 @@ def backup(
     verify: bool,
     listing: bool,
     as_json: bool,
+    config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Write a copy of everything that Portal keeps to TARGET, also while Portal runs, and check it.
@@ -44,7 +46,7 @@ def backup(
     TARGET is a new folder, or one new file if its name ends in .portal-backup, which a password may
     seal. Without one the backup goes to the folder of the setting backup.folder.
     """
-    settings = read_settings(data_dir)
+    settings = read_settings(data_dir, config=config)
     if listing:
         found = _listed(settings, target)
         return click.echo(json.dumps([_shelved(one) for one in found], indent=2)) if as_json else _tell(found)

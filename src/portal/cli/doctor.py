@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.announcement import answers_by_itself
+from portal.cli.backup_doctor import backup_findings
 from portal.cli.counted import counted
 from portal.cli.doctor_checks import (
-    backup_findings,
     certificate_findings,
     clock_findings,
     health_findings,
+    keyring_findings,
     settings_findings,
     version_findings,
 )
@@ -83,6 +84,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     yield from version_findings(server, called_as())
     yield from settings_findings(settings)
     yield from certificate_findings(settings)
+    yield from keyring_findings(settings)
     yield from clock_findings(settings.data_dir)
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)

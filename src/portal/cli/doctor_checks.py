@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 AHEAD = 120
 """Seconds that a file of ours may be newer than the clock says."""
 _SYNC_SECONDS = 5
-More = Callable[["Settings"], Iterator[Finding]]
-MORE: tuple[More, ...] = ()
-"""Checks of other parts, such as of backups."""
 
 
 def settings_findings(settings: "Settings") -> Iterator[Finding]:
@@ -60,6 +57,21 @@ def certificate_findings(settings: "Settings") -> Iterator[Finding]:
     for one in used.check():
         state = "good" if one.state == "ok" else "bad"
         yield Finding("good" if state == "good" else "bad", f"The certificate: {one.detail}", one.remedy, "tls")
+
+
+def keyring_findings(settings: "Settings") -> Iterator[Finding]:
+    """Where the sealing key is in one."""
+    if settings.secrets.store != "keyring" or settings.seal_key is not None:
+        return
+    from portal.security.ring import look
+
+    try:
+        look(settings.data_dir)
+    except PortalError as error:
+        mend = 'Unlock the keyring, or in portal.toml: [secrets] store = "file"'
+        yield Finding("bad", error.message, mend, "keyring")
+    else:
+        yield Finding("good", "The keyring of this system answers", check="keyring")
 
 
 def clock_findings(folder: Path, now: int | None = None) -> Iterator[Finding]:
@@ -104,12 +116,6 @@ def version_findings(server: ServerFile | None, name: str) -> Iterator[Finding]:
     for one in versions():
         if one.state != "good":
             yield Finding(one.state, one.text, "Update Portal, or that package", "packages")
-
-
-def backup_findings(settings: "Settings") -> Iterator[Finding]:
-    """What is known of backups."""
-    for more in MORE:
-        yield from more(settings)
 
 
 def health_findings(server: ServerFile) -> Iterator[Finding]:

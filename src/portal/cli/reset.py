@@ -52,11 +52,14 @@ def _sealed_anew(settings: "Settings") -> list[str]:
 
 
 async def _ended(settings: "Settings") -> int:
+    from portal.app.sealing import SEAL, bring_home
     from portal.core.audit import line
     from portal.storage.open import open_storage
     from portal.storage.users import end_credentials
 
     async with open_storage(settings) as storage:
+        await bring_home(settings, storage)
+        await storage.key_values.set(SEAL, None)
         ended = await end_credentials(storage.database)
         owner = await storage.users.owner()
         await storage.audit.record(line(owner.id, "secrets.reset", "credentials", {"ended": ended}))

@@ -133,7 +133,7 @@ class Agent:
         if turn.parent is None and self._closing():
             raise Stopping
         root = self._tracer.turn(turn.model, stored=turn.store, door=turn.door)
-        with root.around():
+        with root.beginning():
             return await self._start(turn, root)
 
     async def _start(self, turn: Turn, root: Span) -> Run:

@@ -49,6 +49,10 @@ class ModelSampler:
 
     async def sample(self, request: SamplingRequest, context: ToolContext) -> SamplingAnswer:
         """See Sampler."""
+        with context.span.around():
+            return await self._sampled(request, context)
+
+    async def _sampled(self, request: SamplingRequest, context: ToolContext) -> SamplingAnswer:
         await self._permitted(request, context)
         tokens = max(1, min(request.max_tokens, self._max_tokens))
         messages = [*([{"role": "system", "content": request.system}] if request.system else []), *request.messages]

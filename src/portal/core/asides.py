@@ -55,7 +55,8 @@ class Asides:
             Forbidden: nobody can be asked, or this call has asked too often.
         """
         record = self._record(aside, context)
-        with self._bus.subscribe(context.owner) as news, context.held(), span("approval", aside.kind) as one:
+        subscribed, held = self._bus.subscribe(context.owner), context.held()
+        with subscribed as news, held, context.span.around(), span("approval", aside.kind) as one:
             await self._call_log.ask([], [record])
             try:
                 await self._tell("approval.asked", record)

@@ -276,8 +276,7 @@ class Executor:
             with span("tool", plan.spec.name, toolset=plan.spec.toolset, risk=plan.spec.risk, call=item["id"]) as one:
                 result = await self._called(scene, plan, item["id"])
                 ended = await self._ended(scene, plan, result)
-                if result.failed:
-                    one.fail("tool_error")
+                one.called(plan.arguments, result.text, failed=result.failed)
         except asyncio.CancelledError:
             self._ran(plan.spec.toolset, "cancelled", perf_counter() - began)
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}

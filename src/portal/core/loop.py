@@ -14,9 +14,10 @@ from portal.core.diet import Diet
 from portal.core.errand import asked_by
 from portal.core.execution import Executor
 from portal.core.gate import Permit
-from portal.core.items import JsonObject
+from portal.core.items import JsonObject, text_of
 from portal.core.measure import Measure
 from portal.core.model import (
+    ChatMessage,
     Finished,
     ModelEvent,
     ModelInfo,
@@ -217,6 +218,7 @@ class Loop:
         offered = prepared.names() if prepared else offered_names(call.request.parameters)
         written = None if round_.last or not offered else _reader(call, offered)
         measure, one = Measure(kept=True), here()
+        one.tell("input", lambda: call.request.messages)
         async with aclosing(_read(call.route.backend.stream(call.request), written)) as events:
             async for event in events:
                 measure.add(event)
@@ -241,6 +243,14 @@ class Loop:
             raise BackendInterrupted("The model server ended its answer without saying that it was finished.")
         one.note(round=round_.number or None, reason=call.finished.reason)
         one.spent(measure.usage(lambda: estimate_messages(call.request.messages)))
+        one.tell("output", lambda: _said(run, round_))
+
+
+def _said(run: Run, round_: _Round) -> list[ChatMessage]:
+    """What the model wrote in this round, and the calls it made."""
+    items = [item for item in run.assembler.snapshot()[round_.start :] if item["type"] == "message"]
+    calls = [{"function": {"name": asked.name, "arguments": asked.arguments}} for asked in round_.calls()]
+    return [{"role": "assistant", "content": "\n".join(map(text_of, items)), "tool_calls": calls}]
 
 
 def _reader(call: Call, offered: Sequence[str]) -> WrittenCalls | StrictAnswer:

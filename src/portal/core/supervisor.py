@@ -7,6 +7,7 @@ loudly: in the log, in the health, in the metrics. What fails takes nothing else
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -71,6 +72,11 @@ class Supervisor:
         self._parts.append(part)
         part.task = asyncio.get_running_loop().create_task(self._keep(part, work), name=name)
         return part
+
+    def keep_on(self, stack: AsyncExitStack, **works: Work) -> None:
+        """Keep these, by the name of their part, until the stack is closed."""
+        kept = [self.keep(name.replace("_", " "), work) for name, work in works.items()]
+        stack.push_async_callback(self.end, *kept)
 
     async def end(self, *parts: Part) -> None:
         """End these, all of them without any; one that does not listen is left behind, and named in the log."""

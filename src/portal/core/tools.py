@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from portal.core.items import Item, JsonObject
+from portal.core.tracing import Span, here
 
 Risk: TypeAlias = Literal["read", "fetch", "write", "execute", "network", "spend"]
 """What a tool may do to the world: `read` looks only, `fetch` reads the public web, `network` reaches anything else
@@ -123,6 +124,8 @@ class ToolContext:
     """Within it the clock of the call's deadline stands still."""
     allowed: Callable[[str], bool] = lambda url: True
     """Whether policies let the call go on to an address that it was led to."""
+    span: Span = field(default_factory=here, repr=False, compare=False)
+    """The call, for what is done for it elsewhere."""
 
 
 def sound(returned: object) -> ToolResult:

@@ -27,6 +27,14 @@ def arrived(sink: Sink, parent: str = "", state: str = "") -> Span:
     return Span("", "", {}, trace=Trace(sink), id=b"")
 
 
+def from_headers(sink: Sink, headers: Mapping[bytes, bytes]) -> Span:
+    """The same of a request's headers, by their names in small letters."""
+    parent = headers.get(b"traceparent")
+    if parent is None:
+        return arrived(sink)
+    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
+
+
 def leaving(one: Span | None) -> Mapping[str, str]:
     """The headers with which what goes out from this span goes on with its trace; none where nobody collects it."""
     if one is None or one.trace is None or not one.id:

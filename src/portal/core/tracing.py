@@ -5,9 +5,11 @@
         one.note(output_tokens=12)
 
 Nothing is made where nobody keeps it: of stored turns a short list stays with the answer (`Kept`), and whatever a Sink
-collects leaves as it ends. Names and figures only, never what was said.
+collects leaves as it ends. Names and figures only; what was said leaves with a span where a Sink asks for it, and is
+never kept.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from random import getrandbits
@@ -29,6 +31,8 @@ Value: TypeAlias = str | int | float | bool | None
 MOST = 200
 """Spans of a turn that are kept; of more only their number is."""
 _LONGEST_ERROR = 200
+_SILENT: dict[str, object] = {}
+"""Of every span that tells nothing."""
 _MILLI = 1_000_000
 _WORTH = 5 * _MILLI
 """Nanoseconds from which storing something is worth a line."""
@@ -36,6 +40,9 @@ _WORTH = 5 * _MILLI
 
 class Sink(Protocol):
     """Takes spans on their way out."""
+
+    content: bool
+    """Whether what was said goes with them."""
 
     def samples(self, trace: bytes, parent: bool | None) -> bool:
         """Whether a trace is collected; `parent` is whether its caller collects it, None where nobody called."""
@@ -77,7 +84,20 @@ class Kept:
 class Span:
     """One step, from its making to `end`; as a context manager it is around what goes on within it."""
 
-    __slots__ = ("_token", "attributes", "began", "ended", "error", "id", "kept", "kind", "name", "parent", "trace")
+    __slots__ = (
+        "_token",
+        "attributes",
+        "began",
+        "content",
+        "ended",
+        "error",
+        "id",
+        "kept",
+        "kind",
+        "name",
+        "parent",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -96,6 +116,7 @@ class Span:
         self.id = id if id is not None else getrandbits(64).to_bytes(8, "big") if trace is not None else b""
         self.error = ""
         self.ended = 0
+        self.content: dict[str, object] = _SILENT
         self._token: Token[Span | None] | None = None
         if kept is not None:
             kept.add(self)
@@ -125,6 +146,19 @@ class Span:
         if usage.estimated:
             noted["estimated"] = True
 
+    def tell(self, name: str, made: Callable[[], object]) -> None:
+        """What was said: `input`, `output`, `arguments` or `result`; made only where somebody asks for it."""
+        trace = self.trace
+        if trace is not None and trace.sampled and trace.sink.content:
+            self.content = {**self.content, name: made()}
+
+    def called(self, arguments: str, result: str, *, failed: bool) -> None:
+        """What came of the call of a tool."""
+        if failed:
+            self.fail("tool_error")
+        self.tell("arguments", lambda: arguments)
+        self.tell("result", lambda: result)
+
     def fail(self, error: str) -> None:
         """It failed, and why."""
         self.error = error[:_LONGEST_ERROR] or "failed"
@@ -146,15 +180,22 @@ class Span:
                 self.trace.sink.take(self)
 
     @contextmanager
+    def beginning(self) -> "Iterator[None]":
+        """Around what it begins with: it ends here only if that fails."""
+        with self.around():
+            try:
+                yield
+            except PortalError as error:
+                self.failed(error)
+                self.end()
+                raise
+
+    @contextmanager
     def around(self) -> "Iterator[None]":
-        """What begins within is part of it; it ends here only if that fails."""
+        """What begins within is part of it; it does not end here."""
         token = current.set(self)
         try:
             yield
-        except PortalError as error:
-            self.failed(error)
-            self.end()
-            raise
         finally:
             current.reset(token)
 

@@ -1,7 +1,6 @@
 """The one ASGI application: every door's routes, behind one admission."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
 from inspect import isroutine
 from typing import Any, cast
 
@@ -12,59 +11,25 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal import __version__
-from portal.channels.house import Channels
-from portal.core.agent import Agent
-from portal.core.bus import Bus
-from portal.core.consumption import Consumption
-from portal.core.health import Health
-from portal.core.passages import Reranker
-from portal.core.ports import Conversations, Files, Folders, Models, Responses, Traces, Users
-from portal.core.rereading import Rereads
-from portal.core.speech import Speech
 from portal.core.tool_ports import Audit
-from portal.core.toolbox import Toolbox
-from portal.core.tracing import Tracer
 from portal.errors import PortalError
 from portal.interfaces.acting import Acting
 from portal.interfaces.anthropic import errors as anthropic
 from portal.interfaces.dialect import Dialect
-from portal.interfaces.health import detail_routes, health_routes
-from portal.interfaces.library import Library
+from portal.interfaces.health import detail_routes, health_routes, metrics_route
 from portal.interfaces.mcp import endpoint as mcp
-from portal.interfaces.mcp.endpoint import Endpoint
 from portal.interfaces.ollama import errors as ollama
-from portal.interfaces.ollama.ports import Backends
 from portal.interfaces.openai import errors as openai
 from portal.interfaces.openai.errors import error_handlers, error_response
 from portal.interfaces.openai.validation import refused
+from portal.interfaces.parts import Parts
 from portal.interfaces.trail import Trail, is_watched
-from portal.interfaces.web.approvals import Approving
-from portal.interfaces.web.cluster import Members
-from portal.interfaces.web.entrance import Entrance
-from portal.interfaces.web.exchange import Exchange
-from portal.interfaces.web.ports import (
-    Activity,
-    Engine,
-    Manual,
-    Mind,
-    ModelServers,
-    Previews,
-    Skills,
-    ToolServers,
-    Workspaces,
-)
-from portal.interfaces.web.schedules import Timetable
-from portal.media.studio import MediaStudio
+from portal.interfaces.web.oauth import challenge
 from portal.observability.context import request_id
-from portal.observability.figures import OPEN_METRICS, TEXT
-from portal.observability.levels import Levels
-from portal.observability.metrics import Metrics
-from portal.security.admission import METRICS, Admission, App, Headers
-from portal.security.credentials import Credentials
+from portal.security.admission import Admission, App, Headers
 from portal.security.forwarded import TrustedProxies
 from portal.security.hosts import is_loopback
 from portal.security.ollama_door import OllamaDoor
-from portal.settings import Settings
 
 _DIALECTS: Sequence[tuple[str, Dialect]] = (
     ("/v1/messages", anthropic.DIALECT),
@@ -72,59 +37,6 @@ _DIALECTS: Sequence[tuple[str, Dialect]] = (
     ("/api/", ollama.DIALECT),
 )
 """By path: the first that fits says how a request is refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the doors open onto."""
-
-    settings: Settings
-    entrance: Entrance
-    agent: Agent
-    toolbox: Toolbox
-    models: Models
-    backends: Backends
-    servers: ModelServers
-    workspaces: Workspaces
-    engine: Engine
-    tool_servers: ToolServers
-    manual: Manual
-    responses: Responses
-    conversations: Conversations
-    folders: Folders
-    files: Files
-    library: Library
-    previews: Previews
-    users: Users
-    usage: Metrics
-    consumption: Consumption
-    traces: Traces
-    activity: Activity
-    levels: Levels
-    tracer: Tracer
-    bus: Bus
-    approving: Approving
-    skills: Skills
-    mind: Mind
-    endpoint: Endpoint
-    timetable: Timetable
-    media: MediaStudio
-    members: Members
-    """The servers on the database."""
-    channels: Channels
-    speech: Speech
-    health: Health
-    exchange: Exchange
-    rereads: Rereads
-    aliases: dict[str, str]
-    """Of Anthropic's clients; changes while Portal runs."""
-    compares: Callable[[], Reranker | None] = lambda: None
-    """What ranks documents where no reranker is served."""
-
-    @property
-    def credentials(self) -> Credentials:
-        """Everybody's."""
-        return self.entrance.credentials
 
 
 def application(parts: Parts) -> Admission:
@@ -137,8 +49,8 @@ def application(parts: Parts) -> Admission:
         exception_handlers={**error_handlers(dialect_at), RequestValidationError: _invalid},
         redirect_slashes=False,
     )
-    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_people(parts), *_ollama(parts)]
-    for route in [*doors, _mcp(parts), *_health(parts), _metrics(parts.usage), *_pages(parts)]:
+    doors = [*_anthropic(parts), *_openai(parts), *_portal(parts), *_running(parts), *_people(parts), *_ollama(parts)]
+    for route in [*doors, _mcp(parts), *_health(parts), metrics_route(parts.usage), *_pages(parts)]:
         app.router.routes.append(route)
     return Admission(
         _Straight(app, parts.approving.audit),
@@ -154,6 +66,7 @@ def application(parts: Parts) -> Admission:
         proxies=TrustedProxies(parts.settings.server.trusted_proxies),
         closing=lambda: parts.health.draining,
         sink=parts.tracer.sink,
+        challenge=challenge if parts.entrance.oauth is not None else lambda scope, error: [],
     )
 
 
@@ -270,14 +183,10 @@ def _anthropic(parts: Parts) -> Sequence[BaseRoute]:
 
 def _portal(parts: Parts) -> Sequence[BaseRoute]:
     from portal.interfaces.web import (
-        activity,
         approvals,
         channels,
-        cluster,
-        config,
         conversations,
         embedder,
-        exchange,
         knowledge,
         mcp,
         media,
@@ -287,7 +196,6 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         schedules,
         skills,
         tools,
-        turns,
         workspaces,
     )
 
@@ -297,11 +205,7 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
             conversations=parts.conversations, search=parts.mind.past, agent=parts.agent, bus=parts.bus
         ),
         conversations.response_routes(responses=parts.responses),
-        turns.trace_routes(traces=parts.traces, is_admin=parts.credentials.is_admin),
-        turns.turn_routes(traces=parts.traces),
         conversations.folder_routes(folders=parts.folders, bus=parts.bus),
-        activity.activity_routes(activity=parts.activity),
-        activity.log_routes(levels=parts.levels),
         models.model_routes(servers=parts.servers),
         workspaces.workspace_routes(workspaces=parts.workspaces),
         workspaces.persona_routes(workspaces=parts.workspaces),
@@ -326,17 +230,27 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         skills.skill_routes(skills=parts.skills, is_admin=parts.credentials.is_admin),
         channels.channel_routes(channels=parts.channels, is_admin=parts.credentials.is_admin),
         channels.hook_routes(channels=parts.channels),
-        detail_routes(health=parts.health),
+    ]
+    return [route for router in routers for route in router.routes]
+
+
+def _running(parts: Parts) -> Sequence[BaseRoute]:
+    """What those need who run an installation."""
+    from portal.interfaces.web import activity, backups, exchange, turns
+
+    routers = [
+        *turns.routers(traces=parts.traces, is_admin=parts.credentials.is_admin),
+        activity.activity_routes(activity=parts.activity),
+        activity.log_routes(levels=parts.activity.levels),
+        backups.backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
         exchange.import_routes(exchange=parts.exchange),
         exchange.export_routes(exchange=parts.exchange),
-        config.config_routes(rereads=parts.rereads),
-        cluster.cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
     ]
     return [route for router in routers for route in router.routes]
 
 
 def _people(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web import account, oidc, passkeys, people, sharing, signing_in, usage
+    from portal.interfaces.web import account, oauth, oidc, passkeys, people, sharing, signing_in, usage
 
     entrance = parts.entrance
     allowed = parts.settings.people.sharing
@@ -351,7 +265,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         account.credential_routes(users=parts.users, credentials=parts.credentials, bus=parts.bus),
         account.event_routes(bus=parts.bus),
         usage.usage_routes(
-            consumption=parts.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
+            consumption=parts.activity.consumption, membership=entrance.membership, zone=parts.timetable.keeper.zone
         ),
         people.people_routes(membership=entrance.membership, bus=parts.bus),
         signing_in.sign_in_routes(entrance=entrance),
@@ -359,6 +273,7 @@ def _people(parts: Parts) -> Sequence[BaseRoute]:
         passkeys.passkey_sign_in_routes(entrance=entrance),
         passkeys.passkey_routes(entrance=entrance),
         oidc.oidc_routes(entrance=entrance),
+        oauth.oauth_routes(entrance=entrance),
         sharing.share_routes(**shown),
         sharing.shared_routes(**shown),
     ]
@@ -394,17 +309,18 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
-    return health_routes(health=parts.health, channels=parts.channels.status)
+    from portal.interfaces.web.backups import backup_routes
+    from portal.interfaces.web.cluster import cluster_routes
+    from portal.interfaces.web.config import config_routes
 
-
-def _metrics(metrics: Metrics) -> Route:
-    async def show(request: Request) -> Response:
-        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        return Response(
-            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
-        )
-
-    return Route(METRICS, show)
+    routers = [
+        detail_routes(health=parts.health),
+        config_routes(rereads=parts.rereads),
+        cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
+        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
+    ]
+    opened = health_routes(health=parts.health, channels=parts.channels.status)
+    return [*opened, *(route for router in routers for route in router.routes)]
 
 
 def dialect_at(path: str) -> Dialect:

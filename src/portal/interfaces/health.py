@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import APIRouter
 from fastapi.requests import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from portal.core.health import Condition, Health
 from portal.core.items import JsonObject
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web.requests import Who
+from portal.observability.figures import OPEN_METRICS, TEXT
+from portal.observability.metrics import Metrics
+from portal.security.admission import METRICS
 
 _UNAVAILABLE = 503
 _RETRY = {"retry-after": "5", "cache-control": "no-store"}
@@ -46,6 +49,18 @@ def health_routes(*, health: Health, channels: Callable[[], Iterable[JsonObject]
 
 def _answer(content: JsonObject, *, ready: bool) -> JSONResponse:
     return JSONResponse(content, status_code=200 if ready else _UNAVAILABLE, headers=_FRESH if ready else _RETRY)
+
+
+def metrics_route(metrics: Metrics) -> Route:
+    """The figures, in Prometheus' text format."""
+
+    async def show(request: Request) -> Response:
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        return Response(
+            await metrics.render(open_metrics=open_metrics), media_type=OPEN_METRICS if open_metrics else TEXT
+        )
+
+    return Route(METRICS, show)
 
 
 def detail_routes(*, health: Health) -> APIRouter:

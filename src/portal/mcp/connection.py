@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from portal import __version__
+from portal.core import tracing
 from portal.core.deadline import Deadline
 from portal.core.items import JsonObject
 from portal.core.tools import ToolContext, ToolResult
@@ -90,6 +91,7 @@ class Connection:
 
     async def run(self) -> None:
         """Open, serve until the end, close. Whatever goes wrong is told to those who wait for it, and to the log."""
+        tracing.current.set(None)  # it outlives the call for which it was opened
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
                 try:

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import orjson
+
+from portal.core.items import JsonObject
 from portal.core.tracing import Span, Value
 
 Told: TypeAlias = Value | tuple[str, ...]
@@ -34,6 +37,14 @@ _NAMES: Mapping[str, str] = {
     "error_type": "error.type",
 }
 """Of what is noted; everything else is `portal.` and its own name."""
+
+
+_CONTENT: Mapping[str, str] = {
+    "input": "gen_ai.input.messages",
+    "output": "gen_ai.output.messages",
+    "arguments": "gen_ai.tool.call.arguments",
+    "result": "gen_ai.tool.call.result",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +85,31 @@ def noted(span: Span) -> dict[str, Told]:
     if span.error and "error.type" not in told:
         told["error.type"] = span.error if " " not in span.error else "_OTHER"
     return told
+
+
+def said(span: Span) -> dict[str, str]:
+    """What was said in it, as JSON texts; empty unless somebody asked for that."""
+    told = {}
+    for name, content in span.content.items():
+        if isinstance(content, list | tuple):
+            told[_CONTENT[name]] = orjson.dumps([_message(one) for one in content]).decode()
+        else:
+            told[_CONTENT[name]] = str(content)
+    return told
+
+
+def _message(chat: JsonObject) -> JsonObject:
+    """A Chat Completions message as the conventions have it: a role, and parts."""
+    content = chat.get("content") or ""
+    if chat.get("role") == "tool":
+        answer = {"type": "tool_call_response", "id": chat.get("tool_call_id"), "response": content}
+        return {"role": "tool", "parts": [answer]}
+    pieces = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    parts: list[JsonObject] = [
+        {"type": "text", "content": one["text"]} if "text" in one else {"type": one.get("type")} for one in pieces
+    ]
+    for call in chat.get("tool_calls") or ():
+        about = call.get("function", {})
+        called = {"id": call.get("id"), "name": about.get("name"), "arguments": about.get("arguments")}
+        parts.append({"type": "tool_call", **called})
+    return {"role": chat.get("role"), "parts": [one for one in parts if one.get("content") != ""]}

@@ -25,8 +25,6 @@ SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 SPEEDS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
 """Tokens a second."""
 
-MOST = 500
-"""Sets of labels of one figure; what else comes is counted under `other`."""
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -51,11 +49,6 @@ class Counter:
     def add(self, labels: Labels = (), amount: float = 1) -> None:
         """Count; `labels` in the order of their names."""
         self._values[labels] += amount
-
-    def add_bounded(self, labels: Labels) -> None:
-        """The same for labels that others choose: only so many are kept apart."""
-        known = labels in self._values or len(self._values) < MOST
-        self._values[labels if known else ("other",) * len(labels)] += 1
 
     def family(self, name: str, what: str) -> Family:
         """As it stands."""

@@ -50,7 +50,7 @@ def part_families(parts: Sequence[Part]) -> Iterator[Family]:
         "Whether a part of Portal is going.",
         *((_one("part", part.name), int(part.state in ("running", "done"))) for part in parts),
     )
-    yield gauge(
+    yield counted(
         "portal_part_restarts",
         "Times a part failed and was begun again.",
         *((_one("part", part.name), part.restarts) for part in parts),

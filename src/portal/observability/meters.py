@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from portal.observability.figures import SHORT, Counter, Family, Histogram
 
+MOST = 200
+"""Families of tools that are told apart."""
 _KEPT = 240
 """The newest delays of the event loop, one minute of them."""
 
@@ -16,6 +18,7 @@ class Meters:
         self._retries = Counter("model")
         self._fallbacks = Counter("model")
         self._tools = Counter("family", "status")
+        self._families: set[str] = set()
         self._tool_seconds = Histogram("family")
         self._waits = Histogram("backend")
         self._batches = Histogram(limits=SHORT)
@@ -31,8 +34,12 @@ class Meters:
         (self._retries if again else self._fallbacks).add((model,))
 
     def tool(self, family: str, status: str, seconds: float) -> None:
-        """A tool has run."""
-        self._tools.add_bounded((family, status))
+        """A tool has run. Families beyond so many, such as those of servers that come and go, are counted as one."""
+        if family not in self._families:
+            if len(self._families) >= MOST:
+                family = "other"
+            self._families.add(family)
+        self._tools.add((family, status))
         self._tool_seconds.observe((family,), seconds)
 
     def waited(self, backend: str, seconds: float) -> None:

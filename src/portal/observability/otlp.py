@@ -9,12 +9,13 @@ from functools import lru_cache
 from struct import Struct
 
 from portal.core.tracing import Span
-from portal.observability.conventions import Told, describe, noted
+from portal.observability.conventions import Told, describe, noted, said
 
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 _ERROR = 2
 _LONGEST = 500
 """Characters of an attribute."""
+_LONGEST_CONTENT = 32_000
 _SMALL = 4096
 """Numbers below this are many spans' own."""
 _TIMES = Struct("<BQBQ").pack
@@ -120,6 +121,9 @@ def span_bytes(span: Span, offset: int) -> bytes:
         _attributes(9, noted(span)),
         _FLAGS(0x85, 0x01, flags),
     ]
+    for name, content in said(span).items() if span.content else ():
+        text = content[:_LONGEST_CONTENT].encode("utf-8", "replace")
+        pieces.append(_field(9, _field(1, _text(name)) + _field(2, _field(1, text))))
     if trace.state:
         pieces.append(_field(3, _text(trace.state)))
     if span.error:

@@ -37,6 +37,7 @@ class Exporter:
     """Implements Sink. `run` has to go on beside it; `aclose` sends what is left."""
 
     def __init__(self, *, settings: TelemetrySettings, post: Post) -> None:
+        self.content = settings.content
         self._settings = settings
         self._post = post
         self._samples = sampler(settings.sampler, settings.ratio)

@@ -12,7 +12,7 @@ from portal.core.model import Progress
 from portal.errors import BackendError, BackendTimeout, BackendUnavailable
 from portal.routing.breaker import Breaker, State, Tolerance
 from portal.routing.line import Line, Place
-from portal.settings import FaultSettings
+from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
 _FULL_AGAIN = 5.0

@@ -29,7 +29,8 @@ from portal.routing.families import Families, packaged
 from portal.routing.gates import Gates, Resting, ServerGates
 from portal.routing.pace import Paces
 from portal.routing.renamed import Renamed
-from portal.settings import FaultSettings, Settings
+from portal.settings import Settings
+from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
 Source: TypeAlias = Literal["found", "settings", "page", "built-in"]

@@ -9,23 +9,20 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
 from portal.core import tracing
-from portal.core.clock import now
-from portal.core.trace_context import arrived
+from portal.core.trace_context import from_headers
 from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.forwarded import FORWARDED, TrustedProxies
 from portal.security.hosts import LOCAL, host_name, is_address, is_loopback, same_origin
-from portal.security.limiter import Bucket
 from portal.security.ollama_door import OllamaDoor
-from portal.security.throttle import Throttle
+from portal.security.throttle import Throttle, rate_headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -39,10 +36,11 @@ Render: TypeAlias = Callable[[str, PortalError], tuple[int, Headers, bytes]]
 """(path, error) -> status, headers and body in the error format of the API at that path."""
 
 COOKIE = "portal_session"
+MCP = "/mcp"
 METRICS = "/metrics"
 """Open to this machine, closed to others."""
 _OLLAMA = "/api/"
-_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", "/mcp")
+_CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", MCP)
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
 """What is read before it is known who posts, so that it is small."""
 _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations"})
@@ -85,9 +83,11 @@ class Admission:
         proxies: TrustedProxies,
         closing: Callable[[], bool] = lambda: False,
         sink: tracing.Sink | None = None,
+        challenge: Callable[[Scope, PortalError], Headers] = lambda scope, error: [],
     ) -> None:
         """Sizes in bytes; `allowed_hosts` without port, `allowed_origins` as a browser sends them; `sink` is whoever
-        takes traces. While it is `closing`, nothing more is begun."""
+        takes traces. While it is `closing`, nothing more is begun. `challenge` tells whoever is refused what else to
+        try."""
         self.inner = app
         self._credentials = credentials
         self._ollama = ollama
@@ -98,6 +98,7 @@ class Admission:
         self._max_import = max_import
         self._throttle = throttle
         self._closing = closing
+        self._challenge = challenge
         self._sink = sink
 
     def write(self, *, allowed_hosts: Iterable[str], allowed_origins: Iterable[str], proxies: TrustedProxies) -> None:
@@ -114,7 +115,8 @@ class Admission:
             return
         headers = dict(scope["headers"])
         told_host = b""
-        if b"x-forwarded-proto" in headers or not FORWARDED.isdisjoint(headers):
+        proxied = not FORWARDED.isdisjoint(headers)
+        if proxied or b"x-forwarded-proto" in headers:
             told_host = self._proxies.settle(scope, headers)
         request_id = _request_id(scope, headers)
         extra = [*_HEADERS, *self._cors(headers), request_id]
@@ -123,7 +125,7 @@ class Admission:
         if scope["path"].startswith("/v1/"):
             extra.append((b"request-id", request_id[1]))  # by which Anthropic's clients find it
         if self._sink is not None:  # each time: a pipelined request begins within what the one before it was
-            tracing.current.set(_arrived(self._sink, headers))
+            tracing.current.set(from_headers(self._sink, headers))
         reply = _Reply(scope, send, extra=extra, is_revoked=self._credentials.is_revoked)
         try:
             if self._closing():
@@ -131,7 +133,7 @@ class Admission:
             if b"access-control-request-method" in headers and scope.get("method") == "OPTIONS":
                 await self._preflight(headers, reply)
                 return
-            address = _address(scope, headers)
+            address = _address(scope, proxied=proxied)
             if address:
                 self._throttle.knock(address)
             caller = await self._admit(scope, headers, told_host)
@@ -147,7 +149,8 @@ class Admission:
         except PortalError as error:
             if reply.started:
                 raise
-            await reply.refuse(*self._render(scope["path"], error))
+            status, told, body = self._render(scope["path"], error)
+            await reply.refuse(status, [*told, *self._challenge(scope, error)], body)
         except Exception:
             if not reply.started:
                 await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
@@ -194,6 +197,8 @@ class Admission:
             return None
         caller: Caller = scope["state"]["caller"]
         access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only, bounded=caller.bounded)
+        if caller.resource and path != MCP:
+            raise Forbidden("What a program got by signing in to /mcp is good for that alone.", code="scope")
         return caller
 
     def _known_host(self, header: bytes) -> None:
@@ -355,13 +360,6 @@ def _request_id(scope: Scope, headers: Values) -> tuple[bytes, bytes]:
     return (b"x-request-id", request_id)
 
 
-def _arrived(sink: tracing.Sink, headers: Values) -> tracing.Span:
-    parent = headers.get(b"traceparent")
-    if parent is None:
-        return arrived(sink)
-    return arrived(sink, parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
-
-
 def _is_here(headers: Values) -> bool:
     """Whether only a program of this machine, or Portal's own page on it, can have sent this: no page of others, and
     nothing that came through a proxy."""
@@ -371,24 +369,10 @@ def _is_here(headers: Values) -> bool:
     return is_loopback(host_name(host)) and ours and typed and FORWARDED.isdisjoint(headers)
 
 
-def rate_headers(path: str, bucket: Bucket) -> Headers:
-    """What is left of a key's rate, as the clients of the API at this path know it."""
-    seconds = bucket.full_in
-    if path.startswith("/v1/messages"):
-        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
-        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
-        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
-        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
-        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
-    ]
-
-
-def _address(scope: Scope, headers: Values) -> str:
+def _address(scope: Scope, *, proxied: bool) -> str:
     """Where a request comes from, empty at home."""
     host: str = (scope.get("client") or ("",))[0]
-    return host if host not in _HERE or not FORWARDED.isdisjoint(headers) else ""
+    return host if proxied or host not in _HERE else ""
 
 
 def _comes_from_here(scope: Scope) -> bool:

@@ -69,9 +69,12 @@ class Caller:
     """Those of its person, by name."""
     bounded: bool = False
     """Whether it is a key that may less than its person, or for less long."""
+    resource: str = ""
+    """Where alone it is good, for a key that a program got by OAuth."""
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -100,7 +103,7 @@ class Credentials:
         self._audit = audit
         self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
-        self._local_hash = _hash(local_token)
+        self._local_hash = hash_of(local_token)
         self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
         self._seen: dict[str, str] = {}
         self._owner = ""
@@ -110,9 +113,16 @@ class Credentials:
         self._lines, self._untold = lines or Limiter(), Counter[str]()
 
     async def create_key(
-        self, owner: str, name: str, *, terms: Terms = _UNBOUNDED, expires_at: int | None = None
+        self,
+        owner: str,
+        name: str,
+        *,
+        terms: Terms = _UNBOUNDED,
+        expires_at: int | None = None,
+        more: JsonObject | None = None,
     ) -> tuple[CredentialRecord, str]:
-        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner.
+        """A new API key and its secret, shown this once; what its terms do not bound, it may as its owner. `more` is
+        kept beside the terms: the `resource` it is good for alone, and `until` when this secret is.
 
         Raises:
             BadRequest: the name is empty or too long, or it would be over already.
@@ -122,9 +132,9 @@ class Credentials:
             raise BadRequest("A key cannot end before it begins.", param="expires_at")
         if not 0 < len(name.strip()) <= 100:
             raise BadRequest("A key needs a name of 1 to 100 characters.", param="name")
-        secret = KEY_PREFIX + secrets.token_urlsafe(32)
-        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=terms.stored())
-        await self._users.add_credential(record, _hash(secret))
+        secret, kept = KEY_PREFIX + secrets.token_urlsafe(32), {**terms.stored(), **(more or {})}
+        record = self._record(owner, "key", name.strip(), hint=secret[-4:], expires_at=expires_at, terms=kept)
+        await self._users.add_credential(record, hash_of(secret))
         until = {"expires_at": expires_at} if expires_at is not None else {}
         await self._note(owner, "key.created", record.id, name=record.name, **record.terms, **until)
         return record, secret
@@ -134,7 +144,7 @@ class Credentials:
         secret = secrets.token_urlsafe(32)
         expires = micros() + minutes * 60 * _MICROS
         record = self._record(owner, "link", "sign-in link", expires_at=expires)
-        await self._users.add_credential(record, _hash(secret))
+        await self._users.add_credential(record, hash_of(secret))
         await self._note(owner, "link.created", record.id, expires_at=expires)
         return record, secret
 
@@ -144,7 +154,7 @@ class Credentials:
         Raises:
             Unauthenticated: the link is unknown, used or expired.
         """
-        taken = await self._users.take_link(_hash(link))
+        taken = await self._users.take_link(hash_of(link))
         if taken is None:
             await self.refused("link", device=device)
             raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
@@ -155,7 +165,7 @@ class Credentials:
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
         record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
-        await self._users.add_credential(record, _hash(secret))
+        await self._users.add_credential(record, hash_of(secret))
         await self._note(owner, "sign-in.done", record.id, way=way, device=record.name)
         return record, secret
 
@@ -206,13 +216,17 @@ class Credentials:
         Raises:
             Unauthenticated: it is neither.
         """
-        hashed = _hash(token)
+        hashed = hash_of(token)
         if hmac.compare_digest(hashed, self._local_hash):
             return Caller((await self._users.owner()).id, "local", "local", "owner", owns=True)
         caller = await self._known_caller("key", hashed)
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
         return caller
+
+    async def key_of(self, token: str) -> CredentialRecord | None:
+        """The key that this is the secret of; None where it is none's."""
+        return await self._users.find_credential("key", hash_of(token))
 
     async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
         """Who acts as the owner without a credential of the owner's."""
@@ -225,7 +239,7 @@ class Credentials:
 
     async def by_session(self, secret: str) -> Caller | None:
         """The caller behind a session cookie; None when it is unknown or over."""
-        return await self._known_caller("session", _hash(secret))
+        return await self._known_caller("session", hash_of(secret))
 
     async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
         cached, now = self._known.get((kind, hashed)), monotonic()
@@ -250,7 +264,7 @@ class Credentials:
         before = self._revocations
         found = await self._users.find_credential(kind, hashed)
         self._known.pop((kind, hashed), None)
-        if found is None:
+        if found is None or 0 < found.terms.get("until", 0) < micros():
             return None
         try:
             person = await self._users.get(found.owner)
@@ -272,7 +286,20 @@ class Credentials:
         read_only = terms.read_only or own.read_only
         owns = person.role == "owner"
         bounded = kind == "key" and (terms.bounded or found.expires_at is not None)
-        return Caller(found.owner, kind, found.id, role, since, owns, standing, read_only, terms.rate, rates, bounded)
+        return Caller(
+            found.owner,
+            kind,
+            found.id,
+            role,
+            since,
+            owns,
+            standing,
+            read_only,
+            terms.rate,
+            rates,
+            bounded,
+            found.terms.get("resource", ""),
+        )
 
     def _remember(self, key: tuple[str, str], caller: Caller) -> None:
         if len(self._known) >= _CACHE_SIZE:

@@ -32,10 +32,7 @@ def key_in_ring(folder: Path) -> bytes:
         kept = ring.get_password(SERVICE, _name(folder))
         if kept is None:
             if mark.exists() and not file.exists():
-                raise StorageError(
-                    f"The sealing key should be in the keyring ({SERVICE}, {_name(folder)}), and is not. Put it back, "
-                    "or make a new one with: portal reset-secrets"
-                )
+                raise _lost(folder)
             key = load_key(file) if file.exists() else fresh_key()
             ring.set_password(SERVICE, _name(folder), key.hex())
             kept = ring.get_password(SERVICE, _name(folder))
@@ -61,6 +58,14 @@ def key_in_file(folder: Path) -> bytes:
     return key
 
 
+def look(folder: Path) -> None:
+    """Whether the keyring answers, and has the key if it should. Changes nothing. Raises StorageError."""
+    with _ring() as ring:
+        kept = ring.get_password(SERVICE, _name(folder))
+    if kept is None and (folder / _MARK).exists() and not (folder / "seal.key").exists():
+        raise _lost(folder)
+
+
 def forget_key(folder: Path) -> None:
     """Let go of it, wherever it is: the next start makes a new one. Raises StorageError where the keyring is away."""
     (folder / "seal.key").unlink(missing_ok=True)
@@ -73,6 +78,14 @@ def _leave(folder: Path) -> None:
         if ring.get_password(SERVICE, _name(folder)) is not None:
             ring.delete_password(SERVICE, _name(folder))
     (folder / _MARK).unlink()
+
+
+def _lost(folder: Path) -> StorageError:
+    where = f"{SERVICE}, {_name(folder)}"
+    return StorageError(
+        f"The sealing key should be in the keyring ({where}), and is not. Put it back, or make a new one with: "
+        "portal reset-secrets"
+    )
 
 
 def _name(folder: Path) -> str:

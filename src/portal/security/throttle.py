@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from portal.core import terms
+from portal.core.clock import now
 from portal.security.credentials import Caller
 from portal.security.limiter import Bucket, Limiter
 
@@ -68,3 +70,17 @@ class Throttle:
             if caller is not None and self.allowed.person_at_once and (address or not caller.owns):
                 stack.enter_context(self._limiter.inside(f"person {caller.owner}", self.allowed.person_at_once))
             yield
+
+
+def rate_headers(path: str, bucket: Bucket) -> list[tuple[bytes, bytes]]:
+    """What is left of a key's rate, as the clients of the API at this path know it."""
+    seconds = bucket.full_in
+    if path.startswith("/v1/messages"):
+        until = (now() + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        named = zip(("limit", "remaining", "reset"), (bucket.rate, int(bucket.left), until), strict=True)
+        return [(f"anthropic-ratelimit-requests-{name}".encode(), str(value).encode()) for name, value in named]
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % bucket.rate),
+        (b"x-ratelimit-remaining-requests", b"%d" % bucket.left),
+        (b"x-ratelimit-reset-requests", b"%.3fs" % seconds),
+    ]

@@ -1,4 +1,4 @@
-"""Settings of backups and of the copies that upgrades leave."""
+"""Settings of backups, of the copies that upgrades leave, and of how long things are kept."""
 
 from pathlib import Path
 
@@ -20,4 +20,18 @@ class BackupSettings(Section):
     )
     snapshots: int = Field(
         2, gt=0, description="How many copies of the database from before an upgrade are kept in the data folder."
+    )
+
+
+class RetentionSettings(Section):
+    """How long things are kept that nobody deletes."""
+
+    conversation_days: int = Field(
+        0,
+        ge=0,
+        description="Days without a change after which a conversation that is not pinned is deleted, and a response "
+        "that is in none; 0 keeps them.",
+    )
+    usage_days: int = Field(
+        0, ge=0, description="Days after which the counts of calls and tokens are deleted; 0 keeps them."
     )

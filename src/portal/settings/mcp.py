@@ -79,6 +79,10 @@ class McpSettings(Section):
     """Servers of tools that others made, by the Model Context Protocol or OpenAPI."""
 
     servers: dict[ToolServerName, ToolServerSettings] = Field({}, description="Tool servers, by name.")
+    oauth: bool = Field(
+        True,
+        description="Let programs sign in to /mcp by OAuth, each once somebody said yes; off, they need an API key.",
+    )
     sampling_model: str = Field("auto", description="Workspace or model that answers servers which ask for a model.")
     sampling_tokens: int = Field(2000, gt=0, description="Tokens that such an answer has at most.")
     max_message: int = Field(

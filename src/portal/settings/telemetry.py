@@ -11,6 +11,8 @@ from portal.settings.section import Seconds, Section
 
 _OTLP = "otel_exporter_otlp_"
 _TRUE = frozenset({"true", "1"})
+_CONTENT = "otel_instrumentation_genai_capture_message_content"
+_CAPTURE = _TRUE | {"span_only", "span_and_event"}
 
 
 class TelemetrySettings(Section):
@@ -33,6 +35,10 @@ class TelemetrySettings(Section):
         " which follows what a caller decided.",
     )
     ratio: float = Field(1.0, ge=0, le=1, description="The share of traces that traceidratio sends.")
+    content: bool = Field(
+        False,
+        description="Send with the traces of turns what was asked and answered, and what tools were given and brought.",
+    )
     keep_days: int = Field(30, ge=1, description="Days that the times of an answer's steps are kept.")
 
 
@@ -65,6 +71,8 @@ def standard(variables: Mapping[str, str | None]) -> dict[str, Any]:
     found |= {each: value for each, value in numbers.items() if value is not None}
     if name:
         found["service_name"] = name
+    if given.get(_CONTENT, "").lower() in _CAPTURE:
+        found["content"] = True
     if given.get("otel_sdk_disabled", "").lower() in _TRUE or given.get("otel_traces_exporter", "otlp") == "none":
         found["enabled"] = False
     return found

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Literal
 
 from portal.core.clock import micros
 from portal.core.passages import Space
@@ -33,7 +34,9 @@ INSERT INTO hidden_passages (document, owner, first_key, last_key, claim)
 VALUES (:document, :owner, 0, {_EVER}, '')
 ON CONFLICT (document, first_key) DO UPDATE SET last_key = excluded.last_key, claim = ''"""
 
-MARKS = "SELECT name, value FROM key_values WHERE name IN ('left.documents', 'left.memories', 'left.turns')"
+MARKS = """
+SELECT name, value FROM key_values
+WHERE name IN ('left.documents', 'left.memories', 'left.turns', 'left.files')"""
 FORGET = f"{FORGET_MARK} AND value = :value"
 
 # What somebody was storing who is not at it any more.
@@ -83,8 +86,8 @@ class Cleaning:
         self._called, self._alone = asyncio.Event(), asyncio.Lock()
 
     @staticmethod
-    def marking(space: Space) -> Statement:
-        """For a batch that deletes something: that this is to be done."""
+    def marking(space: Space | Literal["files"]) -> Statement:
+        """For a batch that deletes something: that this is to be done; files are in no index."""
         return Statement(SAVE, {"name": f"left.{space}", "value": to_json(micros())})
 
     def call(self) -> None:

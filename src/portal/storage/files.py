@@ -10,6 +10,7 @@ from dataclasses import replace
 from portal.core.clock import micros
 from portal.core.records import FileRecord, FileUsage, Page
 from portal.errors import BadRequest, NotFound, SettingsError, StorageFull, StorageUnavailable
+from portal.storage.cleaning import Cleaning
 from portal.storage.contents import Contents
 from portal.storage.database import Database, Statement
 from portal.storage.rows import FILE, file_of
@@ -115,14 +116,16 @@ class StoredFiles:
         self,
         *,
         database: Database,
+        cleaning: Cleaning | None = None,
         quota: int = 0,
         keep_days: int = 0,
         contents: Contents | None = None,
         elsewhere: bool = False,
     ) -> None:
         """`quota` is how many bytes an owner may keep, `keep_days` how long what has no end of its own is kept; 0 sets
-        no bound. `contents` has the content of some files, and with `elsewhere` that of new ones."""
-        self._database, self._contents = database, contents
+        no bound. `contents` has the content of some files, and with `elsewhere` that of new ones. `cleaning` sees to
+        it that nothing of deleted ones stays in the database."""
+        self._database, self._cleaning, self._contents = database, cleaning, contents
         self._place = contents.place if contents and elsewhere else ""
         self.write(quota=quota, keep_days=keep_days)
         self._arriving: set[str] = set()
@@ -242,7 +245,9 @@ class StoredFiles:
                 return
             await self._database.batch([Statement(FORGET_PLACE, {"file_id": file_id})])
         args = {"file_id": file_id}
-        await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args)])
+        await self._database.batch([Statement(DELETE, args), Statement(NAMELESS, args), Cleaning.marking("files")])
+        if self._cleaning is not None:
+            self._cleaning.call()
         if content_id != file_id:
             await self._drop(content_id, content_id)
 

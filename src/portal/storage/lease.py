@@ -88,11 +88,17 @@ class Lease:
         self._since = 0.0
         self._again = False
         """Whether it was connected before."""
-        self._lock = 0
+        self._lock = self._others = 0
+        self._resigned = False
         self.on_buried: Callable[[], None] = lambda: None
         """Called when another server was found gone."""
         self.on_fenced: Callable[[], None] = lambda: None
         """Called when the others took this one for gone: it has another id from then on."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether the others can see this server now."""
+        return self._connection is not None
 
     async def join(self) -> None:
         """Raises StorageError."""
@@ -114,6 +120,10 @@ class Lease:
                 if self._connection is not None:
                     log.warning("this server's place among the others is uncertain: %s", error)
                 await self._lose()
+
+    def resign(self) -> None:
+        """This server is about to end: whatever one does for all another one should do soon."""
+        self._resigned = True
 
     async def leave(self) -> None:
         """At once and in order: nobody has to find out."""
@@ -171,7 +181,9 @@ class Lease:
             if not await beaten.fetchone():
                 raise psycopg.OperationalError("the others took this server for gone")
             await self._look(connection)
-            if not self._duty.held:
+            if self._resigned:
+                await self._hand_over(connection)
+            elif not self._duty.held:
                 await self._lead(connection)
 
     async def _look(self, connection: "Connection") -> None:
@@ -179,13 +191,22 @@ class Lease:
         if self._again and monotonic() - self._since < SILENT:
             return
         found = await connection.execute(_OTHERS, {"id": self._fence.instance, "class": _OWN_LOCK})
-        gone = [row for row in await found.fetchall() if _is_gone(row)]
+        rows = await found.fetchall()
+        gone = [row for row in rows if _is_gone(row)]
+        self._others = len(rows) - len(gone)
         for row in gone:
             await connection.execute(_CUT, {"gone": row["id"], "class": _OWN_LOCK})
             if await (await connection.execute(_BURY, {"gone": row["id"]})).fetchone():
                 log.warning("the server on %s (process %s) is gone", row["host"], row["pid"])
         if gone:
             self.on_buried()
+
+    async def _hand_over(self, connection: "Connection") -> None:
+        """Before this server ends, if there is another one."""
+        if self._duty.held and self._others:
+            self._duty.take()
+            self._fence.term = 0
+            await connection.execute("SELECT pg_advisory_unlock(%s, %s)", _LEADER_LOCK)
 
     async def _lead(self, connection: "Connection") -> None:
         tried = await (await connection.execute(_TRY, _LEADER_LOCK)).fetchone()

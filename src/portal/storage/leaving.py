@@ -18,6 +18,7 @@ PERSONAL = (
     "passkeys",
     "identities",
     "imports",
+    "oauth_refreshes",
     "approval_rounds",
     "approvals",
 )

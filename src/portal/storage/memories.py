@@ -78,6 +78,18 @@ class Index(Protocol):
     ) -> Sequence[Statement]:
         """As Passages.replace."""
 
+    async def adding(
+        self,
+        owner: str,
+        space: Space,
+        document: str,
+        passages: Sequence[Passage],
+        *,
+        embedder: str,
+        vectors: "Vectors | None",
+    ) -> Sequence[Statement]:
+        """The same where there are none of it yet."""
+
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
     ) -> Sequence[Statement]:

@@ -8,8 +8,10 @@ from portal.storage.database import Database
 
 DERIVED = frozenset(
     {"schema_versions", "vector_cells", "vector_segments", "passage_places", "passage_near", "passage_vectors"}
+    | {"schema_compatible", "instances", "duties", "pending"}
 )
-"""Made by each engine in its own way. Vectors are read from where they are and stored as new ones are."""
+"""Made by each engine in its own way, or of the servers that run. Vectors are read from where they are and stored as
+new ones are."""
 
 OWN_COLUMNS = frozenset({("embedders", "generation")})
 """Counted anew."""

@@ -12,7 +12,7 @@ from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.supervisor import Supervisor
 from portal.settings import Settings
-from portal.settings.files import FileSettings
+from portal.settings.backup import RetentionSettings
 from portal.storage.approvals import StoredApprovals
 from portal.storage.arrivals import StoredArrivals
 from portal.storage.audit import StoredAudit, chain_older
@@ -38,14 +38,17 @@ from portal.storage.leaving import Leaving
 from portal.storage.media_jobs import StoredMediaJobs
 from portal.storage.memories import StoredMemories
 from portal.storage.moving import check_whole
+from portal.storage.oauth import StoredClients, StoredRefreshes
 from portal.storage.opening import contents_of, open_database
 from portal.storage.passage_index import index_on
 from portal.storage.passages import StoredPassages
 from portal.storage.people import StoredPasswords, StoredPeople
 from portal.storage.reading_queue import StoredReadingQueue
 from portal.storage.responses import StoredResponses
+from portal.storage.retention import forget_old
 from portal.storage.schedule_runs import StoredRuns
 from portal.storage.schedules import StoredSchedules
+from portal.storage.search import Search
 from portal.storage.shares import StoredShares
 from portal.storage.sign_in import StoredIdentities, StoredPasskeys
 from portal.storage.sources import StoredSources
@@ -77,6 +80,8 @@ class Storage:
     passwords: core_people.Passwords
     passkeys: core_people.Passkeys
     identities: core_people.Identities
+    clients: StoredClients
+    refreshes: StoredRefreshes
     shares: sharing.Shares
     usage: ports.UsageLog
     spending: ports.Spending
@@ -115,10 +120,15 @@ class Storage:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""
         await self.users.sweep()
+        await self.refreshes.sweep()
         await self.files.sweep()
         await self.documents.sweep()
         await self.inbox.sweep()
         await self.outbox.sweep()
+
+    async def forget_old(self, wanted: RetentionSettings) -> None:
+        """What grew older than the settings want. Raises StorageError."""
+        await forget_old(wanted, database=self.database, conversations=self.conversations, responses=self.responses)
 
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""
@@ -166,19 +176,42 @@ async def _build(
     stack.push_async_callback(tasks.__aexit__, None, None, None)
     database, search = await open_database(settings, stack, tasks)
     await check_whole(database)
+    index = index_on(database, settings.database)
     database = database if stored is None else TimedDatabase(database, stored)
     await chain_older(database)
     usage = StoredUsageLog(database=database)
     stack.push_async_callback(supervisor.end, supervisor.keep("usage", usage.run))
     stack.push_async_callback(usage.aclose)
-    index = index_on(database, settings.database)
     cleaning = Cleaning(database=database, index=index)
     passages = StoredPassages(database=database, index=index, cleaning=cleaning)
     stack.push_async_callback(cleaning.finish)
     kept = [supervisor.keep("passages", passages.run), supervisor.keep("cleaning", cleaning.run)]
     stack.push_async_callback(supervisor.end, *kept)
+    return _stores(settings, database, search, usage, passages, cleaning)
+
+
+def _files(settings: Settings, database: Database, cleaning: Cleaning) -> StoredFiles:
+    chosen = settings.files
+    return StoredFiles(
+        database=database,
+        cleaning=cleaning,
+        quota=chosen.quota,
+        keep_days=chosen.keep_days,
+        contents=contents_of(chosen),
+        elsewhere=chosen.store == "s3",
+    )
+
+
+def _stores(
+    settings: Settings,
+    database: Database,
+    search: Search,
+    usage: StoredUsageLog,
+    passages: StoredPassages,
+    cleaning: Cleaning,
+) -> Storage:
     turns = TurnPassages(database=database, index=passages)
-    files = _files(database, settings.files)
+    files = _files(settings, database, cleaning)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
@@ -193,6 +226,8 @@ async def _build(
         passwords=StoredPasswords(database=database),
         passkeys=StoredPasskeys(database=database),
         identities=StoredIdentities(database=database),
+        clients=StoredClients(database=database),
+        refreshes=StoredRefreshes(database=database),
         shares=StoredShares(database=database),
         usage=usage,
         spending=usage,
@@ -226,14 +261,4 @@ async def _build(
         arrivals=StoredArrivals(database=database, search=search, turns=turns),
         departures=StoredDepartures(database=database),
         notes=StoredNotes(database=database),
-    )
-
-
-def _files(database: Database, wanted: FileSettings) -> StoredFiles:
-    return StoredFiles(
-        database=database,
-        quota=wanted.quota,
-        keep_days=wanted.keep_days,
-        contents=contents_of(wanted),
-        elsewhere=wanted.store == "s3",
     )

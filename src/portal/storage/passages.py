@@ -34,7 +34,8 @@ SELECT {PASSAGE} FROM passages p WHERE NOT EXISTS (
     WHERE v.key = p.key AND e.name = :embedder)
 ORDER BY key LIMIT :limit"""
 
-IN_DOCUMENT = "owner = :owner AND space = :space AND document = :document"
+# Joined to nothing, the space is no part of an index: SQLite would rather look through all that an owner has in it.
+IN_DOCUMENT = "owner = :owner AND space || '' = :space AND document = :document"
 IN_GROUP = "owner = :owner AND space = :space AND in_group = :in_group"
 IN_SPACE = "owner = :owner AND space = :space"
 DELETE = "DELETE FROM passages WHERE {where}"

@@ -35,6 +35,10 @@ SELECT_UNMERGED = "SELECT 1 FROM {table}_data WHERE id = 10 AND substr(block, -2
 """Whether the oldest level of the index's structure is empty: deleted words may then have outlived the merge, as they
 do when most of the index went at once."""
 REBUILD = "INSERT INTO {table} ({table}) VALUES ('rebuild')"
+OPTIMIZE = "INSERT INTO {table} ({table}) VALUES ('optimize')"
+"""Where there is no content to build anew from."""
+SAID = "search_words"
+"""By which conversations are searched; what goes from it goes together with turns."""
 
 # Stems are as FTS5 makes them, so it is FTS5 that says how often a word occurs.
 OFTEN = """
@@ -77,8 +81,14 @@ class SqliteIndex:
         return find_spec("numpy") is not None and await self._keeper.tend()
 
     async def scrub(self, space: Space) -> None:
-        """See Index. FTS5 keeps deleted words until all of its segments are one, which is done in short steps."""
-        table, pages = TABLES[space], -MERGED_AT_ONCE
+        """See Index."""
+        await self._merge(TABLES[space], REBUILD)
+        if space == "turns":
+            await self._merge(SAID, OPTIMIZE)
+
+    async def _merge(self, table: str, otherwise: str) -> None:
+        """FTS5 keeps deleted words until all of its segments are one, which is done in short steps."""
+        pages = -MERGED_AT_ONCE
         merge = MERGE.format(table=table)
         while True:
             before, _, after = await self._database.batch([CHANGES, Statement(merge, {"pages": pages}), CHANGES])
@@ -86,7 +96,7 @@ class SqliteIndex:
                 break
             pages = MERGED_AT_ONCE
         if await self._database.fetch(SELECT_UNMERGED.format(table=table)):
-            await self._database.batch([Statement(REBUILD.format(table=table))])
+            await self._database.batch([Statement(otherwise.format(table=table))])
 
     async def words(self, within: Within, text: str, limit: int) -> Sequence[Hit]:
         """See Index."""

@@ -83,7 +83,8 @@ class TurnPassages:
             return []
         now, earlier = _placed(items), _placed(before)
         passages = _passages(turn, *_texts(now), *_texts(earlier))
-        return await self._index.replacing(str(turn["owner"]), "turns", str(turn["id"]), passages)
+        owner, place = str(turn["owner"]), str(turn["id"])
+        return await self._index.adding(owner, "turns", place, passages, embedder="", vectors=None)
 
     async def leaving(self, owner: str, response_ids: Sequence[str]) -> tuple[list[Statement], list[str]]:
         """For turns of which something is deleted: what drops them and the turns behind them, which repeat it; and the

@@ -89,11 +89,15 @@ def _take(stack: ExitStack, path: Path) -> None:
     """Be the only one who upgrades it, until the stack is left."""
     lock = path.with_name(path.name + _LOCK)
     try:
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, handle)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while True:
+            handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+                break
+            os.close(handle)  # whoever had it before has deleted it meanwhile
     except OSError as error:
         raise translated(error) from error
+    stack.callback(os.close, handle)
     stack.callback(lock.unlink, missing_ok=True)
 
 

@@ -6,6 +6,7 @@ async with Cluster.opened(folder, database=url, backend=models.url, servers=3) a
 """
 
 import asyncio
+import json
 import secrets
 import signal
 import socket
@@ -16,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-
-from portal.cli.server_file import ServerFile, read
 
 SETTINGS = (
     "[discovery]\nenabled = false\n[turns]\ntitles = false\n[limits]\nperson = 0\naddress = 0\nperson_at_once = 0\n"
@@ -43,13 +42,31 @@ http {{
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server says of itself in its data folder."""
+
+    pid: int
+    url: str
+    token: str
+
+
+def told_in(folder: Path) -> Told | None:
+    """None as long as it says nothing."""
+    try:
+        content = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Told(content["pid"], content["url"], content["token"])
+
+
 @dataclass(slots=True)
 class ServerProcess:
     """One of them."""
 
     folder: Path
     process: asyncio.subprocess.Process
-    file: ServerFile
+    file: Told
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -73,6 +90,8 @@ class Cluster:
     database: str
     toml: str
     servers: list[ServerProcess] = field(default_factory=list)
+    model: str = "tiny"
+    """That each server is to know before it counts as started."""
     port: int = 0
     key: str = ""
     nginx: asyncio.subprocess.Process | None = None
@@ -80,12 +99,20 @@ class Cluster:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, folder: Path, *, database: str, backend: str, servers: int = 3, settings: str = "", balanced: bool = True
+        cls,
+        folder: Path,
+        *,
+        database: str,
+        backend: str,
+        servers: int = 3,
+        settings: str = "",
+        balanced: bool = True,
+        model: str = "tiny",
     ) -> AsyncIterator["Cluster"]:
         """Start them. `backend` is the address of a server with OpenAI's API, `settings` more lines of portal.toml."""
         arguments = ("--backend", f"openai_compatible={backend}")
         toml = f'seal_key = "{secrets.token_hex(32)}"\n{{database}}\n{SETTINGS}{settings}'
-        made = cls(folder=folder, arguments=arguments, database=database, toml=toml)
+        made = cls(folder=folder, arguments=arguments, database=database, toml=toml, model=model)
         try:
             for number in range(servers):
                 made.servers.append(await made.start(number))
@@ -113,7 +140,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
             )
-        while (file := read(folder)) is None or file.pid != process.pid:
+        while (file := told_in(folder)) is None or file.pid != process.pid:
             if process.returncode is not None:
                 raise RuntimeError(
                     f"server {number} ended: {(self.folder / f'server-{number}.log').read_text()[-2000:]}"
@@ -123,7 +150,7 @@ class Cluster:
         async with started.client() as api:
             while True:
                 async with api.get("/v1/models") as answer:
-                    if any(model["id"] == "tiny" for model in (await answer.json())["data"]):
+                    if any(model["id"] == self.model for model in (await answer.json())["data"]):
                         return started
                 await asyncio.sleep(0.02)
 

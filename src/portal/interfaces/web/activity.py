@@ -22,7 +22,7 @@ class Level(Body):
     seconds."""
 
     level: Literal["debug", "info", "warning", "error", "DEBUG", "INFO", "WARNING", "ERROR"]
-    logger: Annotated[str, Field(max_length=200, pattern=r"[A-Za-z0-9_.]*")] = ""
+    logger: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.]*$")] = ""
     seconds: Annotated[float, Field(gt=0, le=_WEEK)] | None = None
 
 

@@ -8,6 +8,7 @@ from portal.core.ports import Users
 from portal.core.sharing import Shares
 from portal.security.credentials import Credentials
 from portal.security.identities import Acquaintance
+from portal.security.oauth import OAuth
 from portal.security.oidc import Provider
 from portal.security.passkeys import PasskeyDoor
 from portal.security.passwords import PasswordDoor
@@ -31,3 +32,5 @@ class Entrance:
     acquaintance: Acquaintance
     throttle: Throttle
     shares: Shares
+    oauth: OAuth | None = None
+    """Lets programs in; None where that is turned off."""

@@ -17,7 +17,7 @@ from portal.interfaces.web.signing_in import device, set_session
 from portal.security.credentials import Credentials
 
 STATIC = Path(__file__).parent / "static"
-_NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/")
+_NOT_VIEWS = ("/v1/", "/portal/", "/api/", "/hooks/", "/oauth/", "/.well-known/")
 _OLLAMA = "Ollama is running"
 _LOOKERS = re.compile(
     r"bot\b|bot[/-]|facebookexternalhit|whatsapp|skypeuripreview|preview|crawler|spider", re.IGNORECASE

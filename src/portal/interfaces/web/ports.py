@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portal.core.approvals import Decision
+from portal.core.consumption import Consumption
 from portal.core.items import JsonObject
 from portal.core.journal import Note
 from portal.core.memories import Kept, Memory, MemoryRecord, Switches, Wanted
 from portal.core.model import ModelInfo
 from portal.core.records import ConversationRecord, Filters, Page
+from portal.observability.levels import Levels
 from portal.settings.mcp import ToolServerSettings
 from portal.settings.workspaces import WorkspaceSettings
 
@@ -31,12 +33,34 @@ class Previews(Protocol):
 class Activity(Protocol):
     """How this Portal is."""
 
+    levels: Levels
+    """How much is logged."""
+
+    @property
+    def consumption(self) -> Consumption:
+        """What was used."""
+
     async def now(self) -> JsonObject:
         """{at, calls, servers, channels, tool_servers, waiting, database, loop, process, listening}; times in seconds,
         sizes in bytes."""
 
     async def events(self, *, kind: str, text: str, limit: int, cursor: str | None) -> Page[Note]:
         """See Notes.list."""
+
+
+class Backups(Protocol):
+    """Backups of this installation."""
+
+    async def status(self) -> JsonObject:
+        """Where they go and how often, what became of the last one, and the newest of those that are there."""
+
+    async def make(self) -> JsonObject:
+        """Make one and read it back; the status after it.
+
+        Raises:
+            Conflict: one is being made, or the data is not in SQLite.
+            StorageError: there is none.
+        """
 
 
 class ModelServers(Protocol):

@@ -1,7 +1,7 @@
 """Where the time of turns went: of one's own answers for everybody, and the slow and failed ones of all people for
 those who run this installation. Figures and names; no route here tells what was said."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -18,6 +18,11 @@ from portal.interfaces.web.requests import Limit, Moment, Who, stored
 from portal.security.credentials import Caller
 
 _DAY = 86_400 * 1_000_000
+
+
+def routers(*, traces: Traces, is_admin: Callable[[Caller], Awaitable[bool]]) -> Sequence[APIRouter]:
+    """All of them."""
+    return [trace_routes(traces=traces, is_admin=is_admin), turn_routes(traces=traces)]
 
 
 def trace_routes(*, traces: Traces, is_admin: Callable[[Caller], Awaitable[bool]]) -> APIRouter:

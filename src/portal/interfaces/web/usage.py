@@ -76,25 +76,27 @@ def _question(who: Caller, asked: Asked, zone_name: str) -> Question:
     if owner != who.owner and RANKS[who.role] < RANKS["admin"]:
         raise Forbidden("Only those who run this installation see what others used.")
     name = asked.timezone or zone_name
+    since, until = _span(asked, _zone(name))
+    return Question(since=since, until=until, by=_by(asked), zone=name, owner=owner, model=asked.model, limit=_MOST + 1)
+
+
+def _zone(name: str) -> ZoneInfo:
     try:
-        zone = ZoneInfo(name)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadRequest(
-            f"There is no time zone {asked.timezone!r}: it is one like Europe/Berlin.", param="timezone"
-        ) from error
+        raise BadRequest(f"There is no time zone {name!r}: it is one like Europe/Berlin.", param="timezone") from error
+
+
+def _span(asked: Asked, zone: ZoneInfo) -> tuple[int, int]:
+    """From the start of the first day to the end of the last, in microseconds UTC."""
     last = asked.until or now().astimezone(zone).date()
-    first = asked.since or last - timedelta(days=asked.days - 1)
-    if not timedelta() <= last - first < timedelta(days=_DAYS):
-        raise BadRequest(f"The days must be in their order, and at most {_DAYS}.", param="since")
-    return Question(
-        since=_start(first, zone),
-        until=_start(last + timedelta(days=1), zone),
-        by=_by(asked),
-        zone=name,
-        owner=owner,
-        model=asked.model,
-        limit=_MOST + 1,
-    )
+    try:
+        first = asked.since or last - timedelta(days=asked.days - 1)
+        if not timedelta() <= last - first < timedelta(days=_DAYS):
+            raise BadRequest(f"The days must be in their order, and at most {_DAYS}.", param="since")
+        return _start(first, zone), _start(last + timedelta(days=1), zone)
+    except OverflowError as error:
+        raise BadRequest("Such a day is too far away.", param="since") from error
 
 
 def _by(asked: Asked) -> Sequence[By]:
@@ -106,10 +108,7 @@ def _by(asked: Asked) -> Sequence[By]:
 
 
 def _start(day: date, zone: ZoneInfo) -> int:
-    try:
-        return max(micros(datetime.combine(day, time(), zone).astimezone(UTC)), 0)
-    except OverflowError as error:
-        raise BadRequest("This day is too far away.", param="since") from error
+    return max(micros(datetime.combine(day, time(), zone).astimezone(UTC)), 0)
 
 
 def _csv(rows: Sequence[Mapping[str, object]], by: Sequence[str]) -> str:

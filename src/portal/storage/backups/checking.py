@@ -8,8 +8,9 @@ from tempfile import mkdtemp
 
 import apsw
 
+from portal.core.clock import micros
 from portal.errors import BackupUnusable
-from portal.storage.backups.containers import Entry, copied, place, read_head, reading, stored
+from portal.storage.backups.containers import UNFINISHED, Entry, copied, place, read_head, reading, stored
 from portal.storage.backups.data_files import DATABASE_NAME
 from portal.storage.backups.manifest import (
     HEAD_NAME,
@@ -26,6 +27,8 @@ from portal.storage.migrate import packaged
 from portal.storage.sqlite import APPLICATION_ID
 
 _LONGEST_LIST = 2**28
+_PREFIX = "backup-"
+_DAY = 86_400_000_000
 
 Keep = Callable[[str], bool]
 """Whether a file is to be written, by its path."""
@@ -41,17 +44,27 @@ def check_backup(path: Path, password: str | None, scratch: Path) -> Manifest:
         check_database(path / DATABASE_NAME, manifest)
         return manifest
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix="backup-", suffix=".unfinished", dir=scratch))
+    _sweep(scratch)
+    folder = Path(mkdtemp(prefix=_PREFIX, suffix=UNFINISHED, dir=scratch))
     try:
-        manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME)
+        manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME, durable=False)
         check_database(folder / DATABASE_NAME, manifest)
     finally:
         shutil.rmtree(folder)
     return manifest
 
 
-def unpack(path: Path, password: str | None, folder: Path | None, *, keep: Keep = lambda name: True) -> Manifest:
-    """Read a whole backup and compare it with its list; write the files that `keep` wants below `folder`, durably.
+def _sweep(scratch: Path) -> None:
+    """What a check left that was killed yesterday or before."""
+    for folder in scratch.glob(f"{_PREFIX}*{UNFINISHED}"):
+        if micros() - folder.stat().st_mtime_ns // 1000 > _DAY:
+            shutil.rmtree(folder)
+
+
+def unpack(
+    path: Path, password: str | None, folder: Path | None, *, keep: Keep = lambda name: True, durable: bool = True
+) -> Manifest:
+    """Read a whole backup and compare it with its list; write the files that `keep` wants below `folder`.
 
     Raises BackupUnusable, also for what a newer Portal made before anything is written, NotInstalled and OSError.
     """
@@ -74,7 +87,7 @@ def unpack(path: Path, password: str | None, folder: Path | None, *, keep: Keep 
             elif entry.name == HEAD_NAME:
                 decoded_head(_whole(entry))
             else:
-                found[entry.name] = _one(entry, folder if keep(entry.name) else None)
+                found[entry.name] = _one(entry, folder if keep(entry.name) else None, durable)
     if manifest is None:
         raise cut_short()
     _compare(manifest, found, links)
@@ -89,13 +102,13 @@ def _whole(entry: Entry) -> bytes:
     return entry.source.read(entry.size)
 
 
-def _one(entry: Entry, folder: Path | None) -> FileEntry:
+def _one(entry: Entry, folder: Path | None, durable: bool) -> FileEntry:
     source = entry.source or BytesIO()
     if not _within(entry.name):
         raise changed(f"the name {entry.name!r} leads elsewhere")
     if folder is None:
         return copied(source, entry.size, len)
-    return stored(folder, entry.name, source, entry.size, executable=entry.executable)
+    return stored(folder, entry.name, source, entry.size, executable=entry.executable, durable=durable)
 
 
 def _compare(manifest: Manifest, found: Mapping[str, FileEntry], links: Mapping[str, str]) -> None:

@@ -8,11 +8,12 @@ import logging
 import os
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Literal, Protocol, cast
 
 from portal.errors import BackupUnusable
 from portal.storage.backups.manifest import (
@@ -33,24 +34,41 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".portal-backup"
 """Of backups that are one file."""
+UNFINISHED = ".unfinished"
+"""Of what is still being made."""
 AT_ONCE = 2**20
 _LONGEST_HEAD = 2**16
 
 
-def copied(source: BinaryIO, size: int, write: Callable[[memoryview], object]) -> FileEntry:
-    """Exactly so many bytes: of a file that grows meanwhile no more, of one that shrinks the rest as zeros."""
-    buffer, digest, left = memoryview(bytearray(AT_ONCE)), hashlib.sha256(), size
-    read_into = source.readinto  # type: ignore[attr-defined]
-    while left:
-        count = read_into(buffer[: min(left, AT_ONCE)])
-        if not count:
-            log.warning("a file became shorter while it was copied: %s", getattr(source, "name", ""))
-            count = min(left, AT_ONCE)
-            buffer[:count] = bytes(count)
-        digest.update(buffer[:count])
-        write(buffer[:count])
-        left -= count
+def copied(source: BinaryIO, size: int, write: Callable[[memoryview], int]) -> FileEntry:
+    """Exactly so many bytes: of a file that grows meanwhile no more, of one that shrinks the rest as zeros.
+
+    Each piece is hashed in a thread beside while it is written.
+    """
+    buffer, digest, left = memoryview(bytearray(min(AT_ONCE, size))), hashlib.sha256(), size
+    read_into: Callable[[memoryview], int] = source.readinto  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1, thread_name_prefix="portal-hash") as beside:
+        while left:
+            piece = buffer[: min(left, AT_ONCE)]
+            _fill(piece, read_into)
+            hashing = beside.submit(digest.update, piece)
+            written = 0
+            while written < len(piece):
+                written += write(piece[written:])
+            hashing.result()
+            left -= len(piece)
     return FileEntry(size, digest.hexdigest())
+
+
+def _fill(piece: memoryview, read_into: Callable[[memoryview], int]) -> None:
+    filled = 0
+    while filled < len(piece):
+        count = read_into(piece[filled:])
+        if not count:
+            log.warning("a file became shorter while it was copied; the rest of it is zeros")
+            piece[filled:] = bytes(len(piece) - filled)
+            return
+        filled += count
 
 
 class Writer(Protocol):
@@ -79,7 +97,7 @@ class FolderWriter:
         place(self._root, name).symlink_to(target)
 
 
-def stored(root: Path, name: str, source: BinaryIO, size: int, *, executable: bool) -> FileEntry:
+def stored(root: Path, name: str, source: BinaryIO, size: int, *, executable: bool, durable: bool = True) -> FileEntry:
     """A new private file below `root`, durable."""
     path = place(root, name)
     make_private_file(path)
@@ -87,7 +105,8 @@ def stored(root: Path, name: str, source: BinaryIO, size: int, *, executable: bo
         entry = copied(source, size, file.write)
         if executable:
             path.chmod(0o700)
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     return entry
 
 
@@ -99,27 +118,42 @@ def place(root: Path, name: str) -> Path:
     return path
 
 
+class _Whole:
+    """A file that is written without a buffer: all of what is handed over, or an error where the disk is full."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file, self.tell = file, file.tell
+
+    def write(self, data: bytes | memoryview) -> int:
+        """All of it. Raises OSError."""
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
+
+
 class TarWriter:
     """Into one stream."""
 
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        """`tar` writes to a stream."""
-        self._tar = tar
+    def __init__(self, tar: tarfile.TarFile, stream: BinaryIO) -> None:
+        """`tar` writes to the stream."""
+        self._tar, self._stream = tar, stream
 
     def add(self, name: str, source: BinaryIO, size: int, *, executable: bool = False) -> FileEntry:
         """See Writer."""
         member = tarfile.TarInfo(name)
         member.size, member.mode = size, 0o700 if executable else 0o600
         self._tar.addfile(member)
-        # The content goes past the tar's own buffer, which would copy each byte twice more.
         entry = copied(source, size, self._content)
         if padding := -size % tarfile.BLOCKSIZE:
             self._content(memoryview(bytes(padding)))
         return entry
 
-    def _content(self, data: memoryview) -> None:
-        self._tar.fileobj.write(data)  # type: ignore[arg-type]
-        self._tar.offset += len(data)
+    def _content(self, data: memoryview) -> int:
+        """Past the tar, which would read it in small pieces."""
+        count = self._stream.write(data)
+        self._tar.offset += count
+        return count
 
     def link(self, name: str, target: str) -> None:
         """See Writer."""
@@ -142,10 +176,10 @@ def writing(draft: Path, head: Head, password: str | None, *, folder: bool) -> I
     make_private_folder(draft.parent)
     make_private_file(draft)
     with draft.open("wb", buffering=0) as file:
-        sealer = Sealer(file, head, password) if password else None
-        stream = cast(BinaryIO, sealer or file)
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=AT_ONCE) as tar:
-            packing = TarWriter(tar)
+        sealer = Sealer(_Whole(file), head, password) if password else None
+        stream = cast(BinaryIO, sealer or _Whole(file))
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            packing = TarWriter(tar, stream)
             _small(packing, HEAD_NAME, encoded_head(head))
             yield packing
         if sealer:
@@ -230,14 +264,15 @@ def _of_folder(root: Path) -> Iterator[Entry]:
 def _file(path: Path, password: str | None) -> Iterator[Iterator[Entry]]:
     with path.open("rb", buffering=AT_ONCE) as file:
         stream: BinaryIO = file
+        mode: Literal["r|", "r:"] = "r:"
         if file.read(len(MAGIC)) == MAGIC:
             if not password:
                 raise BackupUnusable("This backup is under a password; name a file with it by --password-file.")
-            stream = cast(BinaryIO, Opener(_rewound(stream), password))
+            stream, mode = cast(BinaryIO, Opener(_rewound(stream), password)), "r|"
         else:
             file.seek(0)
         try:
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=AT_ONCE) as tar:
+            with tarfile.open(fileobj=stream, mode=mode, bufsize=AT_ONCE) as tar:
                 yield _of_tar(tar)
         except tarfile.ReadError as error:
             raise cut_short() if "end of data" in str(error) else _no_tar(path, error) from error

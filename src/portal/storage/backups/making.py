@@ -11,7 +11,7 @@ from portal.core.clock import now
 from portal.errors import PortalError, StorageError
 from portal.settings import Settings
 from portal.storage.backups.checking import check_backup
-from portal.storage.backups.containers import SUFFIX, Writer, add_manifest, writing
+from portal.storage.backups.containers import SUFFIX, UNFINISHED, Writer, add_manifest, writing
 from portal.storage.backups.data_files import DATABASE_NAME, data_files
 from portal.storage.backups.manifest import FileEntry, Head, Manifest
 from portal.storage.backups.sqlite_frozen import Frozen, frozen
@@ -41,7 +41,7 @@ def make_backup(settings: Settings, wanted: Wanted) -> Manifest:
     database, target = settings.data_dir / DATABASE_NAME, wanted.target.absolute()
     folder = target.suffix != SUFFIX
     _refuse(database, target, folder=folder, password=wanted.password)
-    draft = target.with_name(f"{target.name}.unfinished")
+    draft = target.with_name(target.name + UNFINISHED)
     try:
         _remove(draft)
         with frozen(database) as held:

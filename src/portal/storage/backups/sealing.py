@@ -27,11 +27,18 @@ _MOST_MEMORY_KIB, _MOST_TIMES = 2**21, 64
 class Cipher(Protocol):
     """Of the library: seals and opens one piece."""
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
         """With its tag."""
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         """Raises the library's InvalidTag."""
+
+
+class Sink(Protocol):
+    """What sealed bytes go to."""
+
+    def write(self, data: bytes, /) -> int:
+        """All of it. Raises OSError."""
 
 
 def require_library() -> None:
@@ -59,7 +66,7 @@ def _key(password: str, asked: dict[str, object]) -> tuple[Cipher, str]:
 class Sealer:
     """Writes to a file; `close` writes the last piece. The file stays open."""
 
-    def __init__(self, file: BinaryIO, head: Head, password: str) -> None:
+    def __init__(self, file: Sink, head: Head, password: str) -> None:
         """Writes the head. Raises NotInstalled."""
         asked: dict[str, object] = {
             "salt": os.urandom(16).hex(),
@@ -71,23 +78,31 @@ class Sealer:
         self._prefix = os.urandom(7)
         clear = orjson.dumps({"head": head, "key": asked, "check": check, "nonce": self._prefix.hex()})
         self._bound = hashlib.sha256(clear).digest()
-        self._file, self._waiting, self._number = file, bytearray(), 0
+        self._file, self._waiting, self._number, self._taken = file, bytearray(), 0, 0
         file.write(MAGIC + len(clear).to_bytes(4, "big") + clear)
 
     def write(self, data: bytes | memoryview) -> int:
         """All of it, sooner or later."""
         self._waiting += data
-        while len(self._waiting) > PIECE:
-            self._put(bytes(self._waiting[:PIECE]), last=False)
-            del self._waiting[:PIECE]
+        done = 0
+        with memoryview(self._waiting) as waiting:
+            while len(waiting) - done > PIECE:
+                self._put(waiting[done : done + PIECE], last=False)
+                done += PIECE
+        del self._waiting[:done]
+        self._taken += len(data)
         return len(data)
+
+    def tell(self) -> int:
+        """How many bytes it was handed."""
+        return self._taken
 
     def close(self) -> None:
         """The rest, marked as the end."""
         self._put(bytes(self._waiting), last=True)
         self._waiting.clear()
 
-    def _put(self, piece: bytes, *, last: bool) -> None:
+    def _put(self, piece: bytes | memoryview, *, last: bool) -> None:
         nonce = self._prefix + self._number.to_bytes(4, "big") + bytes([last])
         self._file.write(self._cipher.encrypt(nonce, piece, self._bound))
         self._number += 1

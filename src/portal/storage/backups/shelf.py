@@ -9,7 +9,7 @@ import orjson
 
 from portal.core.clock import now
 from portal.errors import BackupUnusable
-from portal.storage.backups.containers import SUFFIX, is_sealed, read_head
+from portal.storage.backups.containers import SUFFIX, UNFINISHED, is_sealed, read_head
 from portal.storage.backups.manifest import HEAD_NAME, Head
 
 STATUS_NAME = "last-backup.json"
@@ -63,11 +63,17 @@ def _look(path: Path) -> Shelved:
 
 
 def prune(folder: Path, keep: int) -> Sequence[Path]:
-    """Delete all but the newest of those that Portal named itself; what was deleted. Raises OSError."""
-    own = sorted(one for one in folder.iterdir() if _OWN.fullmatch(one.name))
-    for one in own[:-keep]:
+    """Delete all but the newest of those that Portal named itself, and what was left of broken ones; what was deleted.
+
+    For whoever makes them, while none is being made. Raises OSError.
+    """
+    there = list(folder.iterdir())
+    own = sorted(one for one in there if _OWN.fullmatch(one.name))
+    broken = [one for one in there if _OWN.fullmatch(one.name.removesuffix(UNFINISHED)) and one not in own]
+    gone = [*own[:-keep], *broken]
+    for one in gone:
         one.unlink()
-    return own[:-keep]
+    return gone
 
 
 def note(data_dir: Path, outcome: Outcome) -> None:

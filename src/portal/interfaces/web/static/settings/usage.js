@@ -81,7 +81,7 @@ function Split({ by, title, wanted, inputs, measure }) {
   const most = size(rows[0]);
   return html`<section class="column" aria-labelledby=${`usage-${by}`}><h3 id=${`usage-${by}`}>${title}</h3>
     <div class="table-frame" tabindex="0" role="group" aria-labelledby=${`usage-${by}`}><table class="table usage-table usage-split">
-      <thead><tr><th scope="col">${title}</th><th scope="col" class="num">${t("settings.calls")}</th><th scope="col" class="num">${t("usage.failures")}</th>
+      <thead><tr><th scope="col"><span class="sr-only">${title}</span></th><th scope="col" class="num">${t("settings.calls")}</th><th scope="col" class="num">${t("usage.failures")}</th>
         <th scope="col" class="num">${t("usage.tokens")}</th><th scope="col" class="num">${t("usage.first")}</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr key=${row[by]}><th scope="row"><span dir="auto">${nameOf(row, by)}</span><${Share} value=${size(row)} most=${most} /></th>
         <td class="num">${number(row.calls)}</td><td class="num">${number(row.failures)}</td><td class="num">${count(row.input_tokens + row.output_tokens)}</td>

@@ -20,6 +20,7 @@ export const troubles = computed(() => (hidden.value === named(wrong.value) ? []
 export async function loadTroubles() {
   try {
     wrong.value = (await health()).data.filter(worth);
+    if (!wrong.value.length) hidden.value = ""; // what comes back is told again
   } catch (error) {
     if (!(error instanceof api.ApiError)) throw error; // the page says by itself that Portal is away
   }

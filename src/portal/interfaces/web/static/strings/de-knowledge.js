@@ -1,11 +1,13 @@
 // German: knowledge, documents, citations, memory.
 import { data } from "./de-data.js";
+import { backups } from "./de-backups.js";
 import { files } from "./de-files.js";
 import { media } from "./de-media.js";
 import { schedules } from "./de-schedules.js";
 
 export const knowledge = {
   ...data,
+  ...backups,
   ...files,
   ...media,
   ...schedules,

@@ -1,11 +1,13 @@
 // English: knowledge, documents, citations, memory.
 import { data } from "./en-data.js";
+import { backups } from "./en-backups.js";
 import { files } from "./en-files.js";
 import { media } from "./en-media.js";
 import { schedules } from "./en-schedules.js";
 
 export const knowledge = {
   ...data,
+  ...backups,
   ...files,
   ...media,
   ...schedules,

@@ -1,0 +1,71 @@
+"""Where the time of turns went, over the API: one's own for everybody, everybody's for admins."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from portal.backends.scripted import ScriptedBackend
+from portal.core.clock import micros
+from portal.errors import BackendUnavailable
+from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import user
+
+_HOUR = 3600
+
+
+@asynccontextmanager
+async def client_of(portal: TestPortal, who: str) -> AsyncIterator[aiohttp.ClientSession]:
+    _, key = await portal.portal.credentials.create_key(who, f"test-{who}")
+    async with aiohttp.ClientSession(portal.url, headers={"Authorization": f"Bearer {key}"}) as client:
+        yield client
+
+
+async def ask(client: aiohttp.ClientSession, text: str) -> None:
+    async with client.post("/v1/responses", json={"model": "tiny", "input": text}) as answer:
+        await answer.read()
+
+
+async def got(client: aiohttp.ClientSession, path: str, status: int = 200) -> Any:
+    async with client.get(path) as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json()
+
+
+async def test_everybody_sees_their_own_and_admins_all(tmp_path: Path) -> None:
+    backend = ScriptedBackend(models=["tiny"])
+    backend.answer("A secret answer.")
+    backend.script(BackendUnavailable("It is down."))
+    backend.answer("Another.")
+    people = (user(id="user_ada", name="Ada"), user(id="user_bob", name="Bob"), user(id="user_eve", role="admin"))
+    async with open_test_portal(tmp_path, backends=[backend]) as portal:
+        for one in people:
+            await portal.portal.storage.people.add(one)
+        async with (
+            client_of(portal, "user_ada") as ada,
+            client_of(portal, "user_bob") as bob,
+            client_of(portal, "user_eve") as eve,
+        ):
+            for asker in (ada, bob, bob):
+                await ask(asker, "A secret question.")
+            page = await got(eve, "/portal/v1/turns?sort=recent&limit=2")
+            rest = await got(eve, f"/portal/v1/turns?sort=recent&limit=2&cursor={page['next']}")
+            rows = [*page["data"], *rest["data"]]
+            failed = (await got(eve, "/portal/v1/turns?sort=failed"))["data"]
+            slow = (await got(eve, "/portal/v1/turns"))["data"]
+            later = await got(eve, f"/portal/v1/turns?since={micros() / 1e6 + _HOUR}")
+            await got(eve, "/portal/v1/turns?sort=odd", 400)
+            await got(ada, "/portal/v1/turns", 403)
+            hers = rows[-1]["response_id"]
+            trace = await got(ada, f"/portal/v1/responses/{hers}/trace")
+            assert await got(eve, f"/portal/v1/responses/{hers}/trace") == trace
+            await got(bob, f"/portal/v1/responses/{hers}/trace", 404)
+            await got(eve, "/portal/v1/responses/resp_none/trace", 404)
+    assert [row["person"] for row in rows] == ["Bob", "Bob", "Ada"]
+    assert [(row["error"], row["status"], row["model"]) for row in failed] == [("It is down.", "failed", "tiny")]
+    assert [row["ms"] for row in slow] == sorted((row["ms"] for row in slow), reverse=True)
+    assert later["data"] == []
+    assert trace["spans"][0]["kind"] == "turn"
+    assert "secret" not in str(rows) + str(trace)
