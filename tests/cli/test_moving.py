@@ -32,8 +32,8 @@ def seen(server: Server) -> dict[str, Any]:
     client = server.client
     found: dict[str, Any] = {}
     for path in (
-        "/portal/v1/conversations?query=Trip",
-        "/portal/v1/conversations?query=backup",
+        "/portal/v1/conversations?q=Trip",
+        "/portal/v1/conversations?q=backup",
         "/portal/v1/folders",
         "/portal/v1/memories",
         "/v1/files",
@@ -41,7 +41,7 @@ def seen(server: Server) -> dict[str, Any]:
         "/portal/v1/workspaces",
     ):
         found[path] = client.get(path)
-    talk = found["/portal/v1/conversations?query=Trip"]["data"][0]["id"]
+    talk = found["/portal/v1/conversations?q=Trip"]["data"][0]["id"]
     found["items"] = client.get(f"/v1/conversations/{talk}/items")
     return found
 

@@ -15,7 +15,7 @@ from portal.backends.scripted import ScriptedBackend, echo
 from portal.testing.portal import open_test_portal
 
 PAPER = "# House\n\nThe door code is 4821.\n\n## Heating\n\nThe heating is at 20 degrees. 日本語のテキストです。\n" * 30
-NEWS = {"name": "News", "when": "every weekday at 8:00", "prompt": "Say it", "model": "tiny"}
+NEWS = {"name": "News", "when": "every weekday at 8:00", "prompt": "Say it", "workspace": "tiny"}
 
 
 @pytest.fixture(params=["sqlite", "postgres", "postgres and s3"])
@@ -33,9 +33,9 @@ def kept(request: pytest.FixtureRequest) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def opened(folder: Path, kept: Mapping[str, Any]) -> AsyncIterator[Door]:
-    backend = ScriptedBackend(models=["tiny"], default=echo)
+    backend, wanted = ScriptedBackend(models=["tiny"], default=echo), {**kept, "people": {"sharing": True}}
     async with (
-        open_test_portal(folder, backends=[backend], embedder=BagEmbedder(), settings=kept) as portal,
+        open_test_portal(folder, backends=[backend], embedder=BagEmbedder(), settings=wanted) as portal,
         aiohttp.ClientSession(portal.url, headers=portal.headers) as http,
     ):
         yield Door(http)
@@ -65,8 +65,8 @@ async def a_day(me: Door) -> dict[str, str]:
     await me("POST", "/portal/v1/schedules/News/run", status=202)
     while (await me("GET", "/portal/v1/schedules/News/runs"))["data"][0]["ended_at"] is None:
         await asyncio.sleep(0.02)
-    await me("PUT", "/portal/v1/workspaces/mine", {"title": "Mine", "preferred": ["tiny"]})
-    await me("POST", f"/portal/v1/conversations/{talk['id']}/share", {})
+    await me("PUT", "/portal/v1/workspaces/mine", {"title": "Mine"})
+    await me("POST", f"/portal/v1/conversations/{talk['id']}/share", {}, 201)
     await me("POST", "/portal/v1/users", {"name": "Ada", "login": "ada"}, 201)
     return {"talk": talk["id"], "paper": paper, "shelf": shelf["id"]}
 
@@ -81,15 +81,16 @@ async def look(me: Door, ids: Mapping[str, str]) -> dict[str, Any]:
         "/portal/v1/schedules",
         "/portal/v1/schedules/News/runs",
         "/portal/v1/workspaces",
-        "/portal/v1/knowledge",
         "/portal/v1/users",
         "/v1/files",
         f"/v1/conversations/{ids['talk']}/items",
     ):
         seen[path] = await me("GET", path)
+    shelves = (await me("GET", "/portal/v1/knowledge"))["collections"]
+    seen["shelves"] = [(one["id"], one["name"]) for one in shelves]
     for query in ("zurich", "strasse", "编程", "naive tra", "'; DROP TABLE"):
-        found = await me("GET", f"/portal/v1/conversations?query={query}")
-        seen[query] = [one["id"] for one in found["data"]]
+        found = await me("GET", f"/portal/v1/conversations?q={query}")
+        seen[query] = [one["id"] for one in found["data"] if not one.get("alike")]  # by words, not by meaning
     shelf = f"/v1/vector_stores/{ids['shelf']}/search"
     for query in ("door pin", "heatings", "テキスト", "\"'*:&|!("):
         found = await me("POST", shelf, {"query": query})
@@ -122,5 +123,5 @@ async def test_a_day_is_there_after_a_restart(tmp_path: Path, kept: Mapping[str,
         await me("DELETE", f"/v1/vector_stores/{ids['shelf']}")
         await me("DELETE", f"/v1/files/{ids['paper']}")
         await me("DELETE", f"/v1/conversations/{ids['talk']}")
-        assert (await me("GET", "/portal/v1/conversations?query=zurich"))["data"] == []
+        assert (await me("GET", "/portal/v1/conversations?q=zurich"))["data"] == []
         assert (await me("GET", "/v1/files"))["data"] == []
