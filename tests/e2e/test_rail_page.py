@@ -276,7 +276,7 @@ async def test_narrow_and_folded_the_list_is_a_drawer_or_icons(visiting: Visitin
 
         wide = await visit.another()
         await wide.get_by_role("button", name="Hide the conversation list").click()
-        await expect(rail(wide).get_by_role("link")).to_have_count(11)
+        await expect(rail(wide).get_by_role("link")).to_have_count(12)
         await rail(wide).get_by_role("button", name="Search conversations").click()
         await expect(wide.get_by_role("searchbox", name="Search conversations")).to_be_focused()
 
