@@ -19,7 +19,7 @@ from portal.storage.database import Statement
 from portal.storage.open import Storage, open_storage
 from portal.storage.retention import DAY
 from portal.storage.vectors import HEAD, encoded
-from portal.testing.records import OWNER, answered, conversation, file, output, passage, response, said, usage
+from portal.testing.records import OWNER, answered, conversation, file, output, passage, response, said, usage, used
 
 
 def found(folder: Path, needles: list[bytes]) -> list[bytes]:
@@ -165,7 +165,7 @@ async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> 
         await storage.turn_log.recover()
         for days in (1, 9, 11, 300):
             storage.usage.record(usage(id=f"use_{days}", created_at=now - days * DAY))
-        await storage.usage.summary(OWNER, 0)
+        await used(storage)
         await storage.forget_old(RetentionSettings())
         assert len((await storage.conversations.list(OWNER)).data) == 3
 
@@ -176,4 +176,4 @@ async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> 
         with pytest.raises(NotFound):
             await storage.responses.get(OWNER, "resp_old")
         assert (await storage.responses.get(OWNER, "resp_new")).response.id == "resp_new"
-        assert sum(row["calls"] for row in await storage.usage.summary(OWNER, 0)) == 2
+        assert sum(row["calls"] for row in await used(storage)) == 2
