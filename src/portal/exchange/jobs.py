@@ -1,6 +1,6 @@
 """Imports as jobs: an upload waits in a file of the data folder, is looked through, and is stored once its owner says
-so. One is worked on at a time; what a stopped server left is gone on with at the next start. Of several servers each works
-on what was uploaded to itself."""
+so. One is worked on at a time; what a stopped server left is gone on with at the next start. Each of several servers
+works on what was uploaded to itself."""
 
 import asyncio
 import logging
