@@ -9,20 +9,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import pytest
 from tests.exchange import samples
 from tests.exchange.conftest import Traveller
 
-from portal.core.exchange import SOURCES
+from portal.core.exchange import SOURCES, Arriving
 from portal.errors import BadRequest
 from portal.exchange.archive import Archive
+from portal.exchange.markdown import as_markdown
 from portal.exchange.recognise import reader, recognised
 from portal.exchange.shape import Left, Piece, Said, Talk, answered, asked
 from portal.exchange.tree import Kept, grow
-from portal.observability.logging import without_keys
+from portal.observability.logging import redact, without_keys
 from portal.testing.portal import TestPortal
+from portal.testing.records import conversation, response
 
 
 def pieces(path: Path, data: bytes, source: Any = None) -> list[Piece]:
@@ -310,22 +311,6 @@ def test_bytes_that_mean_nothing(tmp_path: Path, source: Any) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_database_that_asks_for_endless_work_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.exchange.archive.MOST_STEPS", 2_000_000)
-    path = tmp_path / "webui.db"
-    made = apsw.Connection(str(path))
-    made.execute(
-        """CREATE TABLE "user" (id TEXT, email TEXT); INSERT INTO "user" VALUES ('u', NULL);
-        CREATE VIEW chat AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
-            SELECT i AS id, i AS user_id, '' AS chat FROM n WHERE i < 0;
-        PRAGMA writable_schema = ON; UPDATE sqlite_master SET type = 'table' WHERE name = 'chat'"""
-    )
-    made.close()
-    with Archive(path, path.name) as archive, pytest.raises(BadRequest, match="interrupted"):
-        list(reader(archive, "openwebui", owner="user_alice").pieces())
-
-
-@pytest.mark.timeout(20)
 def test_a_long_text_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
     """Neither of these ends within the hour where each sign is looked at anew from each sign before it."""
     tag = f"<details {'a' * 2_000_000}>x</details>"
@@ -333,3 +318,7 @@ def test_a_long_text_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
     (talk,) = pieces(tmp_path / "chats.json", orjson.dumps([chat]))
     assert isinstance(talk, Talk)
     assert len(without_keys("eyJabcd" * 200_000)) == 1_400_000
+    assert len(redact("a." * 100_000)) == 200_000
+    call = {"type": "mcp_call", "name": "x", "arguments": "`" * 2_000_000}
+    turn = Arriving(response=response(), inputs=[], outputs=[call])
+    assert sum(map(len, as_markdown(conversation(head=turn.response.id), [turn], {}))) > 6_000_000

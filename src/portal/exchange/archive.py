@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote
@@ -28,10 +27,6 @@ LARGEST_FILE = 512 * 2**20
 """Bytes that a picture or document may unpack to."""
 LARGEST_ROW = 2**27
 """Bytes of one row of a database."""
-MOST_STEPS = 5 * 10**9
-"""Of SQLite's machine, for all that is asked of a database: a minute or so. Half a million chats take a fiftieth."""
-_STEPS = 100_000
-"""Between two looks at how many there were."""
 _MOST_PACKED = 1100
 """Deflate makes a thousandth of what it is given at the very best."""
 _END = b"PK\x05\x06"
@@ -152,8 +147,6 @@ class Archive:
             for rule in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
                 connection.execute(f"PRAGMA {rule}")
             connection.limit(apsw.SQLITE_LIMIT_LENGTH, LARGEST_ROW)
-            steps = count(_STEPS, _STEPS)
-            connection.set_progress_handler(lambda: next(steps) > MOST_STEPS, _STEPS)
             yield connection
         except apsw.Error as error:
             raise BadRequest(f"The database cannot be read: {error}.", code="invalid_file") from error
