@@ -29,7 +29,8 @@ _KEYS = (
     r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[A-Za-z0-9+/=\r\n\\]*"
     r"|(://[^\s:/@]*:)[^\s/@]+(?=@)"
 )
-_SECRETS = re.compile(_KEYS + r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.IGNORECASE)
+_ADDRESSES = r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_SECRETS = re.compile(_KEYS + _ADDRESSES, re.IGNORECASE)
 _ONLY_KEYS = re.compile(_KEYS, re.IGNORECASE)
 _EXTRA = ("response", "backend", "channel", "tool", "event", "trace")
 
