@@ -7,9 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from portal.app.housekeeping import keep_house, sweep_folders
+from portal.app.housekeeping import keep_folders, sweep_folders
 from portal.core.clock import micros
-from portal.settings.live import Current
 from portal.testing.portal import open_test_portal
 
 DAY = 86_400_000_000
@@ -50,8 +49,7 @@ async def test_what_cannot_be_deleted_stops_nothing(tmp_path: Path) -> None:
 
 async def test_a_file_system_that_fails_stops_no_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with open_test_portal(tmp_path) as portal:
-        settings = portal.portal.settings.model_copy(update={"data_dir": tmp_path / ("x" * 300)})
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await keep_house(portal.portal.storage, Current(settings))
+                await keep_folders(portal.portal.storage, tmp_path / ("x" * 300))
     assert "could not be" in caplog.text

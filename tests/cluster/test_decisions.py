@@ -23,6 +23,8 @@ class HookedChannel(TestChannel):
     async def receive(self, request: HookRequest) -> HookReply:
         if request.body == b"forged":
             raise Unauthenticated("This is not from the platform.")
+        if request.body == b"nonsense":
+            raise LookupError("a field that is not there")
         return HookReply(body=b"taken: " + request.body, content_type="text/plain")
 
 
@@ -127,3 +129,12 @@ async def test_another_server_takes_the_channels_over(house: House) -> None:
     second.model.script(*says("Here as well."))
     write(house, "Are you there?")
     await house.platform.until(lambda: house.platform.texts("c1")[-1:] == ["Here as well."])
+
+
+async def test_a_post_that_the_channel_cannot_take_ends_no_server(house: House) -> None:
+    first, second = house.servers
+    for server in (second, first):
+        async with server.api.post("/channels/test", data=b"nonsense") as answer:
+            assert answer.status == 502
+    async with second.api.post("/channels/test", data=b"news") as answer:
+        assert await answer.text() == "taken: news"

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from portal.core.duty import Duty
 from portal.core.supervisor import Patience, Supervisor
 
 QUICK = Patience(pause=0.001, longest=0.004, tries=4, stop=0.05)
@@ -45,6 +46,14 @@ async def test_a_part_that_fails_once_is_begun_again_and_everybody_else_goes_on(
     assert told == ["waiting", "running"]
     await supervisor.end()
     assert supervisor.parts() == ()
+
+
+async def test_what_failed_in_a_group_is_named() -> None:
+    supervisor, part = Supervisor(patience=QUICK), Part(100)
+    supervisor.keep("on duty", lambda: Duty().while_held(part.run))
+    await settled(supervisor, "given_up")
+    assert supervisor.parts()[0].error == "ValueError: no luck"
+    await supervisor.end()
 
 
 async def test_one_that_fails_again_and_again_is_given_up_loudly(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,17 +9,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.exchange import samples
 from tests.exchange.conftest import Traveller
 
-from portal.core.exchange import SOURCES
+from portal.core.exchange import SOURCES, Arriving
 from portal.errors import BadRequest
 from portal.exchange.archive import Archive
+from portal.exchange.markdown import as_markdown
 from portal.exchange.recognise import reader, recognised
 from portal.exchange.shape import Left, Piece, Said, Talk, answered, asked
 from portal.exchange.tree import Kept, grow
+from portal.observability.logging import redact, without_keys
 from portal.testing.portal import TestPortal
+from portal.testing.records import conversation, response
 
 
 def pieces(path: Path, data: bytes, source: Any = None) -> list[Piece]:
@@ -304,3 +308,17 @@ def test_bytes_that_mean_nothing(tmp_path: Path, source: Any) -> None:
             pieces(tmp_path / f"{number}", bytes(data), source)
         except (BadRequest, ValueError):
             continue
+
+
+@pytest.mark.timeout(20)
+def test_a_long_text_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
+    """Neither of these ends within the hour where each sign is looked at anew from each sign before it."""
+    tag = f"<details {'a' * 2_000_000}>x</details>"
+    chat = {"id": "c", "chat": {"messages": [{"id": "m", "role": "assistant", "content": tag}]}}
+    (talk,) = pieces(tmp_path / "chats.json", orjson.dumps([chat]))
+    assert isinstance(talk, Talk)
+    assert len(without_keys("eyJabcd" * 200_000)) == 1_400_000
+    assert len(redact("a." * 100_000)) == 200_000
+    call = {"type": "mcp_call", "name": "x", "arguments": "`" * 2_000_000}
+    turn = Arriving(response=response(), inputs=[], outputs=[call])
+    assert sum(map(len, as_markdown(conversation(head=turn.response.id), [turn], {}))) > 6_000_000

@@ -240,3 +240,17 @@ def test_who_may_call_what() -> None:
         access.check("owner", "POST", "/portal/v1/links", bounded=True)
     access.check("owner", "GET", "/portal/v1/schedules", bounded=True)
     access.check("owner", "POST", "/portal/v1/memories", bounded=True)
+
+
+async def test_what_is_counted_anew_after_midnight_is_of_the_new_day() -> None:
+    log, now = Spent(3, 90), Clock(10)
+    budgets = Budgets(spending=log, now=lambda: int(now.now))
+    account = await budgets.of("person", "u:0", Terms(tokens=100))
+    assert account is not None
+    account.spent(20)
+    await budgets.recount()
+    assert (account.requests, account.tokens) == (3, 110), "the log may be behind"
+    now.now, log.used = DAY + 10, (1, 7)
+    await budgets.recount()
+    assert (account.requests, account.tokens) == (1, 7)
+    account.calling()

@@ -1,6 +1,7 @@
 """Backups hold everything, are consistent beside writers, and whatever is not as it was made is refused whole."""
 
 import asyncio
+import hashlib
 import os
 import shutil
 import stat
@@ -256,6 +257,23 @@ def test_a_backup_writes_nowhere_else(settings: Settings, tmp_path: Path, name: 
     with pytest.raises(BackupUnusable, match=r"leads elsewhere|put in|cannot be"):
         restore(tmp_path / "b.portal-backup", tmp_path / "new", None, force=False)
     assert not (tmp_path / "out").exists()
+
+
+async def test_what_no_backup_has_is_not_put_in_place(settings: Settings, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    make_backup(settings, Wanted(target=copy))
+    for name in ("models/other.gguf", "portal.db-wal", ".restoring/leaving", "backups/x"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text("x")
+        told = {"size": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
+        rewritten(copy, lambda manifest, name=name, told=told: manifest["files"].update({name: told}))  # type: ignore
+
+    restore(copy, settings.data_dir, None, force=True)
+
+    assert os.listdir(settings.data_dir / "models") == ["large.gguf"]
+    assert not {"portal.db-wal", ".restoring", "backups"} & set(os.listdir(settings.data_dir))
+    async with open_storage(settings) as storage:
+        assert await storage.conversations.get(OWNER, "conv_kept")
 
 
 @pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.LNKTYPE])

@@ -17,7 +17,7 @@ from portal.app.embedding import open_embedding, packaged_embedder
 from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
-from portal.app.housekeeping import keep_house
+from portal.app.housekeeping import keep_folders, keep_house
 from portal.app.knowledge import Finding, Knowledge, finding_in, open_knowledge
 from portal.app.live import Live, servers_of
 from portal.app.mcp import open_endpoint
@@ -328,7 +328,10 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
         hours=settings.tools.resume_hours,
         closing=lambda: ground.health.draining,
     )
-    ground.keep_going(model_servers=ground.registry.run)
+    ground.keep_going(
+        model_servers=ground.registry.run,
+        work_folders=partial(keep_folders, storage, settings.data_dir / "work"),
+    )
     ground.on_duty(
         housekeeping=partial(keep_house, storage, ground.current),
         approvals=partial(expire_forever, storage, ground.bus),

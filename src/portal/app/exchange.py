@@ -75,8 +75,10 @@ async def open_exchange(ground: Ground, mind: Mind, knowledge: Knowledge) -> Exc
         folder=settings.data_dir / "imports",
         largest=settings.server.max_import,
         login=login,
+        alone=storage.database.dialect == "sqlite",
     )
-    ground.on_duty(imports=jobs.run)
+    ground.keep_going(imports=jobs.run)
+    ground.cluster.renew({"import.changed": jobs.look, "import.deleted": jobs.look})
     belongings = Belongings(
         departures=storage.departures,
         conversations=storage.conversations,

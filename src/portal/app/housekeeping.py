@@ -25,9 +25,18 @@ async def keep_house(storage: Storage, current: Current) -> None:
             await storage.forget_old(settings.retention)
             await storage.sweep()
             await storage.traces.expire(now - settings.telemetry.keep_days * _DAY_MICROS)
-            await sweep_folders(storage, settings.data_dir / "work", now)
         except (StorageError, OSError):
             log.exception("what is to be forgotten could not be: it will be tried again")
+        await asyncio.sleep(_SECONDS)
+
+
+async def keep_folders(storage: Storage, work: Path) -> None:
+    """The same of the folders that tools worked in on this server, which no other one can reach."""
+    while True:
+        try:
+            await sweep_folders(storage, work, micros())
+        except (StorageError, OSError):
+            log.exception("folders that nobody needs could not be deleted: it will be tried again")
         await asyncio.sleep(_SECONDS)
 
 

@@ -1,6 +1,7 @@
 """Puts changed settings in force while Portal runs: first each kind is made, then all are put in place."""
 
 import itertools
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,13 +14,15 @@ from portal.app.rights import roles_of
 from portal.app.routing import judging, patience_of, rules_of, written
 from portal.backends.kinds import create_backend
 from portal.core.ports import Backend
-from portal.errors import SettingsError
+from portal.errors import SettingsError, StorageError
 from portal.observability.levels import Levels
 from portal.routing.registry import Registry
 from portal.security.admission import Admission
 from portal.security.forwarded import TrustedProxies
 from portal.security.throttle import Throttle
 from portal.settings import BackendSettings, Settings
+
+log = logging.getLogger(__name__)
 
 Commit: TypeAlias = Callable[[], Awaitable[None]]
 """Puts what was made in its place; it does not fail."""
@@ -111,7 +114,10 @@ class Live:
         roles = roles_of(new)
 
         async def commit() -> None:
-            await self.ground.rights.write(roles, self.ground.storage.people)
+            try:
+                await self.ground.rights.write(roles, self.ground.storage.people)
+            except StorageError as error:
+                log.warning("changed roles hold for each person from their next sign-in on: %s", error)
 
         return commit
 

@@ -352,7 +352,8 @@ class Channels:
         one = self._open.get(name)
         if one is None or not isinstance(one.channel, Hooked):
             raise NotFound(f"Nothing is received at {name!r}.")
-        return await one.channel.receive(request)
+        with border(one.channel):
+            return await one.channel.receive(request)
 
     def status(self) -> Sequence[JsonObject]:
         """Of each channel: {name, kind, state, detail, since, heard, events, repairs}."""

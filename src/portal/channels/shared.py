@@ -10,7 +10,7 @@ from portal.core.channels import HookReply, HookRequest
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
 from portal.core.peers import Notices
-from portal.errors import Unauthenticated
+from portal.errors import PortalError, Unauthenticated
 
 _SECONDS = 8.0
 """That the one which holds the channels has for an answer; platforms wait little longer."""
@@ -70,6 +70,8 @@ class Shared(Alone):
                 reply = await receive(body["name"], asked)
             except Unauthenticated as error:
                 return {"refused": error.message}
+            except PortalError as error:
+                return {"status": error.status, "body": "", "content_type": "text/plain"}
             content = base64.b64encode(reply.body).decode()
             return {"status": reply.status, "body": content, "content_type": reply.content_type}
 
@@ -83,7 +85,8 @@ class Shared(Alone):
         self._notices.tell("channels", {"status": list(status), "invitations": dict(invited(_CODE))})
 
     async def posted(self, name: str, request: HookRequest) -> HookReply:
-        """See Alone. Raises what the channel raises there, and StorageError where nobody holds them just now."""
+        """See Alone. Raises Unauthenticated where the channel does there, and StorageError where nobody holds them just
+        now."""
         body = {
             "name": name,
             "headers": dict(request.headers),

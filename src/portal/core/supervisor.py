@@ -100,7 +100,7 @@ class Supervisor:
             if clock() - began > patience.well:
                 pause, failures = patience.pause, 0
             failures += 1
-            part.error = f"{type(error).__name__}: {error}"[:500]
+            part.error = _said(error)
             if failures >= patience.tries:
                 log.critical(
                     "%s failed %d times in a row and is given up: restart Portal", part.name, failures, exc_info=error
@@ -135,6 +135,13 @@ class Supervisor:
     def _become(self, part: Part, state: PartState) -> None:
         part.state, part.since = state, micros()
         self.changed()
+
+
+def _said(error: BaseException) -> str:
+    """What failed, and not that a group of tasks did."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 async def _begun(work: Work) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 import orjson
 
@@ -30,16 +30,6 @@ _PACKED = ("image/", "video/", "audio/", "application/zip", "application/x-7z", 
 """What deflate makes no smaller."""
 
 
-class Extra(Protocol):
-    """More that a person has, of a kind that is handed out but not read again."""
-
-    name: str
-    """Of its file, without ending."""
-
-    def lines(self, owner: str) -> AsyncIterator[JsonObject]:
-        """Each as an object."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belongings:
     """Where it all is."""
@@ -51,7 +41,6 @@ class Belongings:
     memories: Memories
     workspaces: SavedWorkspaces
     users: Users
-    extras: tuple[Extra, ...] = ()
 
 
 class Exporter:
@@ -85,7 +74,6 @@ class Exporter:
             ("folders", self._folders(owner)),
             ("memories", self._memories(owner)),
             ("workspaces", self._workspaces(owner)),
-            *((extra.name, extra.lines(owner)) for extra in of.extras),
         ):
             async for piece in self._list(making, name, found):
                 yield piece

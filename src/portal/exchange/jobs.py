@@ -1,5 +1,6 @@
 """Imports as jobs: an upload waits in a file of the data folder, is looked through, and is stored once its owner says
-so. One is worked on at a time; what a stopped server left is gone on with at the next start."""
+so. One is worked on at a time; what a stopped server left is gone on with at the next start. Each of several servers
+works on what was uploaded to itself."""
 
 import asyncio
 import logging
@@ -7,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -48,12 +50,18 @@ class ImportJobs:
         folder: Path,
         largest: int,
         login: Callable[[str], Awaitable[str]],
+        alone: bool = True,
     ) -> None:
         """`folder` is this server's alone; `largest` is how many bytes an upload may have; `login` tells the sign-in
-        name of a person, empty for none."""
+        name of a person, empty for none. Not `alone`, what is not in the folder may be in another server's."""
         self._imports, self._home, self._bus = imports, home, bus
         self._folder, self._largest, self._login = folder, largest, login
+        self._alone = alone
         self._queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._arriving: set[str] = set()
+        """Uploads whose record is not there yet."""
+        self._called: set[str] = set()
+        """What waits in the queue or is worked on."""
 
     async def add(
         self,
@@ -78,19 +86,23 @@ class ImportJobs:
         if len(mine) >= _MOST_OPEN:
             raise Conflict("Too many imports wait already: end or delete one first.", code="too_many_imports")
         identity, now = new_id("import"), micros()
-        size = await self._kept(self._folder / identity, content)
-        record = ImportRecord(
-            id=identity,
-            owner=owner,
-            filename=plain_name(filename),
-            size=size,
-            created_at=now,
-            changed_at=now,
-            source=source,
-            dry_run=dry_run,
-            status="importing" if start and not dry_run else "reading",
-        )
-        await self._imports.add(record)
+        self._arriving.add(identity)
+        try:
+            size = await self._kept(self._folder / identity, content)
+            record = ImportRecord(
+                id=identity,
+                owner=owner,
+                filename=plain_name(filename),
+                size=size,
+                created_at=now,
+                changed_at=now,
+                source=source,
+                dry_run=dry_run,
+                status="importing" if start and not dry_run else "reading",
+            )
+            await self._imports.add(record)
+        finally:
+            self._arriving.discard(identity)
         self._call(record)
         return record
 
@@ -119,29 +131,47 @@ class ImportJobs:
 
     async def run(self) -> None:
         """For a server, in a task of its own, until it is cancelled."""
-        await self._recover()
+        await self.look()
         while True:
             owner, import_id = await self._queue.get()
             try:
-                await self._work(await self._imports.get(owner, import_id))
+                record = await self._imports.get(owner, import_id)
+                if record.status in GOING:
+                    await self._work(record)
             except NotFound:
                 (self._folder / import_id).unlink(missing_ok=True)
             except StorageError:
                 log.exception("import %s: what came of it could not be noted", import_id)
+            finally:
+                self._called.discard(import_id)
 
-    async def _recover(self) -> None:
-        """Go on with what is open, and delete what belongs to nothing."""
+    async def look(self) -> None:
+        """Go on with what is open and was uploaded here, and delete what belongs to nothing: at the start, and when
+        another server has started or deleted one."""
         try:
+            here = await asyncio.to_thread(_uploads, self._folder)
+            arriving = set(self._arriving)
             waiting = await self._imports.open()
             for record in waiting:
-                late = record.status == "ready" and record.changed_at < micros() - _WAITS
-                if late or not (self._folder / record.id).is_file():
-                    await self._ended(record, "failed", problem="It waited too long." if late else _GONE)
-                elif record.status != "ready":
-                    self._queue.put_nowait((record.owner, record.id))
-            await asyncio.to_thread(_swept, self._folder, {one.id for one in waiting})
-        except (StorageError, NotFound):
+                await self._look_at(record, here=record.id in here)
+        except StorageError:
             log.exception("imports that were under way could not be looked up")
+            return
+        await asyncio.to_thread(_swept, self._folder, here - arriving - {one.id for one in waiting})
+
+    async def _look_at(self, record: ImportRecord, *, here: bool) -> None:
+        late = record.changed_at < micros() - _WAITS
+        with suppress(NotFound):
+            if not here and (self._alone or late):
+                await self._ended(record, "failed", problem=_GONE)
+            elif here and late and record.status == "ready":
+                await self._ended(record, "failed", problem="It waited too long.")
+            elif here and record.status != "ready" and record.id not in self._called:
+                self._enqueue(record)
+
+    def _enqueue(self, record: ImportRecord) -> None:
+        self._called.add(record.id)
+        self._queue.put_nowait((record.owner, record.id))
 
     async def _work(self, record: ImportRecord) -> None:
         try:
@@ -150,6 +180,8 @@ class ImportJobs:
             raise
         except PortalError as error:
             await self._ended(record, "failed", problem=error.message)
+        except FileNotFoundError:
+            await self._ended(record, "failed", problem=_GONE)
         except _ODD:
             log.exception("import %s failed", record.id)
             await self._ended(record, "failed", problem=_FAULT)
@@ -202,7 +234,9 @@ class ImportJobs:
         return changed
 
     def _call(self, record: ImportRecord) -> None:
-        self._queue.put_nowait((record.owner, record.id))
+        """Have it worked on: here, or by the server that has the upload, which hears of the change."""
+        if self._alone or (self._folder / record.id).is_file():
+            self._enqueue(record)
         self._bus.publish(record.owner, "import.changed", id=record.id, status=record.status)
 
     async def _kept(self, path: Path, content: AsyncIterator[bytes]) -> int:
@@ -251,7 +285,10 @@ def _opened(path: Path) -> BinaryIO:
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
-def _swept(folder: Path, known: set[str]) -> None:
-    for path in folder.glob("import_*") if folder.is_dir() else ():
-        if path.name not in known:
-            path.unlink(missing_ok=True)
+def _uploads(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("import_*")} if folder.is_dir() else set()
+
+
+def _swept(folder: Path, names: set[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from portal.core.items import Item, JsonObject, text_of
 from portal.core.records import ConversationRecord
 
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*\x7f]+')
+_TICKS = re.compile("`+")
 _LONGEST_NAME = 80
 _LONGEST_OUTPUT = 4000
 
@@ -111,9 +112,8 @@ _CONTENT = re.compile(r"/v1/files/(file_[0-9a-f]{32})/content(?:\?inline=1)?")
 
 
 def _fenced(text: str, language: str = "") -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
+    longest = max(map(len, _TICKS.findall(text)), default=0)
+    fence = "`" * max(longest + 1, 3)
     return f"{fence}{language}\n{text}\n{fence}\n"
 
 

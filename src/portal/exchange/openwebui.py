@@ -38,7 +38,7 @@ _LARGEST_PICTURE = 20 * 2**20
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,")
 _DETAILS = re.compile(r"<details\b([^<>]*)>")
 _SUMMARY = re.compile(r"<summary>.{0,500}?</summary>", re.DOTALL)
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'(?<![\w-])([\w-]++)="([^"]*)"')
 _THINK = re.compile(r"<(think|thinking|reasoning)>")
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 

@@ -309,7 +309,6 @@ def _mcp(parts: Parts) -> Route:
 
 
 def _health(parts: Parts) -> Sequence[BaseRoute]:
-    from portal.interfaces.web.backups import backup_routes
     from portal.interfaces.web.cluster import cluster_routes
     from portal.interfaces.web.config import config_routes
 
@@ -317,7 +316,6 @@ def _health(parts: Parts) -> Sequence[BaseRoute]:
         detail_routes(health=parts.health),
         config_routes(rereads=parts.rereads),
         cluster_routes(members=parts.members, is_admin=parts.credentials.is_admin),
-        backup_routes(backups=parts.backups, is_admin=parts.credentials.is_admin),
     ]
     opened = health_routes(health=parts.health, channels=parts.channels.status)
     return [*opened, *(route for router in routers for route in router.routes)]

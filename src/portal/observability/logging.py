@@ -25,11 +25,12 @@ _KEYS = (
     r"|(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}"
     r"|(AKIA)[A-Z0-9]{16}"
     r"|(\d{6,12}:)[A-Za-z0-9_-]{35}"
-    r"|(eyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
+    r"|((?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]++\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
     r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[A-Za-z0-9+/=\r\n\\]*"
     r"|(://[^\s:/@]*:)[^\s/@]+(?=@)"
 )
-_SECRETS = re.compile(_KEYS + r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.IGNORECASE)
+_ADDRESSES = r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_SECRETS = re.compile(_KEYS + _ADDRESSES, re.IGNORECASE)
 _ONLY_KEYS = re.compile(_KEYS, re.IGNORECASE)
 _EXTRA = ("response", "backend", "channel", "tool", "event", "trace")
 

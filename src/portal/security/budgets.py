@@ -54,6 +54,12 @@ class Account:
         self.requests += requests
         self.tokens += tokens
 
+    def at_least(self, day: int, requests: int, tokens: int) -> None:
+        """So much is known to have been used on this day."""
+        self._turn()
+        if day == self.day:
+            self.requests, self.tokens = max(self.requests, requests), max(self.tokens, tokens)
+
     def _turn(self) -> None:
         today = self.now() // DAY
         if today > self.day:  # a clock that is set back gives nothing again
@@ -108,8 +114,7 @@ class Budgets:
             kind: Literal["key", "person"] = "key" if account.what == "this key" else "person"
             day = self._now() // DAY
             requests, tokens = await self._spending.spent(kind, whose.partition(":")[0], day * DAY)
-            account.day, account.requests = day, max(requests, account.requests if account.day == day else 0)
-            account.tokens = max(tokens, account.tokens)
+            account.at_least(day, requests, tokens)
 
     def _keep(self, whose: str, account: Account) -> None:
         if len(self._accounts) >= _MOST:  # whoever is dropped is counted anew from the log

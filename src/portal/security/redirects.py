@@ -16,8 +16,10 @@ def is_allowed(address: str) -> bool:
     parts = _split(address)
     if parts is None or parts.fragment or not _PLAIN.fullmatch(address) or len(address) > LONGEST:
         return False
+    if "\\" in address:  # a slash to browsers, so that they go elsewhere than is read here
+        return False
     if parts.scheme == "http":
-        return is_loopback(_host(parts))
+        return is_loopback(_host(parts)) and parts.username is None
     if parts.scheme == "https":
         return bool(parts.hostname) and parts.username is None
     return parts.scheme not in _NEVER and bool(parts.netloc or parts.path)

@@ -328,6 +328,9 @@ async def test_on_their_own_machine_the_port_is_free(
         b'{"redirect_uris": ["https:///x"]}',
         b'{"redirect_uris": ["http://[::1/x"]}',
         b'{"redirect_uris": ["no-scheme"]}',
+        b'{"redirect_uris": ["http://evil.example\\\\@127.0.0.1/x"]}',
+        b'{"redirect_uris": ["https://evil.example\\\\.a.example/x"]}',
+        b'{"redirect_uris": ["http://evil.example@127.0.0.1/x"]}',
         b'{"redirect_uris": ["https://a.example/\xc3\xa9"]}',
     ],
 )

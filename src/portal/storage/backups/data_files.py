@@ -46,8 +46,13 @@ def data_files(settings: Settings, *, secrets: bool) -> Iterator[tuple[str, Path
 def files_of(root: Path, skipped: Set[Path] = frozenset()) -> Iterator[tuple[str, Path]]:
     """The same of any data folder; without the database."""
     for path in sorted(root.iterdir()):
-        if not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in LEFT_OUT):
+        if not is_left_out(path.name):
             yield from ((one.relative_to(root).as_posix(), one) for one in _below(path, skipped))
+
+
+def is_left_out(name: str) -> bool:
+    """Of what stands at the top of the data folder."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
 def _elsewhere(settings: Settings) -> set[Path]:

@@ -19,7 +19,7 @@ from portal.core.clock import now
 from portal.errors import BackupUnusable, StorageError
 from portal.storage.backups.checking import check_database, unpack
 from portal.storage.backups.containers import place, stored
-from portal.storage.backups.data_files import ASIDE, DATABASE_NAME, RESTORING, files_of
+from portal.storage.backups.data_files import ASIDE, DATABASE_NAME, RESTORING, files_of, is_left_out
 from portal.storage.backups.manifest import HEAD_NAME, MANIFEST_NAME, Manifest
 from portal.storage.data_folder import lock_data_folder, make_private_folder
 from portal.storage.sqlite_errors import translated
@@ -123,9 +123,14 @@ def _unpacked(backup: Path, password: str | None, new: Path) -> Manifest | None:
         _copy_plain(backup, new)
         check_database(new / DATABASE_NAME, None)
         return None
-    manifest = unpack(backup, password, new)
+    manifest = unpack(backup, password, new, keep=_belongs)
     check_database(new / DATABASE_NAME, manifest)
     return manifest
+
+
+def _belongs(name: str) -> bool:
+    """Not what no backup of ours has: it would be in the way of what stays, or be taken for the database's."""
+    return name == DATABASE_NAME or not is_left_out(name.partition("/")[0])
 
 
 def _copy_plain(folder: Path, new: Path) -> None:
