@@ -53,6 +53,16 @@ async def test_what_happens_on_one_is_heard_on_the_other(pair: Pair) -> None:
     assert event["id"] == record["id"]
 
 
+async def test_what_another_version_says_otherwise_is_passed_over(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = pair
+    with second.test.portal.bus.subscribe(second.test.owner) as news:
+        first.test.portal.bus.relay(None, "odd", 5)  # type: ignore[arg-type]
+        first.test.portal.bus.publish(None, "tools.changed")
+        async with asyncio.timeout(5):
+            while (event := await news.get()) is not None and event["type"] != "tools.changed":
+                assert event["type"] != "resync", "the others are still heard"
+
+
 async def test_a_revoked_key_is_refused_everywhere_at_once(pair: Pair) -> None:
     first, second = pair
     key = await made(first.api, "/portal/v1/keys", name="lent")

@@ -5,7 +5,6 @@ import itertools
 import logging
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -176,8 +175,10 @@ class PostgresNotices:
         if told["kind"] == _GAP:
             self.on_gap()
         elif heard := self._heard.get(told["kind"]):  # another version may know more kinds
-            with suppress(KeyError):
+            try:
                 heard(sender, told["body"])
+            except (KeyError, TypeError, ValueError) as error:  # or have them otherwise
+                log.info("a notice of another server is not understood: %s (%r)", told["kind"], error)
 
 
 def _text(kind: str, body: JsonObject) -> str:
