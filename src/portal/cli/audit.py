@@ -86,7 +86,7 @@ def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
 
 
 def verification(data_dir: Path | None, anchor: str, settings: "Settings | None" = None) -> dict[str, Any]:
-    """How the chain is found, by these settings or the folder's; the shape is the API's. Raises BadRequest, PortalError."""
+    """How the chain is found, by these settings or the folder's; the API's shape. Raises BadRequest, PortalError."""
     from portal.core.audit import Place
 
     place = Place.read(anchor) if anchor else None
