@@ -133,6 +133,10 @@ def test_a_service_is_told_to_read_its_settings_by_the_signal_of_a_closed_termin
     checked = installation.run("config", "check")
     assert checked.returncode == 1
     assert "(line 5 of the settings file)" in checked.stderr
+    for command in (["link"], ["keys", "list"], ["log", "level"], ["usage"], ["audit", "log"], ["audit", "verify"]):
+        assert installation.run(*command).returncode == 0, command
+    (installation.data_dir / "portal.log").write_text("what it said\n", encoding="utf-8")
+    assert installation.run("logs").stdout == "what it said\n"
     configured(installation, "[limits]\nperson = 6\n[server]\nsession_days = 3\n")
     assert installation.run("config", "check").stdout == "The settings are fine.\n"
     said = installation.run("config", "reload").stdout

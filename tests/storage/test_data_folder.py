@@ -19,7 +19,7 @@ def test_a_second_server_is_told_who_owns_the_folder(tmp_path: Path) -> None:
         with pytest.raises(DataFolderBusy, match=r"pid 4711, http://127\.0\.0\.1:8081"), lock_data_folder(tmp_path, ""):
             pass
         lock.describe("pid 5")
-        with pytest.raises(DataFolderBusy, match=r"in use by pid 5\.$"), lock_data_folder(tmp_path, ""):
+        with pytest.raises(DataFolderBusy, match=r"in use by pid 5\. Stop that first"), lock_data_folder(tmp_path, ""):
             pass
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import need_running, running
 from portal.errors import PortalError
 
@@ -56,7 +56,7 @@ def audit(context: click.Context, attack: bool, as_json: bool, data_dir: Path | 
 @data_dir_option
 def show_log(limit: int, as_json: bool, data_dir: Path | None) -> None:
     """Show who did what, newest first: sign-ins, keys, people, settings, approvals, tool runs."""
-    for one in _asked(read_settings(data_dir), f"log?limit={limit}", lambda audit: _whole(audit, limit))["data"]:
+    for one in _asked(data_dir, f"log?limit={limit}", lambda audit: _whole(audit, limit))["data"]:
         if as_json:
             click.echo(json.dumps(one, ensure_ascii=False))
         else:
@@ -74,7 +74,7 @@ def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
 
     Keep what it tells at the end somewhere else: with --anchor a later run finds even an audit that was made anew.
     """
-    found = verification(read_settings(data_dir), anchor)
+    found = verification(data_dir, anchor)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -85,12 +85,12 @@ def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
         raise PortalError(f"The audit is not whole: {found['flaw_count']} flaws.")
 
 
-def verification(settings: "Settings", anchor: str) -> dict[str, Any]:
-    """How the chain is found; the shape is the API's. Raises BadRequest for what is no anchor, PortalError."""
+def verification(data_dir: Path | None, anchor: str, settings: "Settings | None" = None) -> dict[str, Any]:
+    """How the chain is found, by these settings or the folder's; the API's shape. Raises BadRequest, PortalError."""
     from portal.core.audit import Place
 
     place = Place.read(anchor) if anchor else None
-    return _asked(settings, f"verification?anchor={anchor}", lambda audit: _verified(audit, place))
+    return _asked(data_dir, f"verification?anchor={anchor}", lambda audit: _verified(audit, place), settings)
 
 
 def attacked(settings: "Settings") -> "Iterator[Check]":
@@ -119,9 +119,14 @@ def _said(flaw: dict[str, Any]) -> str:
     return f"{flaw['kind']}\t{where}\t{flaw['id']}".rstrip()
 
 
-def _asked(settings: "Settings", path: str, directly: "Callable[[Audit], Awaitable[dict[str, Any]]]") -> dict[str, Any]:
+def _asked(
+    data_dir: Path | None,
+    path: str,
+    directly: "Callable[[Audit], Awaitable[dict[str, Any]]]",
+    settings: "Settings | None" = None,
+) -> dict[str, Any]:
     """Through the running server; else from the database."""
-    server = running(settings.data_dir)
+    server = running(data_folder(data_dir))
     if server is not None:
         return dict(server.client().get(f"/portal/v1/audit/{path}"))
     import asyncio
@@ -129,7 +134,7 @@ def _asked(settings: "Settings", path: str, directly: "Callable[[Audit], Awaitab
     from portal.storage.open import open_storage
 
     async def look() -> dict[str, Any]:
-        async with open_storage(settings) as storage:
+        async with open_storage(settings or read_settings(data_dir)) as storage:
             return await directly(storage.audit)
 
     return asyncio.run(look())

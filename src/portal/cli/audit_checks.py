@@ -180,9 +180,9 @@ def _kept(settings: "Settings") -> Iterator[Check]:
     from portal.cli.credentials import open_door
 
     try:
-        with open_door(settings) as door:
+        with open_door(settings.data_dir, settings) as door:
             keys = door.list_keys()
-        found = verification(settings, "")
+        found = verification(settings.data_dir, "", settings)
     except PortalError as error:
         yield Check("database", "bad", f"The database cannot be looked at: {error.message}")
         return

@@ -4,9 +4,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from portal.cli.client import Client, segment
+from portal.cli.options import data_folder, read_settings
 from portal.cli.server_file import ServerFile, running
 from portal.errors import DataFolderBusy
 
@@ -38,7 +40,7 @@ class Door(Protocol):
 
 
 @contextmanager
-def open_door(settings: "Settings") -> Iterator[Door]:
+def open_door(data_dir: Path | None, settings: "Settings | None" = None) -> Iterator[Door]:
     """The server's door where one runs; else the database, held as a server would hold it.
 
     Raises:
@@ -46,8 +48,9 @@ def open_door(settings: "Settings") -> Iterator[Door]:
     """
     from portal.storage.data_folder import lock_data_folder
 
-    server = running(settings.data_dir)
+    server = running(data_folder(data_dir))
     if server is None:
+        settings = settings or read_settings(data_dir)
         try:
             with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
                 with _opened(settings) as door:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import click
 
 from portal.cli.client import Client, segment
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.progress import Progress
 from portal.cli.server_file import need_running
 from portal.errors import PortalError
@@ -26,7 +26,7 @@ _MOST_SHOWN = 20
 
 
 def _client(data_dir: Path | None) -> Client:
-    return need_running(read_settings(data_dir).data_dir, called_as).client()
+    return need_running(data_folder(data_dir), called_as).client()
 
 
 @click.command("import")

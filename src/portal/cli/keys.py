@@ -10,7 +10,7 @@ import click
 
 from portal.cli.bounds import bounds_options, budget_of
 from portal.cli.credentials import open_door
-from portal.cli.options import data_dir_option, read_settings
+from portal.cli.options import data_dir_option, data_folder
 from portal.cli.server_file import running
 from portal.core.clock import now
 from portal.errors import BadRequest, NotFound
@@ -33,7 +33,7 @@ def create(
     wanted: dict[str, Any] = {"scopes": list(scopes), "rate": rate, **budget_of(budgets)}
     if expires:
         wanted["expires_at"] = _until(expires)
-    with open_door(read_settings(data_dir)) as credentials:
+    with open_door(data_dir) as credentials:
         click.echo(credentials.create_key(name, {each: value for each, value in wanted.items() if value}))
 
 
@@ -53,7 +53,7 @@ def _until(when: str) -> float:
 @data_dir_option
 def list_keys(data_dir: Path | None) -> None:
     """Show names, the last four characters, and when each was last used."""
-    with open_door(read_settings(data_dir)) as credentials:
+    with open_door(data_dir) as credentials:
         rows = credentials.list_keys()
     if not rows:
         click.echo("There are no keys yet.", err=True)
@@ -83,7 +83,7 @@ def _bounds(row: dict[str, Any]) -> Iterator[str]:
 @data_dir_option
 def revoke(name: str, data_dir: Path | None) -> None:
     """End the key of this name (or id) at once."""
-    with open_door(read_settings(data_dir)) as credentials:
+    with open_door(data_dir) as credentials:
         ids = [row["id"] for row in credentials.list_keys() if name in (row["name"], row["id"])]
         if not ids:
             raise NotFound(f"There is no key named {name!r}.")
@@ -95,8 +95,8 @@ def revoke(name: str, data_dir: Path | None) -> None:
 @data_dir_option
 def link(data_dir: Path | None) -> None:
     """Print a new one-time sign-in link for the page."""
-    settings = read_settings(data_dir)
-    with open_door(settings) as credentials:
+    with open_door(data_dir) as credentials:
         click.echo(credentials.create_link())
-    if running(settings.data_dir) is None:
-        click.echo(f"No Portal is running with the data folder {settings.data_dir} yet: start it first.", err=True)
+    folder = data_folder(data_dir)
+    if running(folder) is None:
+        click.echo(f"No Portal is running with the data folder {folder} yet: start it first.", err=True)

@@ -14,8 +14,8 @@ from typing import Any, TextIO
 import click
 
 from portal.cli.client import Client
-from portal.cli.options import called_as, data_dir_option, read_settings
-from portal.cli.server_file import log_path, need_running
+from portal.cli.options import called_as, data_dir_option, data_folder
+from portal.cli.server_file import find_log, need_running
 from portal.errors import PortalError
 
 ROOT = "/portal/v1/log"
@@ -76,7 +76,7 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
 @click.option("--json", "as_json", is_flag=True, help="Print each entry as a JSON object.")
 def logs(data_dir: Path | None, follow: bool, lines: int, level: str | None, as_json: bool) -> None:
     """Show the log of a server in the background."""
-    path = log_path(read_settings(data_dir))
+    path = find_log(data_dir)
     if not path.exists():
         raise PortalError(
             f"There is no log at {path}. A server in the background writes one: {called_as()} up --detach"
@@ -136,7 +136,7 @@ def log() -> None:
 @data_dir_option
 def level(data_dir: Path | None, name: str | None, logger: str, seconds: int | None) -> None:
     """Show what is logged, or log from LEVEL on: debug, info, warning or error."""
-    client: Client = need_running(read_settings(data_dir).data_dir, called_as).client()
+    client: Client = need_running(data_folder(data_dir), called_as).client()
     if name is None:
         told = client.get(ROOT)
     else:

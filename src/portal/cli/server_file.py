@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portal.errors import PortalError
+from portal.cli.options import data_folder, read_settings
+from portal.errors import PortalError, SettingsError
 from portal.storage.data_folder import lock_owner
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ LOG = "portal.log"
 def log_path(settings: "Settings") -> Path:
     """Where a server in the background writes its log."""
     return settings.data_dir / (settings.log.file or LOG)
+
+
+def find_log(data_dir: Path | None) -> Path:
+    """The same where the settings are wrong by now, which is when the log is wanted: then as if none named a file."""
+    try:
+        return log_path(read_settings(data_dir))
+    except SettingsError:
+        return data_folder(data_dir) / LOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

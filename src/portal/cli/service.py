@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def status(data_dir: Path | None) -> None:
     if not manager.path.exists():
         raise PortalError(f"Portal is not installed as a service. Install it with: {called_as()} service install")
     state = manager.state()
-    server = running(read_settings(data_dir).data_dir)
+    server = running(data_folder(data_dir))
     click.echo(f"Installed {manager.path}")
     click.echo(f"State     {state}")
     click.echo(f"Answers   {f'at {server.url} (process {server.pid})' if server else 'not'}")

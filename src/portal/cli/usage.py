@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
 
 _BY = ("day", "model", "user", "workspace", "door", "backend", "key")
@@ -26,7 +26,7 @@ def usage(data_dir: Path | None, by: tuple[str, ...], everybody: bool, as_json: 
     """Show calls, failures and tokens, by the days of the time zone of the server."""
     query = {name: value for name, value in days.items() if value}
     query |= {"by": ",".join(by), "everybody": str(everybody or "user" in by).lower()}
-    client = need_running(read_settings(data_dir).data_dir, called_as).client()
+    client = need_running(data_folder(data_dir), called_as).client()
     told = client.get("/portal/v1/usage", **query)
     if as_json:
         click.echo(json.dumps(told["data"], ensure_ascii=False, indent=2))
