@@ -109,11 +109,13 @@ def test_an_upgrade_is_rolled_back(installation: Installation, tmp_path: Path) -
         tar.extractall(installation.data_dir, filter="data")
     upgraded = installation.run("keys", "list")
     refused = installation.run("rollback", "--to", "3")
+    elsewhere = installation.run("rollback", PORTAL_DATABASE="postgresql://db/portal")
     asked = installation.run("rollback", stdin="n\n")
     back = installation.run("rollback", "--yes")
 
     assert "logbook" in upgraded.stdout, upgraded.stderr
     assert "copies with schema: 12" in refused.stderr
+    assert "pg_dump" in elsewhere.stderr
     assert asked.returncode == 1
     assert "schema 12 again" in back.stderr
     assert (installation.data_dir / "portal.db.aside-1").exists()

@@ -393,6 +393,12 @@ def test_what_cannot_be_made_leaves_nothing(settings: Settings, tmp_path: Path) 
     assert not list(tmp_path.glob("*.unfinished"))
 
 
+def test_a_target_within_a_file_is_no_failure_of_portal(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="could not be written"):
+        make_backup(settings, Wanted(target=tmp_path / "file" / "a.portal-backup"))
+
+
 def test_a_full_disk_leaves_nothing(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

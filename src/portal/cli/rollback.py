@@ -24,10 +24,12 @@ def rollback(schema: int | None, yes: bool, data_dir: Path | None) -> None:
     from portal.storage.upgrade import put_back, snapshots
 
     settings = read_settings(data_dir)
+    if settings.database:
+        raise PortalError("On PostgreSQL an upgrade keeps no copy: put back what pg_dump made before it.")
     path = settings.data_dir / DATABASE_NAME
     there = snapshots(path)
     found = next((one for one in there if schema in (None, one[0])), None)
-    if settings.database or found is None:
+    if found is None:
         known = ", ".join(str(number) for number, _ in there) or "none"
         raise PortalError(f"There is no such copy of the database in {settings.data_dir}; copies with schema: {known}")
     with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):

@@ -41,7 +41,7 @@ spaces between.</p>
 <div class="consent-buttons"><button class="button" name="decision" value="deny">Do not allow</button>
 <button class="button primary" name="decision" value="allow">Allow</button></div>
 </form>
-<p class="consent-note">You can take it back at any time under Settings &gt; Keys.</p>"""
+<p class="consent-note">You can take it back at any time under Settings &gt; API keys.</p>"""
 
 
 def question(asked: Asked, token: str, person: str) -> str:

@@ -112,5 +112,5 @@ def _flush(folder: Path) -> None:
 def _remove(draft: Path) -> None:
     if draft.is_dir():
         shutil.rmtree(draft)
-    else:
+    elif os.path.lexists(draft):  # else its folder may be none, which unlink() would tell as an error of its own
         draft.unlink(missing_ok=True)
