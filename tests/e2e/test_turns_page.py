@@ -64,6 +64,10 @@ async def test_a_slow_turn_and_a_failed_one_are_found_with_their_causes(
         await expect(page.locator(".waterfall .bad", has_text="Model tiny")).to_be_visible()
         assert await violations(page) == []
 
+        if size == WIDE:
+            await page.get_by_role("link", name="Events").click()
+            await expect(page.locator(".waterfall")).to_have_count(0)
+
 
 async def test_everybody_sees_where_the_time_of_an_answer_went(visiting: Visiting) -> None:
     backend = ScriptedBackend(models=["tiny"], default=answer)

@@ -1,11 +1,11 @@
 // The slow and the failed turns of everybody, for those who run this Portal: which, whose, how long, why.
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import * as api from "../api/turns.js";
 import { moment } from "../format.js";
 import { useNear, usePages } from "../load.js";
 import { useSheet } from "../sheets.js";
-import { inspect } from "../state.js";
+import { closeInspector, inspect } from "../state.js";
 import { t } from "../strings.js";
 import { brief, ending } from "./waterfall.js";
 
@@ -16,6 +16,7 @@ const HOURS = /** @type {const} */ ([1, 24, 168, 720]);
 
 export function Turns() {
   useSheet("turns");
+  useEffect(() => closeInspector, []);
   const [sort, setSort] = useState(/** @type {typeof SORTS[number]} */ ("slow"));
   const [hours, setHours] = useState(24);
   const pages = usePages(({ limit, cursor }) => api.turns({ sort, since: Date.now() / 1000 - hours * 3600, limit, cursor }), [sort, hours], 50);
