@@ -43,7 +43,7 @@ class StoredClients:
 
     async def add(self, client: Client, *, most: int, idle_before: int) -> None:
         """See Clients."""
-        full = RateLimited("Too many programs have registered here; try again tomorrow.", retry_after=3600)
+        full = RateLimited("Too many programs have registered here; try again in a quarter of an hour.", retry_after=900)
         args = {
             "id": client.id,
             "name": client.name,
