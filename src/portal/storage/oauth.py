@@ -43,7 +43,8 @@ class StoredClients:
 
     async def add(self, client: Client, *, most: int, idle_before: int) -> None:
         """See Clients."""
-        full = RateLimited("Too many programs have registered here; try again in a quarter of an hour.", retry_after=900)
+        when = "try again in a quarter of an hour."
+        full = RateLimited(f"Too many programs have registered here; {when}", retry_after=900)
         args = {
             "id": client.id,
             "name": client.name,
