@@ -9,22 +9,36 @@ import { Icon } from "./icons.js";
 import { Rail } from "./views/rail.js";
 import { View } from "./views.js";
 import { Overlays, preloadPalette } from "./overlays.js";
+import { troubles } from "./state/news.js";
 import { t } from "./strings.js";
 
 const Inspector = lazy(async () => (await import("./inspector.js")).Inspector);
 const Trouble = lazy(async () => (await import("./trouble.js")).Trouble);
 const SignIn = lazy(async () => (await import("./views/signin.js")).SignIn);
 
+/** What is wrong is looked for by those who run this Portal, once the page is there. */
+function watched() {
+  if (!runsPortal.value) return;
+  let [gone, end] = [false, () => {}];
+  import("./state/trouble.js").then(({ watchTroubles }) => gone || (end = watchTroubles()), () => {});
+  return () => {
+    gone = true;
+    end();
+    troubles.value = [];
+  };
+}
+
 export function Shell() {
   useEffect(() => void (document.title = t("app.name")), []);
   useEffect(preloadPalette, []);
+  useEffect(watched, [runsPortal.value]);
   if (session.value === "out") return html`<${SignIn} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("app.skip")}</a>
     <div class=${railOpen.value ? "shell" : "shell rail-closed"}>
       ${!compact.value && html`<${Rail} open=${railOpen.value} />`}
       <main class="centre" id="main" tabindex="-1">
-        ${!online.value ? html`<${Offline} />` : runsPortal.value && html`<${Trouble} />`}
+        ${!online.value ? html`<${Offline} />` : troubles.value.length > 0 && html`<${Trouble} />`}
         <${View} route=${route.value} />
       </main>
       ${inspectorBeside.value && inspector.value && html`<${Inspector} content=${inspector.value} />`}

@@ -1,23 +1,13 @@
 // What is wrong with the installation and what mends it, over every view, for those who run it.
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
-import { channelNews, healthNews } from "./state/news.js";
-import { models } from "./state/models.js";
-import { hideTroubles, loadTroubles, named, troubles } from "./state/trouble.js";
+import { troubles } from "./state/news.js";
+import { hideTroubles, named } from "./state/trouble.js";
 import { Icon } from "./icons.js";
 import { t } from "./strings.js";
 
 /** @typedef {import("./api/insight.js").Condition} Condition */
 
-const SETTLED = 1500; // milliseconds in which several changes are one
-
 export function Trouble() {
-  const happened = healthNews.value;
-  const news = [happened, channelNews.value, models.value];
-  useEffect(() => {
-    const timer = setTimeout(loadTroubles, happened.type ? SETTLED : 0);
-    return () => clearTimeout(timer);
-  }, news);
   const all = troubles.value;
   if (!all.length) return null;
   const bad = all.some((one) => one.state !== "note");

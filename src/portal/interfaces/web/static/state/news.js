@@ -10,6 +10,9 @@ export const channelNews = signal({});
 /** The newest event about the health of the installation. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const healthNews = signal({});
 
+/** What is wrong with the installation and not put away. @type {import("@preact/signals").Signal<import("../api/insight.js").Condition[]>} */
+export const troubles = signal([]);
+
 /** The newest event about imports. @type {import("@preact/signals").Signal<Record<string, any>>} */
 export const importNews = signal({});
 
