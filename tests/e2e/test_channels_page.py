@@ -50,7 +50,8 @@ async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
         await platform.until(lambda: len(platform.texts("g1")) == 1)
         await page.reload()
         always = page.get_by_role("checkbox", name="Answer everything in The shed")
-        await always.check()
+        async with page.expect_response(lambda answer: answer.request.method != "GET"):
+            await always.check()
         platform.deliver(Message(event_id="h", id="h", text="Psst", place=group, sender=ALICE, addressed=False))
         await platform.until(lambda: len(platform.texts("g1")) == 2)
         await page.reload()
