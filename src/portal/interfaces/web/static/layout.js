@@ -24,7 +24,6 @@ function watched() {
   return () => {
     gone = true;
     end();
-    troubles.value = [];
   };
 }
 

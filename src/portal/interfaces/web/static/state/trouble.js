@@ -27,6 +27,7 @@ export function watchTroubles() {
   return () => {
     end();
     clearTimeout(timer);
+    troubles.value = [];
   };
 }
 
