@@ -89,3 +89,12 @@ def _take(handle: int, path: Path) -> None:
         raise DataFolderBusy(
             f"The data folder {path} is in use by {owner}. Stop that first (a server with: portal down)."
         ) from error
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the entries of a folder, really on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -19,7 +19,7 @@ import apsw
 from portal.errors import PortalError, StorageError, StorageFull
 from portal.storage.backups.checking import check_database
 from portal.storage.backups.sqlite_frozen import row_counts
-from portal.storage.data_folder import make_private_file
+from portal.storage.data_folder import flush, make_private_file
 from portal.storage.migrate import Migration, applied, migrate
 from portal.storage.sqlite import SqliteDatabase
 from portal.storage.sqlite_errors import translated
@@ -126,9 +126,9 @@ async def _upgrade(path: Path, migrations: Sequence[Migration], schema: int, vfs
         await asyncio.to_thread(_verify, draft, before)
         log.info("the copy is well; it takes the database's place")
         _keep(source, path, snapshot_of(path, schema))
-        _flush(draft)
+        flush(draft)
         draft.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def _check_room(path: Path) -> None:
@@ -248,15 +248,7 @@ def _keep(source: apsw.Connection, path: Path, snapshot: Path) -> None:
         snapshot.hardlink_to(path)
     except OSError:  # a file system without such names
         _copy(source, snapshot)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(path.parent)
 
 
 def _remove(draft: Path) -> None:
@@ -287,12 +279,12 @@ def put_back(path: Path, snapshot: Path) -> Path:
         _remove(draft)
         shutil.copy2(snapshot, draft)
         check_database(draft, None)
-        _flush(draft)
+        flush(draft)
         aside = _free(path)
         with closing(_only(path)) as source:
             _keep(source, path, aside)
             draft.replace(path)
-            _flush(path.parent)
+            flush(path.parent)
     except (OSError, apsw.Error) as error:
         raise translated(error) from error
     finally:

@@ -15,6 +15,7 @@ from portal.storage.backups.containers import SUFFIX, UNFINISHED, Writer, add_ma
 from portal.storage.backups.data_files import DATABASE_NAME, data_files
 from portal.storage.backups.manifest import FileEntry, Head, Manifest
 from portal.storage.backups.sqlite_frozen import Frozen, frozen
+from portal.storage.data_folder import flush
 from portal.storage.sqlite_errors import translated
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def make_backup(settings: Settings, wanted: Wanted) -> Manifest:
             with writing(draft, head, wanted.password, folder=folder) as writer:
                 manifest = _fill(writer, settings, wanted, held, head)
         draft.rename(target)
-        _flush(target.parent)
+        flush(target.parent)
     except OSError as error:
         raise StorageError(f"The backup could not be written: {error}") from error
     finally:
@@ -98,15 +99,6 @@ def _fill(writer: Writer, settings: Settings, wanted: Wanted, held: Frozen, head
     manifest = Manifest(head=head, secrets=wanted.secrets, rows=held.rows, files=files, links=links)
     add_manifest(writer, manifest)
     return manifest
-
-
-def _flush(folder: Path) -> None:
-    """The folder's own entry for what was put into it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(draft: Path) -> None:
