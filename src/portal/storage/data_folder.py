@@ -87,7 +87,7 @@ def _take(handle: int, path: Path) -> None:
     except BlockingIOError as error:
         owner = os.pread(handle, 1000, 0).decode("utf-8", "replace") or "another server"
         raise DataFolderBusy(
-            f"The data folder {path} is in use by {owner}. Stop that first (a server with: portal down)."
+            f"The data folder {path} is in use by {owner}. Stop that first."
         ) from error
 
 
