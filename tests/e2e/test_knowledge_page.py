@@ -144,6 +144,11 @@ async def test_a_page_of_a_pdf_is_named_where_it_is_found_cited_and_read(visitin
         await expect(hit).to_contain_text("Page 2")
         await hit.click()
         await expect(page.locator(".reader")).to_contain_text("Page 2")
+        await page.get_by_role("button", name="As printed: Page 2").click()
+        leaf = page.get_by_role("img", name="Page 2")
+        await expect(leaf).to_have_js_property("complete", True)
+        assert await leaf.evaluate("element => element.naturalWidth") > 500
+        assert await violations(page) == []
         await page.goto(visit.portal.url + "/?model=auto")
         await visit.ask("What is the code of the front door?")
         await expect(page.get_by_role("link", name="Source 1: rules.pdf, page 2")).to_be_visible()
