@@ -350,7 +350,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
 
 def _backups(ground: Ground) -> ServerBackups:
     backups = ServerBackups(settings=ground.settings)
-    ground.keep_going(backups=backups.run)
+    ground.on_duty(backups=backups.run)
     return backups
 
 

@@ -43,6 +43,22 @@ def migrate_to(place: str, save: bool, data_dir: Path | None) -> None:
     _say_setting(target, settings.data_dir, save=save)
 
 
+def move_to(url: str, data_dir: Path) -> None:
+    """Move the SQLite database of a data folder that a restore has just put there, and have the settings name the new
+    place. Raises PortalError."""
+    import asyncio
+
+    from portal.storage.backups.data_files import DATABASE_NAME
+    from portal.storage.moving_ends import place_of
+
+    source = data_dir / DATABASE_NAME
+    moved = asyncio.run(_move(place_of("", data_dir), place_of(url, data_dir), data_dir))
+    save_setting(data_dir / "portal.toml", url)
+    for ending in ("", "-wal", "-shm"):
+        source.with_name(source.name + ending).unlink(missing_ok=True)
+    click.echo(f"{sum(moved.values()):,} rows are in PostgreSQL, and {data_dir / 'portal.toml'} names it.", err=True)
+
+
 async def _move(source: "Place", target: "Place", data_dir: Path) -> Mapping[str, int]:
     from contextlib import AsyncExitStack
 
