@@ -228,6 +228,7 @@ async def test_the_keyboard_is_enough(visiting: Visiting) -> None:
         await page.keyboard.type("line two")
         await page.keyboard.press("Enter")
         await expect(page.locator(".answer .md")).to_have_text("first line two")
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
         await expect(composer(page)).to_be_focused()
         await page.keyboard.press("ArrowUp")
         edited = page.get_by_role("textbox", name="Edited question")
@@ -237,6 +238,7 @@ async def test_the_keyboard_is_enough(visiting: Visiting) -> None:
         await expect(composer(page)).to_be_focused()
 
         await page.reload()
+        await expect(composer(page)).to_be_focused()
         await page.keyboard.press("Tab")
         chosen = page.get_by_role("button", name="Choose a model")
         await chosen.focus()

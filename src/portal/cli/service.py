@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, program, read_settings
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _service(settings: "Settings", more: list[str], env_file: Path) -> "Service"
 
 def _callable() -> Path | str:
     """The name Portal was called by, as a path where it was one: a service starts elsewhere."""
-    name = called_as()
+    name = program()
     return Path(name).absolute() if "/" in name else name
 
 

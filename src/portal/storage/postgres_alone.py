@@ -50,7 +50,7 @@ async def own_alone(url: str, stack: AsyncExitStack) -> None:
     except psycopg.Error as error:
         raise translated(error) from error
     if taken != (True,):
-        raise DataFolderBusy("The database is in use by a Portal that is running. Stop it first: portal down")
+        raise DataFolderBusy("The database is in use by a Portal that is running. Stop it first.")
 
 
 class Moment:
