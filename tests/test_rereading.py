@@ -161,7 +161,10 @@ async def test_what_needs_a_restart_is_said(tmp_path: Path) -> None:
 WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_text("[limits]\nperson = 5\nperson 6\nx = 1"), "line 3"),
     (lambda path: path.write_text("[limits]\naddress = 5\n\nperson = 'many'"), "(line 4 of the settings file)"),
-    (lambda path: path.write_text("[limits]\nperson = 5\n[limmits]\nperson = 5"), "limmits (line 3"),
+    (
+        lambda path: path.write_text("[limits]\nperson = 5\n[limmits]\nperson = 5"),
+        "limmits: Portal does not know this setting (line 3",
+    ),
     (lambda path: path.write_text("[limits]\nperson = 5\n[workspaces.x]\npersona = 'nobody'"), "line 4)"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[log]\nlevel = 'LOUD'"), "log.level cannot be 'LOUD'"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[people.roles.guest]\nscopes = ['x:y']"), "x:y"),
