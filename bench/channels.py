@@ -113,7 +113,9 @@ async def first_calls(folder: Path) -> None:
     shown("in memory, update to the answer's message", sent)
 
 
-async def timed(name: str, say: Callable[[int], object], called: Callable[[], Awaitable[object]], settled: float) -> None:
+async def timed(
+    name: str, say: Callable[[int], object], called: Callable[[], Awaitable[object]], settled: float
+) -> None:
     """From what a person writes to the first call that comes of it, and what it cost of the processor."""
     took, used = [], []
     for number in range(TIMES):
@@ -173,7 +175,8 @@ async def slack(folder: Path) -> None:
                 before = len(server.calls)
                 await server.wait(lambda: len(server.calls) > before)
 
-            await timed("Slack, message to first call (the answer)", lambda _: server.direct("U1", "Go on"), called, 0.1)
+            ask = lambda _: server.direct("U1", "Go on")  # noqa: E731
+            await timed("Slack, message to first call (the answer)", ask, called, 0.1)
             _, thread = server.open_assistant("U1")
             ask = lambda _: server.direct("U1", "Go on", thread=thread)  # noqa: E731
             ask(0)

@@ -148,7 +148,7 @@ async def test_attached_files_reach_the_model_and_show_in_the_question(visiting:
             ]
         )
         await expect(page.get_by_role("button", name="Remove notes.txt")).to_be_visible()
-        await expect(page.get_by_text("program.bin is neither a picture nor a text or document")).to_be_visible()
+        await expect(page.get_by_text("program.bin is neither a picture nor a recording")).to_be_visible()
         await expect(page.get_by_role("button", name="Remove program.bin")).to_have_count(0)
         await expect(page.get_by_text("tiny cannot see images")).to_be_visible()
         await page.get_by_role("button", name="Remove dot.png").click()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.channels import words as words_of_portal
 from portal.core.channels import Surroundings
 from portal.interfaces.telegram import create
 from portal.settings.telegram import TelegramSettings
@@ -160,3 +161,5 @@ async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureR
         whole = [one for one in answers if one.startswith("Question")]
         assert len(whole) == len(set(whole)), f"seed {seed}"
         assert len(repeated) <= rounds
+        failed = words_of_portal.FAILED.partition("{")[0]
+        assert not [one for one in answers if one.startswith(failed)], f"seed {seed}"

@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,11 +33,12 @@ enabled = false
 parallel = 2
 [workspaces.desk]
 tools = ["desk"]
+knowledge = false
+memory = false
 """
 TURNS = 3
-MOMENTS = ("random", "recorded", "effect", "decided")
-PATIENCE = 4.0
-"""Seconds in which a placed moment comes, or the kill is a random one."""
+MOMENTS = {"begun": 1.0, "recorded": 0.01, "effect": 0.01, "decided": 0.01}
+"""Where a kill is placed, and how many seconds behind it at most: behind the first, it comes at random."""
 RUNNING = "SELECT COUNT(*) FROM responses WHERE status IN ('queued', 'in_progress')"
 LEFT = """
 SELECT COUNT(*) FROM approval_rounds r WHERE NOT EXISTS (SELECT 1 FROM responses n WHERE n.previous_id = r.response_id)
@@ -78,7 +79,7 @@ class Desk:
 
     chooser: random.Random
     effects: Path
-    moment: str = "random"
+    moment: str = "begun"
     come: asyncio.Event = field(default_factory=asyncio.Event)
     said: dict[str, bool] = field(default_factory=dict)
     """Decisions that Portal has taken, by the approval's id."""
@@ -112,6 +113,7 @@ class Desk:
         async with asked as answer:
             assert answer.status == 200, await answer.text()
             async for event in frames(answer):
+                self.reached("begun")
                 if event["type"] == "response.output_item.added" and event["item"]["type"] == "mcp_call":
                     self.reached("recorded")
                 if event["type"] in TERMINAL:
@@ -217,12 +219,11 @@ async def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
         try:
             for number in range(rounds):
                 model_server.calm, desk.come = False, asyncio.Event()
-                desk.moment = MOMENTS[number % len(MOMENTS)]
+                desk.moment = [*MOMENTS][number % len(MOMENTS)]
                 async with client(file) as api, asyncio.TaskGroup() as group:
                     watching = group.create_task(desk.watch())
-                    for place in range(TURNS):
-                        group.create_task(desk.live(api, f"round {number}, question {place}"))
-                    await killing_moment(desk)
+                    asked = [f"round {number}, question {place}" for place in range(TURNS)]
+                    await killing_moment(desk, [group.create_task(desk.live(api, one)) for one in asked])
                     process.kill()
                     watching.cancel()
                 await process.wait()
@@ -243,16 +244,15 @@ async def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
     assert desk.said
 
 
-async def killing_moment(desk: Desk) -> None:
-    if desk.moment == "random":
-        await asyncio.sleep(desk.chooser.uniform(0.05, 2))
-        return
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await desk.come.wait()
-    except TimeoutError:
-        return
-    await asyncio.sleep(desk.chooser.choice([0, 0, 0.002, 0.01]))
+async def killing_moment(desk: Desk, lives: Sequence[asyncio.Task[None]]) -> None:
+    """The one that is placed, or the end of all that could bring it: however slow the machine, something was under
+    way."""
+    async with asyncio.TaskGroup() as group:
+        coming, over = group.create_task(desk.come.wait()), group.create_task(asyncio.wait(lives))
+        await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+        coming.cancel()
+        over.cancel()
+    await asyncio.sleep(desk.chooser.choice([0, desk.chooser.uniform(0, MOMENTS[desk.moment])]))
 
 
 async def decide_the_rest(api: aiohttp.ClientSession, desk: Desk) -> None:

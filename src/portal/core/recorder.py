@@ -52,6 +52,17 @@ class Recorder:
                 run.announce(announced)
         return stored.position
 
+    async def open(self, run: Run, item: Item) -> int:
+        """An item that is told while it comes to be, and stored once it is whole; its position."""
+        with _undisturbed(run):
+            async with run.writing:
+                stored, announced = run.assembler.begin(item)
+                if run.unsaved:
+                    run.unannounced.extend(announced)
+                else:
+                    run.announce(announced)
+        return stored.position
+
     async def end(self, run: Run, position: int, item: Item) -> None:
         """The call begun there has ended as this item."""
         with _undisturbed(run):

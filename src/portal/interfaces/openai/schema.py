@@ -66,6 +66,7 @@ class ImageGenerationTool(Checked):
     quality: Literal["auto"] | None = None
     background: Literal["auto"] | None = None
     output_format: Literal["png"] | None = None
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
 
 
 _TOOLS: Mapping[str, type[Checked]] = {
