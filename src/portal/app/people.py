@@ -12,7 +12,7 @@ from portal.core.items import JsonObject
 from portal.interfaces.web.entrance import Entrance
 from portal.security.credentials import Credentials
 from portal.security.identities import Acquaintance
-from portal.security.oauth import Asked, OAuth
+from portal.security.oauth import Asked, OAuth, Spent
 from portal.security.oidc import Begun, Provider
 from portal.security.passkeys import Challenge, PasskeyDoor
 from portal.security.passwords import Attempts, PasswordDoor
@@ -126,5 +126,6 @@ def _oauth(ground: Ground, credentials: Credentials) -> OAuth:
         credentials=credentials,
         questions=_pending(ground, Asked.packed, Asked.unpacked),
         codes=_pending(ground, Asked.packed, Asked.unpacked),
+        spent=_pending(ground, Spent.packed, Spent.unpacked),
         limiter=ground.limiter,
     )
