@@ -155,3 +155,17 @@ async def test_two_portals_on_one_database_after_each_other_keep_everything(tmp_
                     kept = await answer.json()
             async with client.get(f"/v1/responses/{kept['id']}") as answer:
                 assert await answer.json() == kept
+
+
+async def test_every_tool_of_an_installation_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """Of two with one name only the first could be called."""
+    async with (
+        open_test_portal(tmp_path, backends=[ScriptedBackend(default=echo)], toolsets=None) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        await client.post("/v1/responses", json={"model": "auto", "input": "Hello"})  # which waits for them
+        told = await (await client.get("/portal/v1/tools")).json()
+
+    names = [one["name"] for toolset in told["toolsets"] for one in toolset["tools"]]
+    assert {"read_file", "read_document", "search_knowledge", "recall_memories"} <= {*names}
+    assert sorted(names) == sorted({*names})

@@ -35,6 +35,7 @@ PortalError
 │   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
+│   │   └── IndexDamaged       500  only an index of words is, which can be made anew
 │   ├── BackupUnusable         500  cut short, changed, too new, or under another password
 │   ├── DataFolderBusy         500  another server owns the data folder or the database
 │   └── TakenOver              503  another server does by now what this one did; nothing was stored
@@ -324,6 +325,10 @@ class DatabaseUnreadable(StorageError):
     """The database is damaged, not ours, or not readable; it was not touched."""
 
     code = "database_unreadable"
+
+
+class IndexDamaged(DatabaseUnreadable):
+    """An index of words is damaged, what it indexes is not; nothing was stored."""
 
 
 class BackupUnusable(StorageError):

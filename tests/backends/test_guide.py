@@ -231,6 +231,14 @@ async def test_a_conversation_without_a_question_is_refused(guide: GuideBackend)
     )
 
 
+async def test_of_megabytes_the_ends_are_taken_for_the_question(packaged: GuideBackend) -> None:
+    log = " ".join(f"w{number}x" for number in range(1_000_000))
+
+    whole = await ask(packaged, f"How do I make an API key?\n{log}")
+
+    assert whole == await ask(packaged, f"How do I make an API key?\n{log[:5000]}{log[-5000:]}")
+
+
 async def test_an_empty_manual_refuses_everything(tmp_path: Path) -> None:
     text, citations = await ask(GuideBackend(manual=Manual(tmp_path)), "Where are the pans?")
 

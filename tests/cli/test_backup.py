@@ -5,7 +5,10 @@ import stat
 import tarfile
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Installation
+
+from portal.testing.postgres import PostgresServer
 
 
 def test_a_copy_made_while_portal_runs_is_a_portal(installation: Installation) -> None:
@@ -31,13 +34,13 @@ def test_what_cannot_be_copied_is_said_and_leaves_nothing(installation: Installa
     installation.run("keys", "create", "x")
     target.mkdir()
     there = installation.run("backup", str(target))
-    elsewhere = installation.run("backup", str(target), PORTAL_DATABASE="postgresql://localhost/x")
+    elsewhere = installation.run("backup", str(target) + "2", PORTAL_DATABASE="postgresql://127.0.0.1:1/x")
     unwritable = installation.run("backup", "/proc/copy")
 
     assert {done.returncode for done in (nothing, there, elsewhere, unwritable)} == {1}
     assert "There is no database" in nothing.stderr
     assert "exists already" in there.stderr
-    assert "pg_dump" in elsewhere.stderr
+    assert "cannot be reached" in elsewhere.stderr
     assert "could not be written" in unwritable.stderr
     assert list(target.iterdir()) == []
 
@@ -76,6 +79,43 @@ def test_from_one_machine_to_another(installation: Installation, tmp_path: Path)
     new.end()
 
 
+@pytest.mark.slow
+def test_a_backup_of_postgresql_comes_back_in_either(
+    installation: Installation, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    first, second = postgres.database(), postgres.database()
+    installation.data_dir.mkdir(exist_ok=True)
+    (installation.data_dir / "portal.toml").write_text(f'database = "{first}"\n[server]\ndrain_seconds = 6\n')
+    server = installation.up()
+    conversation = server.client.send("POST", "/portal/v1/conversations", {"title": "Keep me"})["id"]
+    backup = tmp_path / "monday.portal-backup"
+
+    made = installation.run("backup", str(backup))
+    listed = server.client.get("/portal/v1/backups")
+    server.stop()
+    alone = Installation(data_dir=tmp_path / "alone", home=installation.home)
+    told = alone.run("restore", str(backup))
+    kept = alone.up()
+    title = kept.client.get(f"/portal/v1/conversations/{conversation}")["title"]
+    kept.stop()
+    other = Installation(data_dir=tmp_path / "other", home=installation.home)
+    away = other.run("restore", str(backup), "--database", "postgresql://127.0.0.1:1/none")
+    moved = other.run("restore", str(backup), "--force", "--database", second)
+    there = other.up()
+
+    assert "read back and whole" in made.stderr
+    assert listed["last"]["error"] == ""
+    assert "it is in a SQLite file now" in told.stderr
+    assert title == "Keep me"
+    assert (alone.data_dir / "portal.toml").read_text().strip() == "[server]\ndrain_seconds = 6"
+    assert "migrate-to postgresql://127.0.0.1:1/none --save" in away.stderr
+    assert moved.returncode == 0, moved.stderr
+    assert second in (other.data_dir / "portal.toml").read_text()
+    assert not (other.data_dir / "portal.db").exists()
+    assert there.client.get(f"/portal/v1/conversations/{conversation}")["title"] == "Keep me"
+    other.end()
+
+
 def test_what_is_asked_wrongly_is_explained(installation: Installation, tmp_path: Path) -> None:
     installation.run("keys", "create", "x")
     said = {
@@ -112,10 +152,12 @@ def test_an_upgrade_is_rolled_back(installation: Installation, tmp_path: Path) -
     elsewhere = installation.run("rollback", PORTAL_DATABASE="postgresql://db/portal")
     asked = installation.run("rollback", stdin="n\n")
     back = installation.run("rollback", "--yes")
+    twice = installation.run("rollback", "--yes")
 
     assert "logbook" in upgraded.stdout, upgraded.stderr
-    assert "copies with schema: 12" in refused.stderr
-    assert "pg_dump" in elsewhere.stderr
+    assert "Copies with schema: 12" in refused.stderr
+    assert "restore a backup" in elsewhere.stderr
+    assert "The database has schema 12. Copies with schema: 12" in twice.stderr
     assert asked.returncode == 1
     assert "schema 12 again" in back.stderr
     assert (installation.data_dir / "portal.db.aside-1").exists()

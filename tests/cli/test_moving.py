@@ -13,6 +13,7 @@ from tests.cli.conftest import PORTAL, Installation, Server
 
 from portal.cli.moving import save_setting
 from portal.errors import PortalError
+from portal.security.cipher import Cipher
 from portal.testing.postgres import PostgresServer
 
 
@@ -159,3 +160,22 @@ def test_a_file_that_cannot_be_changed_stays(tmp_path: Path) -> None:
         with pytest.raises(PortalError, match="chang"):
             save_setting(file, "postgresql://h/p")
         assert file.read_text() == content
+
+
+@pytest.mark.slow
+def test_a_sealing_key_that_stays_behind_is_missed(installation: Installation, url: str) -> None:
+    key = "ab" * 32
+    told(installation.run("keys", "create", "x", PORTAL_DATABASE=url, PORTAL_SEAL_KEY=key))
+    with psycopg.connect(url) as connection:
+        sealed = Cipher(bytes.fromhex(key), install="").seal("backend:one", "hunter2")
+        connection.execute("INSERT INTO sealed_secrets VALUES ('backend:one', %s, 1)", (sealed,))
+    (installation.data_dir / "seal.key").unlink(missing_ok=True)
+
+    without = installation.run("migrate-to", f"sqlite:{installation.home / 'one'}", PORTAL_DATABASE=url)
+    having = installation.run(
+        "migrate-to", f"sqlite:{installation.home / 'two'}", PORTAL_DATABASE=url, PORTAL_SEAL_KEY=key
+    )
+
+    assert "nobody can read: backend:one" in without.stderr
+    told(having)
+    assert "nobody can read" not in having.stderr

@@ -24,7 +24,13 @@ def wanted(folder: Path) -> Service:
         data_dir=folder,
         env_file=folder / "service.env",
         log=folder / "portal.log",
+        drain=12.5,
     )
+
+
+def test_answers_under_way_are_not_killed(tmp_path: Path) -> None:
+    assert "TimeoutStopSec=73\n" in Systemd().text(wanted(tmp_path))
+    assert plistlib.loads(Launchd().text(wanted(tmp_path)).encode())["ExitTimeOut"] == 73
 
 
 @pytest.fixture

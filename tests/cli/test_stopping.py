@@ -133,6 +133,12 @@ def test_a_service_is_told_to_read_its_settings_by_the_signal_of_a_closed_termin
     checked = installation.run("config", "check")
     assert checked.returncode == 1
     assert "(line 5 of the settings file)" in checked.stderr
+    wrong = "[[rules]]\nuse = 3\n[limits]\nperson = 'x'\n[turn]\n[server]\nport = 'y'\n"
+    (installation.data_dir / "portal.toml").write_text(wrong)
+    several = installation.run("config", "check").stderr
+    for part in ("turn: Portal does not know this setting (line 5", "limits.person", "server.port", "rules"):
+        assert part in several
+    (installation.data_dir / "portal.toml").write_text("[limits]\nperson = 5\n[turns]\ntitles = false\nperson = 3")
     for command in (["link"], ["keys", "list"], ["log", "level"], ["usage"], ["audit", "log"], ["audit", "verify"]):
         assert installation.run(*command).returncode == 0, command
     (installation.data_dir / "portal.log").write_text("what it said\n", encoding="utf-8")

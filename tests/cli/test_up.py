@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -175,6 +176,21 @@ def test_a_second_server_on_a_folder_names_the_first(installation: Installation)
     assert get(f"{first.file.url}/health").status == 200
 
 
+def test_hints_are_about_the_folder_that_was_named(installation: Installation) -> None:
+    folder = installation.data_dir.parent / "another folder"
+    named = ("--data-dir", str(folder))
+    first = installation.run("up", "--detach", "--port", "0", *named)
+    hint = re.search(r"Stop +(portal .+ down) ", first.stdout)
+    assert hint
+
+    second = installation.run(*named, "up", "--port", "0")
+    down = installation.run(*shlex.split(hint[1])[1:])
+
+    assert f"{hint[1]}\n" in second.stderr
+    assert down.stdout == "Portal has stopped.\n"
+    assert f"portal --data-dir '{folder}' up" in installation.run("status", *named).stderr
+
+
 def test_in_the_background_it_says_the_same_and_returns(installation: Installation, ollama: ModelServerThread) -> None:
     started = installation.run("up", "--detach", "--port", "0", "--backend", f"ollama={ollama.server.url}")
 
@@ -188,7 +204,7 @@ def test_in_the_background_it_says_the_same_and_returns(installation: Installati
     log = installation.data_dir / "portal.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert "sign-in?token=" not in log.read_text(encoding="utf-8")
-    assert installation.run("logs").returncode == 0
+    assert installation.run("logs").stderr == f"Nothing has been logged yet in {log}.\n"
     down = installation.run("down")
     assert (down.returncode, down.stdout) == (0, "Portal has stopped.\n")
     assert "No Portal is running" in installation.run("down").stdout

@@ -188,3 +188,33 @@ async def test_an_earlier_wording_is_kept_but_never_found(storage: Storage) -> N
     assert [one.id for one in await storage.memories.history(OWNER, newer.id)] == [newer.id, older.id]
     assert [one.id for one in (await storage.memories.list(OWNER, Wanted())).data] == [newer.id]
     assert not await storage.passages.of(OWNER, older.id)
+
+
+async def test_several_come_in_at_once(storage: Storage, coming: ImportRecord) -> None:
+    talks = []
+    for title in ("one", "two", "three"):
+        talk = conversation(title=title)
+        turns = chain(talk, 3)
+        talks.append((headed(talk, turns), turns))
+    assert len(await storage.arrivals.take_all(coming.id, talks[:2], owner=OWNER)) == 6
+    renamed = await storage.conversations.update(OWNER, talks[0][0].id, {"title": "Mine"})
+    await storage.conversations.delete(OWNER, [talks[1][0].id])
+    assert len(await storage.arrivals.take_all(coming.id, talks, owner=OWNER)) == 3
+    assert not await storage.arrivals.take_all(coming.id, talks, owner=OWNER)
+    assert await storage.conversations.get(OWNER, talks[0][0].id) == renamed
+    for talk, turns in talks:
+        assert (await storage.conversations.get(OWNER, talk.id)).head == talk.head
+        assert len(await storage.departures.order(OWNER, talk.id)) == len(turns)
+
+
+async def test_one_that_is_not_ours_keeps_all_out(storage: Storage, coming: ImportRecord) -> None:
+    theirs = conversation(owner=STRANGER)
+    await storage.conversations.create(theirs)
+    talk, other = conversation(), replace(conversation(), id=theirs.id)
+    turns, foreign = chain(talk, 1), chain(other, 1)
+    with pytest.raises(Conflict):
+        await storage.arrivals.take_all(coming.id, [(headed(talk, turns), turns), (other, foreign)], owner=OWNER)
+    assert not (await storage.conversations.list(OWNER)).data
+    await storage.imports.delete(OWNER, coming.id)
+    with pytest.raises(NotFound):
+        await storage.arrivals.take_all(coming.id, [(headed(talk, turns), turns)], owner=OWNER)

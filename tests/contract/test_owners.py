@@ -70,6 +70,13 @@ async def take(storage: Storage, theirs: ConversationRecord, *turns: ResponseRec
     await storage.arrivals.take(mine.id, theirs, came, owner=S)
 
 
+async def take_all(storage: Storage, theirs: ConversationRecord, *turns: ResponseRecord) -> None:
+    """The same among several."""
+    await storage.imports.add(mine := imported(owner=S))
+    came = [exchange.Arriving(response=one, inputs=[], outputs=[]) for one in turns]
+    await storage.arrivals.take_all(mine.id, [(conversation(owner=S), []), (theirs, came)], owner=S)
+
+
 async def nothing_spent(storage: Storage) -> bool:
     return await storage.spending.spent("person", S, 0) != (0, 0)
 
@@ -184,6 +191,11 @@ REFUSED: dict[str, list[Call]] = {
         lambda s, t: s.arrivals.take(t.imported, conversation(owner=S), [], owner=S),
         lambda s, t: take(s, conversation(id=t.conversation, owner=S)),
         lambda s, t: take(s, conversation(owner=S), response(id=t.response, owner=S)),
+    ],
+    "Arrivals.take_all": [
+        lambda s, t: s.arrivals.take_all(t.imported, [(conversation(owner=S), [])], owner=S),
+        lambda s, t: take_all(s, conversation(id=t.conversation, owner=S)),
+        lambda s, t: take_all(s, conversation(owner=S), response(id=t.response, owner=S)),
     ],
     "MediaJobs.get": [lambda s, t: s.media_jobs.get(S, t.media_job)],
     "MediaJobs.cancel": [lambda s, t: s.media_jobs.cancel(S, t.media_job, 1)],

@@ -64,6 +64,21 @@ async def test_what_cannot_be_used_is_left_out_and_told_once(caplog: pytest.LogC
     assert toolbox.spec("no_properties") is None
 
 
+async def test_of_two_of_one_name_the_first_is_there_and_the_other_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = Shelf(spec("read", "the first")), Shelf(spec("read", "the second"), spec("find_tools"))
+    toolbox = Toolbox(toolsets=lambda: [first, second])
+
+    with caplog.at_level(logging.WARNING):
+        offers = [await offered(toolbox) for _ in range(3)]
+
+    assert [offer.names() for offer in offers] == [["read"]] * 3
+    assert offers[0].get("read") == (first, first.specs[0])
+    assert [record.getMessage() for record in caplog.records] == [
+        "the tool 'read' of shelf is left out: shelf has one of that name",
+        "the tool 'find_tools' of shelf is left out: portal has one of that name",
+    ]
+
+
 async def test_schemas_that_come_and_go_are_not_kept_for_ever() -> None:
     shelves = [Shelf(spec("fine"), *(spec(f"t{at}", parameters={}) for at in range(3000))) for _ in range(3)]
     toolbox = Toolbox(toolsets=lambda: shelves)

@@ -95,10 +95,12 @@ class Visit:
             self.problems.append(f"{message.type}: {message.text}")
 
     async def ask(self, text: str, *, page: Page | None = None) -> None:
-        """Write a question and send it with Enter, once the answer before it has ended."""
-        await expect((page or self.page).get_by_role("button", name="Stop", exact=True)).to_have_count(0)
-        field = composer(page or self.page)
+        """Write a question and send it with Enter, once the answer before it has ended and files are uploaded."""
+        page = page or self.page
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+        field = composer(page)
         await field.fill(text)
+        await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
         await field.press("Enter")
 
     async def post(self, path: str, body: object) -> Any:

@@ -148,7 +148,7 @@ async def test_attached_files_reach_the_model_and_show_in_the_question(visiting:
             ]
         )
         await expect(page.get_by_role("button", name="Remove notes.txt")).to_be_visible()
-        await expect(page.get_by_text("program.bin is neither a picture nor a text or document")).to_be_visible()
+        await expect(page.get_by_text("program.bin is neither a picture nor a recording")).to_be_visible()
         await expect(page.get_by_role("button", name="Remove program.bin")).to_have_count(0)
         await expect(page.get_by_text("tiny cannot see images")).to_be_visible()
         await page.get_by_role("button", name="Remove dot.png").click()
@@ -228,6 +228,7 @@ async def test_the_keyboard_is_enough(visiting: Visiting) -> None:
         await page.keyboard.type("line two")
         await page.keyboard.press("Enter")
         await expect(page.locator(".answer .md")).to_have_text("first line two")
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
         await expect(composer(page)).to_be_focused()
         await page.keyboard.press("ArrowUp")
         edited = page.get_by_role("textbox", name="Edited question")
@@ -237,6 +238,7 @@ async def test_the_keyboard_is_enough(visiting: Visiting) -> None:
         await expect(composer(page)).to_be_focused()
 
         await page.reload()
+        await expect(composer(page)).to_be_focused()
         await page.keyboard.press("Tab")
         chosen = page.get_by_role("button", name="Choose a model")
         await chosen.focus()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from tests.e2e.standing import Opening, Standing
 
+from portal.channels import words as words_of_portal
 from portal.testing.model_server import Answer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.telegram_media import TelegramCall
@@ -131,3 +132,5 @@ async def test_killed_at_random_moments(standing: Opening, request: pytest.Fixtu
         whole = [one for one in answers if one.startswith("Question")]
         assert len(whole) == len(set(whole)), f"seed {seed}"
         assert len(repeated) <= rounds
+        failed = words_of_portal.FAILED.partition("{")[0]
+        assert not [one for one in answers if one.startswith(failed)], f"seed {seed}"

@@ -5,7 +5,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ enabled = false
 parallel = 2
 [workspaces.desk]
 tools = ["desk"]
+knowledge = false
+memory = false
 """
 TURNS = 3
-MOMENTS = ("random", "recorded", "effect", "decided")
-PATIENCE = 15.0
-"""Seconds in which a placed moment comes, or the kill is a random one."""
+MOMENTS = {"begun": 1.0, "recorded": 0.01, "effect": 0.01, "decided": 0.01}
+"""Where a kill is placed, and how many seconds behind it at most: behind the first, it comes at random."""
 LEFT = """
 SELECT COUNT(*) FROM approval_rounds r WHERE NOT EXISTS (SELECT 1 FROM responses n WHERE n.previous_id = r.response_id)
     AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.response_id = r.response_id AND a.status = 'pending')"""
@@ -70,7 +71,7 @@ class Desk:
 
     chooser: random.Random
     effects: Path
-    moment: str = "random"
+    moment: str = "begun"
     come: asyncio.Event = field(default_factory=asyncio.Event)
     said: dict[str, bool] = field(default_factory=dict)
     """Decisions that Portal has taken, by the approval's id."""
@@ -102,8 +103,10 @@ class Desk:
 
     async def streamed(self, asked: Any) -> dict[str, Any] | None:
         async with asked as answer:
+            there(answer)
             assert answer.status == 200, await answer.text()
             async for event in frames(answer):
+                self.reached("begun")
                 if event["type"] == "response.output_item.added" and event["item"]["type"] == "mcp_call":
                     self.reached("recorded")
                 if event["type"] in TERMINAL:
@@ -128,12 +131,19 @@ class Desk:
         goes_on = None
         for approval, yes in verdicts.items():
             async with api.post(f"/portal/v1/approvals/{approval}", json={"approve": yes}) as answer:
+                there(answer)
                 told = await answer.json()
                 assert answer.status == 200, told
             self.said[approval] = yes
             self.reached("decided")
             goes_on = told["response_id"]
         return goes_on
+
+
+def there(answer: aiohttp.ClientResponse) -> None:
+    """Raises where the balancer says that a server went in the middle of it."""
+    if answer.status == 502:
+        raise aiohttp.ServerDisconnectedError
 
 
 def turn(**fields: Any) -> dict[str, Any]:
@@ -192,13 +202,13 @@ async def kill_rounds(standing: Opening, folder: Path, wanted: int, seed: int) -
         rounds = max(servers.rounds(wanted), len(MOMENTS))
         for number in range(rounds):
             model_server.calm, desk.come = False, asyncio.Event()
-            desk.moment = MOMENTS[number % len(MOMENTS)]
+            desk.moment = [*MOMENTS][number % len(MOMENTS)]
             async with servers.client() as api, asyncio.TaskGroup() as group:
                 watching = group.create_task(desk.watch())
                 living = [
                     group.create_task(desk.live(api, f"round {number}, question {place}")) for place in range(TURNS)
                 ]
-                await killing_moment(desk)
+                await killing_moment(desk, living)
                 await servers.kill(leader=False)
                 model_server.calm = True
                 watching.cancel()
@@ -217,16 +227,15 @@ async def kill_rounds(standing: Opening, folder: Path, wanted: int, seed: int) -
     assert desk.said
 
 
-async def killing_moment(desk: Desk) -> None:
-    if desk.moment == "random":
-        await asyncio.sleep(desk.chooser.uniform(0.05, 2))
-        return
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await desk.come.wait()
-    except TimeoutError:
-        return
-    await asyncio.sleep(desk.chooser.choice([0, 0, 0.002, 0.01]))
+async def killing_moment(desk: Desk, lives: Sequence[asyncio.Task[None]]) -> None:
+    """The one that is placed, or the end of all that could bring it: however slow the machine, something was under
+    way."""
+    async with asyncio.TaskGroup() as group:
+        coming, over = group.create_task(desk.come.wait()), group.create_task(asyncio.wait(lives))
+        await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+        coming.cancel()
+        over.cancel()
+    await asyncio.sleep(desk.chooser.choice([0, desk.chooser.uniform(0, MOMENTS[desk.moment])]))
 
 
 async def decide_the_rest(api: aiohttp.ClientSession, desk: Desk) -> None:

@@ -1,7 +1,9 @@
 """Knowledge on the page: folders dropped and read, found, read at the place, cited in answers, corrected, gone."""
 
 import asyncio
+import io
 import os
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.knowledge.bag import BagEmbedder
 
 from portal.backends.scripted import ScriptedBackend, Step
 from portal.core.model import ModelInfo, ModelRequest, TextDelta
+from portal.testing.scripted_speech import ScriptedTranscriber
 
 pytestmark = in_browser_loop
 
@@ -132,6 +135,38 @@ async def test_a_pdf_in_a_chat_is_read_cited_and_listed_apart(visiting: Visiting
         assert await violations(page) == []
 
 
+def sound() -> bytes:
+    """A second of silence as a WAV file."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(32_000))
+    return out.getvalue()
+
+
+async def test_a_recording_in_a_chat_is_listened_to(visiting: Visiting, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").write_bytes(sound())
+    backend = ScriptedBackend(models=["tiny"], default=answer)
+    ears = ScriptedTranscriber("The code of the front door is 4821.")
+    async with visiting(backend=backend, embedder=BagEmbedder(), transcriber=ears) as visit:
+        page = visit.page
+        await page.locator("input[type=file]").set_input_files(tmp_path / "talk.wav")
+        await visit.ask("What is the code?")
+        await expect(page.locator(".md").last).to_contain_text("The door code is 4821")
+        assert "front door is 4821" in str(backend.requests[-1].messages[0]["content"])
+        await expect(page.locator(".question audio.file-player")).to_be_visible()
+        await page.wait_for_function("document.querySelector('.question audio').readyState > 0")
+
+
+async def test_a_recording_that_nobody_here_hears(visiting: Visiting, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").write_bytes(sound())
+    async with visiting(transcriber=ScriptedTranscriber(refusal="Nothing here can listen: add the extra.")) as visit:
+        await visit.page.locator("input[type=file]").set_input_files(tmp_path / "talk.wav")
+        await visit.ask("What is the code?")
+        said = visit.page.get_by_text("'talk.wav' is a recording. Nothing here can listen: add the extra.")
+        await expect(said).to_be_visible()
+
+
 async def test_a_page_of_a_pdf_is_named_where_it_is_found_cited_and_read(visiting: Visiting, tmp_path: Path) -> None:
     folder = tmp_path / "house"
     folder.mkdir()
@@ -144,6 +179,11 @@ async def test_a_page_of_a_pdf_is_named_where_it_is_found_cited_and_read(visitin
         await expect(hit).to_contain_text("Page 2")
         await hit.click()
         await expect(page.locator(".reader")).to_contain_text("Page 2")
+        await page.get_by_role("button", name="As printed: Page 2").click()
+        leaf = page.get_by_role("img", name="Page 2")
+        await expect(leaf).to_have_js_property("complete", True)
+        assert await leaf.evaluate("element => element.naturalWidth") > 500
+        assert await violations(page) == []
         await page.goto(visit.portal.url + "/?model=auto")
         await visit.ask("What is the code of the front door?")
         await expect(page.get_by_role("link", name="Source 1: rules.pdf, page 2")).to_be_visible()

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,10 @@ def node_with() -> Callable[[str], str]:
     return find
 
 
-@pytest.fixture
-async def engine_url(node_with: Callable[[str], str]) -> AsyncIterator[str]:
-    """A server with OpenAI's API and a real engine behind it."""
-    node = node_with("node-llama-cpp")
+@asynccontextmanager
+async def serving(node: str, *words: str) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
-        node, str(HERE / "server.mjs"), str(TINY), stdout=asyncio.subprocess.PIPE
+        node, str(HERE / "server.mjs"), str(TINY), *words, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -38,3 +37,17 @@ async def engine_url(node_with: Callable[[str], str]) -> AsyncIterator[str]:
     finally:
         process.kill()
         await process.wait()
+
+
+@pytest.fixture
+async def engine_url(node_with: Callable[[str], str]) -> AsyncIterator[str]:
+    """A server with OpenAI's API and a real engine behind it."""
+    async with serving(node_with("node-llama-cpp")) as url:
+        yield url
+
+
+@pytest.fixture
+async def plain_engine_url(node_with: Callable[[str], str]) -> AsyncIterator[str]:
+    """One that knows no tools, but holds an answer to a schema."""
+    async with serving(node_with("node-llama-cpp"), "--plain") as url:
+        yield url

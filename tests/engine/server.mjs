@@ -1,11 +1,12 @@
-// A real inference engine behind a small server with OpenAI's API, for tests:  node server.mjs MODEL.gguf
-// Prints the port it listens on. One answer at a time, at the temperature asked for.
+// A real inference engine behind a small server with OpenAI's API, for tests:  node server.mjs MODEL.gguf [--plain]
+// Prints the port it listens on. One answer at a time, at the temperature asked for. Plain, it knows no tools and says so.
 import {createServer} from "node:http";
 import {basename} from "node:path";
-import {getLlama, LlamaLogLevel} from "node-llama-cpp";
+import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from "node-llama-cpp";
 
-const path = process.argv[2];
+const path = process.argv[2], plain = process.argv.includes("--plain");
 const id = basename(path, ".gguf");
+const told = plain ? {type: "llm", capabilities: []} : {};
 const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLevel.disabled});
 const model = await llama.loadModel({modelPath: path});
 const context = await model.createContext({contextSize: 1024, threads: 1});
@@ -29,10 +30,18 @@ function calls(message) {
         `<tool_call>\n{"name": "${f.name}", "arguments": ${f.arguments}}\n</tool_call>`).join("");
 }
 
+// Of OpenAI's schema: this engine calls `anyOf` `oneOf`, and holds to it just so.
+async function held(schema) {
+    const text = JSON.stringify(schema).replaceAll('"anyOf":', '"oneOf":');
+    return new LlamaGrammarEvaluationState({model, grammar: await llama.createGrammarForJsonSchema(JSON.parse(text))});
+}
+
 async function* pieces(body, tokens, gone) {
     await sequence.clearHistory();
     let count = 0;
-    const options = {temperature: body.temperature ?? 0, seed: body.seed};
+    const schema = body.response_format?.json_schema?.schema;
+    const grammarEvaluationState = schema && await held(schema);
+    const options = {temperature: body.temperature ?? 0, seed: body.seed, grammarEvaluationState};
     for await (const token of sequence.evaluate(tokens, options)) {
         if (model.isEogToken(token) || gone())
             return;
@@ -90,12 +99,14 @@ const server = createServer(async (request, response) => {
         chunks.push(chunk);
     const json = (status, content) => response.writeHead(status, {"content-type": "application/json"}).end(JSON.stringify(content));
     if (request.url === "/v1/models")
-        return json(200, {object: "list", data: [{id, object: "model", created: 0, owned_by: "tests", context_length: 1024}]});
+        return json(200, {object: "list", data: [{id, object: "model", created: 0, owned_by: "tests", context_length: 1024, ...told}]});
     if (request.url !== "/v1/chat/completions")
         return json(404, {error: {message: `no ${request.url}`, type: "invalid_request_error"}});
     const body = JSON.parse(Buffer.concat(chunks));
     if (body.model !== id)
         return json(404, {error: {message: `no model ${body.model}`, code: "model_not_found"}});
+    if (plain && body.tools)
+        return json(400, {error: {message: "this server knows no tools", type: "invalid_request_error"}});
     turn = turn.then(() => answer(body, response)).catch((error) => response.destroy(error));
 });
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));

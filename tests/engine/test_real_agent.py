@@ -1,5 +1,6 @@
 """A real model in a real engine calls a person's own tool through a workspace, and answers from what it brought."""
 
+import json
 from pathlib import Path
 
 import aiohttp
@@ -10,19 +11,22 @@ from portal.testing.portal import open_test_portal
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 PLUGIN = '''
+from typing import Literal
+
 from portal.tools.function import tool
 
 
 @tool(risk="{risk}")
-def get_weather(city: str) -> str:
+def get_weather(city: Literal["Lima", "Oslo"]) -> str:
     """Tell the weather in a city."""
-    return {{"Oslo": "sunny, 21"}}[city]
+    return {weather}[city]
 '''
+WEATHER = {"Lima": "cloudy, 18", "Oslo": "sunny, 21"}
 
 
 def installed(data_dir: Path, risk: str) -> Path:
     (data_dir / "tools").mkdir(mode=0o700, parents=True)
-    (data_dir / "tools" / "weather.py").write_text(PLUGIN.format(risk=risk), encoding="utf-8")
+    (data_dir / "tools" / "weather.py").write_text(PLUGIN.format(risk=risk, weather=WEATHER), encoding="utf-8")
     return data_dir
 
 
@@ -46,3 +50,24 @@ async def test_it_asks_a_tool_and_answers_from_its_result(engine_url: str, tmp_p
         assert (called["name"], called["arguments"]) == ("get_weather", '{"city": "Oslo"}')
         assert (called["status"], called["output"]) == ("completed", "sunny, 21")
         assert said["content"][0]["text"] == "The result is: sunny, 21"
+
+
+async def test_a_server_without_tools_is_held_to_a_schema_once_its_call_cannot_be_read(
+    plain_engine_url: str, tmp_path: Path
+) -> None:
+    """The model was never taught this way of calling: its first call is broken, the next one cannot be."""
+    data_dir = installed(tmp_path / "data", "read")
+    settings = {"workspaces": {"home": {"tools": ["weather"]}}}
+    backend = OpenAICompatible(Config(url=plain_engine_url))
+    async with (
+        open_test_portal(data_dir, backends=[backend], toolsets=None, settings=settings) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        body = {"model": "home", "input": 'Call weather with city "Oslo".'}
+        answer = await (await client.post("/v1/responses", json=body)).json()
+        broken, called, said = answer["output"]
+    assert (broken["name"], broken["status"]) == ("get_weather", "failed")
+    assert broken["error"].startswith("The arguments are not valid JSON")
+    assert (called["name"], called["status"], called["error"]) == ("get_weather", "completed", None)
+    assert called["output"] == WEATHER[json.loads(called["arguments"])["city"]]
+    assert said["content"][0]["text"]

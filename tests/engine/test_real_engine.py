@@ -57,6 +57,15 @@ async def test_it_calls_a_tool(backend: OpenAICompatible) -> None:
     assert events[-2] == Finished("tool_calls")
 
 
+async def test_it_is_held_to_a_schema(plain_engine_url: str) -> None:
+    backend = OpenAICompatible(Config(url=plain_engine_url))
+    schema = {"anyOf": [{"type": "object", "properties": {"mood": {"type": "string", "enum": ["calm", "merry"]}}}]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema}}
+    events = await run(backend, "Hello", response_format=wanted)
+    await backend.aclose()
+    assert json.loads(text_of(events))["mood"] in ("calm", "merry")
+
+
 async def test_leaving_frees_the_engine(backend: OpenAICompatible) -> None:
     request = ModelRequest(model=MODEL, messages=[{"role": "user", "content": "Tell me a story"}])
     events = backend.stream(request)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest_asyncio
 from tests.exchange import samples
 from tests.exchange.conftest import Traveller, traveller
@@ -40,6 +41,14 @@ async def settled(me: Traveller) -> None:
     await me("POST", "/portal/v1/memories", {"text": "I live in Berlin"}, 201)
     await me("POST", "/portal/v1/memories", {"text": "I have moved to Paris"}, 201)
     await me("PUT", "/portal/v1/workspaces/mine", {"title": "Mine", "instructions": "Be kind."})
+    await me("POST", "/portal/v1/keys", {"name": "phone"}, 201)
+    news = {"name": "News", "prompt": "What is new?", "when": "0 7 * * *", "workspace": "auto"}
+    await me("POST", "/portal/v1/schedules", news, 201)
+    form = aiohttp.FormData({"purpose": "assistants"})
+    form.add_field("file", b"Bake them for twenty minutes.", filename="rolls.txt")
+    async with me.session.post(f"{me.url}/v1/files", data=form) as answer:
+        file_id = (await answer.json())["id"]
+    await me("POST", "/v1/vector_stores", {"name": "Manuals", "file_ids": [file_id]})
 
 
 async def exported(me: Traveller) -> dict[str, bytes]:
@@ -69,13 +78,20 @@ async def test_everything_is_in_it(me: Traveller) -> None:
         assert len(lines(files, kind)) == count
         assert {one["object"] for one in lines(files, kind)} == {f"portal.{_SINGULAR[kind]}"}
     assert told["counts"] == {
-        "files": 4,
+        "files": 5,
         "conversations": 4,
         "responses": 9,
         "folders": 2,
         "memories": 3,
         "workspaces": 1,
+        "collections": 1,
+        "schedules": 1,
+        "keys": 2,
     }
+    (collection,), (schedule,) = lines(files, "collections"), lines(files, "schedules")
+    assert (collection["name"], [one["filename"] for one in collection["documents"]]) == ("Manuals", ["rolls.txt"])
+    assert (schedule["name"], schedule["prompt"], schedule["timing"]) == ("News", "What is new?", "0 7 * * *")
+    assert "phone" in [one["name"] for one in lines(files, "keys")]
     for one in lines(files, "files"):
         assert len(files[one["path"]]) == one["bytes"]
     assert sum(name.startswith("conversations/") for name in files) == 4
@@ -88,7 +104,12 @@ _SINGULAR = {
     "folders": "folder",
     "memories": "memory",
     "workspaces": "workspace",
+    "collections": "collection",
+    "schedules": "schedule",
+    "keys": "key",
 }
+_NAMED_ONLY = ("collections", "schedules", "keys")
+"""What an export tells of, and another Portal does not take over."""
 
 
 async def test_a_conversation_reads_well(me: Traveller) -> None:
@@ -122,8 +143,10 @@ async def test_it_comes_in_at_another_portal_as_it_was(me: Traveller, elsewhere:
     await settled(me)
     data = await me("GET", "/portal/v1/export")
     told = await elsewhere.bring(data)
-    assert (told["source"], told["status"], told["report"]["reasons"]) == ("portal", "done", [])
+    assert (told["source"], told["status"]) == ("portal", "done")
+    assert [one["kind"] for one in told["report"]["reasons"]] == ["collections", "keys", "schedules"]
     counts = manifest(await exported(me))["counts"]
+    counts = {kind: count for kind, count in counts.items() if kind not in _NAMED_ONLY}
     stored = told["report"]["stored"]
     assert stored.pop("messages") == counts.pop("responses")
     assert {**stored, "conversations": counts["conversations"]} == counts
@@ -137,7 +160,7 @@ async def test_it_comes_in_at_another_portal_as_it_was(me: Traveller, elsewhere:
 async def same(me: Traveller, elsewhere: Traveller) -> None:
     """Both exports say the same, but for ids."""
     mine, theirs = await exported(me), await exported(elsewhere)
-    for kind in _SINGULAR:
+    for kind in _SINGULAR.keys() - _NAMED_ONLY:
         first, second = (lines(files, kind) for files in (mine, theirs))
         assert sorted(map(plain, first)) == sorted(map(plain, second)), kind
     content = [sorted(one for name, one in files.items() if name.startswith("files/")) for files in (mine, theirs)]
@@ -202,7 +225,7 @@ async def test_nobody_gets_anything_of_another(me: Traveller, portal: TestPortal
     async with other.session:
         files = await exported(other)
         assert manifest(files)["owner"]["id"] == ann.id
-        assert manifest(files)["counts"] == {}
+        assert manifest(files)["counts"] == {"keys": 1}
         await other("GET", "/portal/v1/imports", None, 403)
 
 

@@ -173,6 +173,21 @@ async def test_workspaces_that_are_others_here(me: Traveller) -> None:
     assert (await me("GET", "/portal/v1/workspaces/mine"))["title"] == "Mine"
 
 
+async def test_nobody_waits_for_another_one(me: Traveller, portal: TestPortal) -> None:
+    await portal.portal.storage.people.add(ann := user(name="Ann"))
+    _, key = await portal.portal.credentials.create_key(ann.id, "ann")
+    long = samples.chatgpt([samples.chatgpt_conversation(f"c{n}") for n in range(400)])
+    first, second = [(await me.upload(long, start="true"))["id"] for _ in range(2)]
+    other = traveller(portal, key)
+    async with other.session:
+        theirs = await other.bring(samples.librechat())
+        mine = await me("GET", f"/portal/v1/imports/{second}")
+    assert theirs["status"] == "done"
+    assert (mine["status"], mine["progress"]) == ("importing", 0.0)
+    for one in (first, second):
+        await me("DELETE", f"/portal/v1/imports/{one}")
+
+
 async def test_one_export_at_a_time(me: Traveller, portal: TestPortal) -> None:
     await portal.portal.storage.people.add(ann := user(name="Ann"))
     _, key = await portal.portal.credentials.create_key(ann.id, "ann")

@@ -197,3 +197,19 @@ async def test_postgresql_that_goes_away_and_comes_back(tmp_path: Path, postgres
         await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await until(http, portal, 200)
         assert (await asked(http, f"{portal.url}/portal/v1/me", **portal.headers))[0] == 200
+
+
+async def test_engines_of_the_settings_that_are_away(tmp_path: Path) -> None:
+    settings = {
+        "media": {"engines": [{"kind": "comfyui", "name": "painter", "url": "http://127.0.0.1:1"}]},
+        "speech": {"engines": [{"kind": "piper", "name": "voice", "program": str(tmp_path / "none")}]},
+    }
+    async with open_test_portal(tmp_path / "data", settings=settings) as portal, aiohttp.ClientSession() as http:
+        async with asyncio.timeout(30):
+            while "media_engine painter" not in (found := await by_kind(http, portal))[1]:
+                await asyncio.sleep(0.05)
+        status, conditions = found
+        assert status == "degraded"
+        assert conditions["media_engine painter"]["state"] == "degraded"
+        assert "Start it at http://127.0.0.1:1" in conditions["media_engine painter"]["remedy"]
+        assert conditions["speech_engine voice"]["state"] == "degraded"

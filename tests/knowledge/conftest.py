@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,7 @@ class Room:
     workers: int = 2
     largest: int = 10_000
     beat: float = 2.0
+    queue: Any = None
 
     def __post_init__(self) -> None:
         def embedder() -> Embedder | None:
@@ -86,9 +88,8 @@ class Room:
             embedder=embedder,
             largest=self.largest,
         )
-        self.ingest = Ingest(
-            queue=self.storage.reading_queue, making=making, changed=self._tell, workers=self.workers, beat=self.beat
-        )
+        queue = self.queue or self.storage.reading_queue
+        self.ingest = Ingest(queue=queue, making=making, changed=self._tell, workers=self.workers, beat=self.beat)
         self.documents = AnnouncedDocuments(documents=self.storage.documents, tell=lambda *_: self.ingest.call())
 
     def _tell(self, document: DocumentRecord, status: str, progress: float) -> None:

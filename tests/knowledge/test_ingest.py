@@ -294,3 +294,30 @@ INSERT INTO documents SELECT 'doc_' || value, owner, collection_id, 'file_' || v
     async with room.working():
         await room.settled(*file_ids)
     assert (await storage.collections.get(OWNER, room.collection.id)).counts.in_progress == 5000
+
+
+async def test_a_worker_that_was_ended_before_it_began_is_free_again(storage: Storage, room: Room) -> None:
+    class Ending:
+        """Hands one document out, and then reading is ended."""
+
+        ends, handed = True, False
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(storage.reading_queue, name)
+
+        async def claim(self, now: int, until: int) -> object:
+            if self.ends and self.handed:
+                raise asyncio.CancelledError
+            self.handed = True
+            return await storage.reading_queue.claim(now, now if self.ends else until)
+
+    ending = Ending()
+    room = Room(storage, room.collection, queue=ending)
+    first, second = [await room.add(text) for text in ("read beside it", "wait, read before it")]
+    with pytest.raises(asyncio.CancelledError):
+        await room.ingest.run()
+    ending.ends = False
+    async with room.working():
+        assert (await room.settled(first))[0].status == "completed"
+        room.reader.go_on.set()
+        assert (await room.settled(second))[0].status == "completed"

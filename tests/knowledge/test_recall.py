@@ -161,10 +161,10 @@ async def test_a_model_searches_and_reads(desk: Desk) -> None:
 
     passage = told.partition("passage ")[2].partition(")")[0]
     assert (failed, told) == (False, f"door.txt (document {file_id}, passage {passage}):\n{CODE}")
-    assert await desk.call("read_document", document=file_id) == (False, CODE)
-    assert await desk.call("read_document", document="stew.txt") == (False, STEW)
-    assert await desk.call("read_document", document=file_id, around=passage) == (False, CODE)
-    assert await desk.call("read_document", document=file_id, around="chunk_gone") == (False, CODE)
+    assert await desk.call("read_knowledge", document=file_id) == (False, CODE)
+    assert await desk.call("read_knowledge", document="stew.txt") == (False, STEW)
+    assert await desk.call("read_knowledge", document=file_id, around=passage) == (False, CODE)
+    assert await desk.call("read_knowledge", document=file_id, around="chunk_gone") == (False, CODE)
 
 
 async def test_a_model_sees_only_the_collections_of_its_workspace(desk: Desk) -> None:
@@ -178,14 +178,14 @@ async def test_a_model_sees_only_the_collections_of_its_workspace(desk: Desk) ->
     assert (await desk.call("search_knowledge", query="door code", collection="Secret"))[0]
     assert STEW in (await desk.call("search_knowledge", query="stew", collection="Kitchen"))[1]
     for document in (door, "door.txt"):
-        assert (await desk.call("read_document", document=document, around=passage))[0]
-    assert await desk.call("read_document", document="stew.txt") == (False, STEW)
+        assert (await desk.call("read_knowledge", document=document, around=passage))[0]
+    assert await desk.call("read_knowledge", document="stew.txt") == (False, STEW)
 
 
 async def test_memories_are_no_documents(desk: Desk) -> None:
     await desk.put(("stew.txt", STEW))
     await desk.storage.memories.save(known := memory("I like rain"))
-    assert await desk.call("read_document", document="stew.txt", around=known.id) == (False, STEW)
+    assert await desk.call("read_knowledge", document="stew.txt", around=known.id) == (False, STEW)
 
 
 async def test_around_a_passage_are_its_neighbours(desk: Desk) -> None:
@@ -194,7 +194,7 @@ async def test_around_a_passage_are_its_neighbours(desk: Desk) -> None:
     record = (await desk.storage.documents.find(OWNER, file_id=file_id))[0]
     second = (await desk.storage.passages.of(OWNER, record.id, 1, 1))[0]
 
-    _, told = await desk.call("read_document", document=file_id, around=second.id)
+    _, told = await desk.call("read_knowledge", document=file_id, around=second.id)
 
     assert second.text in told
     assert told.startswith("Paragraph 0.")
@@ -209,9 +209,9 @@ async def test_what_is_not_there_is_told(desk: Desk) -> None:
         "There is no collection of documents named 'Garage'."
     )
     assert await desk.call("search_knowledge", query="x", collection="Papers") == (False, "Nothing was found.")
-    assert (await desk.call("read_document", document="gone.txt"))[0]
-    assert (await desk.call("read_document", owner=STRANGER, document="empty.txt"))[0]
-    assert (await desk.call("read_document", document="empty.txt"))[1] == "The document is empty."
+    assert (await desk.call("read_knowledge", document="gone.txt"))[0]
+    assert (await desk.call("read_knowledge", owner=STRANGER, document="empty.txt"))[0]
+    assert (await desk.call("read_knowledge", document="empty.txt"))[1] == "The document is empty."
 
 
 async def test_both_only_look_and_bring_what_strangers_wrote(desk: Desk) -> None:
@@ -219,7 +219,7 @@ async def test_both_only_look_and_bring_what_strangers_wrote(desk: Desk) -> None
 
     assert [(one.name, one.risk, one.untrusted, one.toolset) for one in specs] == [
         ("search_knowledge", "read", True, "knowledge"),
-        ("read_document", "read", True, "knowledge"),
+        ("read_knowledge", "read", True, "knowledge"),
     ]
     await desk.tools.aclose()
 

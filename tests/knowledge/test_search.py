@@ -333,7 +333,12 @@ def test_neighbours_on_another_page_or_in_another_file_are_told_apart(other: dic
     ],
 )
 def test_the_same_is_kept_once(said: list[str], kept: int) -> None:
-    assert len(distinct(passage(text, position=at) for at, text in enumerate(said))) == kept
+    assert len(distinct([passage(text, position=at) for at, text in enumerate(said)], 10)) == kept
+
+
+def test_no_more_are_kept_than_are_asked_for() -> None:
+    said = [passage("one and one"), passage("one and one"), passage("two and two"), passage("three and three")]
+    assert [one.text for one in distinct(said, 2)] == ["one and one", "two and two"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Which model answers a request, in which order of reasons, and how that is told."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,18 @@ def ask(model: str, text: str = "Hello", **more: Any) -> Ask:
 async def test_a_plain_model_is_taken_by_its_name() -> None:
     route = (await router(BIG, SMALL)).route(ask("small"))
     assert (route.model.id, route.reason, route.workspace) == ("small", "asked for by name", None)
+
+
+async def test_what_is_asked_before_any_server_was_waits_for_that() -> None:
+    registry, backend = Registry(settings=Settings()), ScriptedBackend(models=[BIG])
+    registry.add(backend)
+    made = Router(registry=registry, workspaces=Workspaces())
+    with pytest.raises(ModelNotFound):
+        made.route(ask("big"))
+    async with asyncio.TaskGroup() as group:
+        routes = [group.create_task(made.decide(ask(model))) for model in ("big", "auto", "big")]
+    assert [task.result().model.id for task in routes] == ["big"] * 3
+    assert backend.listed == 1
 
 
 async def test_an_unknown_name_says_which_are_near() -> None:

@@ -714,3 +714,39 @@ async def test_more_schedules_than_are_looked_at_once(table: Table) -> None:
     async with asyncio.TaskGroup() as tasks:
         await table.scheduler.once(tasks)
     assert len([one for one in copies if await table.runs(one)]) == 60
+
+
+class Ending:
+    """A queue whose scheduler is ended right after a delivery was taken, before its task has begun."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.taken, self.ends = real, 0, True
+
+    async def take(self, now: int) -> Any:
+        if self.taken and self.ends:
+            raise asyncio.CancelledError
+        self.taken += 1
+        return await self.real.take(now)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+async def test_a_delivery_that_was_ended_before_it_began_holds_no_place(table: Table) -> None:
+    ending = Ending(table.portal.portal.storage.runs)
+    scheduler, made = table.scheduling(deliveries=ending), await table.make(targets=["telegram"])
+    for _ in range(8):
+        await table.keeper.run_now(table.owner, made.id)
+        await table.tick()
+        ending.taken = 0
+        with pytest.raises(asyncio.CancelledError):
+            await _ended_in_the_middle(scheduler)
+    assert table.post.sent == []
+    ending.ends = False
+    await passes(table, scheduler)
+    assert len({content.key for _, content in table.post.sent}) == len(table.post.sent) == 8
+
+
+async def _ended_in_the_middle(scheduler: Any) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        await scheduler.once(tasks)

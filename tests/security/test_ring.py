@@ -8,10 +8,12 @@ from typing import Any
 
 import keyring
 import pytest
+from click.testing import CliRunner
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from portal.app.sealing import seal_key, secret_file
+from portal.cli import portal as portal_cli
 from portal.cli.doctor_checks import keyring_findings
 from portal.errors import StorageError
 from portal.security.ring import forget_key
@@ -26,6 +28,7 @@ class Ring(KeyringBackend):
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], str] = {}
         self.locked = self.forgetful = False
+        self.on_delete: BaseException | None = None
 
     def _open(self) -> None:
         if self.locked:
@@ -43,6 +46,8 @@ class Ring(KeyringBackend):
     def delete_password(self, service: str, username: str) -> None:
         self._open()
         del self.kept[service, username]
+        if self.on_delete is not None:
+            raise self.on_delete
 
 
 @pytest.fixture
@@ -155,3 +160,63 @@ def test_the_doctor_looks_and_changes_nothing(tmp_path: Path, ring: Ring) -> Non
     assert (lost.state, lost.check) == ("bad", "keyring")
     assert lost.mend
     assert list(keyring_findings(chosen(tmp_path, "file"))) == []
+
+
+def test_a_restored_key_takes_the_place_of_the_one_in_the_keyring(tmp_path: Path, ring: Ring) -> None:
+    settings = chosen(tmp_path, "keyring")
+    seal_key(settings)
+    (tmp_path / "seal.key").write_bytes(b"r" * 32)
+    assert seal_key(settings) == b"r" * 32
+    assert not (tmp_path / "seal.key").exists()
+
+
+def test_a_reset_that_is_cut_off_costs_no_secret(tmp_path: Path, ring: Ring) -> None:
+    """Ended between the old key and the new one, as a kill would, what other servers gave is still there."""
+    settings = chosen(tmp_path, "keyring")
+    secret_file(settings).set("backend:one", "hunter2")
+    command = ["reset-secrets", "--yes", "--data-dir", str(tmp_path)]
+    told = {"PORTAL_SECRETS__STORE": "keyring"}
+    ring.on_delete = KeyboardInterrupt()
+    cut = CliRunner().invoke(portal_cli, command, env=told)
+    assert cut.exit_code != 0
+    assert secret_file(chosen(tmp_path, "keyring")).get("backend:one") == "hunter2"
+    ring.on_delete = None
+    again = CliRunner().invoke(portal_cli, command, env=told)
+    assert again.exit_code == 0, again.output
+    assert secret_file(chosen(tmp_path, "keyring")).get("backend:one") == "hunter2"
+    assert b"hunter2" not in (tmp_path / "secrets.json").read_bytes()
+
+
+def test_a_sealed_backup_brings_the_key_to_another_machine(tmp_path: Path, ring: Ring) -> None:
+    home, there, word = tmp_path / "home", tmp_path / "there", tmp_path / "word"
+    home.mkdir()
+    settings = chosen(home, "keyring")
+    secret_file(settings).set("backend:one", "hunter2")
+    word.write_text("correct horse\n")
+    told = {"PORTAL_SECRETS__STORE": "keyring"}
+    runner = CliRunner()
+    runner.invoke(portal_cli, ["keys", "create", "x", "--data-dir", str(home)], env=told)
+    plain = runner.invoke(portal_cli, ["backup", str(tmp_path / "open"), "--data-dir", str(home)], env=told)
+    sealed = [str(tmp_path / "a.portal-backup"), "--password-file", str(word)]
+    made = runner.invoke(portal_cli, ["backup", *sealed, "--data-dir", str(home)], env=told)
+    ring.kept.clear()
+    back = runner.invoke(portal_cli, ["restore", *sealed, "--data-dir", str(there)])
+
+    assert "NOT in it: the sealing key of the keyring" in plain.output
+    assert (made.exit_code, "NOT in it" in made.output) == (0, False), made.output
+    assert back.exit_code == 0, back.output
+    for store in ("file", "keyring"):
+        assert secret_file(chosen(there, store)).get("backend:one") == "hunter2"
+
+
+def test_a_reset_helps_where_the_key_is_lost(tmp_path: Path, ring: Ring) -> None:
+    settings = chosen(tmp_path, "keyring")
+    secret_file(settings).set("backend:one", "hunter2")
+    ring.kept.clear()
+    command = ["reset-secrets", "--yes", "--data-dir", str(tmp_path)]
+    told = CliRunner().invoke(portal_cli, command, env={"PORTAL_SECRETS__STORE": "keyring"})
+    assert told.exit_code == 0, told.output
+    assert "Lost with its key, set it again where it is from: backend:one" in told.output
+    assert secret_file(settings).names() == []
+    secret_file(settings).set("backend:one", "another")
+    assert secret_file(settings).get("backend:one") == "another"

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import png
 from portal.testing.portal import TestPortal, open_test_portal
 
+PROGRESS = re.compile(r"waits for its turn|\d+ %(, step \d+ of \d+)?")
+"""Which steps are heard of hangs on how busy the machine is."""
 IDENTITY = Identity(name="test", title="Test", instructions="")
 
 
@@ -110,7 +113,7 @@ async def test_without_a_portal_pictures_are_made_and_changed(work: Path, comfy:
     assert text(made).startswith("Made with flux-schnell (seed 3")
     assert pictures(made) == [(work / "a-barn-1.png").read_bytes()]
     assert news
-    assert set(news) <= {"waits for its turn", "0 %", "100 %"}
+    assert [one for one in news if not PROGRESS.fullmatch(one)] == []
     assert {png(20, 10), *pictures(made)} <= {*comfy.uploads.values()}
     assert all(map(pictures, two))
     assert len(list(work.glob("snow-1*.png"))) == 2

@@ -172,29 +172,86 @@ async def test_a_restart_leaves_the_engine_at_work(
         await asyncio.sleep(0)
 
 
-async def test_the_hosted_tool_of_the_responses_api(portal: TestPortal, backend: ScriptedBackend) -> None:
+async def test_the_hosted_tool_of_the_responses_api(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    comfy.hold()
     client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
-    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn", "size": "64x48", "count": 2}))))
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn", "count": 2, "inputs": {"steps": 1}}))))
     backend.script(TextDelta("Done."))
-    tools: Any = [{"type": "image_generation"}]
+    tools: Any = [{"type": "image_generation", "partial_images": 1}]
     stream = await client.responses.create(model="auto", input="Draw a barn", tools=tools, stream=True)
-    events = [event async for event in stream]
+    events = []
+    async for event in stream:
+        events.append(event)
+        if event.type == "response.image_generation_call.partial_image":
+            comfy.release()
     kinds = [event.type for event in events if "image_generation" in event.type]
     one = ["in_progress", "generating", "completed"]
-    assert kinds == [f"response.image_generation_call.{name}" for name in one * 2]
+    told = [*one[:2], "partial_image", "completed", *one]
+    assert kinds == [f"response.image_generation_call.{name}" for name in told]
+    (partial,) = [event for event in events if event.type == "response.image_generation_call.partial_image"]
+    assert partial.partial_image_index == 0
+    assert partial.output_format == "png"
+    assert base64.b64decode(partial.partial_image_b64)[:4] == b"\x89PNG"
     response = events[-1].response  # type: ignore[union-attr]
     made = [item for item in response.output if item.type == "image_generation_call"]
     assert [base64.b64decode(item.result or "")[:4] for item in made] == [b"\x89PNG"] * 2
+    assert partial.item_id == made[0].id
+    assert response.output[partial.output_index].id == made[0].id
+    assert {item.id: item.result for item in made} == {
+        event.item.id: event.item.result  # type: ignore[union-attr]
+        for event in events
+        if event.type == "response.output_item.done" and event.item.type == "image_generation_call"
+    }
     assert "make_image" in json.dumps(backend.requests[0].parameters)
 
     kept = await client.responses.retrieve(response.id)
     assert kept.output == response.output
+    turn = await portal.portal.storage.responses.get(portal.owner, response.id)
+    stored = [one.item for one in turn.items if one.item["type"] == "image_generation_call"]
+    assert [item["result"] for item in stored] == [None, None]
+    assert all(item["portal:file_id"].startswith("file") for item in stored)
     backend.script(TextDelta("Still here."))
     again: Any = [item.model_dump(exclude_none=True) for item in made]
     follows = await client.responses.create(model="auto", input=[*again, {"role": "user", "content": "And?"}])
     assert follows.output_text == "Still here."
+    turn = await portal.portal.storage.responses.get(portal.owner, follows.id)
+    assert [one.item["result"] for one in turn.items if one.item["type"] == "image_generation_call"] == [None, None]
+    sent = await client.responses.input_items.list(follows.id, order="asc")
+    assert [item.result for item in sent.data[:2]] == [item.result for item in made]  # type: ignore[union-attr]
     for body, param in (
         ({"model": "tiny", "input": "a", "tools": tools}, "tools"),
         ({"model": "auto", "input": "a", "tools": [{"type": "image_generation", "size": "1x1"}]}, "tools[0].size"),
     ):
         assert (await api(portal, "POST", "/v1/responses", body))["error"]["param"] == param
+
+
+async def test_a_hosted_picture_that_fails_says_so(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
+    tools: Any = [{"type": "image_generation"}]
+    comfy.fail(ComfyFault.OUT_OF_MEMORY)
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn"}))))
+    backend.script(TextDelta("It did not work."))
+    response = await client.responses.create(model="auto", input="Draw a barn", tools=tools)
+    assert [item.status for item in response.output if item.type == "image_generation_call"] == ["failed"]
+    assert [item.type for item in response.output] == ["mcp_call", "image_generation_call", "message"]
+
+
+async def test_a_hosted_picture_is_changed_by_its_item(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
+    tools: Any = [{"type": "image_generation"}]
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn"}))))
+    backend.script(TextDelta("Done."))
+    made = (await client.responses.create(model="auto", input="Draw a barn", tools=tools, store=False)).output[1]
+    assert made.type == "image_generation_call"
+    for item in (made.model_dump(), {"type": "image_generation_call", "id": "ig_1", "result": made.result}):
+        backend.script(*calls(("edit_image", json.dumps({"prompt": "snow"}))))
+        backend.script(TextDelta("Done."))
+        sent: Any = [item, {"role": "user", "content": "Now with snow"}]
+        await client.responses.create(model="auto", input=sent, tools=tools, store=False)
+        assert comfy.uploads[comfy.prompts[-1]["image"]["inputs"]["image"]] == base64.b64decode(made.result or "")

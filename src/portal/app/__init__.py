@@ -138,7 +138,7 @@ async def open_portal(
     """
     async with AsyncExitStack() as stack:
         ground = await open_ground(settings, stack, levels)
-        speech = open_speech(settings, ground.router, stack, transcriber)
+        speech = open_speech(settings, ground.router, stack, transcriber, ground.health)
         servers = await open_servers(ground, backends, own := embedder())
         wits = await _wits(ground, own, toolsets, speech)
         rereading, token = rereading_in(ground, reread), secrets.token_urlsafe(32)
@@ -350,7 +350,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
 
 def _backups(ground: Ground) -> ServerBackups:
     backups = ServerBackups(settings=ground.settings)
-    ground.keep_going(backups=backups.run)
+    ground.on_duty(backups=backups.run)
     return backups
 
 

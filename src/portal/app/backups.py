@@ -15,7 +15,7 @@ from portal.core.clock import now
 from portal.core.items import JsonObject
 from portal.errors import Conflict, StorageError
 from portal.settings import Settings
-from portal.storage.backups.shelf import Shelved, last, new_name, prune, shelved
+from portal.storage.backups.shelf import Shelved, last, new_name, newest_own, prune, shelved
 from portal.storage.data_folder import make_private_folder
 
 log = logging.getLogger(__name__)
@@ -44,11 +44,6 @@ class ServerBackups:
         """Make one whenever it is due, until cancelled; nothing where the settings name no folder."""
         if self._settings.backup.folder is None:
             return
-        if self._settings.database:
-            log.error(
-                "the setting backup.folder does nothing: the data is in PostgreSQL; make its backups with pg_dump"
-            )
-            return
         await asyncio.sleep(self._after_start)
         while True:
             wait = (await self._due() - now()).total_seconds()
@@ -61,8 +56,6 @@ class ServerBackups:
 
     async def make(self) -> JsonObject:
         """See Backups."""
-        if self._settings.database:
-            raise Conflict("The data is in PostgreSQL; make its backup with pg_dump.", code="not_sqlite")
         if self._making:
             raise Conflict("A backup is being made; wait until it is there.", code="backup_running")
         await self._make()
@@ -71,12 +64,11 @@ class ServerBackups:
     async def status(self) -> JsonObject:
         """See Backups."""
         wanted, outcome = self._settings.backup, last(self._settings.data_dir)
-        found = [] if self._settings.database else await asyncio.to_thread(_found, self._folder)
-        scheduled = wanted.folder is not None and not self._settings.database
+        found = await asyncio.to_thread(_found, self._folder)
+        scheduled = wanted.folder is not None
         return {
             "object": "portal.backups",
             "folder": str(self._folder),
-            "possible": not self._settings.database,
             "scheduled": scheduled,
             "every": wanted.every,
             "keep": wanted.keep,
@@ -91,8 +83,8 @@ class ServerBackups:
         if self._failed_at is not None:
             return self._failed_at + min(AGAIN, self._every)
         found = await asyncio.to_thread(_found, self._folder)
-        made = [datetime.fromisoformat(one.head.created_at) for one in found if one.head]
-        return max(made) + self._every if made else now()
+        made = newest_own(found)
+        return made + self._every if made else now()
 
     async def _made_or_told(self) -> None:
         try:

@@ -86,6 +86,9 @@ async def open_exchange(ground: Ground, mind: Mind, knowledge: Knowledge) -> Exc
         folders=storage.folders,
         memories=storage.memories,
         workspaces=storage.workspaces,
+        collections=storage.collections,
+        documents=storage.documents,
+        schedules=storage.schedules,
         users=storage.users,
     )
     exporter = Exporter(belongings=belongings, redact=without_keys, version=__version__)

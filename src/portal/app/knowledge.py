@@ -123,7 +123,11 @@ async def open_knowledge(
     collections = AnnouncedCollections(collections=storage.collections, tell=changed)
     documents = AnnouncedDocuments(documents=storage.documents, tell=changed)
     shelf = ConversationShelf(
-        collections=collections, documents=documents, files=storage.files, seconds=wanted.attachment_wait
+        collections=collections,
+        documents=documents,
+        files=storage.files,
+        transcriber=transcriber,
+        seconds=wanted.attachment_wait,
     )
     news.append(shelf.tell)
     sources = AnnouncedSources(sources=storage.sources, tell=changed)

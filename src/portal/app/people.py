@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import TypeVar
 
 from portal.app.cluster import Cluster
@@ -9,8 +10,10 @@ from portal.app.ground import Ground
 from portal.core.agent import Agent
 from portal.core.clock import micros
 from portal.core.items import JsonObject
+from portal.core.tool_ports import Fetcher
 from portal.interfaces.web.entrance import Entrance
 from portal.security.credentials import Credentials
+from portal.security.described_clients import DescribedClients
 from portal.security.identities import Acquaintance
 from portal.security.oauth import Asked, OAuth, Spent
 from portal.security.oidc import Begun, Provider
@@ -120,8 +123,15 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
 
 def _oauth(ground: Ground, credentials: Credentials) -> OAuth:
     """What lets programs in to `/mcp`."""
+
+    @cache
+    def guard() -> Fetcher:
+        from portal.security.outbound import Guard
+
+        return Guard(ground.settings)
+
     return OAuth(
-        clients=ground.storage.clients,
+        clients=DescribedClients(clients=ground.storage.clients, fetcher=guard, limiter=ground.limiter),
         refreshes=ground.storage.refreshes,
         credentials=credentials,
         questions=_pending(ground, Asked.packed, Asked.unpacked),

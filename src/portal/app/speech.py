@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from portal.backends import openai_compatible
+from portal.core.health import Condition, Health, State
 from portal.core.ports import Forwarding, Models
 from portal.core.speech import Speech, Transcriber
 from portal.errors import ModelNotFound, SettingsError
@@ -24,10 +25,14 @@ KINDS = ("espeak_ng", "faster_whisper", "openai_compatible", "piper", "whisper_c
 
 
 def open_speech(
-    settings: Settings, models: Models | None, stack: AsyncExitStack, transcriber: Transcriber | None = None
+    settings: Settings,
+    models: Models | None,
+    stack: AsyncExitStack,
+    transcriber: Transcriber | None = None,
+    health: Health | None = None,
 ) -> Speech:
     """Connections end with the stack. Without `models` the engines are those of the settings and of this machine. For
-    tests, `transcriber` is used in place of the engines.
+    tests, `transcriber` is used in place of the engines. `health` is to know of those of the settings.
 
     Raises:
         SettingsError: the settings name an engine that cannot be.
@@ -39,6 +44,8 @@ def open_speech(
         return made
 
     named, found = _named(settings, server), _found(settings)
+    if health is not None:
+        health.add(lambda: map(_condition, named))
     served = None if models is None else _Served(models)
 
     def engines() -> Sequence[Engine]:
@@ -79,6 +86,12 @@ def _named(settings: Settings, server: Callable[[SpeechEngineSettings], Forwardi
     """Those of the settings."""
     around = Around(server=server, models=settings.data_dir / "speech")
     return [_created(config, around) for config in settings.speech.engines]
+
+
+def _condition(one: Engine) -> Condition:
+    refusal = one.refusal()
+    state: State = "degraded" if refusal else "ok"
+    return Condition(kind="speech_engine", name=one.name, state=state, detail=refusal)
 
 
 def _found(settings: Settings) -> Sequence[Engine]:

@@ -19,6 +19,7 @@ async def forwarded(client: HttpClient, request: RawRequest) -> RawResponse:
         status=reply.status,
         content_type=reply.content_type,
         body=_Body(reply),
+        pour=reply.pour,
         aclose=aclose,
         retry_after=retry_after(reply.headers) if reply.status >= 400 else None,
     )

@@ -34,6 +34,8 @@ from portal.settings import BackendSettings, Settings
 MODEL = "portal-guide"
 ALSO = 0.6
 """How close the second best section must come to be named as well."""
+END = 500
+"""Characters of either end of a long text that are taken for the question. Every word of it costs time."""
 
 _DELTA = re.compile(r".{1,40}(?:\s+|$)|.+", re.DOTALL)
 _LINKED = re.compile(r"\]\((/manual/[\w-]+#[\w-]+)\)")
@@ -160,8 +162,13 @@ def create(server: BackendSettings, settings: Settings) -> GuideBackend:
 def _questions(request: ModelRequest) -> list[str]:
     """The texts of the user's turns, oldest first; at least one, be it empty."""
     if request.prompt is not None:
-        return [request.prompt if isinstance(request.prompt, str) else "\n".join(request.prompt)]
-    return [_text(message) for message in request.messages if message.get("role") == "user"] or [""]
+        return [_ends(request.prompt if isinstance(request.prompt, str) else "\n".join(request.prompt))]
+    return [_ends(_text(message)) for message in request.messages if message.get("role") == "user"] or [""]
+
+
+def _ends(text: str) -> str:
+    """Of a text that is longer than any question, where it begins and where it ends: the question is in one of them."""
+    return text if len(text) <= 2 * END else f"{text[:END]} {text[-END:]}"
 
 
 def _text(message: ChatMessage) -> str:

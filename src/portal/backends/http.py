@@ -189,6 +189,8 @@ class Reply:
         self.chunk = answer.chunk
         """The next piece of the body as it came; empty at its end. Raises BackendInterrupted where it broke off,
         BackendTimeout where nothing came in time."""
+        self.pour = answer.pour
+        """See Answer."""
         self.close = answer.close
         """Give up the rest: a connection that was not read to its end is closed at once."""
 

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from portal.backends.failures import Failures
-from portal.backends.http1_connection import Connection, Http1Answer, Pool, Stale
+from portal.backends.http1_answer import Http1Answer
+from portal.backends.http1_connection import Connection, Pool, Stale
 from portal.backends.transport import KEEP_SECONDS, MOST_REQUESTS, Body, Request
 
 _TARGET = re.compile(r"/[!\"$-~]*")

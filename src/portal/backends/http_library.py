@@ -9,6 +9,7 @@ import aiohttp
 
 from portal.backends.failures import Failures
 from portal.backends.transport import KEEP_SECONDS, MOST_REQUESTS, Body, Request
+from portal.core.model import Sink
 
 
 class Library:
@@ -135,6 +136,9 @@ class LibraryAnswer:
                 piece = await self._response.content.readany()
         self._until, self._seconds = None, self._idle
         return piece
+
+    async def pour(self, _: Sink) -> None:
+        """See Answer: everything is left to `chunk`."""
 
     def close(self) -> None:
         """See Answer."""

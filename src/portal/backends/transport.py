@@ -4,6 +4,8 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from portal.core.model import Sink
+
 Body: TypeAlias = bytes | AsyncIterable[bytes] | None
 """Pieces of unknown number are sent chunked."""
 MOST_REQUESTS = 512
@@ -45,6 +47,10 @@ class Answer(Protocol):
         Raises:
             BackendInterrupted, BackendTimeout: it broke off, or nothing came in time.
         """
+
+    async def pour(self, sink: Sink) -> None:
+        """Hand on what comes without waiting for it to be asked for, as far as that can be done; `chunk` has the rest,
+        and tells the end and what went wrong."""
 
     def close(self) -> None:
         """Give up the rest: a connection that was not read to its end is closed at once."""

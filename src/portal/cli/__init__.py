@@ -2,12 +2,14 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from portal import __version__
-from portal.errors import PortalError
+from portal.cli.options import called_as, data_dir_option
+from portal.errors import DataFolderBusy, PortalError
 
 COMMANDS = {
     "up": "up:up",
@@ -73,12 +75,14 @@ class Family(click.Group):
         try:
             return super().invoke(ctx)
         except PortalError as error:
-            raise click.ClickException(error.message) from error
+            way = f" A server ends with: {called_as()} down" if isinstance(error, DataFolderBusy) else ""
+            raise click.ClickException(error.message + way) from error
 
 
 @click.group(cls=Family, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="Portal", message="%(prog)s %(version)s")
-def portal() -> None:
+@data_dir_option
+def portal(data_dir: Path | None) -> None:
     """Portal: the private AI platform for the models you run yourself.
 
     Start with `up`; then chat on the page, in the terminal, or with any client of OpenAI's API.

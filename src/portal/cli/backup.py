@@ -86,12 +86,12 @@ def _made(
     from portal.storage.backups.making import Wanted, make_backup, verify_backup
     from portal.storage.backups.shelf import Outcome, note
 
-    if settings.database:
-        raise PortalError("The data is in PostgreSQL; make its backup with pg_dump")
     path = (target or _own_target(settings)).absolute()
     try:
         began = time.monotonic()
-        manifest = make_backup(settings, Wanted(target=path, password=password, secrets=secrets))
+        key, elsewhere = _key(settings, sealed=bool(password))
+        wanted = Wanted(target=path, password=password, secrets=secrets, key=key)
+        manifest = make_backup(settings, wanted)
         made = time.monotonic()
         if check:
             verify_backup(path, password, settings.data_dir)
@@ -106,26 +106,35 @@ def _made(
         **_contents(path, manifest),
         "seconds": round(made - began, 3),
         "check_seconds": round(checked - made, 3) if check else None,
-        "left_out": (elsewhere := _elsewhere(settings)),
+        "left_out": elsewhere,
         "said": f"The backup is {path}{', read back and whole' if check else ''}. Models are not in it"
         + ("." if secrets else ", nor are API keys of other servers.")
         + "".join(f"\nNOT in it: {what}" for what in elsewhere),
     }
 
 
-def _elsewhere(settings: "Settings") -> list[str]:
-    """What belongs to this installation and is not in its data folder."""
+def _key(settings: "Settings", *, sealed: bool) -> tuple[bytes | None, list[str]]:
+    """The sealing key where the data folder does not have it and the backup is under a password; and what belongs to
+    this installation and will not be in the backup."""
+    from portal.app.sealing import seal_key
+    from portal.storage.backups.data_files import KEY_ELSEWHERE
+
     left = []
     if settings.files.store == "s3":
         left.append(
             f"the content of files in the bucket {settings.files.s3.bucket!r}; back that up with its own tools."
         )
-    if (settings.data_dir / "seal.keyring").exists():
-        left.append(
-            "the sealing key in this system's keyring, without which nobody reads secrets.json elsewhere. "
-            "With secrets.store = 'file' it goes to seal.key, which a backup has."
-        )
-    return left
+    if settings.seal_key is None and not (settings.data_dir / KEY_ELSEWHERE).exists():
+        return None, left
+    why = "only a backup under a password has it"
+    try:
+        if sealed:
+            return seal_key(settings), left
+    except PortalError as error:
+        why = error.message
+    where = "keyring" if settings.seal_key is None else "setting seal_key"
+    left.append(f"the sealing key of the {where}, without which nobody reads the API keys of other servers: {why}")
+    return None, left
 
 
 def _own_target(settings: "Settings") -> Path:

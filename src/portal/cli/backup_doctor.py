@@ -10,6 +10,7 @@ from portal.core.clock import now
 
 if TYPE_CHECKING:
     from portal.settings import Settings
+    from portal.storage.backups.shelf import Shelved
 
 LATE = 2
 """So many times the wanted pause since the newest one is too long."""
@@ -25,11 +26,9 @@ def backup_findings(settings: "Settings") -> Iterator[Finding]:
     outcome = last(settings.data_dir)
     if outcome is not None and outcome.error:
         yield Finding("bad", f"The last backup failed at {outcome.at[:16]}: {outcome.error}", check="backup")
-    if settings.database:
-        return
     if settings.backup.folder is not None:
         yield _newest(settings)
-    elif outcome is None and (settings.data_dir / "portal.db").exists():
+    elif outcome is None and (settings.database or (settings.data_dir / "portal.db").exists()):
         yield Finding("note", "No backup was ever made", f"{called_as()} backup FOLDER", "backup")
     elif outcome is not None and not outcome.error:
         yield Finding("good", f"The last backup was made at {outcome.at[:16]}: {outcome.path}", check="backup")
@@ -40,16 +39,20 @@ def _newest(settings: "Settings") -> Finding:
 
     folder = (settings.backup.folder or settings.data_dir).expanduser()
     try:
-        found = [one for one in shelved(folder) if one.head] if folder.exists() else []
+        found = [one for one in shelved(folder) if one.head and _made(one) <= now()] if folder.exists() else []
     except OSError as error:
         return Finding("bad", f"The folder of backups cannot be read: {error}", check="backup")
     if not found:
         return Finding("note", f"There is no backup in {folder} yet; a running Portal makes one every "
                        f"{settings.backup.every:g} hours")  # fmt: skip
-    made = max(datetime.fromisoformat(one.head.created_at) for one in found if one.head)
+    made = max(map(_made, found))
     late = now() - made > LATE * timedelta(hours=settings.backup.every)
     return Finding(
         "bad" if late else "good",
         f"The newest backup in {folder} is of {made:%Y-%m-%d %H:%M} UTC"
         + (", which is too old: see the log" if late else f"; {len(found)} are there"),
     )
+
+
+def _made(one: "Shelved") -> datetime:
+    return datetime.fromisoformat(one.head.created_at) if one.head else now()

@@ -1,7 +1,8 @@
 """Options that bound what a key or a person may use."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import click
 
@@ -35,3 +36,13 @@ def budget_of(budgets: Iterable[str]) -> dict[str, int]:
             raise BadRequest(f"{one!r} is no budget, such as 500requests or 100000tokens.")
         found[match[2]] = int(match[1])
     return found
+
+
+def bounds_in_words(bounds: Mapping[str, Any]) -> Iterator[str]:
+    """What they bound, each in words."""
+    yield from bounds["scopes"]
+    if bounds["rate"]:
+        yield f"{bounds['rate']} a minute"
+    for what in ("requests", "tokens"):
+        if bounds[what]:
+            yield f"{bounds[what]} {what} a day"

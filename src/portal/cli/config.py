@@ -38,9 +38,14 @@ def check(file: Path | None, data_dir: Path | None) -> None:
     from portal.app.live import looked_at
     from portal.security.guards import refuse
 
-    settings = read_settings(data_dir, config=file)
-    looked_at(settings)
-    refuse(settings)
+    settings, wrong = read_settings(data_dir, config=file), []
+    for look in (looked_at, refuse):
+        try:
+            look(settings)
+        except PortalError as error:
+            wrong.append(error.message)
+    if wrong:
+        raise PortalError("; ".join(wrong))
     click.echo("The settings are fine.")
 
 

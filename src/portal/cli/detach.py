@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from portal.cli.announcement import announce
+from portal.cli.options import program
 from portal.cli.server_file import ServerFile, running
 from portal.errors import PortalError
 from portal.storage.data_folder import make_private_folder
@@ -26,7 +27,7 @@ def start_detached(data_dir: Path, log: Path, arguments: Sequence[str], called_a
     """
     _make_ready(data_dir, log)
     begun = log.stat().st_size if log.exists() else 0
-    process = _spawn(log, [*arguments, "--unannounced"], called_as)
+    process = _spawn(log, [*arguments, "--unannounced"])
     server = _healthy(process, data_dir, lambda: _said(log, begun))
     announce(
         server.client(),
@@ -47,9 +48,9 @@ def _make_ready(data_dir: Path, log: Path) -> None:
         raise PortalError(f"The data folder {data_dir} cannot be made: {error.strerror or error}") from error
 
 
-def _spawn(log: Path, arguments: Sequence[str], called_as: str) -> "subprocess.Popen[bytes]":
+def _spawn(log: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
     isolation = "-I" if sys.flags.isolated else "-P"
-    command = [sys.executable, isolation, "-m", "portal", "--called-as", called_as, "up", *arguments]
+    command = [sys.executable, isolation, "-m", "portal", "--called-as", program(), "up", *arguments]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(descriptor, "wb") as output:
         return subprocess.Popen(  # noqa: S603

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from portal.cli.bounds import bounds_options, budget_of
+from portal.cli.bounds import bounds_in_words, bounds_options, budget_of
 from portal.cli.credentials import open_door
 from portal.cli.options import data_dir_option, data_folder
 from portal.cli.server_file import running
@@ -67,13 +67,7 @@ def _when(row: dict[str, Any]) -> str:
 
 
 def _bounds(row: dict[str, Any]) -> Iterator[str]:
-    """In words, what bounds it."""
-    yield from row["scopes"]
-    if row["rate"]:
-        yield f"{row['rate']} a minute"
-    for what in ("requests", "tokens"):
-        if row[what]:
-            yield f"{row[what]} {what} a day"
+    yield from bounds_in_words(row)
     if row["expires_at"]:
         yield f"until {datetime.fromtimestamp(row['expires_at'], UTC):%Y-%m-%d %H:%M} UTC"
 

@@ -82,6 +82,8 @@ def logs(data_dir: Path | None, follow: bool, lines: int, level: str | None, as_
             f"There is no log at {path}. A server in the background writes one: {called_as()} up --detach"
         )
     with path.open(encoding="utf-8", errors="replace") as file:
+        if not path.stat().st_size:
+            click.echo(f"Nothing has been logged yet in {path}.", err=True)
         _show(deque(file, lines), level, as_json)
         if follow:
             _follow(path, file, level, as_json)

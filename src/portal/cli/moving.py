@@ -13,9 +13,11 @@ from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
+    from portal.settings import Settings
     from portal.storage.moving_ends import Place
 
 SETTING = re.compile(r"^\s*database\s*=.*$", re.MULTILINE)
+KEYS = ("seal.key", "seal.keyring")
 KEPT_BESIDE = ("seal.key", "secrets.json", "portal.toml", "families.toml", "tools", "skills", "work", "models")
 """What is in a data folder beside the database, and stays there."""
 
@@ -38,9 +40,27 @@ def migrate_to(place: str, save: bool, data_dir: Path | None) -> None:
     source, target = place_of(settings.database, settings.data_dir), place_of(place, settings.data_dir)
     click.echo(f"From {source} to {target}", err=True)
     moved = asyncio.run(_move(source, target, settings.data_dir))
+    if target.path is not None:
+        _say_unreadable(settings, asyncio.run(_sealed(target.path)))
     click.echo(f"Moved are {sum(moved.values()):,} rows of {len(moved)} tables; counts and samples were compared.")
     _beside(source, target, settings.data_dir)
     _say_setting(target, settings.data_dir, save=save)
+
+
+def move_to(url: str, data_dir: Path) -> None:
+    """Move the SQLite database of a data folder that a restore has just put there, and have the settings name the new
+    place. Raises PortalError."""
+    import asyncio
+
+    from portal.storage.backups.data_files import DATABASE_NAME
+    from portal.storage.moving_ends import place_of
+
+    source = data_dir / DATABASE_NAME
+    moved = asyncio.run(_move(place_of("", data_dir), place_of(url, data_dir), data_dir))
+    save_setting(data_dir / "portal.toml", url)
+    for ending in ("", "-wal", "-shm"):
+        source.with_name(source.name + ending).unlink(missing_ok=True)
+    click.echo(f"{sum(moved.values()):,} rows are in PostgreSQL, and {data_dir / 'portal.toml'} names it.", err=True)
 
 
 async def _move(source: "Place", target: "Place", data_dir: Path) -> Mapping[str, int]:
@@ -57,6 +77,42 @@ async def _move(source: "Place", target: "Place", data_dir: Path) -> Mapping[str
         finally:
             if sys.stderr.isatty():
                 click.echo("", err=True)
+
+
+async def _sealed(path: Path) -> Mapping[str, str]:
+    from portal.storage.sealed import StoredSealed
+    from portal.storage.sqlite import SqliteDatabase
+
+    database = SqliteDatabase(path=path)
+    try:
+        return await StoredSealed(database=database).all()
+    finally:
+        await database.aclose()
+
+
+def _say_unreadable(settings: "Settings", sealed: Mapping[str, str]) -> None:
+    """Keys of other servers that the key of this place does not open, or that no key is here for."""
+    lost = sorted(name for name, one in sealed.items() if not _opens(settings, name, one))
+    if lost:
+        click.echo(
+            f"Without the sealing key that the servers had, nobody can read: {', '.join(lost)}. Set it, as `seal_key` "
+            "or PORTAL_SEAL_KEY, before Portal is started here.",
+            err=True,
+        )
+
+
+def _opens(settings: "Settings", name: str, sealed: str) -> bool:
+    from portal.app.sealing import seal_key
+    from portal.extras import add_command
+    from portal.security.cipher import Cipher
+
+    if settings.seal_key is None and not any((settings.data_dir / one).exists() for one in KEYS):
+        return False
+    try:
+        Cipher(seal_key(settings), install=f"`{add_command('postgres')}`").unseal(name, sealed)
+    except ValueError:
+        return False
+    return True
 
 
 def _told(table: str, rows: int) -> None:

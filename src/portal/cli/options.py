@@ -1,5 +1,6 @@
 """What many commands share: the data folder, the settings behind it, and the name Portal was called by."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,13 +13,24 @@ if TYPE_CHECKING:
     from portal.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_FOLDER = "portal.data_dir"
 
 
 def data_dir_option(command: Command) -> Command:
-    """`--data-dir D`; its environment variable and all other sources are read by the settings."""
+    """`--data-dir D`, also before the command's name; all other sources of it are read by the settings."""
     return click.option(
-        "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Portal's data folder (PORTAL_DATA_DIR)."
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=_said_folder,
+        help="Portal's data folder (PORTAL_DATA_DIR).",
     )(command)
+
+
+def _said_folder(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    folder: Path | None = value or ctx.meta.get(_FOLDER)
+    if folder is not None:
+        ctx.meta[_FOLDER] = folder
+    return folder
 
 
 def read_settings(data_dir: Path | None, **arguments: Any) -> "Settings":
@@ -45,9 +57,15 @@ def data_folder(data_dir: Path | None) -> Path:
         return folder_whatever_is_set({"data_dir": data_dir}).expanduser().absolute()
 
 
-def called_as() -> str:
+def program() -> str:
     """How the person called us: `portal`, or the launcher's own spelling."""
     return click.get_current_context().find_root().info_name or "portal"
+
+
+def called_as() -> str:
+    """What a hint puts before a command's name, so that it is about the same data folder."""
+    folder = click.get_current_context().meta.get(_FOLDER)
+    return program() if folder is None else f"{program()} --data-dir {shlex.quote(str(folder))}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

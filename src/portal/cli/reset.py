@@ -42,12 +42,23 @@ def _sealed_anew(settings: "Settings") -> list[str]:
     """Let go of the sealing key, wherever it is, and keep what it sealed under a new one. Names of what is kept in the
     file of secrets: keys of others, and addresses of webhooks."""
     from portal.app.sealing import secret_file
-    from portal.security.ring import forget_key
+    from portal.security.ring import forget_key, is_lost
+    from portal.security.secret_file import SecretFile
 
-    kept = secret_file(settings).all()
-    forget_key(settings.data_dir)
+    file = SecretFile(settings.data_dir / "secrets.json")
+    if settings.seal_key is None and settings.secrets.store == "keyring" and is_lost(settings.data_dir):
+        kept = file.legible()
+        for name in file.names():
+            if name not in kept:
+                click.echo(f"Lost with its key, set it again where it is from: {name}")
+        file.write(kept)
+    else:
+        file = secret_file(settings)
+        kept = file.all()
     if kept:
-        secret_file(settings).write(kept)
+        file.opened().write(kept)  # whatever ends this before they are sealed anew, they can be read
+    forget_key(settings.data_dir)
+    secret_file(settings)
     return sorted(kept)
 
 

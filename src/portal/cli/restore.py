@@ -6,6 +6,7 @@ import click
 
 from portal.cli.backup import read_password
 from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.errors import PortalError
 
 
 @click.command()
@@ -14,6 +15,7 @@ from portal.cli.options import called_as, data_dir_option, read_settings
 @click.option("--force", is_flag=True, help="Where there is data already, put it aside first.")
 @click.option("--password-file", type=click.Path(path_type=Path, allow_dash=True), help="File with the password.")
 @click.option("--password", "ask", is_flag=True, help="Ask for the password.")
+@click.option("--database", default="", help="An empty PostgreSQL (postgresql://...) that the data goes to.")
 @data_dir_option
 def restore(
     backup: Path | None,
@@ -21,9 +23,13 @@ def restore(
     force: bool,
     password_file: Path | None,
     ask: bool,
+    database: str,
     data_dir: Path | None,
 ) -> None:
-    """Put BACKUP in place as the data folder, once all of it was read and checked. Portal must be stopped."""
+    """Put BACKUP in place as the data folder, once all of it was read and checked. Portal must be stopped.
+
+    The data is in a SQLite file then, also where it was in PostgreSQL; --database moves it there.
+    """
     from portal.storage.backups.restoring import restore as put_back
     from portal.storage.backups.restoring import set_right
 
@@ -41,4 +47,31 @@ def restore(
         click.echo(f"What was there before is in {aside}; delete it once all is well.", err=True)
     if manifest and not manifest.secrets:
         click.echo("API keys of other servers were not in it; enter them again where they are missing.", err=True)
+    _settle_database(settings.data_dir, database)
     click.echo(f"Start it with: {called_as()} up, then sign in with: {called_as()} link", err=True)
+
+
+def _settle_database(data_dir: Path, wanted: str) -> None:
+    """No server may start on the database that the backup was made of, which is another state of the same data."""
+    import tomllib
+
+    from portal.cli.moving import move_to, save_setting
+
+    file = data_dir / "portal.toml"
+    if file.exists() and tomllib.loads(file.read_text(encoding="utf-8")).get("database"):
+        save_setting(file, "")
+        click.echo("The data was in PostgreSQL; it is in a SQLite file now.", err=True)
+    if wanted:
+        try:
+            move_to(wanted, data_dir)
+        except PortalError as error:
+            raise PortalError(
+                f"The backup is in {data_dir}, as SQLite, and PostgreSQL was not filled: {error.message} "
+                f"Go on with: {called_as()} migrate-to {wanted} --save"
+            ) from error
+    elif read_settings(data_dir).database:
+        click.echo(
+            "PORTAL_DATABASE still names a PostgreSQL, where a server would look instead: take it out, or fill an "
+            f"empty one with: {called_as()} migrate-to postgresql://... --save",
+            err=True,
+        )

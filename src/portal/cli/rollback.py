@@ -10,7 +10,12 @@ from portal.errors import PortalError
 
 
 @click.command()
-@click.option("--to", "schema", type=int, help="Schema of the copy to go back to; the newest copy by default.")
+@click.option(
+    "--to",
+    "schema",
+    type=int,
+    help="Schema of the copy to go back to; else the newest older one.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
 def rollback(schema: int | None, yes: bool, data_dir: Path | None) -> None:
@@ -21,17 +26,21 @@ def rollback(schema: int | None, yes: bool, data_dir: Path | None) -> None:
     """
     from portal.storage.backups.data_files import DATABASE_NAME
     from portal.storage.data_folder import lock_data_folder
-    from portal.storage.upgrade import put_back, snapshots
+    from portal.storage.upgrade import put_back, schema_of, snapshots
 
     settings = read_settings(data_dir)
     if settings.database:
-        raise PortalError("On PostgreSQL an upgrade keeps no copy: put back what pg_dump made before it.")
+        raise PortalError("On PostgreSQL an upgrade keeps no copy: restore a backup that was made before it.")
     path = settings.data_dir / DATABASE_NAME
     there = snapshots(path)
-    found = next((one for one in there if schema in (None, one[0])), None)
+    now = schema_of(path) if path.exists() else None
+    found = next((one for one in there if (one[0] == schema if schema else now is None or one[0] < now)), None)
     if found is None:
         known = ", ".join(str(number) for number, _ in there) or "none"
-        raise PortalError(f"There is no such copy of the database in {settings.data_dir}; copies with schema: {known}")
+        has = "" if now is None else f" The database has schema {now}."
+        raise PortalError(
+            f"There is no such copy of the database in {settings.data_dir}.{has} Copies with schema: {known}"
+        )
     with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
         if not yes:
             question = (

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
+from portal.cli.options import called_as, data_dir_option, data_folder, program, read_settings
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
     from portal.cli.service_units import Manager, Service
+    from portal.settings import Settings
 
 _ENV_NAME = "service.env"
 _ENV_TEXT = """\
@@ -54,11 +55,12 @@ def install(
     from portal.cli.service_units import manager_of
 
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    folder = read_settings(data_dir, config=config, server=server or None).data_dir
+    settings = read_settings(data_dir, config=config, server=server or None)
+    folder = settings.data_dir
     more = [part for name, value in server.items() for part in (f"--{name}", str(value))]
     more += ["--config", str(config.absolute())] if config else []
     manager = manager_of(sys.platform)
-    wanted = _service(folder, more, env_file.absolute() if env_file else folder / _ENV_NAME)
+    wanted = _service(settings, more, env_file.absolute() if env_file else folder / _ENV_NAME)
     if dry:
         click.echo(f"# {manager.path}", err=True)
         click.echo(manager.text(wanted), nl=False)
@@ -72,10 +74,11 @@ def install(
     _install(manager, wanted)
 
 
-def _service(folder: Path, more: list[str], env_file: Path) -> "Service":
+def _service(settings: "Settings", more: list[str], env_file: Path) -> "Service":
     from portal.cli.server_file import LOG
     from portal.cli.service_units import Service
 
+    folder = settings.data_dir
     isolation = "-I" if sys.flags.isolated else "-P"
     start = [sys.executable, isolation, "-m", "portal", "--called-as", str(_callable()), "up"]
     return Service(
@@ -83,12 +86,13 @@ def _service(folder: Path, more: list[str], env_file: Path) -> "Service":
         data_dir=folder,
         env_file=env_file,
         log=folder / LOG,
+        drain=settings.server.drain_seconds,
     )
 
 
 def _callable() -> Path | str:
     """The name Portal was called by, as a path where it was one: a service starts elsewhere."""
-    name = called_as()
+    name = program()
     return Path(name).absolute() if "/" in name else name
 
 

@@ -6,6 +6,7 @@ import plistlib
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from portal.errors import PortalError
 
 RESTART_SECONDS = 5
 STOP_SECONDS = 60
-"""What an orderly end may take until the process is killed."""
+"""What an orderly end may take, beside answers under way, until the process is killed."""
 _COMMAND_SECONDS = 90
 
 
@@ -28,6 +29,13 @@ class Service:
     env_file: Path
     """Settings as `NAME=value` lines; Portal reads it itself."""
     log: Path
+    drain: float
+    """Seconds that answers under way have."""
+
+    @property
+    def patience(self) -> int:
+        """Seconds until a process that is told to stop is killed."""
+        return STOP_SECONDS + ceil(self.drain)
 
 
 class Manager(Protocol):
@@ -75,7 +83,7 @@ WorkingDirectory={_escaped(str(service.data_dir))}
 Environment={_quoted(f"PORTAL_ENV_FILE={service.env_file}", dollar="$")}
 Restart=on-failure
 RestartSec={RESTART_SECONDS}
-TimeoutStopSec={STOP_SECONDS}
+TimeoutStopSec={service.patience}
 UMask=0077
 StandardOutput=append:{_escaped(str(service.log))}
 StandardError=inherit
@@ -123,7 +131,7 @@ class Launchd:
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": RESTART_SECONDS,
-            "ExitTimeOut": STOP_SECONDS,
+            "ExitTimeOut": service.patience,
             "Umask": 0o077,
             "StandardOutPath": str(service.log),
             "StandardErrorPath": str(service.log),

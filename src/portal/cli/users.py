@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from portal.cli.bounds import bounds_options, budget_of
+from portal.cli.bounds import bounds_in_words, bounds_options, budget_of
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
@@ -48,10 +48,10 @@ def users() -> None:
 @users.command("list")
 @data_dir_option
 def list_users(data_dir: Path | None) -> None:
-    """Show everybody: name, role, sign-in name, id."""
+    """Show everybody: name, role, sign-in name, id, and what bounds them."""
     for one in _client(data_dir).get(_ADDRESS)["data"]:
-        state = "suspended" if one["suspended"] else ""
-        click.echo("\t".join([one["name"], one["role"], one["login"] or "-", one["id"], state]).rstrip())
+        more = [*(["suspended"] if one["suspended"] else []), *bounds_in_words(one["limits"])]
+        click.echo("\t".join([one["name"], one["role"], one["login"] or "-", one["id"], *more]))
 
 
 @users.command()

@@ -253,8 +253,7 @@ class Agent:
     async def _finish(self, run: Run, outcome: JsonObject, call: Call) -> None:
         with run.undisturbed():
             try:
-                await self._recorder.close(run, "completed" if outcome["status"] == "completed" else "incomplete")
-                await self._recorder.abandon(run)
+                await self._recorder.conclude(run, completed=outcome["status"] == "completed")
                 terminal = self._closed(run, outcome, call, run.assembler.snapshot())
                 trace = traced(run, call)
                 if run.stored:

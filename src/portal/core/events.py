@@ -19,7 +19,9 @@ RECOVERY_GAP = 10_000
 
 _OPENING = 3
 """Events that begin a response: created, in_progress, and how it was routed."""
-_KNOWN_AT_THE_END = frozenset({"portal:files", "portal:untrusted", "portal:milliseconds", "portal:found"})
+_KNOWN_AT_THE_END = frozenset(
+    {"portal:files", "portal:file_id", "portal:untrusted", "portal:milliseconds", "portal:found"}
+)
 _HOSTED = {"file_search_call": "searching", "image_generation_call": "generating"}
 """Items of OpenAI's hosted tools, with what they are at in the middle."""
 
@@ -98,7 +100,7 @@ class Events:
         elif item["type"] == "mcp_call":
             ending = "completed" if item["status"] == "completed" else "failed"
             yield self.event(f"response.mcp_call.{ending}", **place)
-        elif item["type"] in _HOSTED:
+        elif item["type"] in _HOSTED and item.get("status") != "failed":
             yield self.event(f"response.{item['type']}.completed", **place)
         yield self.event("response.output_item.done", output_index=position, item=item)
 
@@ -116,7 +118,7 @@ def _skeleton(item: Item) -> Item:
         skeleton["results"] = None
     elif item["type"] == "image_generation_call":
         skeleton["result"] = None
-    if item["type"] in ("mcp_call", "file_search_call"):
+    if item["type"] in ("mcp_call", *_HOSTED):
         skeleton = {name: value for name, value in skeleton.items() if name not in _KNOWN_AT_THE_END}
     return skeleton
 

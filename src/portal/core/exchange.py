@@ -75,6 +75,10 @@ class Imports(Protocol):
         """Everybody's that are not at their end, oldest first: for the server, when it starts."""
 
 
+Coming: TypeAlias = tuple[ConversationRecord, Sequence[Arriving]]
+"""A conversation, and all of its turns."""
+
+
 class Arrivals(Protocol):
     """Stores what comes in. A conversation is shown once all of it is there; where storing stops in the middle, the
     next call goes on."""
@@ -96,6 +100,10 @@ class Arrivals(Protocol):
             NotFound: the import was deleted, or its owner.
             Conflict: an id is somebody else's; nothing of it was stored.
         """
+
+    async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:
+        """The same for several conversations, each in one piece and none of them long: stored at once. Raises as
+        `take`."""
 
 
 class Departures(Protocol):

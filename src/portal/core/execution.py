@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from portal.core import hosted
 from portal.core.approvals import ApprovalRecord, AuditRecord, GrantRecord
 from portal.core.arguments import read_arguments
 from portal.core.bus import Bus
 from portal.core.clock import micros
 from portal.core.deadline import Deadline
+from portal.core.hosted import Drawing
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.outputs import Outputs
@@ -271,32 +271,33 @@ class Executor:
             await whole(self._recorder.add(scene.run, {**item, "status": "failed", "error": error.message}))
             return
         await self._noted(scene, "tool.begun", plan, item["id"])
+        drawing = Drawing(recorder=self._recorder, run=scene.run, tool=plan.spec.name, arguments=plan.arguments)
         began = perf_counter()
         try:
             with span("tool", plan.spec.name, toolset=plan.spec.toolset, risk=plan.spec.risk, call=item["id"]) as one:
-                result = await self._called(scene, plan, item["id"])
+                await drawing.begin()
+                result = await self._called(scene, plan, item["id"], drawing)
                 ended = await self._ended(scene, plan, result)
                 one.called(plan.arguments, result.text, failed=result.failed)
         except asyncio.CancelledError:
             self._ran(plan.spec.toolset, "cancelled", perf_counter() - began)
             stopped = {"status": "incomplete", "error": OUTCOME_UNKNOWN}
             await whole(self._recorder.end(scene.run, position, {**item, **stopped}))
+            await whole(drawing.end(()))
             raise
         self._ran(plan.spec.toolset, ended["status"], took := perf_counter() - began)
         ended["portal:milliseconds"] = round(took * 1000)
         await whole(self._recorder.end(scene.run, position, {**item, **ended}))
         await self._noted(scene, "tool.ended", plan, item["id"], outcome=ended["status"])
-        if plan.spec.name in hosted.TOOLS and hosted.image_generation(scene.run.record.request):
-            for picture in await self._outputs.pictures(scene.owner, ended["portal:files"], plan.arguments):
-                await whole(self._recorder.add(scene.run, picture))
+        await whole(drawing.end(ended["portal:files"]))
 
-    async def _called(self, scene: Scene, plan: _Plan, call_id: str) -> ToolResult:
+    async def _called(self, scene: Scene, plan: _Plan, call_id: str, drawing: Drawing) -> ToolResult:
         assert plan.toolset is not None
         assert plan.wish is not None
         limit = plan.spec.timeout or self._timeout
         try:
             async with Deadline(limit) as deadline:
-                context = self._context(scene, plan.wish, call_id, deadline)
+                context = replace(self._context(scene, plan.wish, call_id, deadline), preview=drawing.preview)
                 called = await plan.toolset.call(plan.spec.name, plan.wish.arguments, context)
             return sound(called)
         except TimeoutError:

@@ -180,10 +180,10 @@ class Loop:
 
     async def _ended(self, run: Run, scene: Scene, call: Call, round_: _Round, *, last: bool) -> JsonObject | None:
         """How the turn ended with this round; None if it goes on."""
-        await self._recorder.close(run)
         asked = round_.calls()
         if not asked or (call.finished is not None and call.finished.reason in _REASONS):
             return outcome(call.finished)
+        await self._recorder.close(run)
         if last:
             return {"status": "incomplete", "incomplete_details": {"reason": "max_tool_calls"}}
         waits = await self._executor.round(scene, asked, round_.number)

@@ -169,6 +169,10 @@ ModelEvent: TypeAlias = (
 )
 
 
+Sink: TypeAlias = Callable[[bytes], Awaitable[None] | None]
+"""Takes a piece at once; what it gives back is awaited before there is another. Raises BackendError, OSError."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
     """A request relayed byte for byte to a backend that speaks the door's API."""
@@ -189,6 +193,9 @@ class RawResponse:
     content_type: str
     body: AsyncIterator[bytes]
     aclose: Callable[[], Awaitable[None]]
+    pour: Callable[[Sink], Awaitable[None]]
+    """Hands pieces of the body on as they come, without anybody waiting for them; `body` has what it leaves, and tells
+    the end and what went wrong."""
     retry_after: float | None = None
     """Seconds after which a server that refused wants to be asked again."""
 

@@ -1,12 +1,11 @@
 """What a tool brought, bounded for the model: long text becomes a file, files become the user's."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from portal.core.clock import micros
-from portal.core.hosted import picture_items
 from portal.core.ids import new_id
-from portal.core.items import Item, JsonObject
+from portal.core.items import JsonObject
 from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.core.tools import ToolFile, ToolResult
@@ -42,10 +41,6 @@ class Outputs:
                 notes.append(f"\n[File {file.name} could not be kept: {error.message}]")
         notes += [f"\n[File {one['filename']}: {one['file_id']}]" for one in files]
         return _UNWRITABLE.sub("\ufffd", text + "".join(notes)), files
-
-    async def pictures(self, owner: str, made: Sequence[JsonObject], arguments: str) -> list[Item]:
-        """The pictures among the files of a call, as items of the hosted tool."""
-        return await picture_items(self._files, owner, made, arguments)
 
     def _cut(self, text: str, name: str) -> str:
         head = self._longest * _HEAD // 4

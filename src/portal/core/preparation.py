@@ -239,17 +239,17 @@ class Preparation:
         if parameters.get("response_format") or ask.text.startswith(_CHORE):
             return None
         alone = not ((turn.asks and turn.store) or turn.parent)
-        taken, used = offered_names(parameters), _called(items)
-        if hosted.image_generation(turn.request):
-            used, workspace = [*hosted.TOOLS, *used], replace(workspace, tools=(*workspace.tools, *hosted.TOOLS))
+        drawn = hosted.TOOLS if hosted.image_generation(turn.request) else ()
+        taken, used = offered_names(parameters), [*drawn, *_called(items)]
         standing = standing_of(turn.owner, self._bounding)
 
         def may(spec: ToolSpec) -> bool:
             usable = standing is None or standing.uses(spec.name, spec.toolset)
-            return usable and (turn.store or not spec.harmless) and (not alone or self._alone(spec))
+            kept = turn.store or not spec.harmless or spec.name in drawn
+            return usable and kept and (not alone or self._alone(spec))
 
         return await self._toolbox.offer(
-            replace(workspace, memory=workspace.memory and not turn.private),
+            replace(workspace, tools=(*workspace.tools, *drawn), memory=workspace.memory and not turn.private),
             ask.wanted,
             taken=taken,
             used=used,

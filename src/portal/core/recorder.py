@@ -29,11 +29,11 @@ class Recorder:
         self._turn_log = turn_log
         self._call_log = call_log
 
-    async def close(self, run: Run, status: str = "completed") -> None:
+    async def close(self, run: Run) -> None:
         """End the item that is growing, if there is one."""
         with _undisturbed(run):
             async with run.writing:
-                closed = run.assembler.close(status)
+                closed = run.assembler.close("completed")
                 if closed is not None:
                     await self._keep(run, *closed)
 
@@ -52,18 +52,32 @@ class Recorder:
                 run.announce(announced)
         return stored.position
 
+    async def open(self, run: Run, item: Item) -> int:
+        """An item that is told while it comes to be, and stored once it is whole; its position."""
+        with _undisturbed(run):
+            async with run.writing:
+                stored, announced = run.assembler.begin(item)
+                if run.unsaved:
+                    run.unannounced.extend(announced)
+                else:
+                    run.announce(announced)
+        return stored.position
+
     async def end(self, run: Run, position: int, item: Item) -> None:
         """The call begun there has ended as this item."""
         with _undisturbed(run):
             async with run.writing:
                 await self._keep(run, *run.assembler.end(position, item))
 
-    async def abandon(self, run: Run) -> None:
-        """End what still runs of a turn that is over: its outcome is not known."""
+    async def conclude(self, run: Run, *, completed: bool) -> None:
+        """End what grows or still runs of a turn that is over: it is stored and announced with the turn's end."""
         async with run.writing:
+            closed = run.assembler.close("completed" if completed else "incomplete")
+            if closed is not None:
+                _owe(run, *closed)
             for begun in run.assembler.running():
                 item = {**begun.item, "status": "incomplete", "error": OUTCOME_UNKNOWN}
-                await self._keep(run, *run.assembler.end(begun.position, item))
+                _owe(run, *run.assembler.end(begun.position, item))
 
     async def add(self, run: Run, item: Item) -> None:
         """An item that is whole at once."""
@@ -106,14 +120,18 @@ class Recorder:
             run.announce(announced)
             return
         owed = bool(run.unsaved)
-        run.unsaved.append(stored)
-        run.unannounced.extend(announced)
+        _owe(run, stored, announced)
         if not owed:
             with span("store", stored.item["type"]):
                 await self._turn_log.append(run.id, stored)
             run.unsaved.clear()
             run.unannounced.clear()
             run.announce(announced)
+
+
+def _owe(run: Run, stored: StoredItem, announced: list[Event]) -> None:
+    run.unsaved.append(stored)
+    run.unannounced.extend(announced)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class Run:
 
     def catch_up(self) -> None:
         """Make the remarks that had to wait, if they can be made now."""
-        if self.writing.locked():
+        if self.writing.locked() or self.unannounced:
             return
         remarks, self._remarks = self._remarks, {}
         if not self.assembler.is_open:

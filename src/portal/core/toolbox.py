@@ -187,13 +187,17 @@ class Toolbox:
         return self._toolsets()
 
     def _all(self) -> Iterator[tuple[Toolset, ToolSpec]]:
-        """Every tool that is not off; of two with one name the first."""
-        seen = {FIND}
+        """Every tool that is not off; of two with one name the first, which is logged once."""
+        seen = {FIND: "portal"}
         for toolset in self._toolsets():
             for spec in self.usable(toolset):
-                if spec.name not in seen and not _matches(spec, self._off):
-                    seen.add(spec.name)
-                    yield toolset, spec
+                if _matches(spec, self._off):
+                    continue
+                if spec.name in seen:
+                    self._leave_out(spec, toolset, f"{seen[spec.name]} has one of that name")
+                    continue
+                seen[spec.name] = toolset.name
+                yield toolset, spec
 
     def usable(self, toolset: Toolset) -> Iterator[ToolSpec]:
         """Of what it lists; why not the others, is logged once."""
@@ -205,7 +209,7 @@ class Toolbox:
         for spec in listed:
             fault = self._fault(spec)
             if fault:
-                self._tell(f"the tool {spec.name!r} of {toolset.name} is left out", fault)
+                self._leave_out(spec, toolset, fault)
             else:
                 yield spec
 
@@ -219,6 +223,9 @@ class Toolbox:
                 self._faults.clear()
             known = self._faults[id(spec.parameters)] = spec.parameters, _schema_fault(spec.parameters)
         return known[1]
+
+    def _leave_out(self, spec: ToolSpec, toolset: Toolset, why: str) -> None:
+        self._tell(f"the tool {spec.name!r} of {toolset.name} is left out", why)
 
     def _tell(self, what: str, why: str) -> None:
         if what not in self._told:

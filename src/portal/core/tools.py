@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from portal.core.items import Item, JsonObject
+from portal.core.media import Picture
 from portal.core.tracing import Span, here
 
 Risk: TypeAlias = Literal["read", "fetch", "write", "execute", "network", "spend"]
@@ -118,6 +119,8 @@ class ToolContext:
     """Whether the model that calls was shown what strangers wrote of their tools."""
     report: Callable[[str], None] = lambda detail: None
     """Says in a few words how far it is."""
+    preview: Callable[[Picture, float], None] = lambda picture, share: None
+    """Shows what it makes as it looks now, and the share of the work that is done."""
     asking: Callable[[str], None] | None = None
     """Says that a person is asked something in the middle of the call: an approval's id. None: nobody can be asked."""
     held: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -11,11 +11,13 @@ from typing import IO, Any, cast
 import orjson
 
 from portal.core.clock import micros, now
+from portal.core.collections import Collections, DocumentRecord, Documents
 from portal.core.exchange import Arriving, Departures
 from portal.core.items import JsonObject
 from portal.core.memories import Memories, Wanted
 from portal.core.ports import Conversations, Files, Folders, SavedWorkspaces, Users
 from portal.core.records import ConversationRecord, FileRecord
+from portal.core.schedules import Schedules
 from portal.errors import NotFound
 from portal.exchange import lines
 from portal.exchange.files import plain_name
@@ -40,6 +42,9 @@ class Belongings:
     folders: Folders
     memories: Memories
     workspaces: SavedWorkspaces
+    collections: Collections
+    documents: Documents
+    schedules: Schedules
     users: Users
 
 
@@ -74,6 +79,9 @@ class Exporter:
             ("folders", self._folders(owner)),
             ("memories", self._memories(owner)),
             ("workspaces", self._workspaces(owner)),
+            ("collections", self._collections(owner)),
+            ("schedules", self._schedules(owner)),
+            ("keys", self._keys(owner)),
         ):
             async for piece in self._list(making, name, found):
                 yield piece
@@ -151,6 +159,35 @@ class Exporter:
         for record in await self._of.workspaces.all():
             if record.owner == owner:
                 yield lines.workspace(record)
+
+    async def _collections(self, owner: str) -> AsyncIterator[JsonObject]:
+        after: str | None = None
+        while True:
+            page = await self._of.collections.list(owner, limit=_AT_ONCE, after=after, ascending=True)
+            for record in page.data:
+                yield lines.collection(record, [one async for one in self._documents(owner, record.id)])
+            if (after := page.next) is None:
+                return
+
+    async def _documents(self, owner: str, collection_id: str) -> AsyncIterator[DocumentRecord]:
+        after: str | None = None
+        while True:
+            try:
+                page = await self._of.documents.list(owner, collection_id, limit=_AT_ONCE, after=after, ascending=True)
+            except NotFound:
+                return  # deleted meanwhile
+            for record in page.data:
+                yield record
+            if (after := page.next) is None:
+                return
+
+    async def _schedules(self, owner: str) -> AsyncIterator[JsonObject]:
+        for record in await self._of.schedules.list(owner):
+            yield lines.schedule(record)
+
+    async def _keys(self, owner: str) -> AsyncIterator[JsonObject]:
+        for record in await self._of.users.credentials(owner, "key"):
+            yield lines.key(record)
 
     async def _readable(
         self, owner: str, conversation_id: str, making: "_Making", paths: dict[str, str]

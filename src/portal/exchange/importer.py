@@ -2,12 +2,13 @@
 so that an import that broke off goes on where it was, and a second one changes nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from portal.core.clock import micros
-from portal.core.exchange import Arrivals, derived_id
+from portal.core.exchange import Arrivals, Arriving, derived_id
 from portal.core.memories import Kept as KeptMemory
 from portal.core.memories import Memories, MemoryRecord, Said
 from portal.core.ports import Files, Folders
@@ -27,6 +28,8 @@ _LONGEST_NAME = 200
 _LONGEST_INSTRUCTIONS = 100_000
 _MOST_FILES = 50
 """Files of one folder."""
+_AT_ONCE = 50
+"""Turns of several conversations that are stored in one step: most of the time goes into steps."""
 _AGAIN = "it is in the export twice"
 
 
@@ -56,6 +59,18 @@ class Home:
     personas: Personas
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A conversation in one piece that waits for others to be stored with; what is counted then."""
+
+    record: ConversationRecord
+    turns: Sequence[Arriving]
+    here: Callable[[Collection[str]], None]
+    """Hears which of its responses are new."""
+    refused: Callable[[str], None]
+    """Hears why it cannot be."""
+
+
 class Importer:
     """One import under way; `tally` says how far it has come."""
 
@@ -78,16 +93,48 @@ class Importer:
         self._files = Arrived(files=home.files, archive=archive, owner=owner, source=source, tally=self.tally, dry=dry)
         self._folders: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._ready: list[_Ready] = []
 
     async def run(self) -> None:
         """To the end. Raises BadRequest for what is damaged, NotFound where the import was deleted, StorageError."""
-        pieces = self._export.pieces()
         try:
-            while (piece := await asyncio.to_thread(_next, pieces)) is not None:
-                await self._take(piece)
-                await self._told()
+            await self._all()
         except ValueError as error:
+            await self._flush()
             raise BadRequest(f"The file cannot be read: {error}.", code="invalid_file") from error
+        except BadRequest:
+            await self._flush()
+            raise
+
+    async def _all(self) -> None:
+        pieces = self._export.pieces()
+        while (piece := await asyncio.to_thread(_next, pieces)) is not None:
+            await self._take(piece)
+            await self._told()
+        await self._flush()
+
+    async def _put(self, one: _Ready) -> None:
+        """Store it with others, in order."""
+        waiting = sum(len(each.turns) for each in self._ready)
+        if self._ready and waiting + len(one.turns) > _AT_ONCE:
+            await self._flush()
+        self._ready.append(one)
+
+    async def _flush(self) -> None:
+        """Store what waits. Where one of them cannot be, the others are."""
+        ready, self._ready = self._ready, []
+        if len(ready) > 1:
+            with suppress(Conflict):
+                coming = [(one.record, one.turns) for one in ready]
+                new = await self._home.arrivals.take_all(self._import, coming, owner=self._owner)
+                for one in ready:
+                    one.here(new)
+                return
+        for one in ready:
+            try:
+                one.here(await self._home.arrivals.take(self._import, one.record, one.turns, owner=self._owner))
+            except Conflict as error:
+                one.refused(error.message.rstrip("."))
 
     async def _take(self, piece: Piece) -> None:
         match piece:
@@ -159,15 +206,17 @@ class Importer:
             self.tally.take("messages", new=len(every))
             return
         dated = [replace(turn, response=_dated(turn.response, record.created_at)) for turn in grown.turns]
-        try:
-            new = await self._home.arrivals.take(self._import, record, dated, owner=self._owner)
-        except Conflict as error:
-            self.tally.leave("conversations", record.title, error.message.rstrip("."))
-            self.tally.leave("messages", record.title, error.message.rstrip("."), len(every))
-            return
-        there = {each for turn in grown.turns if turn.response.id not in new for each in turn.messages}
-        self.tally.take("conversations", **{"known" if there == every else "new": 1})
-        self.tally.take("messages", new=len(every - there), known=len(there))
+
+        def here(new: Collection[str]) -> None:
+            there = {each for turn in grown.turns if turn.response.id not in new for each in turn.messages}
+            self.tally.take("conversations", **{"known" if there == every else "new": 1})
+            self.tally.take("messages", new=len(every - there), known=len(there))
+
+        def refused(why: str) -> None:
+            self.tally.leave("conversations", record.title, why)
+            self.tally.leave("messages", record.title, why, len(every))
+
+        await self._put(_Ready(record, dated, here, refused))
 
     async def _threads(self, threads: Threads) -> None:
         """Of a Portal: a conversation may come in several pieces."""
@@ -182,18 +231,27 @@ class Importer:
             self.tally.take("messages", new=count)
             self.tally.take("conversations", new=int(first))
             return
-        try:
-            new = await self._home.arrivals.take(self._import, record, threads.turns, owner=self._owner, more=more)
-        except Conflict as error:
-            why, title = error.message.rstrip("."), record.title if record else ""
+        ids = {one.response.id for one in threads.turns}
+
+        def here(new: Collection[str]) -> None:
+            stored = len(ids & set(new))
+            self.tally.take("messages", new=stored, known=count - stored)
+            if first:
+                self.tally.take("conversations", **{"new" if stored else "known": 1})
+
+        def refused(why: str) -> None:
+            title = record.title if record else ""
             self.tally.leave("messages", title, why, count)
             if first:
                 self.tally.leave("conversations", title, why)
-            return
-        self.tally.take("messages", new=len(new), known=count - len(new))
-        if first:
-            there = not new
-            self.tally.take("conversations", **{"known" if there else "new": 1})
+
+        if record is not None and first and not more:
+            return await self._put(_Ready(record, threads.turns, here, refused))
+        await self._flush()
+        try:
+            here(await self._home.arrivals.take(self._import, record, threads.turns, owner=self._owner, more=more))
+        except Conflict as error:
+            refused(error.message.rstrip("."))
 
     def _own_conversation(self, threads: Threads) -> ConversationRecord:
         fields = threads.fields

@@ -1,6 +1,6 @@
 """Imports as jobs: an upload waits in a file of the data folder, is looked through, and is stored once its owner says
-so. One is worked on at a time; what a stopped server left is gone on with at the next start. Each of several servers
-works on what was uploaded to itself."""
+so. Of one person one is worked on at a time, and of a few people at once; what a stopped server left is gone on with at
+the next start. Each of several servers works on what was uploaded to itself."""
 
 import asyncio
 import logging
@@ -22,6 +22,7 @@ from portal.errors import BadRequest, Conflict, NotFound, PortalError, StorageEr
 from portal.exchange.archive import Archive
 from portal.exchange.files import plain_name
 from portal.exchange.importer import Home, Importer
+from portal.exchange.line import Line
 from portal.exchange.recognise import reader, recognised
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ _SPARE = 256 * 2**20
 _WAITS = 2 * 86_400 * 1_000_000
 """Microseconds that an upload waits for its owner's word."""
 _MOST_OPEN = 5
+_PEOPLE = 4
+"""Whose imports are worked on at once."""
 _ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _GONE = "The upload is not there any more: bring the file in again. What was stored already is not stored twice."
 _FAULT = "Portal failed to read this file; its log has the details. What was stored stays."
@@ -57,7 +60,7 @@ class ImportJobs:
         self._imports, self._home, self._bus = imports, home, bus
         self._folder, self._largest, self._login = folder, largest, login
         self._alone = alone
-        self._queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._line = Line()
         self._arriving: set[str] = set()
         """Uploads whose record is not there yet."""
         self._called: set[str] = set()
@@ -132,18 +135,26 @@ class ImportJobs:
     async def run(self) -> None:
         """For a server, in a task of its own, until it is cancelled."""
         await self.look()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_PEOPLE):
+                group.create_task(self._go_on())
+
+    async def _go_on(self) -> None:
         while True:
-            owner, import_id = await self._queue.get()
-            try:
-                record = await self._imports.get(owner, import_id)
-                if record.status in GOING:
-                    await self._work(record)
-            except NotFound:
-                (self._folder / import_id).unlink(missing_ok=True)
-            except StorageError:
-                log.exception("import %s: what came of it could not be noted", import_id)
-            finally:
-                self._called.discard(import_id)
+            async with self._line.turn() as (owner, import_id):
+                await self._one(owner, import_id)
+
+    async def _one(self, owner: str, import_id: str) -> None:
+        try:
+            record = await self._imports.get(owner, import_id)
+            if record.status in GOING:
+                await self._work(record)
+        except NotFound:
+            (self._folder / import_id).unlink(missing_ok=True)
+        except StorageError:
+            log.exception("import %s: what came of it could not be noted", import_id)
+        finally:
+            self._called.discard(import_id)
 
     async def look(self) -> None:
         """Go on with what is open and was uploaded here, and delete what belongs to nothing: at the start, and when
@@ -171,7 +182,7 @@ class ImportJobs:
 
     def _enqueue(self, record: ImportRecord) -> None:
         self._called.add(record.id)
-        self._queue.put_nowait((record.owner, record.id))
+        self._line.join(record.owner, record.id)
 
     async def _work(self, record: ImportRecord) -> None:
         try:

@@ -1,12 +1,21 @@
 """The lines of an export: each kind of thing as an object of a documented shape. Times are Unix seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from portal.core.collections import CollectionRecord, DocumentRecord
 from portal.core.exchange import Arriving
 from portal.core.items import JsonObject
 from portal.core.memories import MemoryRecord
-from portal.core.records import ConversationRecord, FileRecord, FolderRecord, UserRecord, WorkspaceRecord
+from portal.core.records import (
+    ConversationRecord,
+    CredentialRecord,
+    FileRecord,
+    FolderRecord,
+    UserRecord,
+    WorkspaceRecord,
+)
+from portal.core.schedules import ScheduleRecord
 
 Redact = Callable[[str], str]
 
@@ -111,6 +120,55 @@ def workspace(record: WorkspaceRecord) -> JsonObject:
         "name": record.name,
         "fields": fields,
         "created_at": when(record.created_at),
+    }
+
+
+def collection(record: CollectionRecord, documents: Iterable[DocumentRecord]) -> JsonObject:
+    """A collection of documents; what is in them is in the files that they name."""
+    return {
+        "object": "portal.collection",
+        "id": record.id,
+        "name": record.name,
+        "description": record.description,
+        "metadata": record.metadata,
+        "documents": [
+            {"file_id": one.file_id, "filename": one.filename, "attributes": one.attributes, "place": one.place}
+            for one in documents
+        ],
+        "created_at": when(record.created_at),
+    }
+
+
+def schedule(record: ScheduleRecord) -> JsonObject:
+    """A schedule or a webhook, without what opens the webhook."""
+    return {
+        "object": "portal.schedule",
+        "id": record.id,
+        "name": record.name,
+        "prompt": record.prompt,
+        "workspace": record.workspace,
+        "kind": record.kind,
+        "timing": record.timing,
+        "zone": record.zone,
+        "continued": record.continued,
+        "targets": list(record.targets),
+        "permits": [f"{one.toolset}/{one.tool}" for one in record.permits],
+        "paused": record.paused,
+        "created_at": when(record.created_at),
+    }
+
+
+def key(record: CredentialRecord) -> JsonObject:
+    """What is known of an API key: never the key."""
+    return {
+        "object": "portal.key",
+        "id": record.id,
+        "name": record.name,
+        "hint": record.hint,
+        "terms": record.terms,
+        "created_at": when(record.created_at),
+        "expires_at": when(record.expires_at),
+        "last_used_at": when(record.last_used_at),
     }
 
 

@@ -15,7 +15,7 @@ from portal.errors import BadRequest
 from portal.exchange.archive import Archive
 from portal.exchange.elements import Broken, elements
 from portal.exchange.fields import identity, listed, mapping, moment, text
-from portal.exchange.shape import Attached, Fact, Left, Persona, Piece, Shelf, Threads, Upload
+from portal.exchange.shape import Attached, Fact, Kind, Left, Persona, Piece, Shelf, Threads, Upload
 
 SOURCE = "portal"
 MANIFEST = "portal-export.json"
@@ -24,6 +24,11 @@ _AT_ONCE = 1000
 _LARGEST_MANIFEST = 2**20
 _ID = re.compile(r"\b(?:conv|file|mem|fold)_[0-9a-f]{32}\b")
 _TIMED = re.compile(r"([a-z]+)_([0-9a-f]{12})[0-9a-f]{20}")
+_NOT_TAKEN: Mapping[Kind, str] = {
+    "collections": "its files are there: put them into a collection",
+    "schedules": "what runs by itself is made anew",
+    "keys": "a key is never in an export: make a new one",
+}
 _KINDS = ("fact", "preference", "episode")
 _STATES = ("active", "proposed", "superseded")
 
@@ -52,6 +57,9 @@ class Own:
             for one in self._lines(f"{kind}.jsonl"):
                 yield from self._each(kind, one, make)
         yield from self._memories()
+        for kind, reason in _NOT_TAKEN.items():
+            for one in self._lines(f"{kind}.jsonl"):
+                yield Left(kind=kind, name="" if isinstance(one, Broken) else text(one.get("name")), reason=reason)
         yield from self._threads(self._lines("responses.jsonl"), heads)
 
     def _single(self) -> Iterator[Piece]:

@@ -9,7 +9,9 @@ from portal.core.exchange import Arriving
 from portal.core.items import Item, JsonObject
 from portal.core.memories import MemoryRecord
 
-Kind: TypeAlias = Literal["conversations", "messages", "files", "folders", "memories", "workspaces"]
+Kind: TypeAlias = Literal[
+    "conversations", "messages", "files", "folders", "memories", "workspaces", "collections", "schedules", "keys"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

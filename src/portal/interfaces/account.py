@@ -1,7 +1,7 @@
 """What one model call of these doors came to: which model and why, how long it took, and its tokens."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache
 from time import perf_counter
 from types import TracebackType
@@ -14,7 +14,7 @@ from portal.core.clock import micros
 from portal.core.decision import Route, decision, rerouted
 from portal.core.gate import Permit
 from portal.core.ids import new_id
-from portal.core.model import TokenUsage
+from portal.core.model import Sink, TokenUsage
 from portal.core.ports import Models, UsageLog
 from portal.core.records import UsageRecord
 from portal.core.terms import counted
@@ -73,8 +73,16 @@ class Account:
         here().lap("first_ms")
         self.permit.begin()
 
-    async def stream(self, send: Send, frames: AsyncGenerator[bytes, None], dialect: Dialect) -> bool:
-        """Send a streamed answer; whether it is whole. Raises what failed before its first frame."""
+    async def stream(
+        self,
+        send: Send,
+        frames: AsyncGenerator[bytes, None],
+        dialect: Dialect,
+        *,
+        pour: Callable[[Sink], Awaitable[None]] | None = None,
+    ) -> bool:
+        """Send a streamed answer; whether it is whole; `pour`: see send_frames. Raises what failed before its first
+        frame."""
         return await send_frames(
             send,
             frames,
@@ -83,6 +91,7 @@ class Account:
             keep_alive=self._keep_alive,
             on_first=self.answering,
             on_failed=self.failing,
+            pour=pour,
         )
 
     def failing(self, error: PortalError) -> None:

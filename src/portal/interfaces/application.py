@@ -144,9 +144,12 @@ def _openai(parts: Parts) -> Sequence[BaseRoute]:
             agent=parts.agent,
             responses=parts.responses,
             collections=parts.library.collections,
+            files=parts.files,
             keep_alive=keep_alive,
         ),
-        *conversations_routes(conversations=parts.conversations, responses=parts.responses, agent=parts.agent),
+        *conversations_routes(
+            conversations=parts.conversations, responses=parts.responses, agent=parts.agent, files=parts.files
+        ),
         *files_routes(files=parts.files),
         *image_routes(studio=parts.media, files=parts.files, usage=parts.usage, keep_alive=keep_alive),
         *stored_file_routes(files=parts.files, previews=parts.previews).routes,

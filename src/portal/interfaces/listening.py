@@ -18,6 +18,7 @@ from portal.security.admission import App
 
 _MOST = 64 * 2**10
 """Bytes that are kept."""
+_HEAD = b"HTTP/1.1 "
 _NO_TEXT = 1007
 
 
@@ -77,13 +78,15 @@ def _is_text(data: bytes) -> bool:
 
 
 class _Joined:
-    """A transport that keeps what is written until the end of this turn of the loop."""
+    """A transport that keeps the head of an answer, and all but the first of what is written in one turn of the loop,
+    until the end of that turn."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._waiting: list[bytes] = []
         self._size = 0
+        self._turn = -1.0
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -93,6 +96,12 @@ class _Joined:
     def write(self, data: bytes) -> None:
         """See asyncio.WriteTransport."""
         if not self._waiting:
+            turn, before = self._loop.time(), self._turn
+            self._turn = turn
+            if turn != before and not data.startswith(_HEAD):  # a chunk that comes alone: nothing to wait for
+                if not self.is_closing():
+                    self._transport.write(data)
+                return
             self._loop.call_soon(self._flush)
         self._waiting.append(data)
         self._size += len(data)

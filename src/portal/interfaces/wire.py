@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import aclosing, suppress
+from types import coroutine
 from typing import Any, TypeVar
 
 import orjson
@@ -156,6 +157,13 @@ class Alive:
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
         self._last = frame
 
+    def push(self, frame: bytes) -> Awaitable[None] | None:
+        """`send` outside of any task; what is left to wait for, where the client does not take it at once."""
+        self._last = None
+        rest = _begun(self._send({"type": "http.response.body", "body": frame, "more_body": True}))
+        self._last = frame
+        return rest
+
     def _tick(self) -> None:
         last, quiet = self._last, self._last is self._seen
         self._seen = last
@@ -173,6 +181,22 @@ class Alive:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+
+
+def _begun(work: Awaitable[None]) -> Awaitable[None] | None:
+    """Do what can be done without waiting; what is left."""
+    steps = work.__await__()
+    try:
+        waits_for = next(steps)
+    except StopIteration:
+        return None
+    return _left(waits_for, steps)
+
+
+@coroutine
+def _left(waits_for: object, steps: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
+    yield waits_for
+    yield from steps
 
 
 class EventStream(Response):

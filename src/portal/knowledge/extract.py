@@ -74,6 +74,12 @@ class Reader:
             raise BadRequest(found.warnings[0], code="invalid_file")
         return found
 
+    async def draw(self, file: Path, page: int, dpi: int) -> bytes:
+        """A PNG of a page of a PDF, counted from 1; nothing where none can be made within the bounds."""
+        request = {"page": page, "dpi": dpi, "memory": self._memory, "seconds": self._seconds}
+        async with self._turns:
+            return await self._answer(file, orjson.dumps(request).decode())
+
     async def _read(self, path: Path, name: str, content_type: str) -> Extracted:
         size, head = await asyncio.to_thread(_begin, path)
         if size > self._largest:

@@ -1,4 +1,5 @@
-"""The program that reads one file in a process of its own: `python -m portal.knowledge.extracting REQUEST < FILE`.
+"""The program that reads one file, or draws a page of it, in a process of its own:
+`python -m portal.knowledge.extracting REQUEST < FILE`.
 
 A file that makes a library run wild costs this process, within its bounds, and nothing else.
 """
@@ -6,7 +7,9 @@ A file that makes a library run wild costs this process, within its bounds, and 
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -18,6 +21,8 @@ from portal.knowledge.extract_reading import Reading
 
 def run(request: Mapping[str, Any], file: BinaryIO) -> bytes:
     """Read a file as a request says; the answer, whether it went well or not."""
+    if "page" in request:
+        return drawn(file.read(), request["page"], request["dpi"])
     reading = Reading(languages=request["languages"], longest=request["longest"], seconds=request["seconds"])
     try:
         return packed(reading.read(file.read(), request["name"], request["content_type"]))
@@ -25,6 +30,21 @@ def run(request: Mapping[str, Any], file: BinaryIO) -> bytes:
         return orjson.dumps({"error": error.message, "code": error.code, "large": isinstance(error, TooLarge)})
     except MemoryError:
         return orjson.dumps({"error": "Reading it takes too much memory: split it into smaller files."})
+
+
+def drawn(data: bytes, page: int, dpi: int) -> bytes:
+    """A PNG of a page of a PDF, counted from 1; nothing where there is none."""
+    try:
+        import kreuzberg
+    except ImportError:
+        return b""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "file.pdf")
+        place.write_bytes(data)
+        try:
+            return kreuzberg.render_pdf_page(place, page - 1, dpi=dpi)
+        except (kreuzberg.KreuzbergError, ValueError, RuntimeError, OSError, OverflowError):
+            return b""
 
 
 def packed(document: Extracted) -> bytes:

@@ -49,7 +49,8 @@ class Ingest:
                 await self._free.acquire()
                 with self._kept_free():
                     job = await self._next()
-                tasks.create_task(self._work(job))
+                # not at the end of the work: one that is cancelled before it began has none
+                tasks.create_task(self._work(job)).add_done_callback(lambda _: self._free.release())
 
     @contextmanager
     def _kept_free(self) -> Iterator[None]:
@@ -81,8 +82,6 @@ class Ingest:
             log.info("%s was cancelled, removed or taken over while it was read", job.document.filename)
         except StorageError:
             log.exception("what became of %s could not be stored: it is read again later", job.document.filename)
-        finally:
-            self._free.release()
 
     async def _settle(self, job: Job) -> None:
         """Raises Conflict where it is not ours any more."""

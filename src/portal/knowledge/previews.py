@@ -1,8 +1,9 @@
-"""Glimpses of files: a small picture of a picture or of a PDF's first page, and what a document says."""
+"""Glimpses of files: a small picture of a picture or of a PDF's first page, a PDF's pages, and what a document says."""
 
 import asyncio
 import io
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -17,9 +18,10 @@ _MOST_PIXELS = 60_000_000
 _LARGEST_PICTURE = 64 * 2**20
 _LARGEST_DOCUMENT = 100 * 2**20
 _KEPT = 200
+_PDF = "application/pdf"
 _PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"}
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
-_DPI = 80
+_DPI, _DPI_TO_READ = 80, 110
 
 
 class Reader(Protocol):
@@ -27,6 +29,9 @@ class Reader(Protocol):
 
     async def read(self, file: Path | bytes, name: str, content_type: str = "") -> Extracted:
         """Raises BadRequest, TooLarge, BackendError."""
+
+    async def draw(self, file: Path, page: int, dpi: int) -> bytes:
+        """A PNG of a page of a PDF, counted from 1; nothing where there is none."""
 
 
 class Previews:
@@ -53,6 +58,20 @@ class Previews:
         self._kept.move_to_end(record.sha256)
         return record.sha256, self._kept[record.sha256]
 
+    async def page(self, owner: str, file_id: str, number: int) -> tuple[str, bytes]:
+        """What names its version, and a PNG of a page of a PDF, large enough to be read.
+
+        Raises:
+            NotFound: there is no such file or page, or none can be drawn.
+        """
+        record = await self._files.get(owner, file_id)
+        drawn = b""
+        if record.content_type == _PDF and record.size <= _LARGEST_DOCUMENT:
+            drawn = await self._with(record, lambda place: self._reader.draw(place, number, _DPI_TO_READ))
+        if not drawn:
+            raise NotFound("There is no picture of this page.")
+        return f"{record.sha256}-{number}", drawn
+
     async def text(self, owner: str, file_id: str) -> tuple[str, bool]:
         """What a document says as Markdown, and whether that is all.
 
@@ -70,18 +89,26 @@ class Previews:
         return text[: self._longest], len(text) <= self._longest
 
     async def _made(self, record: FileRecord) -> bytes:
-        pdf = record.content_type == "application/pdf"
+        pdf = record.content_type == _PDF
         most = _LARGEST_DOCUMENT if pdf else _LARGEST_PICTURE
         if record.size > most or not (pdf or record.content_type in _PICTURES):
             raise NotFound("There is no small picture of this file.")
+        made = await self._with(record, self._of_first_page if pdf else _of_picture)
+        if not made:
+            raise NotFound("There is no small picture of this file.")
+        return made
+
+    async def _with(self, record: FileRecord, draw: Callable[[Path], Awaitable[bytes]]) -> bytes:
+        """What is drawn of a file's content on the disk."""
         async with self._busy:
             with TemporaryDirectory() as folder:
                 place = Path(folder) / "file"
                 await self._written(record, place)
-                made = await asyncio.to_thread(_of_page if pdf else _of_picture, place)
-        if not made:
-            raise NotFound("There is no small picture of this file.")
-        return made
+                return await draw(place)
+
+    async def _of_first_page(self, place: Path) -> bytes:
+        page = await self._reader.draw(place, 1, _DPI)
+        return await asyncio.to_thread(_smaller, io.BytesIO(page)) if page else b""
 
     async def _written(self, record: FileRecord, place: Path) -> None:
         with place.open("wb") as file:
@@ -108,14 +135,18 @@ def _table(text: str) -> str:
     return "\n".join(f"| {line} |" for line in (first, rule, *rest))
 
 
-def _of_picture(place: Path) -> bytes:
+async def _of_picture(place: Path) -> bytes:
+    return await asyncio.to_thread(_smaller, place)
+
+
+def _smaller(picture: Path | io.BytesIO) -> bytes:
     """Empty where it is no picture, or the library is missing."""
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         return b""
     try:
-        with Image.open(place, formats=_FORMATS) as opened:
+        with Image.open(picture, formats=_FORMATS) as opened:
             if opened.width * opened.height > _MOST_PIXELS:
                 return b""
             opened.draft("RGB", (_SIDE, _SIDE))
@@ -126,18 +157,3 @@ def _of_picture(place: Path) -> bytes:
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return b""
     return out.getvalue()
-
-
-def _of_page(place: Path) -> bytes:
-    try:
-        import kreuzberg
-    except ImportError:
-        return b""
-    try:
-        for _, page in kreuzberg.PdfPageIterator(str(place), _DPI):
-            smaller = place.with_suffix(".png")
-            smaller.write_bytes(page)
-            return _of_picture(smaller)
-    except (kreuzberg.KreuzbergError, ValueError, RuntimeError, OSError):
-        pass
-    return b""

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -65,13 +66,15 @@ def _shares(hits: Sequence[Hit]) -> list[float]:
     return [hit.score / best if best > 0 else 0.0 for hit in hits]
 
 
-def distinct(passages: Iterable[Passage]) -> list[Passage]:
-    """Those that say something that none before them says."""
+def distinct(passages: Iterable[Passage], count: int) -> list[Passage]:
+    """The first so many that say something that none before them says."""
     kept: list[Passage] = []
     said: dict[str, list[set[str]]] = defaultdict(list)
     for passage in passages:
+        if len(kept) == count:
+            break
         words = set(_WORD.findall(passage.text.casefold()))
-        marks = sorted(words, key=_mark)[:_MARKS] or [""]
+        marks = nsmallest(_MARKS, words, key=_mark) or [""]
         if not any(_same(words, others) for mark in marks for others in said[mark]):
             kept.append(passage)
             for mark in marks:

@@ -105,8 +105,8 @@ class HybridSearch:
     async def _read(self, owner: str, hits: Sequence[Hit], count: int) -> list[Found]:
         """The best that say different things."""
         scores = {hit.id: hit.score for hit in hits[: 2 * count]}
-        passages = distinct(await self._passages.get(owner, list(scores)))
-        return [Found(passage=one, score=scores[one.id]) for one in passages[:count]]
+        passages = distinct(await self._passages.get(owner, list(scores)), count)
+        return [Found(passage=one, score=scores[one.id]) for one in passages]
 
 
 async def _reranked(reranker: Reranker, text: str, found: Sequence[Found]) -> list[Found]:

@@ -9,6 +9,7 @@ from portal.core.clock import micros
 from portal.core.collections import CollectionRecord, Collections, Documents, NewDocument
 from portal.core.ids import new_id
 from portal.core.ports import Files
+from portal.core.speech import Transcriber
 from portal.errors import BadRequest
 from portal.knowledge.extract_kind import HEAD, kind_of
 
@@ -22,8 +23,17 @@ _PAUSE = 2.0
 class ConversationShelf:
     """Implements Shelf."""
 
-    def __init__(self, *, collections: Collections, documents: Documents, files: Files, seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        documents: Documents,
+        files: Files,
+        transcriber: Transcriber,
+        seconds: float,
+    ) -> None:
         """`seconds` are waited for what is being read, at most."""
+        self._transcriber = transcriber
         self._collections, self._documents, self._files = collections, documents, files
         self._seconds = seconds
         self._news = asyncio.Event()
@@ -79,6 +89,7 @@ class ConversationShelf:
         async for piece in self._files.content(owner, file_id):
             head = piece[:HEAD]
             break
-        if kind_of(head, record.filename, record.content_type)[0] == "recording":
-            raise BadRequest(f"Nobody here writes down what {record.filename!r} says.", code="unsupported_file")
+        recorded = kind_of(head, record.filename, record.content_type)[0] == "recording"
+        if recorded and (why := self._transcriber.refusal()):
+            raise BadRequest(f"{record.filename!r} is a recording. {why}", code="unsupported_file")
         return record.filename

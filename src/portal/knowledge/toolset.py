@@ -32,8 +32,8 @@ _SEARCH = ToolSpec(
     untrusted=True,
 )
 _READ = ToolSpec(
-    name="read_document",
-    title="Read a document",
+    name="read_knowledge",
+    title="Read in documents",
     description="Read one of the user's documents, or the part of it around a passage that search_knowledge found.",
     parameters={
         "type": "object",

@@ -228,6 +228,11 @@ class Registry:
         """Ask every backend now, side by side; each within the listing deadline."""
         await self._ask(list(self._entries.values()))
 
+    async def begun(self) -> None:
+        """Wait until every backend was asked once: just after the start nobody knows what is there."""
+        if new := [entry for entry in self._entries.values() if not entry.asked]:
+            await self._ask(new, first=True)
+
     def speaking(self, api: str) -> Sequence[Backend]:
         """The backends that take this API's bytes and are there; where none is, those that ought to be."""
         entries = [entry for entry in self._entries.values() if getattr(entry.backend, "api", None) == api]
@@ -285,13 +290,16 @@ class Registry:
             except TimeoutError:
                 continue
 
-    async def _ask(self, entries: Iterable[_Entry]) -> None:
+    async def _ask(self, entries: Iterable[_Entry], *, first: bool = False) -> None:
+        """The `first` time, or again."""
         async with asyncio.TaskGroup() as group:
             for entry in entries:
-                group.create_task(self._ask_one(entry))
+                group.create_task(self._ask_one(entry, first=first))
 
-    async def _ask_one(self, entry: _Entry) -> None:
+    async def _ask_one(self, entry: _Entry, *, first: bool) -> None:
         async with entry.lock:
+            if first and entry.asked:
+                return
             before = (entry.status, entry.error, entry.models)
             try:
                 async with asyncio.timeout(self._timeout):

@@ -103,6 +103,7 @@ class Router:
 
     async def decide(self, ask: Ask) -> Route:
         """See Models: a call that comes of it counts against the budgets."""
+        await self._registry.begun()
         standing = standing_of(ask.owner, self._bounding)
         workspace = self._workspace(ask, standing)
         plain = None if workspace is not None else self._plain(ask.model, standing)

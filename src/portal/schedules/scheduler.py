@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from portal.core.clock import micros
 from portal.core.schedules import (
@@ -86,7 +87,8 @@ class Scheduler:
         self._chance = chance
         self._closing = closing
         self._news = asyncio.Event()
-        self._sending = 0
+        self._sending: set[str] = set()
+        """Deliveries that a task of this one is at."""
         self._mine: set[str] = set()
         """Runs that a task of this one is at."""
         self._doubtful = False
@@ -128,14 +130,13 @@ class Scheduler:
             continue
         await self._pick_up()
         while (claimed := await self._queue.claim(now, self._bounds.parallel)) is not None:
-            self._mine.add(claimed[1].id)
-            tasks.create_task(self._guarded(self._work(*claimed), "a run"))
+            self._begin(tasks, partial(self._work, *claimed), "a run", self._mine, claimed[1].id)
         waiting = await self._queue.among(["waiting"])
         for run in waiting:
             await self._on(run, self._runner.look_after)
-        while self._sending < _AT_ONCE and (taken := await self._deliveries.take(now)) is not None:
-            self._sending += 1
-            tasks.create_task(self._guarded(self._deliver(*taken), "a delivery"))
+        while len(self._sending) < _AT_ONCE and (taken := await self._deliveries.take(now)) is not None:
+            what = f"{taken[1].id}:{taken[2].target}:{taken[2].attempts}"
+            self._begin(tasks, partial(self._deliver, *taken), "a delivery", self._sending, what)
         then = await self._queue.next_after(now)
         longest = _WAITING if waiting else _LONGEST
         return longest if then is None else min(max((then - self._now()) / _MICROS, 0.0), longest)
@@ -206,10 +207,7 @@ class Scheduler:
     # ------------------------------------------------------------------ work
 
     async def _work(self, schedule: ScheduleRecord, run: RunRecord) -> None:
-        try:
-            await self._runner.work(schedule, run)
-        finally:
-            self._mine.discard(run.id)
+        await self._runner.work(schedule, run)
         before = self._now() - int(self._bounds.replay * 3600 * _MICROS)
         await self._queue.prune(schedule.id, self._bounds.history, before)
 
@@ -219,20 +217,27 @@ class Scheduler:
         except NotFound:
             log.info("a run's schedule was deleted", extra={"run_id": run.id})
 
-    async def _guarded(self, work: Awaitable[None], what: str) -> None:
+    def _begin(
+        self, tasks: asyncio.TaskGroup, work: Callable[[], Awaitable[None]], what: str, under_way: set[str], name: str
+    ) -> None:
+        """As a task that is under way by this name until it is over, also where it is cancelled before it began."""
+
+        def over(_: asyncio.Task[None]) -> None:
+            under_way.discard(name)
+            self.hurry()
+
+        under_way.add(name)
+        tasks.create_task(self._guarded(work, what)).add_done_callback(over)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]], what: str) -> None:
         try:
-            await work
+            await work()
         except Exception:  # the border of a task: what is wrong with one stops no other
             log.exception("%s failed unexpectedly", what)
             self._doubtful = True
-        finally:
-            self.hurry()
 
     async def _deliver(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> None:
-        try:
-            await self._deliveries.settle(run.id, await self._brought(schedule, run, delivery))
-        finally:
-            self._sending -= 1
+        await self._deliveries.settle(run.id, await self._brought(schedule, run, delivery))
 
     async def _brought(self, schedule: ScheduleRecord, run: RunRecord, delivery: Delivery) -> Delivery:
         """How it went."""

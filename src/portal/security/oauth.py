@@ -137,9 +137,8 @@ class OAuth:
                 f"Name 1 to {MOST} redirect_uris: https, http on this machine, or a scheme of the program's own.",
             )
         now = micros()
-        shown = " ".join("".join(one for one in name if one.isprintable()).split())[:60]
         client = Client(
-            id=new_id("client"), name=shown or "A program without a name", redirects=redirects, created_at=now
+            id=new_id("client"), name=shown(name) or "A program without a name", redirects=redirects, created_at=now
         )
         await self._clients.add(client, most=_CLIENTS, idle_before=now - _IDLE)
         return client
@@ -291,6 +290,11 @@ class OAuth:
             await self._credentials.revoke(owner, key_id)
         except NotFound:  # the person did already
             return
+
+
+def shown(name: str) -> str:
+    """What a program calls itself, as people see it."""
+    return " ".join("".join(one for one in name if one.isprintable()).split())[:60]
 
 
 def _scopes(scope: str) -> tuple[str, ...]:

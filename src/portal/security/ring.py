@@ -30,7 +30,7 @@ def key_in_ring(folder: Path) -> bytes:
     file, mark = folder / "seal.key", folder / _MARK
     with _ring() as ring:
         kept = ring.get_password(SERVICE, _name(folder))
-        if kept is None:
+        if kept is None or file.exists():  # a file beside the mark is newer: a restore put it there
             if mark.exists() and not file.exists():
                 raise _lost(folder)
             key = load_key(file) if file.exists() else fresh_key()
@@ -60,10 +60,15 @@ def key_in_file(folder: Path) -> bytes:
 
 def look(folder: Path) -> None:
     """Whether the keyring answers, and has the key if it should. Changes nothing. Raises StorageError."""
+    if is_lost(folder):
+        raise _lost(folder)
+
+
+def is_lost(folder: Path) -> bool:
+    """Whether the keyring should have it, answers, and has not. Raises StorageError."""
     with _ring() as ring:
         kept = ring.get_password(SERVICE, _name(folder))
-    if kept is None and (folder / _MARK).exists() and not (folder / "seal.key").exists():
-        raise _lost(folder)
+    return kept is None and (folder / _MARK).exists() and not (folder / "seal.key").exists()
 
 
 def forget_key(folder: Path) -> None:
@@ -75,9 +80,10 @@ def forget_key(folder: Path) -> None:
 
 def _leave(folder: Path) -> None:
     with _ring() as ring:
-        if ring.get_password(SERVICE, _name(folder)) is not None:
+        kept = ring.get_password(SERVICE, _name(folder))
+        (folder / _MARK).unlink()  # first: a mark without a key is a key that was lost
+        if kept is not None:
             ring.delete_password(SERVICE, _name(folder))
-    (folder / _MARK).unlink()
 
 
 def _lost(folder: Path) -> StorageError:

@@ -47,6 +47,14 @@ class SecretFile:
         if any(value.startswith(_SEALED) != self._sealed for value in kept.values()):
             self.write(self._read())
 
+    def opened(self) -> "SecretFile":
+        """The same file with nothing in it sealed from now on: `settle` seals it again."""
+        return SecretFile(self._path, cipher=self._cipher)
+
+    def legible(self) -> dict[str, str]:
+        """Those that no key is needed for. Raises StorageError."""
+        return {name: value for name, value in self._kept().items() if not value.startswith(_SEALED)}
+
     def all(self) -> dict[str, str]:
         """All of them. Raises StorageError."""
         return self._read()

@@ -315,13 +315,6 @@ def _toml(config: Path | None, data_dir: Path | None) -> dict[str, Any]:
         content = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error}") from error
-    unknown = content.keys() - Settings.model_fields.keys()
-    if unknown:
-        first = sorted(unknown)[0]
-        where = _at(text, [first])
-        raise SettingsError(
-            f"The settings file {path} has a setting Portal does not know: {', '.join(sorted(unknown))}{where}"
-        )
     return content
 
 
@@ -332,13 +325,23 @@ def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
         SettingsError: a setting is unknown or has a wrong value; the message names it.
     """
     try:
-        return Settings(_env_file=_env_file(), **(arguments or {}))
+        settings = Settings(_env_file=_env_file(), **(arguments or {}))
     except ValidationError as error:
         text = _text(arguments or {})
-        wrong = (f"{explain(detail)}{_at(text, detail['loc'])}" for detail in error.errors())
-        raise SettingsError("; ".join(wrong)) from error
+        wrong = [f"{explain(detail)}{_at(text, detail['loc'])}" for detail in error.errors()]
+        raise SettingsError("; ".join([*_unknown(arguments or {}), *wrong])) from error
     except SettingsParseError as error:
         raise SettingsError(str(error)) from error
+    if unknown := _unknown(arguments or {}):
+        raise SettingsError("; ".join(unknown))
+    return settings
+
+
+def _unknown(arguments: Mapping[str, Any]) -> list[str]:
+    """What is in the TOML file, at its top, and no setting reads."""
+    text = _text(arguments)
+    names = sorted(tomllib.loads(text).keys() - Settings.model_fields.keys())
+    return [f"{name}: Portal does not know this setting{_at(text, [name])}" for name in names]
 
 
 def _at(text: str, where: Sequence[str | int]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from portal.core.clock import micros
 from portal.core.events import numbered
-from portal.core.exchange import Arriving
+from portal.core.exchange import Arriving, Coming
 from portal.core.records import ConversationRecord, StoredItem
 from portal.errors import Conflict
 from portal.storage.database import Database, Row, Statement
@@ -80,20 +80,46 @@ class StoredArrivals:
             opening = []
         return frozenset(one.response.id for one in new)
 
+    async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:
+        """See Arrivals."""
+        every = [one for _, turns in coming for one in turns]
+        looks = [Statement(SELECT, {"conversation_id": conversation.id}) for conversation, _ in coming]
+        *found, here = await self._database.snapshot([*looks, self._knowing(owner, every)])
+        known = {row["id"] for row in here}
+        going_on = Statement(GOING_ON, {"import_id": import_id, "owner": owner, "now": micros()}, 1)
+        statements: list[Statement] = []
+        for (conversation, turns), rows in zip(coming, found, strict=True):
+            statements += await self._whole(conversation, turns, _ours(rows, owner), known)
+        if statements:
+            await self._store(import_id, [going_on, *statements])
+        return {one.response.id for one in every} - known
+
+    async def _whole(
+        self, conversation: ConversationRecord, turns: Sequence[Arriving], there: Row | None, known: Collection[str]
+    ) -> list[Statement]:
+        """Of one in one piece; nothing where all of it is there."""
+        new = [one for one in turns if one.response.id not in known]
+        if not new and there is not None and there["deleted_at"] is None:
+            return []
+        said = {one.response.id: one for one in turns}
+        statements = [] if there else self._opening(conversation)
+        for one in new:
+            statements += await self._arriving(one, said)
+        return [*statements, _ending(conversation, there, known)]
+
     async def _there(self, owner: str, conversation: ConversationRecord | None) -> Row | None:
         if conversation is None:
             return None
-        for row in await self._database.fetch(SELECT, conversation_id=conversation.id):
-            if row["owner"] != owner:
-                raise _taken()
-            return row
-        return None
+        return _ours(await self._database.fetch(SELECT, conversation_id=conversation.id), owner)
 
     async def _known(self, owner: str, turns: Sequence[Arriving]) -> Collection[str]:
         """Those that are there already: each was stored whole."""
+        query = self._knowing(owner, turns)
+        return {row["id"] for row in await self._database.fetch(query.sql, **query.args)}
+
+    def _knowing(self, owner: str, turns: Sequence[Arriving]) -> Statement:
         sql = KNOWN.format(ids=ELEMENTS[self._database.dialect].format("ids"))
-        ids = to_json([one.response.id for one in turns])
-        return {row["id"] for row in await self._database.fetch(sql, owner=owner, ids=ids)}
+        return Statement(sql, {"owner": owner, "ids": to_json([one.response.id for one in turns])})
 
     async def _store(self, import_id: str, statements: Sequence[Statement]) -> None:
         first, *others = statements
@@ -121,6 +147,13 @@ class StoredArrivals:
         before = said.get(record.previous_id or "")
         earlier = _placed(before)[0] if before else ()
         return [*statements, *await self._turns.arriving(response_args(record), items, earlier)]
+
+
+def _ours(rows: Sequence[Row], owner: str) -> Row | None:
+    """The conversation of that id, if there is one. Raises Conflict where it is somebody else's."""
+    if rows and rows[0]["owner"] != owner:
+        raise _taken()
+    return rows[0] if rows else None
 
 
 def _ending(conversation: ConversationRecord, there: Row | None, known: Collection[str]) -> Statement:

@@ -86,9 +86,7 @@ def _take(handle: int, path: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         owner = os.pread(handle, 1000, 0).decode("utf-8", "replace") or "another server"
-        raise DataFolderBusy(
-            f"The data folder {path} is in use by {owner}. Stop that first (a server with: portal down)."
-        ) from error
+        raise DataFolderBusy(f"The data folder {path} is in use by {owner}. Stop that first.") from error
 
 
 def flush(path: Path) -> None:

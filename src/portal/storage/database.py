@@ -35,10 +35,17 @@ class Statement:
         return self.otherwise or Conflict("An object with this id or name exists already, or is in use.")
 
 
-class Database(Protocol):
-    """SQLite or PostgreSQL. All methods raise StorageError when the database itself fails."""
+class Readable(Protocol):
+    """A database that is only read. Raises StorageError when the database itself fails."""
 
     dialect: Literal["sqlite", "postgres"]
+
+    async def fetch(self, sql: str, **args: object) -> list[Row]:
+        """The rows of one query."""
+
+
+class Database(Readable, Protocol):
+    """SQLite or PostgreSQL. All methods raise StorageError when the database itself fails."""
 
     async def own(self) -> None:
         """For a server, before anything else: own the database until it is closed. Others may still open it beside.
@@ -46,9 +53,6 @@ class Database(Protocol):
         Raises:
             DataFolderBusy: another server owns it; the message names that one.
         """
-
-    async def fetch(self, sql: str, **args: object) -> list[Row]:
-        """The rows of one query."""
 
     async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
         """The rows of several queries that see the same moment. Raises what a query's `expect` says."""

@@ -13,7 +13,7 @@ from importlib import resources
 
 from portal.core.clock import micros
 from portal.errors import Conflict, DatabaseTooNew, DatabaseUnreadable, StorageError
-from portal.storage.database import Database, Statement
+from portal.storage.database import Database, Readable, Statement
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +99,13 @@ async def migrate(database: Database, migrations: Sequence[Migration]) -> int:
     return missing[-1].version
 
 
-async def check_current(database: Database, migrations: Sequence[Migration]) -> None:
+async def check_current(database: Readable, migrations: Sequence[Migration]) -> None:
     """For whoever only reads. Raises StorageError for a database of an older Portal, and as `migrate` does."""
     if await applied(database, migrations) < len(migrations):
         raise StorageError("The database is of an older Portal. Start this one on it once, which brings it up to date.")
 
 
-async def applied(database: Database, migrations: Sequence[Migration]) -> int:
+async def applied(database: Readable, migrations: Sequence[Migration]) -> int:
     """How many of these the database has, after comparing its history with them.
 
     Raises:
@@ -132,7 +132,7 @@ async def missing_versions(database: Database, migrations: Sequence[Migration]) 
     return len(migrations) - await applied(database, migrations)
 
 
-async def _compatible(database: Database, known: int, newer: Collection[int]) -> bool:
+async def _compatible(database: Readable, known: int, newer: Collection[int]) -> bool:
     """Whether a server that knows the schema up to `known` may work with these newer versions."""
     if database.dialect != "postgres" or not await database.fetch(HAS_COMPATIBLE):
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from portal.core.items import JsonObject
 from portal.errors import Conflict, StorageError
-from portal.storage.database import Database, Row, Statement
+from portal.storage.database import Database, Readable, Row, Statement
 from portal.storage.key_values import DELETE as FORGET
 from portal.storage.key_values import SAVE, StoredKeyValues
 from portal.storage.moving_rows import (
@@ -65,7 +65,7 @@ async def check_whole(database: Database) -> None:
 class Move:
     """One move. Nobody else may write to either database meanwhile."""
 
-    def __init__(self, *, source: Database, target: Database, fingerprint: str, told: Told) -> None:
+    def __init__(self, *, source: Readable, target: Database, fingerprint: str, told: Told) -> None:
         """`fingerprint` is another one whenever anything in the source was changed."""
         self._source, self._target = source, target
         self._fingerprint, self._told = fingerprint, told
@@ -95,8 +95,8 @@ class Move:
         await self._target.batch(finish)
         return {name: count for name, count in progress.done.items() if "." not in name}
 
-    def _engines(self) -> tuple[Database, Database]:
-        both = (self._source, self._target)
+    def _engines(self) -> tuple[Readable, Readable]:
+        both: tuple[Readable, Readable] = (self._source, self._target)
         sqlite, postgres = sorted(both, key=lambda database: database.dialect, reverse=True)
         return sqlite, postgres
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from portal.storage.database import Database
+from portal.storage.database import Readable
 
 DERIVED = frozenset(
     {"schema_versions", "vector_cells", "vector_segments", "passage_places", "passage_near", "passage_vectors"}
@@ -42,7 +42,7 @@ class Table:
     """The column that PostgreSQL numbers by itself."""
 
 
-async def tables(sqlite: Database, postgres: Database) -> Sequence[Table]:
+async def tables(sqlite: Readable, postgres: Readable) -> Sequence[Table]:
     """Those of both engines, in an order in which what a row refers to is there before it."""
     references = await sqlite.fetch(SQLITE_REFERENCES)
     theirs = await _columns(postgres)
@@ -71,13 +71,13 @@ async def tables(sqlite: Database, postgres: Database) -> Sequence[Table]:
     return [found[name] for name in TopologicalSorter(parents).static_order()]
 
 
-async def left_out(sqlite: Database, postgres: Database) -> set[str]:
+async def left_out(sqlite: Readable, postgres: Readable) -> set[str]:
     """Tables of one engine alone that nobody said are its own: there should be none."""
     mine = set(_by_table(await sqlite.fetch(SQLITE_COLUMNS)))
     return (mine ^ set(await _columns(postgres))) - DERIVED
 
 
-async def _columns(postgres: Database) -> Mapping[str, Mapping[str, bool]]:
+async def _columns(postgres: Readable) -> Mapping[str, Mapping[str, bool]]:
     rows = _by_table(await postgres.fetch(POSTGRES_COLUMNS))
     return {
         name: {str(column["column_name"]): column["is_identity"] == "YES" for column in columns}

@@ -34,6 +34,8 @@ _PAUSE = 0.5
 _BEAT = 2.0
 """Seconds between two signs that this server's own notices come back."""
 _DEAF = 6.0
+_PATIENCE = 15.0
+"""Seconds that whoever has something said waits for it."""
 _GAP = "gap"
 
 _SEND = """
@@ -51,9 +53,9 @@ class _Message:
 class PostgresNotices:
     """The Notices port. `run` carries them; until it runs, and while the database is away, few are kept."""
 
-    def __init__(self, *, url: str, me: Callable[[], str]) -> None:
-        """`me` is this server's id among the others; it may become another one."""
-        self._url, self._me = url, me
+    def __init__(self, *, url: str, me: Callable[[], str], patience: float = _PATIENCE) -> None:
+        """`me` is this server's id among the others; it may become another one. `patience` is in seconds."""
+        self._url, self._me, self._patience = url, me, patience
         self._heard: dict[str, Heard] = {}
         self._queue: deque[_Message] = deque()
         self._news = asyncio.Event()
@@ -80,7 +82,11 @@ class PostgresNotices:
             raise StorageError("The other servers cannot be told anything just now.")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(_Message(_channel(to), _text(kind, body), done))
-        await done
+        try:
+            async with asyncio.timeout(self._patience):
+                await done
+        except TimeoutError as error:
+            raise StorageError("The other servers could not be told in time: the database does not answer.") from error
 
     def _put(self, message: _Message) -> None:
         self._queue.append(message)
@@ -115,7 +121,8 @@ class PostgresNotices:
             await self._news.wait()
             self._news.clear()
             while self._queue:
-                some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+                taken = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+                some = [one for one in taken if one.done is None or not one.done.cancelled()]
                 try:
                     await self._carry(connection, some)
                 except BaseException as error:

@@ -43,6 +43,7 @@ async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Da
     from portal.storage.search_sqlite import SqliteSearch
     from portal.storage.sqlite import SqliteDatabase, prepare
     from portal.storage.upgrade import awaited, upgrade
+    from portal.storage.words_anew import words_anew
 
     if (path.parent / RESTORING).exists():
         raise StorageError(
@@ -51,13 +52,13 @@ async def _open_sqlite(path: Path, keep: int, stack: AsyncExitStack) -> tuple[Da
     migrations = packaged("sqlite")
     await awaited(path)
     prepare(path, newest=migrations[-1].version)
-    database = SqliteDatabase(path=path)
+    database = SqliteDatabase(path=path, mend=words_anew)
     try:
         older = 0 < await applied(database, migrations) < len(migrations)
         if older:
             await database.aclose()
             await upgrade(path, migrations, keep=keep)
-            database = SqliteDatabase(path=path)
+            database = SqliteDatabase(path=path, mend=words_anew)
     finally:
         stack.push_async_callback(database.aclose)
     await migrate(database, migrations)

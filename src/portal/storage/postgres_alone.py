@@ -1,15 +1,17 @@
 """What a connection of the pool cannot do: statements that no transaction may be around, and having it alone."""
 
 import os
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from socket import gethostname
+from typing import Literal
 
 import psycopg
 from psycopg.rows import dict_row
 
 from portal.errors import DataFolderBusy
-from portal.storage.database import Row
-from portal.storage.postgres import SERVER_LOCK, translated
+from portal.storage.database import Row, storable
+from portal.storage.postgres import SERVER_LOCK, translated, translated_sql
 
 
 async def run_alone(url: str, *sql: str) -> None:
@@ -48,4 +50,35 @@ async def own_alone(url: str, stack: AsyncExitStack) -> None:
     except psycopg.Error as error:
         raise translated(error) from error
     if taken != (True,):
-        raise DataFolderBusy("The database is in use by a Portal that is running. Stop it first: portal down")
+        raise DataFolderBusy("The database is in use by a Portal that is running. Stop it first.")
+
+
+class Moment:
+    """A database as it was at one moment, whatever others write to it since."""
+
+    dialect: Literal["sqlite", "postgres"] = "postgres"
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        """Within a transaction that sees that moment."""
+        self._connection = connection
+
+    async def fetch(self, sql: str, **args: object) -> list[Row]:
+        """See Readable."""
+        try:
+            cursor = await self._connection.execute(translated_sql(sql), storable(args))
+            return await cursor.fetchall()
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+
+@asynccontextmanager
+async def one_moment(url: str) -> AsyncIterator[Moment]:
+    """The database as it is now, until the context is left. Raises StorageError."""
+    try:
+        connecting = psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=10)
+        connection = await connecting
+    except psycopg.Error as error:
+        raise translated(error) from error
+    async with connection:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield Moment(connection)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 import apsw
 
-from portal.errors import DatabaseTooNew, DatabaseUnreadable, PortalError, StorageError
+from portal.errors import DatabaseTooNew, DatabaseUnreadable, IndexDamaged, PortalError, StorageError
 from portal.storage.data_folder import make_private_file, make_private_folder
 from portal.storage.database import Row, Statement, storable
 from portal.storage.distances import add_distances, extension
@@ -40,6 +40,8 @@ _MAGIC = b"SQLite format 3\0"
 _Rows: TypeAlias = list[list[Row]]
 _Outcome: TypeAlias = "_Rows | PortalError"
 
+_Mend: TypeAlias = Callable[[apsw.Connection], None]
+
 _WRONG_ARGUMENTS = (TypeError, ValueError, KeyError, OverflowError)
 
 
@@ -47,6 +49,8 @@ _WRONG_ARGUMENTS = (TypeError, ValueError, KeyError, OverflowError)
 class _Job:
     statements: Sequence[Statement]
     done: "asyncio.Future[_Rows]"
+    mend: _Mend | None = None
+    """What is done instead."""
 
 
 class SqliteDatabase:
@@ -54,9 +58,16 @@ class SqliteDatabase:
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
 
-    def __init__(self, *, path: Path, vfs: str | None = None, busy_milliseconds: int = BUSY_MILLISECONDS) -> None:
-        """Opens the file and starts the threads; `vfs` names an apsw VFS."""
-        self._path, self._vfs = path, vfs
+    def __init__(
+        self,
+        *,
+        path: Path,
+        vfs: str | None = None,
+        busy_milliseconds: int = BUSY_MILLISECONDS,
+        mend: _Mend | None = None,
+    ) -> None:
+        """Opens the file and starts the threads; `vfs` names an apsw VFS, `mend` mends its indexes of words."""
+        self._path, self._vfs, self._mend = path, vfs, mend
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._group: list[_Job] = []
@@ -78,16 +89,31 @@ class SqliteDatabase:
 
     async def snapshot(self, queries: Sequence[Statement]) -> list[list[Row]]:
         """See Database."""
+        return await self._mended(lambda: self._snapshot(queries))
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See Database."""
+        return await self._mended(lambda: self._written(_Job(statements, self._loop.create_future())))
+
+    async def _mended(self, work: Callable[[], Awaitable[_Rows]]) -> _Rows:
+        """Once more, where an index of words was in the way and could be mended."""
+        try:
+            return await work()
+        except IndexDamaged:
+            if self._mend is None:
+                raise
+        await self._written(_Job((), self._loop.create_future(), self._mend))
+        return await work()
+
+    async def _snapshot(self, queries: Sequence[Statement]) -> _Rows:
         self._check_open()
         outcome = await self._loop.run_in_executor(self._readers, self._read, queries)
         if isinstance(outcome, PortalError):
             raise outcome
         return outcome
 
-    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """See Database."""
+    async def _written(self, job: _Job) -> _Rows:
         self._check_open()
-        job = _Job(statements, self._loop.create_future())
         self._jobs.put(job)
         return await job.done
 
@@ -172,14 +198,14 @@ class SqliteDatabase:
     def _write_together(self, jobs: Sequence[_Job]) -> "list[_Outcome]":
         """One transaction, a savepoint for each. An apsw.Error means that none of them was stored."""
         self._writer.execute("BEGIN IMMEDIATE")
-        outcomes = [self._write_one(job.statements) for job in jobs]
+        outcomes = [self._write_one(job) for job in jobs]
         self._writer.execute("COMMIT")
         return outcomes
 
-    def _write_one(self, statements: Sequence[Statement]) -> _Outcome:
+    def _write_one(self, job: _Job) -> _Outcome:
         connection = self._writer
         connection.execute("SAVEPOINT batch")
-        outcome = _run_all(connection, statements)
+        outcome = _run_all(connection, job.statements, job.mend)
         if isinstance(outcome, PortalError):
             connection.execute("ROLLBACK TO batch")
         connection.execute("RELEASE batch")
@@ -212,9 +238,11 @@ def _wake(outcomes: "Sequence[tuple[_Job, _Outcome]]") -> None:
             job.done.set_result(outcome)
 
 
-def _run_all(connection: apsw.Connection, statements: Sequence[Statement]) -> _Outcome:
+def _run_all(connection: apsw.Connection, statements: Sequence[Statement], mend: _Mend | None) -> _Outcome:
     """The rows of each statement, or why not; raises apsw.Error when SQLite gave up the whole transaction."""
     try:
+        if mend is not None:
+            mend(connection)
         return [_run(connection, statement) for statement in statements]
     except PortalError as error:
         return error

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import apsw
 
-from portal.errors import DatabaseUnreadable, StorageError, StorageFull
+from portal.errors import DatabaseUnreadable, IndexDamaged, StorageError, StorageFull
 
 _KINDS: Sequence[tuple[tuple[type[Exception], ...], Callable[[str], StorageError], str]] = (
     ((apsw.FullError,), StorageFull, "The disk is full, nothing was stored: {}"),
@@ -24,6 +24,8 @@ def translated(error: Exception) -> StorageError:
         return StorageFull(f"The disk is full, nothing was stored: {error}")
     if getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_SHMSIZE:
         return StorageFull(f"The disk is full, nothing was stored: {error}")
+    if getattr(error, "extendedresult", None) == apsw.SQLITE_CORRUPT_VTAB:
+        return _because(IndexDamaged(f"An index of words is damaged: {error}"), error)
     for kinds, ours, words in _KINDS:
         if isinstance(error, kinds):
             return _because(ours(words.format(error)), error)

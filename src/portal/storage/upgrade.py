@@ -85,6 +85,18 @@ def snapshots(path: Path) -> list[tuple[int, Path]]:
     return sorted(((int(schema), one) for schema, one in found if schema.isdecimal()), reverse=True)
 
 
+def schema_of(path: Path) -> int:
+    """Of a database that nobody has open. Raises StorageError."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return int(connection.pragma("user_version"))
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise translated(error) from error
+
+
 def _take(stack: ExitStack, path: Path) -> None:
     """Be the only one who upgrades it, until the stack is left."""
     lock = path.with_name(path.name + _LOCK)

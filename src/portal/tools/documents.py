@@ -211,5 +211,7 @@ def create(needs: Needs) -> Toolset:
             changing.replace_in_document,
             changing.edit_spreadsheet,
             changing.fill_template,
+            changing.arrange_pdf,
+            changing.stamp_pdf,
         ],
     )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from portal.core.clock import micros
+from portal.core.hosted import CALL, FILE
 from portal.core.ids import new_id
 from portal.core.items import Item
 from portal.core.media import Kind, MediaJob, Order, Progress, Recipe, Studio, Value
@@ -99,9 +100,13 @@ class Making(Functions):
         ended: dict[str, MediaJob] = {}
         try:
             for number, job in enumerate(jobs, 1):
+                seen = 0
                 async for progress in self.studio.follow(context.owner, job.id):
                     ended[job.id] = progress.job
                     context.report(_said(progress, number, len(jobs)))
+                    if number == 1 and progress.preview is not None and progress.previews > seen:
+                        seen = progress.previews
+                        context.preview(progress.preview, progress.job.progress)
         except asyncio.CancelledError:
             if not self.studio.closing:
                 for job in jobs:
@@ -153,6 +158,10 @@ def size_of(size: str) -> Mapping[str, Value]:
 
 def _pictures(item: Item) -> Iterator[str]:
     """File ids and data URLs of the pictures of an item, the newest first."""
+    if item["type"] == CALL and item.get(FILE):
+        yield item[FILE]
+    elif item["type"] == CALL and item.get("result"):
+        yield f"data:image/{item.get('output_format') or 'png'};base64,{item['result']}"
     for file in reversed(item.get("portal:files") or ()):
         if str(file.get("content_type", "")).startswith("image/"):
             yield file["file_id"]

@@ -90,6 +90,8 @@ WRONG = [
     ("Supported values are", "tool_choice", "invalid_value", response(tool_choice="sometimes")),
     ("one of a string or object", "tool_choice", "invalid_type", response(tool_choice=5)),
     ("Supported values are", "tool_choice.type", "invalid_value", response(tool_choice={"type": "mcp"})),
+    ("Supported values are", "tool_choice.type", "invalid_value", response(tool_choice={"type": ["function"]})),
+    ("Supported values are", "tools[0].type", "invalid_value", response(tools=[{"type": {"function": 1}}])),
     ("Missing required parameter", "tool_choice.name", "missing_required_parameter",
      response(tool_choice={"type": "function"})),
     ("empty array", "tool_choice.tools", "empty_array", response(tool_choice={"type": "allowed_tools", "tools": []})),

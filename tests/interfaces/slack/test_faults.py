@@ -204,3 +204,20 @@ async def test_a_file_whose_reply_was_lost_is_not_sent_again(tmp_path: Path, ser
         await slack.until(lambda: "Fine." in slack.spoken())
         assert len([one for one in server.world.messages(slack.room) if one.get("files")]) == 1
         assert len(server.called("files.completeUploadExternal")) == 1
+
+
+@pytest.mark.parametrize("fault", [SlackFault.SERVER_ERROR, SlackFault.RATELIMITED, SlackFault.TIMEOUT])
+async def test_a_reply_in_a_thread_that_slack_does_not_tell_of_is_not_lost(
+    tmp_path: Path, server: SlackServer, fault: SlackFault
+) -> None:
+    async with open_slack(tmp_path, server) as slack:
+        await slack.link()
+        ask = server.mention("U1", "C1", "one")
+        await slack.heard("one", room="C1", thread=ask)
+    server.retry_delays = (0.1, 0.5, 1, 1, 1)
+    looked = len(server.called("conversations.replies"))
+    async with open_slack(tmp_path, server) as slack:  # which does not know the thread any more
+        await slack.until(lambda: len(server.called("conversations.replies")) > looked)  # it has caught up
+        server.fail("conversations.replies", fault)
+        server.say("U1", "C1", "two", thread=ask)
+        await slack.heard("one", "two", room="C1", thread=ask)

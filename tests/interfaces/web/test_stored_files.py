@@ -1,10 +1,12 @@
 """Glimpses of files over the API: what they take, small pictures, and what documents say."""
 
 import io
+import resource
 from pathlib import Path
 
 import aiohttp
 import pytest
+from fpdf import FPDF
 from PIL import Image
 
 from portal.testing.portal import open_test_portal
@@ -55,6 +57,38 @@ async def test_small_pictures(me: Door, stranger: Door) -> None:
                              ("a.pdf", b"%PDF-1.7", "application/pdf"), ("b.png", picture(side=12_000, mode="1"),
                               "image/png")]:  # fmt: skip
         assert (await small(me, await uploaded(me, data, name, kind)))[0] == 404, name
+
+
+async def page_of(door: Door, file_id: str, number: object, **headers: str) -> tuple[int, bytes, str]:
+    async with door.client.get(f"/portal/v1/files/{file_id}/pages/{number}", headers=headers) as answer:
+        return answer.status, await answer.read(), answer.headers.get("etag", "")
+
+
+async def test_pages_of_a_pdf(me: Door, stranger: Door) -> None:
+    file = FPDF()
+    for number in (1, 2):
+        file.add_page()
+        file.set_fill_color(0, 0, 0)
+        file.rect(0, 0, 210, 297 if number == 2 else 0.1, style="F")
+    file_id = await uploaded(me, bytes(file.output()), "two.pdf", "application/pdf")
+    (_, light, _), (status, dark, mark) = await page_of(me, file_id, 1), await page_of(me, file_id, 2)
+    looks = [Image.open(io.BytesIO(page)).convert("L").resize((1, 1)).getpixel((0, 0)) for page in (light, dark)]
+    assert (status, looks) == (200, [pytest.approx(255, abs=5), pytest.approx(0, abs=5)])
+    assert (await page_of(me, file_id, 2, **{"If-None-Match": mark}))[0] == 304
+    assert [(await page_of(me, file_id, number))[0] for number in (3, 100_001, "one")] == [404, 400, 400]
+    assert (await page_of(stranger, file_id, 1))[0] == 404
+    words = await uploaded(me, b"words", "words.txt", "text/plain")
+    assert (await page_of(me, words, 1))[0] == 404
+
+
+async def test_a_page_as_large_as_a_house_costs_nothing(me: Door) -> None:
+    file = FPDF(unit="pt", format=(14_400, 14_400))
+    file.add_page()
+    file_id = await uploaded(me, bytes(file.output()), "large.pdf", "application/pdf")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (await small(me, file_id))[0] == 404
+    assert (await page_of(me, file_id, 1))[0] == 404
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
 async def test_what_documents_say(me: Door, stranger: Door) -> None:

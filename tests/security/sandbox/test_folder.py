@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -75,19 +76,24 @@ def test_the_filter_is_whole_for_every_processor(machine: str, network: bool) ->
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else for a moment")
-def test_shut_folders_are_opened_and_what_links_point_to_stays(tmp_path: Path) -> None:
-    """As one who is not root: in a process of its own, for rights are a process's."""
-    inside, outside = tmp_path / "in", tmp_path / "out"
+def test_shut_folders_are_opened_and_what_links_point_to_stays() -> None:
+    """As one who is not root: in a process of its own, for rights are a process's. And in a folder of its own: each
+    run of pytest that begins shuts the one in which all of them have theirs."""
+    with tempfile.TemporaryDirectory() as folder:
+        _shut_folders_are_opened(Path(folder))
+
+
+def _shut_folders_are_opened(place: Path) -> None:
+    inside, outside = place / "in", place / "out"
     (inside / "shut" / "deeper").mkdir(parents=True)
     (inside / "shut" / "deeper" / "file").write_text("x")
     outside.mkdir()
     (inside / "link").symlink_to(outside)
-    for place in (inside / "shut" / "deeper" / "file", inside / "shut" / "deeper", inside / "shut", inside, outside):
-        os.chown(place, 4321, 4321)
-    for place in (outside, inside / "shut" / "deeper", inside / "shut"):
-        place.chmod(0)
-    for place in (tmp_path, *list(tmp_path.parents)[:-2]):
-        place.chmod(0o755)
+    for each in (inside / "shut" / "deeper" / "file", inside / "shut" / "deeper", inside / "shut", inside, outside):
+        os.chown(each, 4321, 4321)
+    for each in (outside, inside / "shut" / "deeper", inside / "shut"):
+        each.chmod(0)
+    place.chmod(0o755)
 
     child = os.fork()
     if child == 0:

@@ -1,10 +1,11 @@
 """Newline-delimited JSON on its way through: whole lines only, so that a failure can be told on a line of its own."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import orjson
 
 from portal.core.items import JsonObject
+from portal.core.model import Sink
 from portal.errors import BackendError, BackendInterrupted, BackendProtocolError
 
 _LONGEST = 16 * 2**20
@@ -44,6 +45,15 @@ class LineWatch:
                 raise
         if not self._is_over():
             raise BackendInterrupted(f"The model server {self._server} broke off in the middle of its answer.")
+
+    def before(self, sink: Sink) -> Sink:
+        """A sink that hands whole lines on."""
+
+        def whole(chunk: bytes) -> Awaitable[None] | None:
+            lines = self._feed(chunk)
+            return sink(lines) if lines else None
+
+        return whole
 
     def _feed(self, chunk: bytes) -> bytes:
         """What is whole of all that came and was not passed on yet."""

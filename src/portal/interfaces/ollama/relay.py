@@ -38,7 +38,7 @@ async def relay(
         if reply.content_type.startswith(NDJSON):
             watch = LineWatch(account.backend.name, lambda last: last.get("done") is True)
             frames = _streamed(reply, account, watch, count_input)
-            whole = await account.stream(send, frames, DIALECT)
+            whole = await account.stream(send, frames, DIALECT, pour=lambda sink: reply.pour(watch.before(sink)))
             account.status = "completed" if whole and not watch.failed else "failed"
         else:
             await _whole(reply, send, account, count_input)

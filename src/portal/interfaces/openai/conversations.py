@@ -10,10 +10,11 @@ from portal.core.agent import Agent
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
-from portal.core.ports import Conversations, Responses
+from portal.core.ports import Conversations, Files, Responses
 from portal.core.records import ConversationRecord, TurnRecord
 from portal.errors import NotFound
 from portal.interfaces.late import LateRouter
+from portal.interfaces.openai.drawn import Drawn
 from portal.interfaces.openai.pages import PageQuery, listed, page_of, page_query, unknown_after
 from portal.interfaces.openai.schema import CreateConversation, CreateItems, UpdateConversation
 from portal.interfaces.openai.turns import Turns
@@ -36,8 +37,11 @@ def conversation_object(record: ConversationRecord) -> JsonObject:
 class _Door:
     """The endpoints."""
 
-    def __init__(self, *, conversations: Conversations, responses: Responses, turns: Turns, agent: Agent) -> None:
+    def __init__(
+        self, *, conversations: Conversations, responses: Responses, turns: Turns, agent: Agent, drawn: Drawn
+    ) -> None:
         self._conversations = conversations
+        self._drawn = drawn
         self._responses = responses
         self._turns = turns
         self._agent = agent
@@ -78,8 +82,10 @@ class _Door:
         query = page_query(request.query_params)
         owner, conversation_id = _names(request)
         if query.ascending:
-            return json_response(page_of(await self._all(owner, conversation_id), query))
-        return json_response(await self._newest(owner, conversation_id, query))
+            page = page_of(await self._all(owner, conversation_id), query)
+        else:
+            page = await self._newest(owner, conversation_id, query)
+        return json_response({**page, "data": await self._drawn.items(owner, page["data"])})
 
     async def _all(self, owner: str, conversation_id: str) -> list[Item]:
         turns = [turn async for turn in self._upwards(owner, conversation_id, None, _TURNS_PER_READ)]
@@ -128,7 +134,7 @@ class _Door:
         owner, conversation_id = _names(request)
         items = await self._turns.items(body.items, owner=owner, param="items")
         await self._conversations.add_items(owner, conversation_id, items)
-        return json_response(listed(items, more=False))
+        return json_response(listed(await self._drawn.items(owner, items), more=False))
 
     async def get_item(self, request: Request) -> Response:
         """One item."""
@@ -142,7 +148,8 @@ class _Door:
             raise missing from error
         if turn.response.conversation_id != record.id:
             raise missing
-        return json_response(stored.item)
+        (item,) = await self._drawn.items(record.owner, [stored.item])
+        return json_response(item)
 
     async def delete_item(self, request: Request) -> Response:
         """Take one item out; the conversation as it is then."""
@@ -163,10 +170,13 @@ def _items(turn: TurnRecord) -> list[Item]:
     return [stored.item for stored in sorted(turn.items, key=lambda stored: (stored.side == "output", stored.position))]
 
 
-def conversations_routes(*, conversations: Conversations, responses: Responses, agent: Agent) -> Sequence[BaseRoute]:
+def conversations_routes(
+    *, conversations: Conversations, responses: Responses, agent: Agent, files: Files
+) -> Sequence[BaseRoute]:
     """The routes of the Conversations API."""
-    turns = Turns(agent=agent, responses=responses)
-    door = _Door(conversations=conversations, responses=responses, turns=turns, agent=agent)
+    drawn = Drawn(files=files)
+    turns = Turns(agent=agent, responses=responses, drawn=drawn)
+    door = _Door(conversations=conversations, responses=responses, turns=turns, agent=agent, drawn=drawn)
     router = LateRouter(tags=["conversations"])
     add, one = router.add_api_route, "/v1/conversations/{conversation_id}"
     add("/v1/conversations", door.create, methods=["POST"], name="create_conversation")

@@ -8,7 +8,17 @@ from pydantic import Field
 from portal.core.approvals import Extent
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
-from portal.interfaces.openai.validation import Checked, check, empty_array, empty_text, missing, one_of, wrong_type
+from portal.interfaces.openai.drawn import read_picture
+from portal.interfaces.openai.validation import (
+    Checked,
+    check,
+    empty_array,
+    empty_text,
+    missing,
+    one_of,
+    sent_of,
+    wrong_type,
+)
 
 Status = Literal["in_progress", "completed", "incomplete"]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
@@ -121,10 +131,6 @@ class _RunCall(_Call):
     files: list[dict[str, Any]] | None = Field(None, alias="portal:files")
     untrusted: bool | None = Field(None, alias="portal:untrusted")
     milliseconds: int | None = Field(None, alias="portal:milliseconds")
-
-
-class _Drawn(Checked):
-    result: str | None = None
 
 
 class _FileSearch(Checked):
@@ -325,33 +331,24 @@ def _read_compaction(raw: JsonObject, at: str) -> Item:
 
 def _read_question(raw: JsonObject, at: str) -> Item:
     """It keeps its id: answers and calls name it by that."""
-    return {"type": "mcp_approval_request", **_sent(check(_AskedCall, raw, at))}
+    return {"type": "mcp_approval_request", **sent_of(check(_AskedCall, raw, at))}
 
 
 def _read_run_call(raw: JsonObject, at: str) -> Item:
     sent = check(_RunCall, raw, at)
     status = sent.status or ("failed" if sent.error else "completed")
     known = {"output": sent.output, "error": _error_text(sent.error, f"{at}.error"), "status": status}
-    return {"type": "mcp_call", "id": new_id("mcp"), "approval_request_id": None, **_sent(sent), **known}
+    return {"type": "mcp_call", "id": new_id("mcp"), "approval_request_id": None, **sent_of(sent), **known}
 
 
 def _read_file_search(raw: JsonObject, at: str) -> Item:
     sent = check(_FileSearch, raw, at)
     status = {"status": sent.status or "completed", "results": sent.results}
-    return {"type": "file_search_call", "id": new_id("fs"), **_sent(sent), **status}
-
-
-def _read_picture(raw: JsonObject, at: str) -> Item:
-    return {"type": "image_generation_call", "id": new_id("ig"), "status": "completed", **_sent(check(_Drawn, raw, at))}
+    return {"type": "file_search_call", "id": new_id("fs"), **sent_of(sent), **status}
 
 
 def _read_answer(raw: JsonObject, at: str) -> Item:
-    return {"type": "mcp_approval_response", "id": new_id("mcpa"), **_sent(check(_Answer, raw, at))}
-
-
-def _sent(checked: Checked) -> JsonObject:
-    """The known fields under their own names, those that were left out left out."""
-    return checked.model_dump(by_alias=True, exclude_none=True, include=set(type(checked).model_fields))
+    return {"type": "mcp_approval_response", "id": new_id("mcpa"), **sent_of(check(_Answer, raw, at))}
 
 
 def _error_text(error: object, at: str) -> str | None:
@@ -377,7 +374,7 @@ _READERS: Mapping[str, Callable[[JsonObject, str], Item]] = {
     "mcp_approval_request": _read_question,
     "mcp_approval_response": _read_answer,
     "file_search_call": _read_file_search,
-    "image_generation_call": _read_picture,
+    "image_generation_call": read_picture,
     "item_reference": _read_reference,
 }
 _PREFIXES = {

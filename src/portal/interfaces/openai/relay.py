@@ -5,8 +5,7 @@ usage for the log, read from the end of the stream (or counted, where the client
 """
 
 import re
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +13,7 @@ import orjson
 from starlette.types import Send
 
 from portal.core.items import JsonObject
-from portal.core.model import RawRequest, RawResponse, TokenUsage
+from portal.core.model import RawRequest, RawResponse, Sink, TokenUsage
 from portal.core.ports import Forwarding
 from portal.core.usage import read_usage
 from portal.errors import (
@@ -51,7 +50,7 @@ class Watch:
         self.begun = False
         self.failed = False
         """The server said itself that it failed."""
-        self._last: deque[bytes] = deque()
+        self._last: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -60,8 +59,18 @@ class Watch:
         self.pieces += chunk.count(b"data:")
         self._last.append(chunk)
         self._size += len(chunk)
-        while self._size - len(self._last[0]) >= _TAIL:
-            self._size -= len(self._last.popleft())
+        if self._size > 2 * _TAIL:
+            kept = b"".join(self._last)[-_TAIL:]
+            self._last, self._size = [kept], len(kept)
+
+    def before(self, sink: Sink) -> Sink:
+        """A sink that hands on what it has seen."""
+
+        def seen(chunk: bytes) -> Awaitable[None] | None:
+            self.feed(chunk)
+            return sink(chunk)
+
+        return seen
 
     def last(self) -> tuple[bool, list[JsonObject]]:
         """Whether the stream said `[DONE]`, and its last events that are whole, newest first; after `[DONE]` a few."""
@@ -108,7 +117,7 @@ async def relay(
         elif reply.content_type.startswith(_EVENT_STREAM):
             watch = Watch()
             frames = _streamed(reply, account, watch, count_input)
-            whole = await account.stream(send, frames, DIALECT)
+            whole = await account.stream(send, frames, DIALECT, pour=lambda sink: reply.pour(watch.before(sink)))
             account.status = "completed" if whole and not watch.failed else "failed"
         else:
             await _whole(reply, send, account, count_input)

@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from portal.core.agent import Agent
+from portal.core.agent import Agent, Turn
 from portal.core.collections import Collections
 from portal.core.events import Event
-from portal.core.ports import Responses
+from portal.core.ports import Files, Responses
 from portal.core.responses import stored_resource
 from portal.core.run import Run
 from portal.interfaces.late import LateRouter
+from portal.interfaces.openai.drawn import Drawn
 from portal.interfaces.openai.pages import page_of, page_query, whole_number
 from portal.interfaces.openai.turns import DOORS, Turns, route_headers
 from portal.interfaces.openai.validation import parse_json
@@ -46,8 +47,9 @@ def asks_for_ours(request: Request) -> bool:
 class _Door:
     """The endpoints."""
 
-    def __init__(self, *, agent: Agent, responses: Responses, turns: Turns, keep_alive: float) -> None:
+    def __init__(self, *, agent: Agent, responses: Responses, turns: Turns, drawn: Drawn, keep_alive: float) -> None:
         self._agent = agent
+        self._drawn = drawn
         self._responses = responses
         self._turns = turns
         self._keep_alive = keep_alive
@@ -59,7 +61,7 @@ class _Door:
         body, turn = await self._turns.read(payload, owner=caller.owner, door=DOORS[caller.kind])
         run = await self._turns.start(turn)
         if body.stream:
-            return self._streamed(request, run, background=turn.background)
+            return self._streamed(request, run, turn)
         if turn.background:
             return json_response(await _first(run), headers=route_headers(run))
         try:
@@ -67,13 +69,13 @@ class _Door:
         except ClientGone:
             run.cancel()
             return Response(status_code=_GONE)
-        return json_response(result, headers=route_headers(run))
+        return json_response(await self._drawn.response(turn.owner, result), headers=route_headers(run))
 
-    def _streamed(self, request: Request, run: Run, *, background: bool) -> Response:
+    def _streamed(self, request: Request, run: Run, turn: Turn) -> Response:
         return EventStream(
-            frames(run.events(), ours=asks_for_ours(request)),
+            frames(self._drawn.events(turn.owner, run.events()), ours=asks_for_ours(request)),
             headers=route_headers(run),
-            on_gone=_nothing if background else run.cancel,
+            on_gone=_nothing if turn.background else run.cancel,
             keep_alive=self._keep_alive,
         )
 
@@ -84,9 +86,10 @@ class _Door:
         after = whole_number(query.get("starting_after", "-1"), "starting_after")
         record = await self._responses.get(owner, response_id)
         if query.get("stream", "false").lower() not in ("true", "1"):
-            return json_response(stored_resource(record))
+            return json_response(await self._drawn.response(owner, stored_resource(record)))
+        events = self._agent.attach(owner, response_id, after)
         return EventStream(
-            frames(self._agent.attach(owner, response_id, after), ours=asks_for_ours(request)),
+            frames(self._drawn.events(owner, events), ours=asks_for_ours(request)),
             headers={},
             on_gone=_nothing,
             keep_alive=self._keep_alive,
@@ -100,14 +103,16 @@ class _Door:
 
     async def cancel(self, request: Request) -> Response:
         """Stop a running response; a finished one stays as it is."""
-        stopped = await self._agent.cancel(request.state.caller.owner, request.path_params["response_id"])
-        return json_response(stopped)
+        owner = request.state.caller.owner
+        stopped = await self._agent.cancel(owner, request.path_params["response_id"])
+        return json_response(await self._drawn.response(owner, stopped))
 
     async def input_items(self, request: Request) -> Response:
         """The items a response was given, newest first unless asked otherwise."""
-        query = page_query(request.query_params)
-        record = await self._responses.get(request.state.caller.owner, request.path_params["response_id"])
-        return json_response(page_of([stored.item for stored in record.items if stored.side == "input"], query))
+        query, owner = page_query(request.query_params), request.state.caller.owner
+        record = await self._responses.get(owner, request.path_params["response_id"])
+        page = page_of([stored.item for stored in record.items if stored.side == "input"], query)
+        return json_response({**page, "data": await self._drawn.items(owner, page["data"])})
 
     async def compact(self, request: Request) -> Response:
         """Summarise a conversation into fewer items."""
@@ -134,12 +139,14 @@ def responses_routes(
     agent: Agent,
     responses: Responses,
     collections: Collections,
+    files: Files,
     keep_alive: float = KEEP_ALIVE,
     socket_lifetime: float = LIFETIME,
 ) -> Sequence[BaseRoute]:
     """The routes of the Responses API, WebSocket included; times in seconds."""
-    turns = Turns(agent=agent, responses=responses, collections=collections)
-    door = _Door(agent=agent, responses=responses, turns=turns, keep_alive=keep_alive)
+    drawn = Drawn(files=files)
+    turns = Turns(agent=agent, responses=responses, drawn=drawn, collections=collections)
+    door = _Door(agent=agent, responses=responses, turns=turns, drawn=drawn, keep_alive=keep_alive)
     router = LateRouter(tags=["responses"])
     add, one = router.add_api_route, "/v1/responses/{response_id}"
     add("/v1/responses", door.create, methods=["POST"], name="create_response")
@@ -148,5 +155,5 @@ def responses_routes(
     add(one, door.delete, methods=["DELETE"], name="delete_response")
     add(f"{one}/cancel", door.cancel, methods=["POST"], name="cancel_response")
     add(f"{one}/input_items", door.input_items, methods=["GET"], name="list_input_items")
-    socket = ResponsesSocket(turns=turns, lifetime=socket_lifetime)
+    socket = ResponsesSocket(turns=turns, drawn=drawn, lifetime=socket_lifetime)
     return [*router.routes, WebSocketRoute("/v1/responses", socket, name="responses_socket")]

@@ -66,6 +66,7 @@ class ImageGenerationTool(Checked):
     quality: Literal["auto"] | None = None
     background: Literal["auto"] | None = None
     output_format: Literal["png"] | None = None
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
 
 
 _TOOLS: Mapping[str, type[Checked]] = {
@@ -354,7 +355,7 @@ def _check_tool(tool: JsonObject, at: str) -> None:
     kind = tool.get("type")
     if kind is None:
         raise missing(f"{at}.type")
-    if kind not in _TOOLS:
+    if not isinstance(kind, str) or kind not in _TOOLS:
         raise one_of([*_TOOLS], kind, f"{at}.type")
     check(_TOOLS[kind], tool, at)
 
@@ -366,13 +367,14 @@ def _check_choice(choice: object) -> None:
         raise one_of(_CHOICES, choice, "tool_choice")
     if not isinstance(choice, dict):
         raise wrong_type("tool_choice", "one of a string or object", choice)
-    if choice.get("type") == "allowed_tools":
+    kind = choice.get("type")
+    if kind == "allowed_tools":
         for index, tool in enumerate(check(_AllowedTools, choice, "tool_choice").tools):
             _check_allowed(tool, f"tool_choice.tools[{index}]")
-    elif choice.get("type") in _TOOLS:
+    elif isinstance(kind, str) and kind in _TOOLS:
         _check_allowed(choice, "tool_choice")
     else:
-        raise one_of((*_TOOLS, "allowed_tools"), choice.get("type"), "tool_choice.type")
+        raise one_of((*_TOOLS, "allowed_tools"), kind, "tool_choice.type")
 
 
 def _check_allowed(tool: JsonObject, at: str) -> None:

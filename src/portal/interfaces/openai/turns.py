@@ -10,6 +10,7 @@ from portal.core.ports import Responses
 from portal.core.recall import file_search
 from portal.core.run import Run
 from portal.errors import BadRequest, NotFound
+from portal.interfaces.openai.drawn import Drawn
 from portal.interfaces.openai.items import copied, read_input
 from portal.interfaces.openai.schema import CompactResponse, CreateResponse, read_response_body
 from portal.interfaces.openai.validation import check
@@ -36,8 +37,11 @@ DOORS: Mapping[str, str] = {"key": "responses", "session": "web", "local": "cli"
 class Turns:
     """Reads turns out of request bodies and starts them."""
 
-    def __init__(self, *, agent: Agent, responses: Responses, collections: Collections | None = None) -> None:
+    def __init__(
+        self, *, agent: Agent, responses: Responses, drawn: Drawn, collections: Collections | None = None
+    ) -> None:
         self._agent = agent
+        self._drawn = drawn
         self._responses = responses
         self._collections = collections
 
@@ -94,7 +98,7 @@ class Turns:
         for index, item in enumerate(items):
             if item["type"] == "item_reference":
                 items[index] = await self._referenced(item["id"], owner, f"{param}[{index}].id")
-        return items
+        return await self._drawn.named(owner, items)
 
     async def _referenced(self, item_id: str, owner: str, param: str) -> Item:
         try:

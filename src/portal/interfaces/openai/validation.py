@@ -38,6 +38,11 @@ class Checked(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", populate_by_name=True)
 
 
+def sent_of(checked: Checked) -> JsonObject:
+    """The known fields under their own names, those that were left out left out."""
+    return checked.model_dump(by_alias=True, exclude_none=True, include=set(type(checked).model_fields))
+
+
 def parse_json(body: bytes) -> JsonObject:
     """The JSON object of a body.
 

@@ -16,6 +16,7 @@ from portal.core.events import Event
 from portal.core.items import Item, JsonObject
 from portal.core.run import Run
 from portal.errors import BadRequest, Conflict, PortalError
+from portal.interfaces.openai.drawn import Drawn
 from portal.interfaces.openai.errors import error_object
 from portal.interfaces.openai.turns import DOORS, Turns, continued
 from portal.interfaces.openai.validation import missing, one_of, parse_json
@@ -29,15 +30,16 @@ _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.fa
 class ResponsesSocket:
     """The ASGI endpoint; each connection is a `_Connection`."""
 
-    def __init__(self, *, turns: Turns, lifetime: float) -> None:
+    def __init__(self, *, turns: Turns, drawn: Drawn, lifetime: float) -> None:
         self._turns = turns
+        self._drawn = drawn
         self._lifetime = lifetime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until either side ends it."""
         socket = WebSocket(scope, receive, send)
         await socket.accept()
-        connection = _Connection(socket, self._turns)
+        connection = _Connection(socket, self._turns, self._drawn)
         try:
             async with asyncio.timeout(self._lifetime):
                 await connection.serve()
@@ -51,8 +53,9 @@ class ResponsesSocket:
 
 
 class _Connection:
-    def __init__(self, socket: WebSocket, turns: Turns) -> None:
+    def __init__(self, socket: WebSocket, turns: Turns, drawn: Drawn) -> None:
         self._socket = socket
+        self._drawn = drawn
         self._turns = turns
         self._caller = socket.state.caller
         self._ours = socket.query_params.get("portal_events") in ("1", "true")
@@ -128,7 +131,7 @@ class _Connection:
                 if local_previous is not None and "response" in event:
                     event = {**event, "response": {**event["response"], "previous_response_id": local_previous}}
                 if self._ours or not event["type"].startswith("portal:"):
-                    await self._send(event)
+                    await self._send(await self._drawn.event(turn.owner, event))
         finally:
             if not ended:
                 run.cancel()

@@ -24,6 +24,7 @@ from portal.errors import ChannelError, ChannelGone, ChannelRejected, NotFound, 
 from portal.interfaces.slack import events
 from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import home_view
+from portal.interfaces.slack.directory import Directory
 from portal.interfaces.slack.events import Me
 from portal.interfaces.slack.history import History
 from portal.interfaces.slack.limits import LIMITS
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PROBE, _LATE, _LOOK_UP, _KEPT = 15.0, 10.0, 0.9, 2_000  # three look-ups end before the three seconds of Slack
+_PROBE, _LATE = 15.0, 10.0
 
 
 class SlackChannel:
@@ -71,8 +72,7 @@ class SlackChannel:
         self._history: History | None = None
         self._desk: Desk | None = None
         self._jobs: asyncio.TaskGroup | None = None
-        self._known: dict[tuple[str, str], str] = {}
-        """Names of people and rooms, and whether Portal takes part in a thread."""
+        self._directory = Directory(api=api)
         self._probed = 0.0
         self._behind = 0
         """Since when messages may have been missed, until it was looked."""
@@ -197,52 +197,22 @@ class SlackChannel:
 
     async def _known_better(self, found: Message) -> Message:
         """With names, and with what its thread tells."""
-        place, name = found.place, await self._lookup("user", found.sender.id, self._person)
+        place, addressed, directory = found.place, found.addressed, self._directory
+        if not addressed and place.thread != found.id:  # first: where that is not known, the message is to come again
+            addressed = await directory.takes_part(place, await self._who())
+        name = await directory.person(found.sender.id)
         if not place.direct:
-            place = replace(place, title=await self._lookup("room", place.chat, self._room))
-        addressed = found.addressed
-        if not addressed and place.thread != found.id:
-            where = f"{place.chat} {place.thread}"
-            addressed = bool(await self._lookup("thread", where, lambda _: self._takes_part(place)))
+            place = replace(place, title=await directory.room(place.chat))
         replies_to = found.replies_to if place.direct else self._saying.last.get((place.chat, place.thread), "")
         if found.text.strip().lower() == "stop":
             found = replace(found, text="/stop")
         sender = replace(found.sender, name=name)
         return replace(found, place=place, sender=sender, addressed=addressed, replies_to=replies_to)
 
-    async def _lookup(self, what: str, key: str, ask: Callable[[str], Awaitable[str]]) -> str:
-        """Asked once, and not for long: the acknowledgement waits for it."""
-        if (what, key) not in self._known:
-            try:
-                async with asyncio.timeout(_LOOK_UP):
-                    answer = await ask(key)
-            except (TimeoutError, PortalError):
-                return ""
-            if len(self._known) >= _KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[what, key] = answer
-        return self._known[what, key]
-
-    async def _person(self, user: str) -> str:
-        found = (await self._api.look("users.info", user=user))["user"]
-        profile = found.get("profile") or {}
-        return str(profile.get("display_name") or found.get("real_name") or found.get("name") or "")
-
-    async def _room(self, room: str) -> str:
-        found = (await self._api.look("conversations.info", channel=room))["channel"]
-        return f"#{found['name']}" if found.get("name") else ""
-
-    async def _takes_part(self, place: Place) -> str:
-        """Whether the thread began with Portal, or by asking it."""
-        me = await self._who()
-        page = await self._api.look("conversations.replies", channel=place.chat, ts=place.thread, limit=1)
-        root = page["messages"][0]
-        return "yes" if root.get("user") == me.user or f"<@{me.user}>" in str(root.get("text")) else ""
-
     async def _press(self, body: Mapping[str, Any]) -> None:
         user = str(body["user"]["id"])
         at_home = (body.get("container") or {}).get("type") == "view"
-        found = events.press(body, self.name, await self._direct(user) if at_home else "")
+        found = events.press(body, self.name, await self._directory.direct(user) if at_home else "")
         if found is None:
             return
         if found.data == STOP:
@@ -257,19 +227,9 @@ class SlackChannel:
 
     async def _command(self, body: Mapping[str, Any]) -> str | None:
         room = str(body["channel_id"])
-        found = events.command(body, self.name, await self._direct(str(body["user_id"])))
+        found = events.command(body, self.name, await self._directory.direct(str(body["user_id"])))
         await self._accept(found)
         return None if room == found.place.chat else "I answer in our direct message."
-
-    async def _direct(self, user: str) -> str:
-        """The room where one person is alone with Portal."""
-        room = await self._lookup("direct", user, self._open_direct)
-        if not room:
-            raise ChannelError("Slack did not open a direct message.")
-        return room
-
-    async def _open_direct(self, user: str) -> str:
-        return str((await self._api.look("conversations.open", users=user))["channel"]["id"])
 
     async def _accept(self, event: Any) -> bool:
         if self._desk is None:
@@ -301,8 +261,7 @@ class SlackChannel:
     async def _title(self, found: Message) -> None:
         """Name a thread of the Assistant pane after its first message."""
         place = found.place
-        if ("titled", place.thread) not in self._known and found.text:
-            self._known["titled", place.thread] = "yes"
+        if found.text and self._directory.first(f"titled {place.thread}"):
             where = {"channel_id": place.chat, "thread_ts": place.thread}
             await self._api.call("assistant.threads.setTitle", title=found.text[:60], **where)
 

@@ -22,6 +22,9 @@ class Previews(Protocol):
     async def thumbnail(self, owner: str, file_id: str) -> tuple[str, bytes]:
         """What names its version, and a PNG. Raises NotFound where there is none."""
 
+    async def page(self, owner: str, file_id: str, number: int) -> tuple[str, bytes]:
+        """What names its version, and a PNG of a page of a PDF. Raises NotFound where there is none."""
+
     async def text(self, owner: str, file_id: str) -> tuple[str, bool]:
         """What a document says as Markdown, and whether that is all.
 

@@ -1,6 +1,8 @@
-"""/portal/v1/files: what a person's files take, small pictures of them, and what they say."""
+"""/portal/v1/files: what a person's files take, small pictures of them, their pages, and what they say."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,6 +11,8 @@ from portal.core.ports import Files
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web.ports import Previews
 from portal.interfaces.web.requests import Who
+
+_Number = Annotated[int, Path(ge=1, le=100_000)]
 
 
 def stored_file_routes(*, files: Files, previews: Previews) -> APIRouter:
@@ -22,11 +26,11 @@ def stored_file_routes(*, files: Files, previews: Previews) -> APIRouter:
 
     @router.get("/{file_id}/thumbnail")
     async def get_file_thumbnail(who: Who, file_id: str, request: Request) -> Response:
-        version, picture = await previews.thumbnail(who.owner, file_id)
-        headers = {"ETag": f'"{version}"', "Cache-Control": "private, max-age=86400"}
-        if version in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(picture, headers=headers, media_type="image/png")
+        return _picture(request, *await previews.thumbnail(who.owner, file_id))
+
+    @router.get("/{file_id}/pages/{number}")
+    async def get_file_page(who: Who, file_id: str, number: _Number, request: Request) -> Response:
+        return _picture(request, *await previews.page(who.owner, file_id, number))
 
     @router.get("/{file_id}/text")
     async def get_file_text(who: Who, file_id: str) -> JsonObject:
@@ -34,3 +38,10 @@ def stored_file_routes(*, files: Files, previews: Previews) -> APIRouter:
         return {"text": text, "whole": whole}
 
     return router
+
+
+def _picture(request: Request, version: str, picture: bytes) -> Response:
+    headers = {"ETag": f'"{version}"', "Cache-Control": "private, max-age=86400"}
+    if f'"{version}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(picture, headers=headers, media_type="image/png")

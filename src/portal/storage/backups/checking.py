@@ -27,7 +27,8 @@ from portal.storage.migrate import packaged
 from portal.storage.sqlite import APPLICATION_ID
 
 _LONGEST_LIST = 2**28
-_PREFIX = "backup-"
+PREFIX = "backup-"
+"""Of folders in which a database is unpacked or copied."""
 _DAY = 86_400_000_000
 
 Keep = Callable[[str], bool]
@@ -44,8 +45,8 @@ def check_backup(path: Path, password: str | None, scratch: Path) -> Manifest:
         check_database(path / DATABASE_NAME, manifest)
         return manifest
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(scratch)
-    folder = Path(mkdtemp(prefix=_PREFIX, suffix=UNFINISHED, dir=scratch))
+    sweep(scratch)
+    folder = Path(mkdtemp(prefix=PREFIX, suffix=UNFINISHED, dir=scratch))
     try:
         manifest = unpack(path, password, folder, keep=lambda name: name == DATABASE_NAME, durable=False)
         check_database(folder / DATABASE_NAME, manifest)
@@ -54,9 +55,9 @@ def check_backup(path: Path, password: str | None, scratch: Path) -> Manifest:
     return manifest
 
 
-def _sweep(scratch: Path) -> None:
-    """What a check left that was killed yesterday or before."""
-    for folder in scratch.glob(f"{_PREFIX}*{UNFINISHED}"):
+def sweep(scratch: Path) -> None:
+    """What was left by a check or a copy that was killed yesterday or before."""
+    for folder in scratch.glob(f"{PREFIX}*{UNFINISHED}"):
         if micros() - folder.stat().st_mtime_ns // 1000 > _DAY:
             shutil.rmtree(folder)
 

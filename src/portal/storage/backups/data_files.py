@@ -10,6 +10,8 @@ from portal.settings import Settings
 DATABASE_NAME = "portal.db"
 CONFIG_NAME = "portal.toml"
 SECRETS_NAME = "secrets.json"
+KEY_NAME, KEY_ELSEWHERE = "seal.key", "seal.keyring"
+"""The sealing key, or the mark that a keyring has it."""
 
 ASIDE = "before-restore-"
 """Beginning of the name of the folder that keeps what a restore replaced."""
@@ -32,14 +34,17 @@ LEFT_OUT = (
 """Patterns of names at the top of the data folder."""
 
 
-def data_files(settings: Settings, *, secrets: bool) -> Iterator[tuple[str, Path]]:
-    """Path in the data folder, and where it is: files and symbolic links, in order of their names."""
+def data_files(settings: Settings, *, secrets: bool, key: bool = True) -> Iterator[tuple[str, Path]]:
+    """Path in the data folder, and where it is: files and symbolic links, in order of their names. `key` says whether
+    what tells of the sealing key is among them."""
     root, skipped = settings.data_dir, _elsewhere(settings)
     if settings.config is not None and settings.config.is_file():
         yield CONFIG_NAME, settings.config
         skipped.add(root / CONFIG_NAME)
     if not secrets:
         skipped.add(root / SECRETS_NAME)
+    if not key:
+        skipped |= {root / KEY_NAME, root / KEY_ELSEWHERE}
     yield from files_of(root, skipped)
 
 

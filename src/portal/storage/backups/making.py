@@ -3,7 +3,10 @@
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from portal import __version__
@@ -12,7 +15,7 @@ from portal.errors import PortalError, StorageError
 from portal.settings import Settings
 from portal.storage.backups.checking import check_backup
 from portal.storage.backups.containers import SUFFIX, UNFINISHED, Writer, add_manifest, writing
-from portal.storage.backups.data_files import DATABASE_NAME, data_files
+from portal.storage.backups.data_files import DATABASE_NAME, KEY_NAME, data_files
 from portal.storage.backups.manifest import FileEntry, Head, Manifest
 from portal.storage.backups.sqlite_frozen import Frozen, frozen
 from portal.storage.data_folder import flush
@@ -30,6 +33,8 @@ class Wanted:
     password: str | None = None
     secrets: bool = False
     """With the API keys of other servers."""
+    key: bytes | None = None
+    """The sealing key, where the data folder does not have it; only under a password."""
 
 
 def make_backup(settings: Settings, wanted: Wanted) -> Manifest:
@@ -39,13 +44,13 @@ def make_backup(settings: Settings, wanted: Wanted) -> Manifest:
         StorageError: nothing is left of it.
         NotInstalled: a password needs an extra that is not there.
     """
-    database, target = settings.data_dir / DATABASE_NAME, wanted.target.absolute()
+    target = wanted.target.absolute()
     folder = target.suffix != SUFFIX
-    _refuse(database, target, folder=folder, password=wanted.password)
+    _refuse(settings, target, folder=folder, password=wanted.password)
     draft = target.with_name(target.name + UNFINISHED)
     try:
         _remove(draft)
-        with frozen(database) as held:
+        with _database(settings, wanted) as held:
             head = Head(portal=__version__, schema=held.schema, created_at=now().isoformat(timespec="seconds"))
             with writing(draft, head, wanted.password, folder=folder) as writer:
                 manifest = _fill(writer, settings, wanted, held, head)
@@ -71,9 +76,21 @@ def verify_backup(target: Path, password: str | None, scratch: Path) -> Manifest
         raise translated(error) from error
 
 
-def _refuse(database: Path, target: Path, *, folder: bool, password: str | None) -> None:
-    if not database.exists():
-        raise StorageError(f"There is no database in {database.parent}")
+@contextmanager
+def _database(settings: Settings, wanted: Wanted) -> Iterator[Frozen]:
+    if not settings.database:
+        with frozen(settings.data_dir / DATABASE_NAME) as held:
+            yield held
+        return
+    from portal.storage.backups.postgres_frozen import copied_out
+
+    with copied_out(settings.database, settings.data_dir, secrets=wanted.secrets) as path, frozen(path) as held:
+        yield held
+
+
+def _refuse(settings: Settings, target: Path, *, folder: bool, password: str | None) -> None:
+    if not settings.database and not (settings.data_dir / DATABASE_NAME).exists():
+        raise StorageError(f"There is no database in {settings.data_dir}")
     if target.exists():
         raise StorageError(f"{target} exists already; name a new one")
     if folder and password:
@@ -84,7 +101,9 @@ def _fill(writer: Writer, settings: Settings, wanted: Wanted, held: Frozen, head
     """The database first: what else is there is then at least as new."""
     files: dict[str, FileEntry] = {DATABASE_NAME: writer.add(DATABASE_NAME, held.file, held.size)}
     links: dict[str, str] = {}
-    for name, path in data_files(settings, secrets=wanted.secrets):
+    if wanted.key is not None:
+        files[KEY_NAME] = writer.add(KEY_NAME, BytesIO(wanted.key), len(wanted.key))
+    for name, path in data_files(settings, secrets=wanted.secrets, key=wanted.key is None):
         try:
             if path.is_symlink():
                 links[name] = os.readlink(path)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -60,6 +61,13 @@ def _look(path: Path) -> Shelved:
         return Shelved(path=path, size=size, sealed=is_sealed(path), head=read_head(path))
     except (BackupUnusable, OSError) as error:
         return Shelved(path=path, size=size, problem=str(error))
+
+
+def newest_own(found: Sequence[Shelved]) -> datetime | None:
+    """When the newest of those was made that Portal named itself; one from the future, of a clock that was wrong, says
+    nothing."""
+    made = [datetime.fromisoformat(one.head.created_at) for one in found if one.head and _OWN.fullmatch(one.path.name)]
+    return max((one for one in made if one <= now()), default=None)
 
 
 def prune(folder: Path, keep: int) -> Sequence[Path]:

@@ -2,26 +2,28 @@
 
 import asyncio
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ParamSpec, TypeVar
 
 from portal.core.tools import ToolContext, ToolFile, ToolResult
 from portal.errors import ToolError
 from portal.tools.folders import Folders, Place, keep
 from portal.tools.function import tool
-from portal.tools.office import append_pdf, package, placeholders, slides_edit, text_edit, word_edit
+from portal.tools.office import package, pdf_edit, placeholders, slides_edit, text_edit, word_edit
 from portal.tools.office.cells import Value, number_format
 from portal.tools.office.content import Content
 from portal.tools.office.making import Finder, named
 from portal.tools.office.placeholders import Given
 from portal.tools.office.sheet_xml import SheetXml
 from portal.tools.office.sheets import sheet_name
+from portal.tools.office.stamping import Where
 from portal.tools.office.workbook import Workbook
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _TEXTS = (".md", ".markdown", ".txt")
 _MOST_ROWS = 100_000
+_LONGEST_STAMP = 200
 File = Annotated[str, "The .docx, .pptx, .xlsx, .pdf or .md file"]
 SavedAs = Annotated[str, "Name of a new file; empty changes the file itself"]
 
@@ -34,9 +36,10 @@ class Changing:
 
     @tool(risk="read", scopes={"path": "path"}, untrusted=True)
     async def outline_document(self, path: File, context: ToolContext) -> str:
-        """List a document's headings, slides or sheets and its {{placeholders}}, to know what can be changed in it."""
+        """List a document's headings, slides, sheets or pages and its {{placeholders}} or form fields, to know what can
+        be changed in it."""
         place = self._folders.file(path, context, largest=package.LARGEST)
-        kinds = {".docx": word_edit.outline, ".pptx": slides_edit.outline, ".xlsx": _sheets}
+        kinds = {".docx": word_edit.outline, ".pptx": slides_edit.outline, ".xlsx": _sheets, ".pdf": pdf_edit.outline}
         outline = _by_kind(place, kinds) or text_edit.outline
         lines = await asyncio.to_thread(lambda: outline(_data(place)))
         return "\n".join(lines) or "It is empty."
@@ -51,7 +54,7 @@ class Changing:
     ) -> ToolResult:
         """Add text, tables, charts, slides or pages at the end of a Word, PowerPoint, PDF or Markdown file."""
         place = self._place(path, context, save_as)
-        kinds = {".docx": word_edit.append, ".pptx": slides_edit.append, ".pdf": append_pdf.append}
+        kinds = {".docx": word_edit.append, ".pptx": slides_edit.append, ".pdf": pdf_edit.append}
         change = _by_kind(place, kinds)
         parse = Finder(self._folders, context).parse
 
@@ -67,17 +70,18 @@ class Changing:
     async def replace_in_document(
         self,
         path: File,
-        section: Annotated[str, "The heading of the section, or the slide's number or title (see outline_document)"],
+        section: Annotated[
+            str, "The heading of the section, the slide's number or title, or pages such as 2-3 (see outline_document)"
+        ],
         content: Annotated[str, "Markdown that takes its place"],
         context: ToolContext,
         save_as: SavedAs = "",
     ) -> ToolResult:
-        """Replace a section of a Word or Markdown file, or a slide of a PowerPoint file; the rest stays as it is."""
+        """Replace a section of a Word or Markdown file, a slide of a PowerPoint file, or pages of a PDF; the rest stays
+        as it is."""
         place = self._place(path, context, save_as)
-        change = _by_kind(place, {".docx": word_edit.replace, ".pptx": slides_edit.replace})
-        if change is None and place.path.suffix.lower() not in _TEXTS:
-            raise ToolError("Sections of Word and Markdown files and slides can be replaced; for Excel use "
-                            "edit_spreadsheet.")  # fmt: skip
+        kinds = {".docx": word_edit.replace, ".pptx": slides_edit.replace, ".pdf": pdf_edit.replace}
+        change = _by_kind(place, kinds)
         parse = Finder(self._folders, context).parse
 
         def work() -> bytes:
@@ -117,19 +121,61 @@ class Changing:
         done = await self._saved(place, save_as, work, context, "Changed")
         return ToolResult(text=done.text + "".join(notes), files=done.files)
 
+    @tool(risk="write", scopes={"path": "path", "also": "path"}, timeout=120)
+    async def arrange_pdf(
+        self,
+        path: Annotated[str, "The .pdf file"],
+        context: ToolContext,
+        pages: Annotated[str, "The pages it is to have, in their order, such as 3,1-2,5-; empty: all"] = "",
+        turned: Annotated[dict[str, pdf_edit.Turn], "Degrees to the right by pages, such as {'2': 90}"] = {},  # noqa: B006
+        also: Annotated[str, "Another PDF: its pages come after, and are counted on"] = "",
+        save_as: SavedAs = "",
+    ) -> ToolResult:
+        """Remove, reorder, repeat, extract or turn pages of a PDF, split it, or merge it with another PDF."""
+        place = self._place(path, context, save_as)
+        other = self._folders.file(also, context, largest=package.LARGEST) if also else None
+        _by_kind(place, {".pdf": pdf_edit.arrange}, texts=())
+        if not (pages.strip() or turned or other):
+            raise ToolError("There is nothing to change: give `pages`, `turned` or `also`.")
+
+        def work() -> bytes:
+            return pdf_edit.arrange(_data(place), pages, turned, _data(other) if other else None)
+
+        return await self._saved(place, save_as, work, context, "Arranged")
+
+    @tool(risk="write", scopes={"path": "path"}, timeout=120)
+    async def stamp_pdf(
+        self,
+        path: Annotated[str, "The .pdf file"],
+        text: Annotated[str, "Such as DRAFT, or {page} of {pages} for page numbers"],
+        context: ToolContext,
+        where: Annotated[Where, "At an edge, or large and grey across the page"] = "bottom",
+        pages: Annotated[str, "Such as 1 or 2-; empty: all"] = "",
+        save_as: SavedAs = "",
+    ) -> ToolResult:
+        """Stamp a text, page numbers or a watermark on the pages of a PDF."""
+        place = self._place(path, context, save_as)
+        _by_kind(place, {".pdf": pdf_edit.stamp}, texts=())
+        if not text.strip() or len(text) > _LONGEST_STAMP:
+            raise ToolError(f"`text` is a line of at most {_LONGEST_STAMP} characters.")
+        return await self._saved(
+            place, save_as, lambda: pdf_edit.stamp(_data(place), text, where, pages), context, "Stamped"
+        )
+
     @tool(risk="write", scopes={"path": "path"}, timeout=120)
     async def fill_template(
         self,
-        path: Annotated[str, "A .docx, .pptx, .xlsx or .md file with placeholders such as {{name}}"],
+        path: Annotated[str, "A .docx, .pptx, .xlsx or .md file with placeholders such as {{name}}, or a PDF form"],
         values: Annotated[
             dict[str, Given],
-            "Value by placeholder; a list of objects repeats the row of a Word or PowerPoint table that has "
-            "{{items.price}}",
+            "Value by placeholder or form field; a list of objects repeats the row of a Word or PowerPoint table that "
+            "has {{items.price}}",
         ],
         context: ToolContext,
         save_as: Annotated[str, "Name of the new file"] = "",
     ) -> ToolResult:
-        """Fill the {{placeholders}} of a Word, PowerPoint, Excel or Markdown template into a new file."""
+        """Fill the {{placeholders}} of a Word, PowerPoint, Excel or Markdown template, or the fields of a PDF form,
+        into a new file."""
         place = self._folders.file(path, context, largest=package.LARGEST)
         ending = place.path.suffix.lower()
         name = named(save_as or f"{place.path.stem}-filled{ending}", (ending,))
@@ -170,14 +216,14 @@ class Changing:
         return ToolResult(text=f"{done} {place.shown}.", files=(file,))
 
 
-def _by_kind(place: Place, kinds: Mapping[str, Callable[P, T]]) -> Callable[P, T] | None:
+def _by_kind(place: Place, kinds: Mapping[str, Callable[P, T]], texts: Sequence[str] = _TEXTS) -> Callable[P, T] | None:
     """What does it for this kind of file; None for text. Raises ToolError."""
     ending = place.path.suffix.lower()
     if ending in kinds:
         return kinds[ending]
-    if ending in _TEXTS:
+    if ending in texts:
         return None
-    raise ToolError(f"{place.path.name!r} is of no kind that can be changed so: {', '.join((*kinds, '.md'))}.")
+    raise ToolError(f"{place.path.name!r} is of no kind that can be changed so: {', '.join((*kinds, *texts[:1]))}.")
 
 
 def _data(place: Place) -> bytes:
@@ -199,6 +245,8 @@ def _filled(
         return slides_edit.fill(data, values)
     if ending == ".xlsx":
         return _filled_cells(data, values)
+    if ending == ".pdf":
+        return pdf_edit.fill(data, values)
     used: set[str] = set()
     text = data.decode("utf-8", "replace")
     return placeholders.filled(text, values, used).encode(), used

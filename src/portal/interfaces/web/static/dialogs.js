@@ -1,6 +1,6 @@
 // Modal dialogs on the browser's own <dialog>: it traps focus, closes on Esc and gives focus back.
 import { html } from "htm/preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "./strings.js";
 import { Icon } from "./icons.js";
 
@@ -11,7 +11,7 @@ import { Icon } from "./icons.js";
  */
 export function Modal({ label, onClose, class: className = "dialog", children, dismissable = true }) {
   const element = useRef(/** @type {HTMLDialogElement|null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: keys that are typed meanwhile would go to what is behind it
     const dialog = element.current;
     const before = document.activeElement;
     dialog?.showModal();

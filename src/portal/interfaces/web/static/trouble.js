@@ -25,7 +25,7 @@ export function Trouble() {
 /** @type {Record<string, import("./strings.js").Key>} */
 const TITLES = {
   backend: "trouble.backend", channel: "trouble.channel", tool_server: "trouble.toolServer", part: "trouble.part",
-  database: "trouble.database", disk: "trouble.disk", settings: "trouble.settings", certificate: "trouble.certificate",
+  media_engine: "trouble.mediaEngine", speech_engine: "trouble.speechEngine", database: "trouble.database", disk: "trouble.disk", settings: "trouble.settings", certificate: "trouble.certificate",
 };
 
 /** @param {Condition} one */

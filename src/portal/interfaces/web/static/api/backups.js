@@ -3,7 +3,7 @@ import { P, json } from "../api.js";
 
 /** @typedef {{name: string, size: number, sealed: boolean, created_at: string|null, version: string|null, problem: string}} Backup */
 /** @typedef {{at: string, path: string, error: string, size: number, seconds: number}} Outcome */
-/** @typedef {{folder: string, possible: boolean, scheduled: boolean, every: number, keep: number, sealed: boolean, running: boolean, last: Outcome|null, next_at: string|null, data: Backup[]}} Backups */
+/** @typedef {{folder: string, scheduled: boolean, every: number, keep: number, sealed: boolean, running: boolean, last: Outcome|null, next_at: string|null, data: Backup[]}} Backups */
 
 /** @returns {Promise<Backups>} */
 export const backups = () => json("GET", `${P}/backups`);

@@ -15,3 +15,5 @@ export const text = (id) => json("GET", `${P}/files/${path(id)}/text`);
 export const shown = (id) => `${fileContent(id)}?inline=1`;
 /** @param {string} id */
 export const thumbnail = (id) => `${P}/files/${path(id)}/thumbnail`;
+/** A page of a PDF as a picture. @param {string} id @param {number} number */
+export const page = (id, number) => `${P}/files/${path(id)}/pages/${number}`;

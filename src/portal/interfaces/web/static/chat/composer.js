@@ -27,15 +27,22 @@ export function Composer() {
     setText(draftBeside(id));
   }, [id]);
   useLayoutEffect(() => fit(field.current), [text]);
+  const placed = useRef(/** @type {number|null} */ (null));
+  useLayoutEffect(() => {
+    if (placed.current === null) return;
+    field.current?.focus();
+    field.current?.setSelectionRange(placed.current, placed.current);
+    placed.current = null;
+  });
   useEffect(() => focusWhereWelcome(field.current), [id]);
 
   const [talking, setTalking] = useState(false);
   const [mention, setMention] = useState(/** @type {string|null} */ (null));
   const steer = useRef(/** @type {((event: KeyboardEvent) => boolean)|null} */ (null));
   const caret = () => field.current?.selectionStart ?? text.length;
-  const write = (/** @type {string} */ next) => {
+  const write = (/** @type {string} */ next, at = caret()) => {
     setText(next);
-    setMention(mentionAt(next, caret()));
+    setMention(mentionAt(next, at));
     if (!chat.value.temporary) keepDraft(id, next);
   };
   const uploading = attachments.value.some((file) => !file.id && !file.error);
@@ -56,15 +63,12 @@ export function Composer() {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
     else if (event.key === "ArrowUp" && !text && !running.value) editLast(event);
   };
-  /** What was chosen takes the place of the mention. @param {string} chosen */
+  /** What was chosen takes the place of the mention, which may have grown while it was fetched. @param {string} chosen */
   const put = (chosen) => {
-    const made = replaced(text, caret(), mention ?? "", chosen);
-    write(made.text);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(made.caret, made.caret);
-      setMention(mentionAt(made.text, made.caret));
-    });
+    const now = field.current?.value ?? text;
+    const made = replaced(now, caret(), mentionAt(now, caret()) ?? "", chosen);
+    placed.current = made.caret;
+    write(made.text, made.caret);
   };
   /** @param {ClipboardEvent} event */
   const pasted = (event) => {

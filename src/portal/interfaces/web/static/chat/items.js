@@ -29,6 +29,7 @@ export function OutputItem({ item, going, span, turn }) {
   if (item.type === "file_search_call") return html`<${FileSearch} item=${item} />`;
   if (item.type === "portal:memory") return html`<${Recalled} item=${item} />`;
   if (item.type === "function_call") return html`<${ToolCall} item=${item} />`;
+  if (item.type === "image_generation_call" && item["portal:file_id"]) return null; // its call shows the picture
   if (item.type === "compaction") return html`<p class="muted small">${t("turn.compacted")}</p>`;
   return html`<p class="muted small">${t("turn.unsupported", { type: item.type })}</p>`;
 }

@@ -32,7 +32,7 @@ export function RunCall({ item, turn }) {
       <div class="fold-body column"><${Inside} item=${item} /></div>
     </details>
     ${state === "running" && pendingApprovals.value.filter((each) => each.call_id === item.id).map((each) => html`<${ApprovalCard} key=${each.id} approval=${each} />`)}
-    ${state === "running" && MEDIA.has(item.server_label) && turn.tools[item.id ?? ""] && html`<${GoingCall} call=${item.id} />`}
+    ${state === "running" && MEDIA.has(item.server_label) && turn.tools[item.id ?? ""] && html`<${GoingCall} call=${item.id} told=${Boolean(turn.tools[item.id ?? ""].detail)} />`}
     <${Files} files=${item["portal:files"] ?? []} />
   </div>`;
 }

@@ -10,24 +10,28 @@ import { useSheet } from "../sheets.js";
 import { t } from "../strings.js";
 import { kindOf } from "./kinds.js";
 
-/** @typedef {{file_id: string, filename: string, content_type?: string, size?: number}} Shown */
+/** @typedef {{file_id: string, filename: string, content_type?: string, size?: number, width?: number, height?: number}} Shown */
 
 /** @param {{file: Shown}} props */
 export function FileCard({ file }) {
   useSheet("files");
-  const { file_id, filename, content_type = "", size } = file;
-  const kind = kindOf(filename, content_type);
-  if (kind === "image") {
-    return html`<a href=${fileContent(file_id)} target="_blank" rel="noopener"><img class="sent-image" src=${shown(file_id)} alt=${filename} loading="lazy" /></a>`;
-  }
+  const kind = kindOf(file.filename, file.content_type);
+  if (kind === "image") return html`<${Player} file=${file} />`;
   return html`<div class="file-card is-${kind}">
-    ${kind === "pdf" && html`<${Small} id=${file_id} />`}
-    <div class="file-line"><${Icon} name="file" />
-      <a class="clip grow" href=${fileContent(file_id)} download=${filename} title=${t("files.download", { name: filename })}>${filename}</a>
-      ${size !== undefined && html`<span class="small muted">${bytes(size)}</span>`}
-      <${Look} file=${file} /></div>
+    ${kind === "pdf" && html`<${Small} id=${file.file_id} />`}
+    <${Line} file=${file} />
     <${Player} file=${file} />
   </div>`;
+}
+
+/** Its name, to download it, its size, and a look inside. @param {{file: Shown}} props */
+export function Line({ file }) {
+  useSheet("files");
+  const { file_id, filename, size } = file;
+  return html`<div class="file-line"><${Icon} name="file" />
+    <a class="clip grow" dir="auto" href=${fileContent(file_id)} download=${filename} title=${t("files.download", { name: filename })}>${filename}</a>
+    ${size !== undefined && html`<span class="small muted">${bytes(size)}</span>`}
+    <${Look} file=${file} /></div>`;
 }
 
 /** The button that opens a file beside the conversation. @param {{file: Shown}} props */
@@ -39,13 +43,15 @@ export function Look({ file }) {
   return html`<button type="button" class="ghost" aria-label=${t("files.previewOf", { name: filename })} onClick=${open}>${t("files.preview")}</button>`;
 }
 
-/** Of what can be heard or seen. @param {{file: Shown}} props */
-export function Player({ file }) {
+/** Of what can be heard or seen; `label` says what it is, for who does not. @param {{file: Shown, label?: string}} props */
+export function Player({ file, label = file.filename }) {
   useSheet("files");
-  const { file_id, filename, content_type = "" } = file;
+  const { file_id, filename, content_type = "", width, height } = file;
   const kind = kindOf(filename, content_type);
-  if (kind === "audio") return html`<audio class="file-player" controls preload="metadata" src=${shown(file_id)} aria-label=${filename}></audio>`;
-  if (kind === "video") return html`<video class="file-player" controls preload="metadata" src=${shown(file_id)} aria-label=${filename}></video>`;
+  const source = shown(file_id);
+  if (kind === "image") return html`<a href=${source} target="_blank" rel="noopener"><img class="sent-image" src=${source} alt=${label} loading="lazy" width=${width} height=${height} /></a>`;
+  if (kind === "audio") return html`<audio class="file-player" controls preload="metadata" src=${source} aria-label=${label}></audio>`;
+  if (kind === "video") return html`<video class="file-player" controls preload="metadata" playsinline src=${source} aria-label=${label}></video>`;
   return null;
 }
 

@@ -8,6 +8,7 @@ import { useNear } from "../load.js";
 import { useSheet } from "../sheets.js";
 import { t } from "../strings.js";
 import { flow, stretches } from "./flow.js";
+import { Leaf } from "./leaf.js";
 
 /** @typedef {import("../types.js").Passage} Passage */
 /** @typedef {import("../types.js").KnowledgeDocument} KnowledgeDocument */
@@ -34,19 +35,20 @@ export function Reader({ file, collection = null, passage = null, level = 2, onD
   }, [there, passage]);
   if (text.failed) return html`<p class="notice" role="alert"><${Icon} name="info" /><span class="grow">${t(text.failed === "missing" ? "reader.missing" : "reader.failed")}</span></p>`;
   if (!text.document) return html`<p class="muted small" role="status">${t("common.loading")}</p>`;
+  const printed = /\.pdf$/i.test(text.document.filename);
   return html`<article ref=${element} class="reader" aria-label=${text.document.filename}>
     ${text.gone && html`<p class="notice small" role="status"><${Icon} name="info" /><span class="grow">${t("reader.gone")}</span></p>`}
     ${text.first > 0 && html`<${Edge} key=${`first-${text.first}`} label=${t("reader.earlier")} onNear=${earlier} />`}
-    ${blocks.map((block) => html`<${Block} key=${block.id} block=${block} level=${level} />`)}
+    ${blocks.map((block) => html`<${Block} key=${block.id} file=${file} printed=${printed} block=${block} level=${level} />`)}
     ${text.next !== null && html`<${Edge} key=${`next-${text.next}`} label=${t("reader.later")} onNear=${later} />`}
   </article>`;
 }
 
-/** @param {{block: import("./flow.js").Block, level: number}} props  of the headings, below what stands over the text */
-function Block({ block, level }) {
+/** @param {{file: string, printed: boolean, block: import("./flow.js").Block, level: number}} props  of the headings, below what stands over the text */
+function Block({ file, printed, block, level }) {
   const heading = (/** @type {string} */ text, /** @type {number} */ at) => html`<p key=${at} class="reader-heading" role="heading" aria-level=${level} dir="auto">${text}</p>`;
   const text = stretches(block.text).map((part, at) => (part.heading ? heading(part.text, at) : html`<div key=${at} class="reader-text" dir="auto">${part.text}</div>`));
-  return html`${block.page !== null && html`<p class="reader-page small muted">${t("reader.page", { n: block.page })}</p>`}
+  return html`${block.page !== null && html`<${Leaf} file=${file} page=${block.page} printed=${printed} />`}
     ${block.headings.map(heading)}
     ${block.cited ? html`<mark class="is-cited" tabindex="-1">${text}</mark>` : text}`;
 }

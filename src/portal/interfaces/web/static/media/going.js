@@ -8,11 +8,11 @@ import { t } from "../strings.js";
 
 /** @typedef {import("../types.js").MediaJob} MediaJob */
 
-/** Of a tool call that is under way. @param {{call: string}} props */
-export function GoingCall({ call }) {
-  const { data } = useLoad(() => api.mediaJobs({ call_id: call, limit: 10 }), [call]);
-  const job = data?.data.find(({ status }) => status === "running" || status === "queued");
-  return job ? html`<${Going} key=${job.id} job=${job} />` : null;
+/** Of a tool call that is under way: one job after the other. Once it has `told` of itself they are stored. @param {{call: string, told: boolean}} props */
+export function GoingCall({ call, told }) {
+  const { data, reload } = useLoad(() => api.mediaJobs({ call_id: call, limit: 10 }), [call, told]);
+  const job = data?.data.find(({ status }) => status === "running") ?? data?.data.findLast(({ status }) => status === "queued");
+  return job ? html`<${Going} key=${job.id} job=${job} onEnd=${reload} />` : null;
 }
 
 /** @param {{job: MediaJob, onEnd?: (job: MediaJob) => void}} props */

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import * as api from "../api/media.js";
 import { Confirm } from "../dialogs.js";
+import { Line, Player } from "../files/card.js";
 import { moment } from "../format.js";
 import { Icon } from "../icons.js";
 import { Bar } from "../layout.js";
@@ -11,7 +12,6 @@ import { navigate } from "../router.js";
 import { attempt } from "../state/organise.js";
 import { t } from "../strings.js";
 import { Going } from "./going.js";
-import { Player } from "./player.js";
 
 /** @typedef {import("../types.js").MediaJob} MediaJob */
 
@@ -36,7 +36,8 @@ function Made({ job, onEnd }) {
     <div class="column media-files">
       ${going && html`<${Going} job=${job} onEnd=${onEnd} />`}
       ${job.error && html`<p class="notice is-bad" role="alert"><${Icon} name="warn" /><span class="grow" dir="auto">${job.error}</span></p>`}
-      ${job.files.map((file) => html`<${Player} key=${file.file_id} file=${file} label=${job.prompt || file.filename} large />`)}
+      ${job.files.map((file) => html`<figure class="media-player" key=${file.file_id}>
+        <${Player} file=${file} label=${job.prompt || file.filename} /><figcaption><${Line} file=${file} /></figcaption></figure>`)}
     </div>
     <div class="column"><${About} job=${job} /><${Actions} job=${job} going=${going} /></div>
   </div>`;

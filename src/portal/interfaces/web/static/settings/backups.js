@@ -26,8 +26,7 @@ export function Backups() {
   const busy = making || Boolean(data?.running);
   return html`<p class="muted">${t("backups.about")} <a href="/manual/data#make-a-backup">${t("approvals.more")}</a></p>
     ${failed && html`<p class="bad">${t("settings.loadFailed")}</p>`}
-    ${data && !data.possible && html`<p>${t("backups.postgres")}</p>`}
-    ${data?.possible && html`<${Last} last=${data.last} />
+    ${data && html`<${Last} last=${data.last} />
       <p>${data.scheduled ? t("backups.scheduled", { n: data.every, keep: data.keep, folder: data.folder }) : t("backups.unscheduled", { folder: data.folder })}
         ${data.next_at && html` ${t("backups.next", { time: when(data.next_at) })}`}</p>
       <p class="muted">${t(data.sealed ? "backups.sealed" : "backups.open")}</p>

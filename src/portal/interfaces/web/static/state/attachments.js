@@ -18,10 +18,12 @@ let count = 0;
 /** What the server reads, beside text; the names are enough. */
 const DOCUMENT = /\.(pdf|docx?|pptx?|xlsx?|od[tsp]|rtf|epub|eml|msg|zip)$/i;
 
-/** Pictures, text and documents wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
+const RECORDING = /\.(mp3|wav|ogg|oga|opus|m4a|flac|aac|mp4|m4v|mov|webm|mkv|avi)$/i;
+
+/** Pictures, text, documents and recordings wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
 export async function attach(files) {
   const given = [...files];
-  const readable = await Promise.all(given.map(async (file) => isImage(file) || DOCUMENT.test(file.name) || isText(file)));
+  const readable = await Promise.all(given.map(async (file) => isImage(file) || isRecording(file) || DOCUMENT.test(file.name) || isText(file)));
   for (const [index, file] of given.entries()) {
     if (!readable[index]) {
       toast(t("attach.refused", { name: file.name || "file" }));
@@ -40,6 +42,7 @@ export async function attach(files) {
 }
 
 const isImage = (/** @type {File} */ file) => file.type.startsWith("image/");
+const isRecording = (/** @type {File} */ file) => /^(audio|video)\//.test(file.type) || RECORDING.test(file.name);
 
 /** Try a failed upload again. @param {string} key */
 export function retryUpload(key) {

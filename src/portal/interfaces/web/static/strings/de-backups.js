@@ -16,5 +16,4 @@ export const backups = {
   "backups.made": "Die Sicherung ist da und vollständig",
   "backups.list": "Sicherungen",
   "backups.locked": "unter einem Kennwort",
-  "backups.postgres": "Die Daten liegen in PostgreSQL: sichern Sie mit pg_dump.",
 };

@@ -59,7 +59,7 @@ export const chat = {
   "attach.remove": "{name} entfernen",
   "attach.retry": "{name} erneut hochladen",
   "attach.tooBig": "Größer als {limit}, die Grenze für eine Datei",
-  "attach.refused": "{name} ist weder ein Bild noch ein Text oder Dokument, das gelesen werden kann. Speichern Sie es vorher als PDF oder Text.",
+  "attach.refused": "{name} ist weder ein Bild noch eine Aufnahme, ein Text oder Dokument, das gelesen werden kann. Speichern Sie es vorher als PDF oder Text.",
   "attach.reading": "wird gelesen",
   "attach.progress": "{percent} % hochgeladen",
   "attach.noVision": "{model} kann keine Bilder sehen. Es bekommt nur den Text.",

@@ -8,6 +8,8 @@ export const insight = {
   "trouble.backend": "Der Modellserver {name} ist nicht da.",
   "trouble.channel": "Der Kanal {name} hört nichts.",
   "trouble.toolServer": "Der Werkzeugserver {name} arbeitet nicht.",
+  "trouble.mediaEngine": "{name}, das Bilder, Videos oder Musik macht, ist nicht erreichbar.",
+  "trouble.speechEngine": "{name}, das spricht oder zuhört, arbeitet nicht.",
   "trouble.part": "Ein Teil von Portal ist ausgefallen: {name}.",
   "trouble.database": "Die Datenbank antwortet nicht.",
   "trouble.disk": "Der Datenträger wird voll.",

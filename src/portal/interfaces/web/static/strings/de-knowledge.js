@@ -122,6 +122,8 @@ export const knowledge = {
   "reader.back": "Zurück",
   "reader.page": "Seite {n}",
   "reader.pageShort": "S. {n}",
+  "reader.leaf": "Wie gedruckt",
+  "reader.leafFailed": "Von dieser Seite gibt es kein Bild.",
   "reader.earlier": "Früherer Text",
   "reader.later": "Weiterer Text",
   "reader.missing": "Dieses Dokument gibt es hier nicht mehr.",

@@ -21,8 +21,6 @@ export const media = {
   "media.percent": "{percent} %",
   "media.progress": "zu {percent} Prozent fertig",
   "media.preview": "So sieht es bisher aus",
-  "media.download": "{name} herunterladen",
-  "media.downloadShort": "Herunterladen",
   "media.missing": "Das gibt es hier nicht. Vielleicht wurde es gelöscht.",
   "media.asked": "Was gewünscht war",
   "media.noWords": "Keine Worte",

@@ -15,5 +15,4 @@ export const backups = {
   "backups.made": "The backup is there and whole",
   "backups.list": "Backups",
   "backups.locked": "under a password",
-  "backups.postgres": "The data is in PostgreSQL: make its backups with pg_dump.",
 };

@@ -7,6 +7,8 @@ export const insight = {
   "trouble.backend": "The model server {name} is away.",
   "trouble.channel": "The channel {name} does not hear.",
   "trouble.toolServer": "The tool server {name} does not work.",
+  "trouble.mediaEngine": "{name}, which makes pictures, videos or music, cannot be reached.",
+  "trouble.speechEngine": "{name}, which speaks or listens, does not work.",
   "trouble.part": "A part of Portal failed: {name}.",
   "trouble.database": "The database does not answer.",
   "trouble.disk": "The disk fills up.",

@@ -122,6 +122,8 @@ export const knowledge = {
   "reader.back": "Back",
   "reader.page": "Page {n}",
   "reader.pageShort": "p. {n}",
+  "reader.leaf": "As printed",
+  "reader.leafFailed": "There is no picture of this page.",
   "reader.earlier": "Earlier text",
   "reader.later": "More text",
   "reader.missing": "This document is not here any more.",

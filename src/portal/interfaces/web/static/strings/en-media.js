@@ -21,8 +21,6 @@ export const media = {
   "media.percent": "{percent} %",
   "media.progress": "{percent} percent done",
   "media.preview": "What it looks like so far",
-  "media.download": "Download {name}",
-  "media.downloadShort": "Download",
   "media.missing": "This is not here. It may have been deleted.",
   "media.asked": "What was asked for",
   "media.noWords": "No words",

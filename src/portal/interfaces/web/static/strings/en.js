@@ -63,7 +63,7 @@ export const en = {
   "attach.remove": "Remove {name}",
   "attach.retry": "Upload {name} again",
   "attach.tooBig": "Larger than {limit}, the limit for one file",
-  "attach.refused": "{name} is neither a picture nor a text or document that can be read. Save it as PDF or text first.",
+  "attach.refused": "{name} is neither a picture nor a recording, text or document that can be read. Save it as PDF or text first.",
   "attach.reading": "being read",
   "attach.progress": "{percent} % uploaded",
   "attach.noVision": "{model} cannot see images. It will only get the text.",

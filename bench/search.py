@@ -1,0 +1,100 @@
+"""How long a search of documents takes, through the server's own API and with the embedding of the question.
+
+    python bench/search.py [--passages N] [--queries N]
+
+Passages are words of a made-up language, as often as words are, with vectors that lie in clusters; questions are some
+of their words and are embedded by the embedded embedder. Work is processor time of the whole server, for each question.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+from bench.vectors import DOCUMENT, Space
+
+from portal.core.passages import Passage
+from portal.knowledge.minilm import MiniLM
+from portal.storage.open import Storage
+from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import passage
+
+VOCABULARY, LENGTH, ASKED = 30_000, 90, 8
+SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+
+
+class Language:
+    """Texts of made-up words, few of them common and most of them rare."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = np.random.default_rng(seed)
+        self._words = np.array(["".join(self._dice.choice(SYLLABLES, 2 + n % 3)) for n in range(VOCABULARY)])
+        shares = 1 / np.arange(2, VOCABULARY + 2)
+        self._shares = shares / shares.sum()
+
+    def text(self, length: int) -> str:
+        return " ".join(self._dice.choice(self._words, length, p=self._shares))
+
+
+async def fill(portal: TestPortal, store: str, count: int) -> None:
+    """Documents of a hundred passages, stored as those that were read."""
+    storage: Storage = portal.portal.storage
+    language, space, embedder = Language(1), Space(count, 2), MiniLM.name
+    for number in range(count // DOCUMENT):
+        name = f"file_{number}"
+        pieces: list[Passage] = [
+            passage(
+                language.text(LENGTH),
+                owner=portal.owner,
+                group=store,
+                document=name,
+                position=at,
+                id=f"chunk_{number}_{at}",
+            )
+            for at in range(DOCUMENT)
+        ]
+        vectors = space.some(DOCUMENT, 1000 + number)
+        await storage.passages.replace(
+            portal.owner, "documents", name, pieces, embedder=embedder, vectors=vectors, attributes={}
+        )
+    await storage.passages.tend()
+
+
+async def ask(client: httpx.AsyncClient, address: str, question: str) -> float:
+    began = time.perf_counter()
+    (await client.post(address, json={"query": question})).raise_for_status()
+    return (time.perf_counter() - began) * 1000
+
+
+async def measure(portal: TestPortal, count: int, queries: int) -> None:
+    async with httpx.AsyncClient(base_url=portal.url, headers=portal.headers, timeout=600) as client:
+        store = (await client.post("/v1/vector_stores", json={"name": "bench"})).raise_for_status().json()["id"]
+        began = time.perf_counter()
+        await fill(portal, store, count)
+        print(f"{count} passages stored in {time.perf_counter() - began:.0f} s", flush=True)
+        language = Language(1)
+        for address in ("/portal/v1/knowledge/search", f"/v1/vector_stores/{store}/search"):
+            await ask(client, address, language.text(ASKED))  # loads the model
+            work = time.process_time()
+            times = sorted([await ask(client, address, language.text(ASKED)) for _ in range(queries)])
+            work = (time.process_time() - work) * 1000 / queries
+            late = times[int(queries * 0.95)]
+            print(f"{address:40} p50 {statistics.median(times):.1f} ms, p95 {late:.1f} ms, {work:.1f} ms of work")
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passages", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=200)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_test_portal(Path(folder) / "data", embedder=MiniLM()) as portal:
+            await measure(portal, asked.passages, asked.queries)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
