@@ -21,6 +21,7 @@ from portal.testing.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
+LONG = "Talk for long"
 MIGRATIONS = "src/portal/storage/migrations"
 
 
@@ -44,6 +45,15 @@ def older(tmp_path: Path) -> Path:
         packed.extractall(tmp_path / "older", filter="data")
     assert not list((tmp_path / "older" / MIGRATIONS).glob(f"{newest}.*"))
     return tmp_path / "older" / "src"
+
+
+class Talker(OpenAIServer):
+    """A model that answers in a word, or for long where that is asked for."""
+
+    def next_answer(self, prompt: str) -> Answer:
+        if LONG in prompt:
+            return Answer(text=[f"w{n} " for n in range(2000)], pace=0.02)
+        return Answer(text=["Yes."])
 
 
 class Worker:
@@ -104,7 +114,7 @@ async def test_servers_are_brought_to_a_new_version_one_after_the_other(
     as_before = ("env", f"PYTHONPATH={older}")
     database = postgres.database()
     async with (
-        OpenAIServer(models=["tiny"]) as models,
+        Talker(models=["tiny"]) as models,
         Cluster.opened(tmp_path, database=database, backend=models.url, by=as_before) as cluster,
         working(cluster) as worker,
     ):
@@ -114,10 +124,10 @@ async def test_servers_are_brought_to_a_new_version_one_after_the_other(
         for number in range(3):
             await replaced(cluster, number)
             await worker.goes_on()
-            await across(cluster, models, number, (number + 1) % 3)
+            await across(cluster, number, (number + 1) % 3)
         await replaced(cluster, 0, *as_before)  # somebody changes their mind
         await worker.goes_on()
-        await across(cluster, models, 0, 1)
+        await across(cluster, 0, 1)
         assert len(await members(cluster, 1)) == 3
         async with cluster.client() as api:
             assert len(worker.done) == len(set(worker.done))
@@ -125,12 +135,11 @@ async def test_servers_are_brought_to_a_new_version_one_after_the_other(
                 assert (await told(api, one))["status"] == "completed"
 
 
-async def across(cluster: Cluster, models: OpenAIServer, one: int, other: int) -> None:
+async def across(cluster: Cluster, one: int, other: int) -> None:
     """What one of them writes is watched and stopped through the other, both ways."""
     for here, there in ((one, other), (other, one)):
         async with cluster.servers[here].client() as api, cluster.servers[there].client() as beside:
-            models.script(Answer(text=[f"w{n} " for n in range(2000)], pace=0.02))
-            response_id = await begun(api, background=True)
+            response_id = await begun(api, LONG)
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(watched(beside, response_id))
                 await asyncio.sleep(1)
