@@ -19,6 +19,7 @@ from portal.core.clock import now
 from portal.errors import Conflict, StorageError
 from portal.settings import Settings
 from portal.settings.backup import BackupSettings
+from portal.settings.live import Current
 from portal.storage.backups.making import Wanted, make_backup, verify_backup
 from portal.storage.backups.shelf import Outcome, last, note, prune, shelved
 from portal.storage.open import open_storage
@@ -63,8 +64,8 @@ async def test_one_is_made_when_it_is_due_and_the_oldest_go(settings: Settings, 
     (kept / "mine.portal-backup").touch()
     oldest = kept / "portal-20260101-000000.portal-backup"
 
-    await running(ServerBackups(settings=settings, after_start=0), until(lambda: not oldest.exists()))
-    await running(ServerBackups(settings=settings, after_start=0), asyncio.sleep(0.2))
+    await running(ServerBackups(current=Current(settings), after_start=0), until(lambda: not oldest.exists()))
+    await running(ServerBackups(current=Current(settings), after_start=0), asyncio.sleep(0.2))
 
     newest, *others = shelved(kept)
     assert verify_backup(newest.path, None, tmp_path / "scratch").head == newest.head
@@ -80,11 +81,13 @@ async def test_a_failure_is_told_in_the_log_and_by_the_doctor(
 ) -> None:
     (tmp_path / "kept").write_text("a file in its place")
 
-    await running(ServerBackups(settings=settings, after_start=0), until(lambda: "THE BACKUP FAILED" in caplog.text))
+    await running(
+        ServerBackups(current=Current(settings), after_start=0), until(lambda: "THE BACKUP FAILED" in caplog.text)
+    )
     (settings.data_dir / "portal.db").write_bytes(b"nothing")
     (tmp_path / "kept").unlink()
     with pytest.raises(StorageError, match="could not be made"):
-        await ServerBackups(settings=settings).make()
+        await ServerBackups(current=Current(settings)).make()
 
     outcome = last(settings.data_dir)
     assert outcome is not None
@@ -109,7 +112,7 @@ async def test_stopping_ends_the_one_that_is_being_made(settings: Settings, tmp_
     making = asyncio.timeout(0.3)
     with contextlib.suppress(TimeoutError):
         async with making:
-            await ServerBackups(settings=changed(settings, password=SecretStr("x"))).make()
+            await ServerBackups(current=Current(changed(settings, password=SecretStr("x")))).make()
     assert [name for name in os.listdir(tmp_path / "kept") if name.endswith(".unfinished")] == []
 
 
@@ -138,14 +141,16 @@ async def test_admins_see_and_make_them_over_the_api(tmp_path: Path) -> None:
 
 
 async def test_one_at_a_time(settings: Settings) -> None:
-    backups = ServerBackups(settings=settings)
+    backups = ServerBackups(current=Current(settings))
     async with asyncio.TaskGroup() as group:
         first = group.create_task(backups.make())
         await asyncio.sleep(0)
         with pytest.raises(Conflict, match="being made"):
             await backups.make()
     assert first.result()["running"] is False
-    await ServerBackups(settings=changed(settings, folder=None)).run()
+    unwanted = ServerBackups(current=Current(changed(settings, folder=None)), after_start=0)
+    await running(unwanted, asyncio.sleep(0.1))
+    assert not (settings.data_dir / "backups").exists()
 
 
 async def test_the_pause_counts_from_our_own_newest_one(settings: Settings, tmp_path: Path) -> None:
@@ -153,12 +158,12 @@ async def test_the_pause_counts_from_our_own_newest_one(settings: Settings, tmp_
     kept = tmp_path / "kept"
     own = kept / "portal-20260102-000000.portal-backup"
     make_backup(settings, Wanted(target=kept / "mine.portal-backup"))
-    late = await ServerBackups(settings=settings).status()
+    late = await ServerBackups(current=Current(settings)).status()
     make_backup(settings, Wanted(target=own))
-    next_at = (await ServerBackups(settings=settings).status())["next_at"]
+    next_at = (await ServerBackups(current=Current(settings)).status())["next_at"]
     ahead = own.read_bytes().replace(now().strftime("%Y-%m-%dT").encode(), b"2999-01-01T")
     own.write_bytes(ahead)
-    future = await ServerBackups(settings=settings).status()
+    future = await ServerBackups(current=Current(settings)).status()
 
     assert datetime.fromisoformat(late["next_at"]) <= now()
     assert now() < datetime.fromisoformat(next_at) <= now() + timedelta(hours=1)

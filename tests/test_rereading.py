@@ -18,7 +18,11 @@ from portal.settings.live import LIVE, leaves
 from portal.testing.ollama_server import OllamaServer
 from portal.testing.portal import TestPortal, open_test_portal
 
-READ_WHERE_NEEDED = {"limits.messages", "turns.keep_deleted_days", "server.drain_seconds"}
+READ_WHERE_NEEDED = {
+    *("limits.messages", "turns.keep_deleted_days", "server.drain_seconds", "telemetry.keep_days"),
+    *("retention.conversation_days", "retention.usage_days"),
+    *("backup.folder", "backup.every", "backup.keep", "backup.password"),
+}
 
 
 def write(folder: Path, text: str) -> None:
@@ -83,6 +87,11 @@ async def test_what_changes_is_in_force_at_once(tmp_path: Path) -> None:
             level = "DEBUG"
             [discovery]
             interval = 5
+            [retention]
+            usage_days = 30
+            [backup]
+            folder = "/nowhere"
+            keep = 3
         """
         before = logging.getLogger().level
         try:
@@ -109,6 +118,9 @@ async def test_what_changes_is_in_force_at_once(tmp_path: Path) -> None:
                 assert answer.status == 200, await answer.text()
             async with http.get("/portal/v1/config") as answer:
                 assert (await answer.json())["problem"] is None
+            async with http.get("/portal/v1/backups") as answer:
+                shown = await answer.json()
+                assert (shown["folder"], shown["keep"], shown["scheduled"]) == ("/nowhere", 3, True)
         current = portal.portal.current.settings
         assert current.limits.messages == 3
         assert current.turns.keep_deleted_days == 1
@@ -161,7 +173,10 @@ async def test_what_needs_a_restart_is_said(tmp_path: Path) -> None:
 WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_text("[limits]\nperson = 5\nperson 6\nx = 1"), "line 3"),
     (lambda path: path.write_text("[limits]\naddress = 5\n\nperson = 'many'"), "(line 4 of the settings file)"),
-    (lambda path: path.write_text("[limits]\nperson = 5\n[limmits]\nperson = 5"), "limmits (line 3"),
+    (
+        lambda path: path.write_text("[limits]\nperson = 5\n[limmits]\nperson = 5"),
+        "limmits: Portal does not know this setting (line 3",
+    ),
     (lambda path: path.write_text("[limits]\nperson = 5\n[workspaces.x]\npersona = 'nobody'"), "line 4)"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[log]\nlevel = 'LOUD'"), "log.level cannot be 'LOUD'"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[people.roles.guest]\nscopes = ['x:y']"), "x:y"),

@@ -8,7 +8,8 @@ from portal.core.clock import micros
 from portal.core.records import TraceRecord
 from portal.errors import BadRequest, NotFound
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, STRANGER, response, trace, user
+from portal.storage.traces import Sort
+from portal.testing.records import OWNER, STRANGER, response, trace, usage, used, user
 
 
 async def kept(storage: Storage, *, owner: str = OWNER, **fields: object) -> TraceRecord:
@@ -72,3 +73,40 @@ async def test_the_slow_and_the_failed_of_all_people_come_in_pages(storage: Stor
     first = await storage.traces.list("slow", since=now, limit=2)
     with pytest.raises(BadRequest):
         await storage.traces.list("failed", since=now, cursor=first.next)
+
+
+async def test_calls_that_nothing_is_stored_of_are_found_as_well(storage: Storage) -> None:
+    now = micros()
+    await kept(storage, created_at=now + 1, milliseconds=5000)
+    calls = [
+        usage(id="call_slow", created_at=now + 2, milliseconds=9000, first_milliseconds=8000),
+        usage(id="call_quick", created_at=now + 3, milliseconds=10),
+        usage(id="call_failed", created_at=now + 4, milliseconds=20, status="failed"),
+        usage(id="resp_stored", created_at=now + 5, milliseconds=99_000, status="failed"),
+        usage(id="call_slower", created_at=now + 6, milliseconds=9000),
+    ]
+    for one in calls:
+        storage.usage.record(one)
+    await used(storage)
+
+    async def ids(sort: Sort) -> list[str]:
+        found, cursor = list[str](), None
+        while True:
+            page = await storage.traces.list(sort, since=now, limit=1, cursor=cursor)
+            found += [one.response_id for one in page.data]
+            if (cursor := page.next) is None:
+                return found
+
+    slow, failed, recent = [await ids(sort) for sort in ("slow", "failed", "recent")]
+    assert slow[:2] == ["call_slower", "call_slow"]
+    assert len(slow) == 3
+    assert failed == ["call_failed"]
+    assert recent[:4] == ["call_slower", "call_failed", "call_quick", "call_slow"]
+    whole = await storage.traces.get(OWNER, "call_slow")
+    assert (whole.milliseconds, whole.model) == (9000, "tiny")
+    assert whole.spans[1]["attributes"]["first_ms"] == 8000
+    assert await storage.traces.of_anybody("call_slow") == whole
+    with pytest.raises(NotFound):
+        await storage.traces.get(STRANGER, "call_slow")
+    with pytest.raises(NotFound):
+        await storage.traces.of_anybody("resp_stored")

@@ -349,7 +349,7 @@ async def _background(ground: Ground, brain: Brain, tools: Callable[[], Sequence
 
 
 def _backups(ground: Ground) -> ServerBackups:
-    backups = ServerBackups(settings=ground.settings)
+    backups = ServerBackups(current=ground.current)
     ground.on_duty(backups=backups.run)
     return backups
 

@@ -15,6 +15,7 @@ from portal.core.clock import now
 from portal.core.items import JsonObject
 from portal.errors import Conflict, StorageError
 from portal.settings import Settings
+from portal.settings.live import Current
 from portal.storage.backups.shelf import Shelved, last, new_name, newest_own, prune, shelved
 from portal.storage.data_folder import make_private_folder
 
@@ -27,28 +28,38 @@ AFTER_START = 60.0
 AGAIN = timedelta(hours=1)
 """Until the next try after one that failed."""
 _SHOWN = 20
+_LOOK = 60.0
+"""Seconds between two looks at what is due."""
 
 
 class ServerBackups:
     """The Backups port. `run` makes what is due."""
 
-    def __init__(self, *, settings: Settings, after_start: float = AFTER_START) -> None:
-        self._settings, self._after_start = settings, after_start
+    def __init__(self, *, current: Current, after_start: float = AFTER_START) -> None:
+        self._current, self._after_start = current, after_start
         self._making = False
         self._failed_at: datetime | None = None
-        wanted = settings.backup
-        self._folder = (wanted.folder or settings.data_dir / "backups").expanduser()
-        self._every = timedelta(hours=wanted.every)
+
+    @property
+    def _settings(self) -> Settings:
+        return self._current.settings
+
+    @property
+    def _folder(self) -> Path:
+        return (self._settings.backup.folder or self._settings.data_dir / "backups").expanduser()
+
+    @property
+    def _every(self) -> timedelta:
+        return timedelta(hours=self._settings.backup.every)
 
     async def run(self) -> None:
-        """Make one whenever it is due, until cancelled; nothing where the settings name no folder."""
-        if self._settings.backup.folder is None:
-            return
+        """Make one whenever it is due, until cancelled; nothing as long as the settings name no folder."""
         await asyncio.sleep(self._after_start)
         while True:
-            wait = (await self._due() - now()).total_seconds()
+            wanted = self._settings.backup.folder is not None
+            wait = (await self._due() - now()).total_seconds() if wanted else _LOOK
             if wait > 0:
-                await asyncio.sleep(wait)
+                await asyncio.sleep(min(wait, _LOOK))  # the settings may be others then
             elif not self._making:
                 await self._made_or_told()
             else:

@@ -116,7 +116,6 @@ def _made(
 def _key(settings: "Settings", *, sealed: bool) -> tuple[bytes | None, list[str]]:
     """The sealing key where the data folder does not have it and the backup is under a password; and what belongs to
     this installation and will not be in the backup."""
-    from portal.app.sealing import seal_key
     from portal.storage.backups.data_files import KEY_ELSEWHERE
 
     left = []
@@ -126,6 +125,8 @@ def _key(settings: "Settings", *, sealed: bool) -> tuple[bytes | None, list[str]
         )
     if settings.seal_key is None and not (settings.data_dir / KEY_ELSEWHERE).exists():
         return None, left
+    from portal.app.sealing import seal_key
+
     why = "only a backup under a password has it"
     try:
         if sealed:

@@ -1,7 +1,7 @@
 """Where the time of stored turns went. Written with a turn's last batch; read by its owner, and by those who run this
-installation, who look for slow and failed turns of everybody."""
+installation, who look for slow and failed turns of everybody. Calls of models that nothing is stored of are known from
+the log of usage alone, and are found beside them."""
 
-from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from portal.core.records import Page, TraceRecord
@@ -31,6 +31,18 @@ _ORDERS: dict[Sort, tuple[str, str]] = {
     "failed": _NEWEST,
     "recent": _NEWEST,
 }
+# Read in the order of time, on no index of their own: they are many, and few look.
+CALLS = """
+SELECT t.id AS response_id, t.owner, t.created_at, t.milliseconds, t.status, t.door, t.model, t.model AS workspace,
+    '' AS error, COALESCE(u.name, '') AS person
+FROM usage_log t LEFT JOIN users u ON u.id = t.owner
+WHERE t.created_at >= :since AND substr(t.id, 1, 5) = 'call_'{narrower} ORDER BY {order} LIMIT :limit"""
+CALL = """
+SELECT id, owner, created_at, milliseconds, status, door, model, backend, first_milliseconds, input_tokens,
+    output_tokens
+FROM usage_log WHERE id = :response_id AND substr(id, 1, 5) = 'call_'"""
+SLOW = " AND t.milliseconds >= 1000"
+"""Calls that are quicker are nobody's trouble."""
 FAILED = " AND t.status = 'failed'"
 BEYOND = " AND (t.{by}, t.response_id) < (:place, :last_id)"
 
@@ -51,18 +63,17 @@ class StoredTraces:
 
     async def get(self, owner: str, response_id: str) -> TraceRecord:
         """See Traces."""
-        return self._one(
-            response_id, await self._database.fetch(SELECT + OF_OWNER, owner=owner, response_id=response_id)
-        )
+        return await self._one(response_id, OF_OWNER, owner=owner)
 
     async def of_anybody(self, response_id: str) -> TraceRecord:
         """See Traces."""
-        return self._one(response_id, await self._database.fetch(SELECT, response_id=response_id))
+        return await self._one(response_id, "")
 
-    @staticmethod
-    def _one(response_id: str, rows: Sequence[Row]) -> TraceRecord:
-        for row in rows:
+    async def _one(self, response_id: str, whose: str, **args: object) -> TraceRecord:
+        for row in await self._database.fetch(SELECT + whose, response_id=response_id, **args):
             return TraceRecord(**{**row, "spans": from_json(row["spans"])})
+        for row in await self._database.fetch(CALL + whose, response_id=response_id, **args):
+            return _of_call(row)
         raise NotFound(f"Nothing is kept of where the time of {response_id!r} went.", param="response_id")
 
     async def list(self, sort: Sort, *, since: int, limit: int = 50, cursor: str | None = None) -> Page[TraceRecord]:
@@ -76,6 +87,10 @@ class StoredTraces:
             args |= zip(names, decode_cursor(whose, cursor, (int, int, str)), strict=True)
             narrower += BEYOND.format(by=by)
         rows = await self._database.fetch(LIST.format(narrower=narrower, order=order), **args)
+        narrower += SLOW if sort == "slow" else ""
+        calls = CALLS.format(narrower=narrower, order=order).replace("t.response_id", "t.id")
+        rows += await self._database.fetch(calls, **args)
+        rows.sort(key=lambda row: (row[by], row["response_id"][:1]), reverse=True)  # each kind is in order already
         found = [TraceRecord(**row) for row in rows[:limit]]
         if len(rows) <= limit:
             return Page(found)
@@ -85,3 +100,24 @@ class StoredTraces:
     async def expire(self, before: int) -> None:
         """Forget those of turns that began before this time, in microseconds UTC."""
         await self._database.batch([Statement(EXPIRE, {"before": before})])
+
+
+def _of_call(row: Row) -> TraceRecord:
+    """What is known of a call that nothing was stored of: the model took all of it."""
+    noted = {
+        "server": row["backend"],
+        "first_ms": row["first_milliseconds"],
+        "input_tokens": row["input_tokens"],
+        "output_tokens": row["output_tokens"],
+    }
+    step = {"start": 0, "ms": row["milliseconds"]}
+    known = {name: value for name, value in noted.items() if value is not None}
+    return TraceRecord(
+        response_id=row["id"],
+        workspace=row["model"],
+        spans=[
+            {"id": 0, "parent": None, "kind": "turn", "name": row["model"], **step},
+            {"id": 1, "parent": 0, "kind": "model", "name": row["model"], **step, "attributes": known},
+        ],
+        **{name: row[name] for name in ("owner", "created_at", "milliseconds", "status", "door", "model")},
+    )
