@@ -18,7 +18,7 @@ _LOOK = 30.0
 class EngineWatch:
     """How the engines of the settings are; those that were found by themselves are nobody's trouble when they go."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: MediaStudio) -> None:
         self._studio = studio
         self._states: Sequence[EngineState] = ()
 
