@@ -31,6 +31,7 @@ from portal.knowledge.shelf import ConversationShelf
 from portal.settings import Settings
 from portal.storage.database import Database, Statement
 from portal.testing.records import OWNER, said
+from portal.testing.scripted_speech import ScriptedTranscriber
 from portal.tools.function import Functions, tool
 
 ROUNDS = 10
@@ -87,7 +88,11 @@ async def measured(folder: Path, turns: int) -> tuple[float, float, float]:
         await ground.registry.refresh()
         toolsets = [Functions("bench", [nothing])]
         shelf = ConversationShelf(
-            collections=storage.collections, documents=storage.documents, files=storage.files, seconds=0
+            collections=storage.collections,
+            documents=storage.documents,
+            files=storage.files,
+            transcriber=ScriptedTranscriber(),
+            seconds=0,
         )
         brain = await open_agent(ground, lambda: toolsets, Told(shelf=shelf))
         await turn(brain.agent, backend, 2)

@@ -213,9 +213,11 @@ async def many(folder: Path, chats: int) -> None:
 
 
 async def many_in_slack(folder: Path, chats: int) -> None:
-    """Everything within the limits of Slack's tiers, which the stand-in checks."""
+    """Each room within its limit, which the stand-in checks. The tiers of a whole app are off: they would hold all
+    chats together to fifty edits a minute, and leave nothing to measure."""
     async with SlackServer() as server:
         server.install(manifest())
+        server.limited = False
         rooms = [server.world.direct(f"U{number}").id for number in range(chats)]
         channel = slack_channel(server)
         async with opened(folder, channel, Paced(models=["tiny"], default=answer)) as portal:

@@ -6,7 +6,8 @@ open streams weigh.
 `events` is how much later the same event of a turn reaches a watcher on another server than one on its own, both in
 this process. `throughput` is plain calls through one server, and through two with half of them each; generator, model
 server, database and servers share the machine, so that the ratio says what is left of a second server there. `streams`
-are answers of plain models that are open at once over four servers behind nginx. Needs nginx and the test packages.
+are answers of plain models that are open at once over four servers behind nginx. `rows` is what a stored turn leaves in
+PostgreSQL. Needs nginx and the test packages.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from time import perf_counter
 
 import aiohttp
 import psutil
+import psycopg
 import uvloop
 
 from load import Sample, Target, drive
@@ -122,6 +124,47 @@ async def streams(cluster: Cluster, count: int) -> str:
     return f"streams    {sample.count} of {count} open over {len(processes)} servers ended well; MB of each: {told}"
 
 
+SIZES = """
+SELECT relname, pg_total_relation_size(oid) FROM pg_class
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
+SPENT = "SELECT xact_commit, pg_current_wal_lsn() - '0/0' FROM pg_stat_database WHERE datname = current_database()"
+
+
+def measured(database: str) -> tuple[dict[str, int], int, int]:
+    """Bytes of each table with its indexes, commits, and bytes of the log so far."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        sizes: dict[str, int] = dict(connection.execute(SIZES).fetchall())
+        commits, log = connection.execute(SPENT).fetchone() or (0, 0)
+        return sizes, int(commits), int(log)
+
+
+async def rows(cluster: Cluster, turns: int) -> str:
+    """What a stored turn with 300 words of the manual and an answer of twenty leaves in PostgreSQL."""
+    words = " ".join(path.read_text(encoding="utf-8") for path in sorted(HERE.parent.glob("docs/*.md"))).split()
+
+    async with cluster.servers[0].client() as api:
+
+        async def turn(number: int) -> None:
+            said = " ".join(words[number * 37 % (len(words) - 300) :][:300])
+            question = f"[bench words=20] {said}"
+            async with api.post("/v1/responses", json={"model": MODEL, "input": question}) as answer:
+                await answer.read()
+
+        await turn(0)
+        before = measured(cluster.database)
+        for number in range(turns):
+            await turn(number)
+        await asyncio.sleep(2)  # what is written behind
+        after = measured(cluster.database)
+    grown = {name: (size - before[0].get(name, 0)) / turns / 1000 for name, size in after[0].items()}
+    largest = ", ".join(f"{name} {grown[name]:.1f}" for name in sorted(grown, key=lambda name: -grown[name])[:4])
+    commits, log = (after[1] - before[1]) / turns, (after[2] - before[2]) / turns / 1000
+    return (
+        f"rows       {sum(grown.values()):.1f} kB a stored turn ({largest}); {commits:.1f} commits, {log:.0f} kB of log"
+    )
+
+
 async def run(short: bool) -> list[str]:
     lines = []
     async with AsyncExitStack() as stack:
@@ -135,6 +178,7 @@ async def run(short: bool) -> list[str]:
         lines.append(await events(cluster, 200 if short else 1000))
         lines.append(await throughput(cluster, 2 if short else 5, 100 if short else 500))
         lines.append(await streams(cluster, 100 if short else 1000))
+        lines.append(await rows(cluster, 100 if short else 1000))
     return lines
 
 

@@ -9,15 +9,17 @@ of their words and are embedded by the embedded embedder. Work is processor time
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import httpx
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.vectors import DOCUMENT, Space
 
-from portal.core.passages import Passage
 from portal.knowledge.minilm import MiniLM
 from portal.storage.open import Storage
 from portal.testing.portal import TestPortal, open_test_portal
@@ -40,41 +42,44 @@ class Language:
         return " ".join(self._dice.choice(self._words, length, p=self._shares))
 
 
-async def fill(portal: TestPortal, store: str, count: int) -> None:
-    """Documents of a hundred passages, stored as those that were read."""
+async def collected(client: httpx.AsyncClient, count: int) -> str:
+    """A collection of so many documents that say next to nothing."""
+    store = (await client.post("/v1/vector_stores", json={"name": "bench"})).raise_for_status().json()["id"]
+    sent = [{"file": (f"{number}.txt", f"Paper {number}".encode())} for number in range(count)]
+    answers = [await client.post("/v1/files", files=one, data={"purpose": "user_data"}) for one in sent]
+    files = [answer.raise_for_status().json()["id"] for answer in answers]
+    for at in range(0, count, 500):
+        await client.post(f"/v1/vector_stores/{store}/file_batches", json={"file_ids": files[at : at + 500]})
+    while (await client.get(f"/v1/vector_stores/{store}")).json()["file_counts"]["completed"] < count:  # noqa: ASYNC110
+        await asyncio.sleep(0.5)
+    return store
+
+
+async def fill(portal: TestPortal, store: str) -> None:
+    """A hundred passages for each document, in place of what was read."""
     storage: Storage = portal.portal.storage
-    language, space, embedder = Language(1), Space(count, 2), MiniLM.name
-    for number in range(count // DOCUMENT):
-        name = f"file_{number}"
-        pieces: list[Passage] = [
-            passage(
-                language.text(LENGTH),
-                owner=portal.owner,
-                group=store,
-                document=name,
-                position=at,
-                id=f"chunk_{number}_{at}",
-            )
-            for at in range(DOCUMENT)
-        ]
+    documents = await storage.database.fetch("SELECT document FROM passages GROUP BY document")
+    language, space, embedder = Language(1), Space(len(documents) * DOCUMENT, 2), MiniLM.name
+    for number, file in enumerate(row["document"] for row in documents):
+        place = {"owner": portal.owner, "group": store, "document": file}
+        pieces = [passage(language.text(LENGTH), **place, position=at) for at in range(DOCUMENT)]
         vectors = space.some(DOCUMENT, 1000 + number)
-        await storage.passages.replace(
-            portal.owner, "documents", name, pieces, embedder=embedder, vectors=vectors, attributes={}
-        )
+        await storage.passages.replace(portal.owner, "documents", file, pieces, embedder=embedder, vectors=vectors)
     await storage.passages.tend()
 
 
 async def ask(client: httpx.AsyncClient, address: str, question: str) -> float:
     began = time.perf_counter()
-    (await client.post(address, json={"query": question})).raise_for_status()
+    answer = await client.post(address, json={"query": question})
+    assert answer.raise_for_status().json()["data"]
     return (time.perf_counter() - began) * 1000
 
 
 async def measure(portal: TestPortal, count: int, queries: int) -> None:
     async with httpx.AsyncClient(base_url=portal.url, headers=portal.headers, timeout=600) as client:
-        store = (await client.post("/v1/vector_stores", json={"name": "bench"})).raise_for_status().json()["id"]
         began = time.perf_counter()
-        await fill(portal, store, count)
+        store = await collected(client, count // DOCUMENT)
+        await fill(portal, store)
         print(f"{count} passages stored in {time.perf_counter() - began:.0f} s", flush=True)
         language = Language(1)
         for address in ("/portal/v1/knowledge/search", f"/v1/vector_stores/{store}/search"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from portal.app.housekeeping import keep_folders, sweep_folders
+from portal.app.housekeeping import keep_folders, sweep_folders, sweep_temporary
 from portal.core.clock import micros
 from portal.testing.portal import open_test_portal
 
@@ -53,3 +53,18 @@ async def test_a_file_system_that_fails_stops_no_server(tmp_path: Path, caplog: 
             async with asyncio.timeout(0.5):
                 await keep_folders(portal.portal.storage, tmp_path / ("x" * 300))
     assert "could not be" in caplog.text
+
+
+def test_temporary_folders_of_a_killed_server_are_deleted_and_no_others(tmp_path: Path) -> None:
+    now = micros()
+    old = [f"portal-{kind}-a1b2_c3d" for kind in ("heard", "import", "read", "sandbox", "skills")]
+    others = ["portal-database", "portal-backup-a1b2c3d4", "portal-read-a1b2_c3d.zip", "other"]
+    for name in (*old, *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recording.wav").write_bytes(b"words")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "portal-heard-younger_").mkdir()
+    (tmp_path / "portal-heard-linked__").symlink_to(tmp_path / "other")
+    sweep_temporary(tmp_path, now)
+    left = sorted(one.name for one in tmp_path.iterdir())
+    assert left == sorted([*others, "portal-heard-younger_", "portal-heard-linked__"])

@@ -306,6 +306,15 @@ class StorageUnavailable(StorageError):
         super().__init__(message, retry_after=retry_after)
 
 
+class StorageReadOnly(StorageUnavailable):
+    """The database can be read, and takes no changes at present."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database takes no changes at present: it is read-only, as a standby is. Nothing was stored."
+        )
+
+
 class DatabaseTooNew(StorageError):
     """The database was written by a newer Portal; it was not touched."""
 

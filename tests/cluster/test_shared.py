@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from tests.cluster.conftest import SEAL_KEY, Server, opened
 from tests.cluster.test_turns import begun
+from tests.interfaces.web.test_oauth import address, browser_of, exchanged, registered
 
 from portal.app import open_portal
 from portal.app.sealing import SEAL, bring_home
@@ -198,6 +200,24 @@ async def test_what_is_begun_on_one_is_finished_once_on_any(pair: Pair) -> None:
     await kept.keep("later", {"x": 1}, until=5)
     await kept.sweep(now=6)
     assert await kept.take("later", now=4) is None
+
+
+async def test_a_code_that_comes_again_is_noticed_by_any_server(pair: Pair) -> None:
+    first, second = pair
+    async with httpx.AsyncClient(base_url=first.test.url) as here, httpx.AsyncClient(base_url=second.test.url) as there:
+        client = await registered(here)
+        browser = await browser_of(second.test, second.test.owner)
+        async with browser.http:
+            told = await browser.decide(address(second.test, client))
+        assert (await exchanged(here, client, told["code"])).status_code == 200
+
+        async def named() -> list[str]:
+            async with first.api.get("/portal/v1/keys") as answer:
+                return [one["name"] for one in (await answer.json())["data"]]
+
+        assert "Desk (MCP)" in await named()
+        assert (await exchanged(there, client, told["code"])).json()["error"] == "invalid_grant"
+        assert "Desk (MCP)" not in await named()
 
 
 async def test_a_sign_in_link_is_good_on_any_server_once(pair: Pair) -> None:

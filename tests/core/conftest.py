@@ -46,6 +46,7 @@ from portal.settings import Settings
 from portal.settings.live import Current
 from portal.storage.open import Storage, open_storage
 from portal.testing.records import OWNER, said, used
+from portal.testing.scripted_speech import ScriptedTranscriber
 
 ALL = frozenset({"chat", "completion", "tools", "vision"})
 MODELS = (
@@ -227,7 +228,8 @@ async def open_rig(
         completions = Completions(usage=storage.usage)
         storage = replace(storage, turn_log=log)
         stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
-        told = Told(recalls=recalls, shelf=ConversationShelf(**stores, seconds=0))
+        shelf = ConversationShelf(**stores, transcriber=ScriptedTranscriber(), seconds=0)
+        told = Told(recalls=recalls, shelf=shelf)
         supervisor = Supervisor()
         ground = Ground(
             settings=loaded,

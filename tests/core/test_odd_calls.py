@@ -74,6 +74,37 @@ async def test_calls_that_all_carry_one_index_are_told_apart(tmp_path: Path) -> 
         assert desk.done == ["look a", "look b", "look c"]
 
 
+async def test_calls_of_one_id_are_each_answered(tmp_path: Path) -> None:
+    desk = Desk()
+    async with open_rig(tmp_path, toolsets=[desk.toolset()]) as rig:
+        rig.backend.script(
+            *(ToolCallDelta(at, "c1", "look", json.dumps({"what": what})) for at, what in enumerate("ab"))
+        )
+        rig.backend.answer(ANSWER)
+
+        response = await ask(rig)
+
+        assert results(response) == [("look", "completed", "saw a"), ("look", "completed", "saw b")]
+        _, asked, *told = rig.backend.requests[1].messages
+        ids = [call["id"] for call in asked["tool_calls"]]
+        assert len({*ids}) == 2
+        assert [(one["tool_call_id"], one["content"]) for one in told] == [(ids[0], "saw a"), (ids[1], "saw b")]
+
+
+async def test_a_megabyte_of_arguments_is_refused_and_the_turn_goes_on(tmp_path: Path) -> None:
+    desk = Desk()
+    async with open_rig(tmp_path, toolsets=[desk.toolset()]) as rig:
+        rig.backend.script(*calls(("look", {"what": "x" * 2**20}), ("look", {"what": "b"})))
+        rig.backend.answer(ANSWER)
+
+        response = await ask(rig)
+
+        (refused, ran), told = results(response), rig.backend.requests[1].messages
+        assert refused == ("look", "failed", "The arguments are longer than 256 kB: pass less, or write a file first.")
+        assert (ran, desk.done, text_of(response)) == (("look", "completed", "saw b"), ["look b"], ANSWER)
+        assert len(json.dumps(told)) < 300_000
+
+
 async def test_a_clients_calls_of_one_index_are_told_apart(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig:
         rig.backend.script(ToolCallDelta(0, "c1", "mine", "{}"), ToolCallDelta(0, "c2", "mine", "{}"))

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 from tests.e2e.browser import Visiting, open_chromium, open_visit
+from tests.e2e.standing import Opening, open_standing
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
@@ -23,3 +24,10 @@ async def chromium() -> AsyncIterator[Browser]:
 def visiting(chromium: Browser, tmp_path: Path) -> Visiting:
     """`async with visiting(backend=...) as visit`: a signed-in page on a Portal of its own."""
     return partial(open_visit, chromium, tmp_path)
+
+
+@pytest.fixture(params=["alone", pytest.param("three", marks=pytest.mark.slow)])
+def standing(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
+    """`async with standing(backend=url) as servers`: what is killed."""
+    database = request.getfixturevalue("postgres").database() if request.param == "three" else ""
+    return partial(open_standing, tmp_path, database)

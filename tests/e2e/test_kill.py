@@ -1,26 +1,22 @@
-"""SIGKILL at random moments of streaming turns, over HTTP, with a real `portal up` and a slow model server."""
+"""SIGKILL at random moments of streaming turns, over HTTP, with real servers and a slow model server."""
 
 import asyncio
 import json
 import random
-import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from tests.e2e.standing import Opening
 
-from portal.cli.server_file import ServerFile, read
 from portal.core.items import text_of
 from portal.testing.model_server import Answer, ToolCall
 from portal.testing.openai_server import OpenAIServer
 
 TERMINAL = ("response.completed", "response.failed", "response.incomplete")
-SETTINGS = "[discovery]\nenabled = false\n[turns]\ntitles = false\n"
 LOST = 1.0
 """Seconds of unfinished text that a kill may cost."""
 TURNS = 4
@@ -57,37 +53,6 @@ class Seen:
 
     def done(self) -> list[dict[str, Any]]:
         return [event["item"] for _, event in self.events if event["type"] == "response.output_item.done"]
-
-
-async def started(data_dir: Path, url: str) -> tuple[asyncio.subprocess.Process, ServerFile]:
-    """A server in a process of its own, once it answers."""
-    with data_dir.with_name("errors.txt").open("ab") as errors:  # for whoever looks into a failure
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", "0", "--data-dir", str(data_dir)),
-            *("--backend", f"openai_compatible={url}"),
-            cwd=data_dir,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=errors,
-        )
-    while True:
-        assert process.returncode is None, "portal up ended"
-        file = read(data_dir)
-        if file is not None and file.pid == process.pid:
-            break
-        await asyncio.sleep(0.01)
-    async with client(file) as api:
-        while True:
-            async with api.get("/v1/models") as answer:
-                if any(model["id"] == "tiny" for model in (await answer.json())["data"]):
-                    return process, file
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def client(file: ServerFile) -> AsyncIterator[aiohttp.ClientSession]:
-    headers = {"Authorization": f"Bearer {file.token}"}
-    async with aiohttp.ClientSession(file.url, headers=headers) as session:
-        yield session
 
 
 async def frames(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
@@ -172,44 +137,37 @@ async def check(api: aiohttp.ClientSession, seen: Seen, killed: float) -> None:
         assert rest == []
 
 
-async def kill_rounds(data_dir: Path, rounds: int, seed: int) -> None:
+async def kill_rounds(standing: Opening, wanted: int, seed: int) -> None:
     chooser, every = random.Random(seed), []
-    data_dir.mkdir(mode=0o700)
-    (data_dir / "portal.toml").write_text(SETTINGS, encoding="utf-8")
-    async with OpenAIServer(models=["tiny"]) as model_server:
-        process, file = await started(data_dir, model_server.url)
-        try:
-            for number in range(rounds):
-                model_server.script(*answers(chooser))
-                turns = [Seen(f"round {number}, question {turn}") for turn in range(TURNS)]
-                async with client(file) as api, asyncio.TaskGroup() as group:
-                    for turn, seen in enumerate(turns):
-                        group.create_task(ask(api, seen, background=turn % 2 == 0))
-                    await asyncio.sleep(chooser.uniform(0, 2))  # the random moment
-                    process.kill()
-                    killed = time.monotonic()
-                await process.wait()
-                await model_server.wait_active(0)
-                process, file = await started(data_dir, model_server.url)
-                begun = [(seen, killed) for seen in turns if seen.events]
-                every += begun
-                async with client(file) as api:
-                    for seen, when in begun:
-                        await check(api, seen, when)
-            async with client(file) as api:
-                for seen, when in every:
+    async with OpenAIServer(models=["tiny"]) as model_server, standing(backend=model_server.url) as servers:
+        rounds = servers.rounds(wanted)
+        for number in range(rounds):
+            model_server.script(*answers(chooser))
+            turns = [Seen(f"round {number}, question {turn}") for turn in range(TURNS)]
+            async with servers.client() as api, asyncio.TaskGroup() as group:
+                for turn, seen in enumerate(turns):
+                    group.create_task(ask(api, seen, background=turn % 2 == 0))
+                await asyncio.sleep(chooser.uniform(0, 2))  # the random moment
+                killed = time.monotonic()
+                await servers.kill(leader=False)
+            await model_server.wait_active(0)
+            await servers.again()
+            begun = [(seen, killed) for seen in turns if seen.events]
+            every += begun
+            async with servers.client() as api:
+                for seen, when in begun:
                     await check(api, seen, when)
-        finally:
-            process.terminate()
-            await process.wait()
+        async with servers.client() as api:
+            for seen, when in every:
+                await check(api, seen, when)
     assert len(every) >= rounds  # else nothing was tested
 
 
-async def test_kill(tmp_path: Path) -> None:
-    await kill_rounds(tmp_path / "data", 3, seed=time.time_ns())
+async def test_kill(standing: Opening) -> None:
+    await kill_rounds(standing, 3, seed=time.time_ns())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_kill_often(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    await kill_rounds(tmp_path / "data", request.config.getoption("--kill-rounds"), seed=time.time_ns())
+async def test_kill_often(standing: Opening, request: pytest.FixtureRequest) -> None:
+    await kill_rounds(standing, request.config.getoption("--kill-rounds"), seed=time.time_ns())

@@ -4,9 +4,9 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
+from tests.e2e.standing import Opening, Standing
 
 from portal.channels import words
 from portal.interfaces.slack.manifest import manifest
@@ -14,15 +14,9 @@ from portal.testing.model_server import Answer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.slack_server import SlackFault, SlackServer
 
-from .test_kill import client, started
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SETTINGS = """
-[discovery]
-enabled = false
-[turns]
-titles = false
 [channels]
 model = "tiny"
 [slack]
@@ -34,32 +28,21 @@ PIECES = [f"word{number} " for number in range(8)]
 
 
 @asynccontextmanager
-async def slack_and_model(folder: Path) -> AsyncIterator[tuple[SlackServer, OpenAIServer]]:
-    async with SlackServer() as server, OpenAIServer() as model:
-        server.install(manifest())
-        server.limited = False
-        server.retry_delays = (1, 1, 2, 2, 5, 5, 10, 10)
-        server.world.add_channel("C1", "U1")
-        server.world.direct("U1")
-        folder.mkdir()
-        (folder / "portal.toml").write_text(SETTINGS.format(server=server), encoding="utf-8")
-        yield server, model
-
-
-async def linked(folder: Path, server: SlackServer, model: OpenAIServer) -> asyncio.subprocess.Process:
-    process, file = await started(folder, model.url)
-    await server.wait(lambda: server.sockets, 60)
-    async with client(file) as api, api.post("/portal/v1/channels/codes") as answer:
-        code = (await answer.json())["code"]
-    room = server.world.direct("U1").id
-    await server.command("U1", room, "/portal", f"link {code}")
-    await server.wait(lambda: server.world.spoken(room) == [words.LINKED], 60)
-    return process
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    await process.wait()
+async def room_of(standing: Opening) -> AsyncIterator[tuple[Standing, SlackServer, OpenAIServer]]:
+    """Servers that hold Slack's socket, and a linked person."""
+    async with SlackServer() as slack, OpenAIServer() as model:
+        slack.install(manifest())
+        slack.limited = False
+        slack.retry_delays = (1, 1, 2, 2, 5, 5, 10, 10)
+        slack.world.add_channel("C1", "U1")
+        room = slack.world.direct("U1").id
+        async with standing(backend=model.url, settings=SETTINGS.format(server=slack)) as servers:
+            await slack.wait(lambda: slack.sockets, 60)
+            async with servers.client() as api, api.post("/portal/v1/channels/codes", json={}) as answer:
+                code = (await answer.json())["code"]
+            await slack.command("U1", room, "/portal", f"link {code}")
+            await slack.wait(lambda: slack.world.spoken(room) == [words.LINKED], 60)
+            yield servers, slack, model
 
 
 def whole(said: str) -> bool:
@@ -78,58 +61,49 @@ def whole(said: str) -> bool:
         ("chat.update", True),
     ],
 )
-async def test_killed_before_the_reply_arrives(tmp_path: Path, method: str, threaded: bool) -> None:
-    folder = tmp_path / "data"
-    async with slack_and_model(folder) as (server, model):
-        process = await linked(folder, server, model)
-        try:
-            server.fail(method, SlackFault.NO_REPLY)
-            model.script(Answer(text=PIECES, pace=0.5))
-            room = server.world.direct("U1").id
-            ask = server.mention("U1", "C1", "go") if threaded else server.direct("U1", "go")
-            place = ("C1", ask) if threaded else (room, "")
-            before = 0 if threaded else 1
-            await server.wait(lambda: any(one.done and one.fault for one in server.called(method)), 60)
-            await kill(process)
-            process, _ = await started(folder, model.url)
-            await server.wait(
-                lambda: len(server.world.spoken(*place)) > before and whole(server.world.spoken(*place)[-1]), 120
-            )
-            model.answer("after", " that")
-            server.say("U1", place[0], "more", thread=place[1] or None)
-            await server.wait(lambda: "after that" in server.world.spoken(*place), 120)
-            said = server.world.spoken(*place)[before:]
-            assert [whole(said[0]), *said[1:]] == [True, "after that"]
-            await server.wait(lambda: not server.world.rooms["C1"].streaming, 60)
-        finally:
-            await kill(process)
+async def test_killed_before_the_reply_arrives(standing: Opening, method: str, threaded: bool) -> None:
+    async with room_of(standing) as (servers, slack, model):
+        slack.fail(method, SlackFault.NO_REPLY)
+        model.script(Answer(text=PIECES, pace=0.5))
+        room = slack.world.direct("U1").id
+        ask = slack.mention("U1", "C1", "go") if threaded else slack.direct("U1", "go")
+        place = ("C1", ask) if threaded else (room, "")
+        before = 0 if threaded else 1
+        await slack.wait(lambda: any(one.done and one.fault for one in slack.called(method)), 60)
+        await servers.kill()
+        await servers.again()
+        await slack.wait(
+            lambda: len(slack.world.spoken(*place)) > before and whole(slack.world.spoken(*place)[-1]), 120
+        )
+        model.answer("after", " that")
+        slack.say("U1", place[0], "more", thread=place[1] or None)
+        await slack.wait(lambda: "after that" in slack.world.spoken(*place), 120)
+        said = slack.world.spoken(*place)[before:]
+        assert [whole(said[0]), *said[1:]] == [True, "after that"]
+        await slack.wait(lambda: not slack.world.rooms["C1"].streaming, 60)
 
 
 @pytest.mark.timeout(7200)
-async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    rounds = min(request.config.getoption("--kill-rounds") // 2, 50)
-    folder, chooser = tmp_path / "data", random.Random(7)
-    async with slack_and_model(folder) as (server, model):
-        process = await linked(folder, server, model)
+async def test_killed_at_random_moments(standing: Opening, request: pytest.FixtureRequest) -> None:
+    chooser = random.Random(7)
+    async with room_of(standing) as (servers, slack, model):
+        rounds = servers.rounds(min(request.config.getoption("--kill-rounds") // 2, 50))
         asked: list[tuple[str, str]] = []
-        try:
-            for _ in range(rounds):
-                model.script(*[Answer(text=PIECES, pace=0.3)] * 2)
-                asked.append(("C1", server.mention("U1", "C1", "go")))
-                server.direct("U1", "go")
-                await asyncio.sleep(chooser.uniform(0, 5))
-                await kill(process)
-                process, _ = await started(folder, model.url)
-            room = server.world.direct("U1").id
-            everything = [*asked, (room, "")]
+        for _ in range(rounds):
+            model.script(*[Answer(text=PIECES, pace=0.3)] * 2)
+            asked.append(("C1", slack.mention("U1", "C1", "go")))
+            slack.direct("U1", "go")
+            await asyncio.sleep(chooser.uniform(0, 5))
+            await servers.kill()
+            await servers.again()
+        room = slack.world.direct("U1").id
+        everything = [*asked, (room, "")]
 
-            def over() -> bool:
-                said = [one for place in everything for one in server.world.spoken(*place) if one != words.LINKED]
-                return len(said) >= 2 * rounds and all(whole(one) or one == "go" for one in said)
+        def over() -> bool:
+            said = [one for place in everything for one in slack.world.spoken(*place) if one != words.LINKED]
+            return len(said) >= 2 * rounds and all(whole(one) or one == "go" for one in said)
 
-            await server.wait(over, 300 + 10 * rounds)
-            assert [len(server.world.spoken(*place)) for place in asked] == [1] * rounds
-            assert len(server.world.spoken(room)) == rounds + 1
-            assert words.REPEATED not in str([server.world.spoken(*place) for place in everything])
-        finally:
-            await kill(process)
+        await slack.wait(over, 300 + 10 * rounds)
+        assert [len(slack.world.spoken(*place)) for place in asked] == [1] * rounds
+        assert len(slack.world.spoken(room)) == rounds + 1
+        assert words.REPEATED not in str([slack.world.spoken(*place) for place in everything])

@@ -1,32 +1,24 @@
-"""SIGKILL while a real `portal up` talks with Telegram: nothing is lost, and only what nobody can know is repeated."""
+"""SIGKILL while real servers talk with Telegram: nothing is lost, and only what nobody can know is repeated."""
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
+from tests.e2e.standing import Opening, Standing
 
 from portal.channels import words as words_of_portal
-from portal.core.channels import Surroundings
-from portal.interfaces.telegram import create
-from portal.settings.telegram import TelegramSettings
 from portal.testing.model_server import Answer
 from portal.testing.openai_server import OpenAIServer
-from portal.testing.portal import open_test_portal
 from portal.testing.telegram_media import TelegramCall
 from portal.testing.telegram_people import words
 from portal.testing.telegram_server import TelegramFault, TelegramPerson, TelegramServer
 
 REPEATED = "Sent again"
 SETTINGS = """
-[discovery]
-enabled = false
-[turns]
-titles = false
 [channels]
 model = "tiny"
 [telegram]
@@ -39,52 +31,31 @@ MOST = 50
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-class Server:
-    """A Portal in a process of its own, that can be killed and started again."""
+@dataclass
+class Room:
+    """A linked person before servers that poll Telegram."""
 
-    def __init__(self, folder: Path, model: OpenAIServer) -> None:
-        self._folder = folder
-        self.model = model
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with self._folder.with_name("errors.txt").open("ab") as errors:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", "0"),
-                *("--data-dir", str(self._folder), "--backend", f"openai_compatible={self.model.url}/v1"),
-                cwd=self._folder,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=errors,
-            )
+    servers: Standing
+    telegram: TelegramServer
+    alice: TelegramPerson
+    model: OpenAIServer
 
     async def kill(self) -> None:
-        assert self.process is not None
-        assert self.process.returncode is None, "portal up ended"
-        self.process.kill()
-        await self.process.wait()
+        """And have it go on, at whatever moment it is ready."""
+        await self.servers.kill()
+        await self.servers.again(ready=False)
 
 
 @asynccontextmanager
-async def room(folder: Path, *, drafts: bool = True) -> AsyncIterator[tuple[Server, TelegramServer, TelegramPerson]]:
-    """A linked person before a Portal that is about to start."""
+async def room_of(standing: Opening, *, drafts: bool = True) -> AsyncIterator[Room]:
     async with TelegramServer(limits=False) as telegram, OpenAIServer(models=["tiny"]) as model:
         alice = telegram.person("Alice")
-        data = folder / "data"
-        given = TelegramSettings.model_validate({"token": telegram.token, "api_base": telegram.url})
-        channel = create(given, Surroundings(name="telegram"))
-        async with open_test_portal(data, channels=[channel]) as portal:
-            code, _ = await portal.portal.channels.linking.offer(portal.owner)
-            alice.write(f"/link {code}")
-            await alice.reads("You are linked")
-        await channel.aclose()
         settings = SETTINGS.format(token=telegram.token, url=telegram.url, drafts=str(drafts).lower())
-        (data / "portal.toml").write_text(settings, encoding="utf-8")
-        server = Server(data, model)
-        await server.start()
-        try:
-            yield server, telegram, alice
-        finally:
-            await server.kill()
+        async with standing(backend=f"{model.url}/v1", settings=settings) as servers:
+            async with servers.client() as api, api.post("/portal/v1/channels/codes", json={}) as answer:
+                alice.write(f"/link {(await answer.json())['code']}")
+            await alice.reads("You are linked")
+            yield Room(servers, telegram, alice, model)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -102,18 +73,18 @@ def about(text: str) -> Callable[[TelegramCall], bool]:
     return lambda call: text in str(call.given.get("text"))
 
 
-async def test_killed_after_a_message_was_taken_and_before_that_was_known(tmp_path: Path) -> None:
-    async with room(tmp_path) as (server, telegram, alice):
+async def test_killed_after_a_message_was_taken_and_before_that_was_known(standing: Opening) -> None:
+    async with room_of(standing) as room:
+        alice = room.alice
         for text in ("Hello there", "/help"):
             shown = "Hello there" if text != "/help" else "/model"
-            telegram.fail(
+            room.telegram.fail(
                 "sendMessage",
                 TelegramFault(reply="held", when=about(shown)),
             )
             alice.write(text)
             await until(lambda shown=shown: said(alice, shown))
-            await server.kill()
-            await server.start()
+            await room.kill()
             await until(lambda shown=shown: any(REPEATED in one for one in said(alice, shown)))
             assert [REPEATED in one for one in said(alice, shown)] == [False, True]
         alice.write("And on")
@@ -121,17 +92,16 @@ async def test_killed_after_a_message_was_taken_and_before_that_was_known(tmp_pa
         assert len(said(alice, "And on")) == 1
 
 
-async def test_killed_in_an_edit_nothing_is_repeated(tmp_path: Path) -> None:
-    async with room(tmp_path, drafts=False) as (server, telegram, alice):
-        gate = asyncio.Event()
-        server.model.script(Answer(text=["One", " two", " three"], gate=gate, after=2))
-        telegram.fail("editMessageText", TelegramFault(reply="held"))
+async def test_killed_in_an_edit_nothing_is_repeated(standing: Opening) -> None:
+    async with room_of(standing, drafts=False) as room:
+        alice, gate = room.alice, asyncio.Event()
+        room.model.script(Answer(text=["One", " two", " three"], gate=gate, after=2))
+        room.telegram.fail("editMessageText", TelegramFault(reply="held"))
         alice.write("Count")
         await until(lambda: said(alice, "One"))
         gate.set()
-        await until(lambda: telegram.called("editMessageText"))  # so the message before it is known to be there
-        await server.kill()
-        await server.start()
+        await until(lambda: room.telegram.called("editMessageText"))  # so the message before it is known to be there
+        await room.kill()
         alice.write("Next")
         await until(lambda: said(alice, "Next"))
         assert not said(alice, REPEATED)
@@ -139,10 +109,12 @@ async def test_killed_in_an_edit_nothing_is_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(7200)
-async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+async def test_killed_at_random_moments(standing: Opening, request: pytest.FixtureRequest) -> None:
     seed = time.time_ns()
-    rolled, rounds = random.Random(seed), min(request.config.getoption("--kill-rounds"), MOST)
-    async with room(tmp_path) as (server, telegram, alice):
+    rolled = random.Random(seed)
+    async with room_of(standing) as room:
+        telegram, alice = room.telegram, room.alice
+        rounds = room.servers.rounds(min(request.config.getoption("--kill-rounds"), MOST))
         for number in range(rounds):
             polls, alone = telegram.updates.polls, len(telegram.calls)
             await until(lambda polls=polls: telegram.updates.polls > polls)
@@ -150,8 +122,7 @@ async def test_killed_at_random_moments(tmp_path: Path, request: pytest.FixtureR
             if rolled.random() < 0.7:
                 await until(lambda alone=alone: len(telegram.calls) > alone)
             await asyncio.sleep(rolled.random() * 0.3)
-            await server.kill()
-            await server.start()
+            await room.kill()
         alice.write("The last question")
         await until(lambda: said(alice, "The last question"))
         repeated = said(alice, REPEATED)

@@ -3,30 +3,23 @@
 import asyncio
 import json
 import random
-import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import apsw
 import pytest
-from tests.e2e.test_kill import TERMINAL, client, frames, started
+from tests.e2e.standing import RUNNING, Opening, Standing
+from tests.e2e.test_kill import TERMINAL, frames
 
 from portal.core.items import Item
 from portal.testing.model_server import Answer, ToolCall
 from portal.testing.openai_server import OpenAIServer
 
 SETTINGS = """
-[discovery]
-enabled = false
-[turns]
-titles = false
 [classifier]
 enabled = false
 [tools]
@@ -39,7 +32,6 @@ memory = false
 TURNS = 3
 MOMENTS = {"begun": 1.0, "recorded": 0.01, "effect": 0.01, "decided": 0.01}
 """Where a kill is placed, and how many seconds behind it at most: behind the first, it comes at random."""
-RUNNING = "SELECT COUNT(*) FROM responses WHERE status IN ('queued', 'in_progress')"
 LEFT = """
 SELECT COUNT(*) FROM approval_rounds r WHERE NOT EXISTS (SELECT 1 FROM responses n WHERE n.previous_id = r.response_id)
     AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.response_id = r.response_id AND a.status = 'pending')"""
@@ -111,6 +103,7 @@ class Desk:
 
     async def streamed(self, asked: Any) -> dict[str, Any] | None:
         async with asked as answer:
+            there(answer)
             assert answer.status == 200, await answer.text()
             async for event in frames(answer):
                 self.reached("begun")
@@ -138,12 +131,19 @@ class Desk:
         goes_on = None
         for approval, yes in verdicts.items():
             async with api.post(f"/portal/v1/approvals/{approval}", json={"approve": yes}) as answer:
+                there(answer)
                 told = await answer.json()
                 assert answer.status == 200, told
             self.said[approval] = yes
             self.reached("decided")
             goes_on = told["response_id"]
         return goes_on
+
+
+def there(answer: aiohttp.ClientResponse) -> None:
+    """Raises where the balancer says that a server went in the middle of it."""
+    if answer.status == 502:
+        raise aiohttp.ServerDisconnectedError
 
 
 def turn(**fields: Any) -> dict[str, Any]:
@@ -154,25 +154,16 @@ def waits(response: Mapping[str, Any]) -> list[Item]:
     return [item for item in response["output"] if item["type"] == "mcp_approval_request"]
 
 
-def stored(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
-    connection = apsw.Connection(str(data_dir / "portal.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.set_busy_timeout(5000)
-        return list(connection.execute(sql))
-    finally:
-        connection.close()
-
-
-async def until_quiet(data_dir: Path) -> None:
+async def until_quiet(servers: Standing) -> None:
     """Whatever was decided has gone on, and nothing runs; asked in this order, since what goes on runs."""
     async with asyncio.timeout(60):
-        while stored(data_dir, LEFT) != [(0,)] or stored(data_dir, RUNNING) != [(0,)]:
+        while servers.stored(LEFT) != [(0,)] or servers.stored(RUNNING) != [(0,)]:
             await asyncio.sleep(0.02)
 
 
-def check(data_dir: Path, desk: Desk) -> None:
+def check(servers: Standing, desk: Desk) -> None:
     """Each call happened once at most and has an outcome; each decision has its call."""
-    outputs = [json.loads(item) for (item,) in stored(data_dir, "SELECT item FROM items WHERE side = 'output'")]
+    outputs = [json.loads(item) for (item,) in servers.stored("SELECT item FROM items WHERE side = 'output'")]
     calls = {item["id"]: item for item in outputs if item["type"] == "mcp_call"}
     begun, ended = desk.done("begin"), desk.done("end")
     for place in (0, 1):  # neither a call of the model's nor a run of Portal's
@@ -189,7 +180,7 @@ def check(data_dir: Path, desk: Desk) -> None:
         else:
             assert item["id"] not in happened
     answered = {item["approval_request_id"]: item for item in calls.values() if item["approval_request_id"]}
-    decided = dict(stored(data_dir, DECIDED))
+    decided = dict(servers.stored(DECIDED))
     assert answered.keys() <= decided.keys()
     lost = [approval for approval in decided if approval not in answered]
     assert {decided[approval] for approval in lost} <= {"denied"}  # of a no the answer is trace enough
@@ -200,46 +191,38 @@ def check(data_dir: Path, desk: Desk) -> None:
         assert not (left or not yes) or answered[approval]["id"] not in happened
 
 
-@asynccontextmanager
-async def installed(tmp_path: Path, chooser: random.Random) -> AsyncIterator[tuple[Path, Desk, DeskServer]]:
-    data_dir = tmp_path / "data"
-    (data_dir / "tools").mkdir(mode=0o700, parents=True)
-    data_dir.chmod(0o700)
-    (data_dir / "portal.toml").write_text(SETTINGS, encoding="utf-8")
-    shutil.copy(Path(__file__).parent / "desk_plugin.py", data_dir / "tools" / "desk.py")
-    async with DeskServer(chooser) as model_server:
-        yield data_dir, Desk(chooser=chooser, effects=tmp_path / "effects.txt"), model_server
-
-
-async def kill_rounds(tmp_path: Path, rounds: int, seed: int) -> None:
+async def kill_rounds(standing: Opening, folder: Path, wanted: int, seed: int) -> None:
     chooser = random.Random(seed)
-    async with installed(tmp_path, chooser) as (data_dir, desk, model_server):
-        start = partial(started, data_dir, model_server.url)
-        process, file = await start()
-        try:
-            for number in range(rounds):
-                model_server.calm, desk.come = False, asyncio.Event()
-                desk.moment = [*MOMENTS][number % len(MOMENTS)]
-                async with client(file) as api, asyncio.TaskGroup() as group:
-                    watching = group.create_task(desk.watch())
-                    asked = [f"round {number}, question {place}" for place in range(TURNS)]
-                    await killing_moment(desk, [group.create_task(desk.live(api, one)) for one in asked])
-                    process.kill()
-                    watching.cancel()
-                await process.wait()
-                await model_server.wait_active(0)
+    desk = Desk(chooser=chooser, effects=folder / "effects.txt")
+    plugins = [Path(__file__).parent / "desk_plugin.py"]
+    async with (
+        DeskServer(chooser) as model_server,
+        standing(backend=model_server.url, settings=SETTINGS, plugins=plugins) as servers,
+    ):
+        rounds = max(servers.rounds(wanted), len(MOMENTS))
+        for number in range(rounds):
+            model_server.calm, desk.come = False, asyncio.Event()
+            desk.moment = [*MOMENTS][number % len(MOMENTS)]
+            async with servers.client() as api, asyncio.TaskGroup() as group:
+                watching = group.create_task(desk.watch())
+                living = [
+                    group.create_task(desk.live(api, f"round {number}, question {place}")) for place in range(TURNS)
+                ]
+                await killing_moment(desk, living)
+                await servers.kill(leader=False)
                 model_server.calm = True
-                process, file = await start()
-                await until_quiet(data_dir)
-                check(data_dir, desk)
-                async with client(file) as api:
-                    await decide_the_rest(api, desk)
-                await until_quiet(data_dir)
-                check(data_dir, desk)
-                assert stored(data_dir, PENDING) == [(0,)]
-        finally:
-            process.terminate()
-            await process.wait()
+                watching.cancel()
+                await servers.again()
+                for one in living:
+                    one.cancel()
+            await model_server.wait_active(0)
+            await until_quiet(servers)
+            check(servers, desk)
+            async with servers.client() as api:
+                await decide_the_rest(api, desk)
+            await until_quiet(servers)
+            check(servers, desk)
+            assert servers.stored(PENDING) == [(0,)]
     assert len(desk.done("end")) >= rounds // 4  # else nothing was tested
     assert desk.said
 
@@ -263,11 +246,11 @@ async def decide_the_rest(api: aiohttp.ClientSession, desk: Desk) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_kill_while_tools_run(tmp_path: Path) -> None:
-    await kill_rounds(tmp_path, len(MOMENTS), seed=time.time_ns())
+async def test_kill_while_tools_run(standing: Opening, tmp_path: Path) -> None:
+    await kill_rounds(standing, tmp_path, len(MOMENTS), seed=time.time_ns())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-async def test_kill_often_while_tools_run(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    await kill_rounds(tmp_path, request.config.getoption("--kill-rounds"), seed=time.time_ns())
+async def test_kill_often_while_tools_run(standing: Opening, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    await kill_rounds(standing, tmp_path, request.config.getoption("--kill-rounds"), seed=time.time_ns())

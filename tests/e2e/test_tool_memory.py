@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.e2e.test_kill import client, started
+from tests.e2e.standing import client, started
 
 from portal.testing.model_server import Answer, ToolCall
 from portal.testing.openai_server import OpenAIServer

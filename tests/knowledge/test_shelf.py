@@ -15,6 +15,7 @@ from portal.knowledge.shelf import ConversationShelf
 from portal.knowledge.toolset import KnowledgeTools
 from portal.storage.open import Storage
 from portal.testing.records import OWNER, file
+from portal.testing.scripted_speech import ScriptedTranscriber
 from portal.testing.tool_calls import tool_context
 
 from .conftest import Room
@@ -29,7 +30,9 @@ async def kept(storage: Storage, text: bytes, name: str = "house.txt") -> str:
 
 def shelf_of(storage: Storage, seconds: float = 60) -> ConversationShelf:
     stores = {"collections": storage.collections, "documents": storage.documents, "files": storage.files}
-    return ConversationShelf(**stores, seconds=seconds)
+    return ConversationShelf(
+        **stores, transcriber=ScriptedTranscriber(refusal="Nothing writes down here."), seconds=seconds
+    )
 
 
 def recall_of(storage: Storage) -> KnowledgeRecall:

@@ -31,7 +31,7 @@ async def suite(*words: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 async def test_every_scenario_that_a_revision_requires(revision: str) -> None:
     _, listed = await suite("list", "--client")

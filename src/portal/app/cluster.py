@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import orjson
+
 from portal import __version__
 from portal.core.agent import Agent
 from portal.core.asking import Questions
@@ -22,10 +24,13 @@ from portal.core.peers import Notices, Peers
 from portal.core.supervisor import Supervisor
 from portal.errors import PortalError, StorageError
 from portal.settings import Settings
+from portal.settings.alike import differing, marks_of
+from portal.settings.live import Current
 from portal.storage.open import Storage
 from portal.storage.running import StoredRunning
 
 if TYPE_CHECKING:
+    from portal.storage.lease import Lease, Other
     from portal.storage.notices import PostgresNotices
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,8 @@ _OF_ONE_SERVER = frozenset({"health.changed", "server.stopping", "embedded.progr
 _COUNT = 0.5
 """Seconds between two messages about what was counted."""
 _AGAIN = 1.0
+_SKEW = 10.0
+"""Seconds that clocks may differ before it is told; nothing between servers depends on them."""
 _PAUSE = 0.2
 """Seconds within which what is to be read again is read once."""
 
@@ -61,12 +68,13 @@ class Cluster:
     _stale: set[str] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _buried: asyncio.Event = field(default_factory=asyncio.Event)
+    _marked: tuple[Settings | None, JsonObject] = (None, {})
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
-    joined: Callable[[], bool] = lambda: True
-    """Whether this server has its place among the others just now."""
-    resign: Callable[[], None] = lambda: None
-    """This server is about to end: another one should do what one does for all."""
+    lease: "Lease | None" = None
+    """This server's place among the others."""
+    current: Current | None = None
+    """What this server is set to."""
 
     async def members(self) -> Sequence[JsonObject]:
         """Every server on the database, as the page's routes show them; none on SQLite. Raises StorageError."""
@@ -93,15 +101,45 @@ class Cluster:
         """When another server publishes an event of this kind, or may have: do this."""
         self._renewals.update(renewals)
 
+    def resign(self) -> None:
+        """This server is about to end: another one should do what one does for all."""
+        if self.lease is not None:
+            self.lease.resign()
+
     def check(self) -> Iterable[Condition]:
         """See HealthCheck."""
-        if self.peers is None:
-            return ()
-        if self.joined():
-            return (Condition(kind="servers", detail="This one leads." if self.duty.held else ""),)
-        why = "This server has no connection to the others: what it had under way may be ended by them."
-        remedy = "Look whether the database server can be reached; Portal goes on by itself when it is back."
-        return (Condition(kind="servers", state="degraded", detail=why, remedy=remedy),)
+        if self.lease is None:
+            return
+        if not self.lease.joined:
+            why = f"The others cannot see this server, and may end what it has under way: {self.lease.trouble}"
+            remedy = "Look to the database server; Portal goes on by itself when it is well."
+            yield Condition(kind="servers", state="degraded", detail=why, remedy=remedy)
+            return
+        if abs(skew := self.lease.skew) > _SKEW:
+            word = "before" if skew > 0 else "behind"
+            why = f"The clock of this machine is {abs(skew):.0f} seconds {word} the database's."
+            yield Condition(kind="clock", state="degraded", detail=why, remedy="Have both set their clocks by NTP.")
+        odd = [line for one in self.lease.others if (line := self._differs(one))]
+        leads = "This one leads." if self.duty.held else ""
+        remedy = "Bring all servers to one version, with the same settings." if odd else ""
+        yield Condition(
+            kind="servers", state="note" if odd else "ok", detail=" ".join([leads, *odd]).strip(), remedy=remedy
+        )
+
+    def _differs(self, other: "Other") -> str:
+        """In what, in a sentence."""
+        where = f"The server on {other.host} (process {other.pid})"
+        if other.version != __version__:
+            return f"{where} has version {other.version}, this one {__version__}."
+        theirs = orjson.loads(other.settings or "{}")
+        names = differing(self.marks(), theirs)
+        return f"{where} has other settings: {', '.join(names)}." if names else ""
+
+    def marks(self) -> JsonObject:
+        """Of the settings that are in force; see marks_of."""
+        if self.current is not None and self.current.settings is not self._marked[0]:
+            self._marked = self.current.settings, marks_of(self.current.settings)
+        return self._marked[1]
 
     def works(self, name: str, hurry: Callable[[], None]) -> None:
         """This server can do that work, and is told so when there is some."""
@@ -223,25 +261,23 @@ async def open_cluster(
 
     fence, duty = storage.fence, Duty(held=False)
     host, port = settings.server.host, settings.server.port
-    about = About(version=__version__, url=f"http://{host}:{port}" if port else "")
-    lease = Lease(url=settings.database, about=about, fence=fence, duty=duty)
+    cluster = Cluster(duty=duty, current=Current(settings))
+
+    def about() -> About:
+        marks = orjson.dumps(cluster.marks()).decode()
+        return About(version=__version__, url=f"http://{host}:{port}" if port else "", settings=marks)
+
+    lease = cluster.lease = Lease(url=settings.database, about=about, fence=fence, duty=duty)
     await lease.join()
     stack.push_async_callback(lease.leave)
     running = StoredRunning(database=storage.database, fence=fence)
     notices = PostgresNotices(url=settings.database, me=lambda: fence.instance)
     tasks = await group_on(stack)
-    cluster = Cluster(
-        duty=duty,
-        peers=Peers(notices=notices, turns=running),
-        notices=notices,
-        questions=Questions(notices=notices, tasks=tasks),
-        running=running,
-        counts=Counts(),
-        tasks=tasks,
-    )
+    cluster.peers, cluster.notices = Peers(notices=notices, turns=running), notices
+    cluster.questions, cluster.running = Questions(notices=notices, tasks=tasks), running
+    cluster.counts, cluster.tasks = Counts(), tasks
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
-    cluster.resign, cluster.joined = lease.resign, lambda: lease.joined
     _tell_around(cluster, bus, notices)
     supervisor.keep_on(
         stack,

@@ -138,12 +138,12 @@ async def open_ground(
 def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
     """Look after the database, the disk, the event loop and the event log."""
     vitals = Vitals(
-        ask=lambda: ground.storage.database.fetch("SELECT 1"),
+        ask=ground.storage.look,
         folder=ground.settings.data_dir,
         changed=ground.supervisor.changed,
     )
-    ground.health.add(vitals.check)
-    ground.health.add(ground.cluster.check)
+    ground.cluster.current = ground.current
+    ground.health.add(vitals.check, ground.cluster.check)
     ground.keep_going(
         vitals=vitals.run,
         event_loop=lambda: watch_loop(meters.delayed),

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
+import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from portal.core.clock import micros
@@ -14,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 6 * 3600.0
 _DAY_MICROS = 86_400 * 1_000_000
+_TEMPORARY = re.compile("portal-(heard|import|read|sandbox|skills)-[a-z0-9_]{8}")
 
 
 async def keep_house(storage: Storage, current: Current) -> None:
@@ -35,6 +39,7 @@ async def keep_folders(storage: Storage, work: Path) -> None:
     while True:
         try:
             await sweep_folders(storage, work, micros())
+            await asyncio.to_thread(sweep_temporary, Path(tempfile.gettempdir()), micros())
         except (StorageError, OSError):
             log.exception("folders that nobody needs could not be deleted: it will be tried again")
         await asyncio.sleep(_SECONDS)
@@ -47,6 +52,14 @@ async def sweep_folders(storage: Storage, work: Path, now: int) -> None:
     for folder in unused:
         if not await storage.exists(folder.name):
             await asyncio.to_thread(shutil.rmtree, folder, onerror=_told)
+
+
+def sweep_temporary(place: Path, now: int) -> None:
+    """Delete the temporary folders of a server that was killed, recordings among them: those of Portal's own names that
+    are a day old."""
+    for folder in _unused(place, now - _DAY_MICROS):
+        if _TEMPORARY.fullmatch(folder.name) and os.access(folder, os.W_OK):
+            shutil.rmtree(folder, onerror=_told)
 
 
 def _unused(work: Path, before: int) -> list[Path]:

@@ -15,7 +15,7 @@ from portal.interfaces.web.entrance import Entrance
 from portal.security.credentials import Credentials
 from portal.security.described_clients import DescribedClients
 from portal.security.identities import Acquaintance
-from portal.security.oauth import Asked, OAuth
+from portal.security.oauth import Asked, OAuth, Spent
 from portal.security.oidc import Begun, Provider
 from portal.security.passkeys import Challenge, PasskeyDoor
 from portal.security.passwords import Attempts, PasswordDoor
@@ -136,5 +136,6 @@ def _oauth(ground: Ground, credentials: Credentials) -> OAuth:
         credentials=credentials,
         questions=_pending(ground, Asked.packed, Asked.unpacked),
         codes=_pending(ground, Asked.packed, Asked.unpacked),
+        spent=_pending(ground, Spent.packed, Spent.unpacked),
         limiter=ground.limiter,
     )

@@ -248,7 +248,7 @@ class Conversing:
         transcriber = self._desks.transcriber
         if why := transcriber.refusal():
             raise PortalError(words.NO_SPEECH.format(why=why))
-        with tempfile.TemporaryDirectory(prefix="portal-") as folder:
+        with tempfile.TemporaryDirectory(prefix="portal-heard-") as folder:
             ending = PurePath(file.name).suffix or mimetypes.guess_extension(file.content_type) or ""
             recording = Path(folder, f"voice{ending}")
             with await asyncio.to_thread(recording.open, "wb") as kept:

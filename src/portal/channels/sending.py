@@ -29,9 +29,10 @@ class Sending:
     async def put(self, position: int, outgoing: Outgoing) -> None:
         """Have the message there say this. What the platform refuses is replaced by a note. Raises ChannelGone."""
         sent = self.known.get(position)
-        if self.said.get(position) == outgoing or (outgoing.file and sent and sent.platform_id):
-            return
-        if position == self.streamed and await self.end_stream(outgoing):
+        if position == self.streamed:  # also where it says all by now: it goes on waiting for more until it is ended
+            if await self.end_stream(outgoing):
+                return
+        elif self.said.get(position) == outgoing or (outgoing.file and sent and sent.platform_id):
             return
         try:
             await self._put(position, outgoing)

@@ -15,7 +15,8 @@ from portal.errors import ToolError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-_LONGEST = 2**18
+LONGEST = 2**18
+"""Characters of one call; more are refused unread."""
 _LONGEST_PYTHON = 2**14
 _DEEPEST = 64
 _REFERENCES = 5000
@@ -31,8 +32,8 @@ def read_arguments(text: str, schema: JsonObject) -> JsonObject:
     Raises:
         ToolError: what is wrong, in words that a model can act on.
     """
-    if len(text) > _LONGEST:
-        raise ToolError(f"The arguments are longer than {_LONGEST // 1024} kB: pass less, or write a file first.")
+    if len(text) > LONGEST:
+        raise ToolError(f"The arguments are longer than {LONGEST // 1024} kB: pass less, or write a file first.")
     try:
         known = checkable(schema)
     except ToolError as fault:

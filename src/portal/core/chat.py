@@ -6,6 +6,7 @@ The one converter between the data model and what model servers speak. Attachmen
 
 from collections.abc import Collection, Iterable, Mapping
 
+from portal.core.arguments import LONGEST
 from portal.core.items import Item, JsonObject
 from portal.core.model import ChatMessage
 from portal.errors import BadRequest
@@ -70,7 +71,8 @@ class _Told:
         """A call that Portal answers itself: beside the others of its round, its outcome behind theirs."""
         if self._calling is None or number is None or number != self._round:
             self._calling, self._round = self._open_calls(), number
-        self._calling.setdefault("tool_calls", []).append(_call(item["id"], item))
+        told = item if len(item["arguments"]) <= LONGEST else {**item, "arguments": "{}"}  # they were refused
+        self._calling.setdefault("tool_calls", []).append(_call(item["id"], told))
         self.messages.append({"role": "tool", "tool_call_id": item["id"], "content": outcome})
 
     def _add_said(self, kind: str, item: Item) -> None:

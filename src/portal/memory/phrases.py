@@ -29,4 +29,6 @@ NAMED = _pattern("named")
 PREFER: list[str] = _READ["prefer"]
 PAST_TALK = _pattern("past_talk")
 NEGATIONS, AVERSIONS, LIKINGS, FILLERS = map(_words, ("negations", "aversions", "likings", "fillers"))
+ONE_AT_A_TIME = {"colour": _words("colours"), "day": _words("days")}
+"""Kinds of values of which a thing has one."""
 SUBJECTS: list[tuple[str, str]] = [(one["name"], one["pattern"]) for one in _READ["subjects"]]

@@ -107,6 +107,8 @@ def _claim(text: str) -> Claim | None:
         if found := pattern.fullmatch(text):
             return Claim(name, _value(next(value for value in found.groupdict().values() if value)))
     rules = _rules()
+    if (found := rules.measured.fullmatch(text)) and (kind := _kind(found["value"])):
+        return Claim(f"{kind} of {_value(found['what'])}", _value(found["value"]))
     for pattern in (rules.single, rules.named, rules.measured):
         if (found := pattern.fullmatch(text)) and (pattern is not rules.measured or _NUMBER.search(found["value"])):
             what = _value(found["what"])
@@ -114,6 +116,12 @@ def _claim(text: str) -> Claim | None:
                 "name" if what in ("name", "full name", "nom", "nombre") else f"of {what}", _value(found["value"])
             )
     return None
+
+
+def _kind(value: str) -> str:
+    """Of values of which a thing has one at a time; empty for others."""
+    said = {*_value(value).split()}
+    return next((kind for kind, values in phrases.ONE_AT_A_TIME.items() if said <= values), "")
 
 
 def _preference(text: str) -> tuple[frozenset[str], frozenset[str]] | None:

@@ -5,9 +5,10 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from time import monotonic
 
 from portal.core.health import Condition
-from portal.errors import PortalError
+from portal.errors import PortalError, StorageFull, StorageReadOnly
 
 EVERY = 5.0
 """Seconds between two looks."""
@@ -15,6 +16,8 @@ PATIENCE = 5.0
 """Seconds that the database has to answer."""
 LOW, TIGHT = 2**30, 256 * 2**20
 """Bytes of room: below the first it is told, below the second it is tried whether anything can be written still."""
+SLOW = 1.0
+"""Seconds from which on an answer is slow; two in a row are told of."""
 _TRIED = bytes(64 * 1024)
 
 
@@ -29,10 +32,12 @@ class Vitals:
         changed: Callable[[], None],
         room: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
         every: float = EVERY,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """`ask` is a question to the database; `room` gives the free bytes of a folder's disk; `changed` is called when
         a state changes; `every` is in seconds."""
         self._ask, self._folder, self._changed, self._room, self._every = ask, folder, changed, room, every
+        self._clock, self._slow = clock, 0
         self._database = Condition(kind="database")
         self._disk = Condition(kind="disk")
 
@@ -55,17 +60,23 @@ class Vitals:
             self._changed()
 
     async def _asked(self) -> Condition:
+        began = self._clock()
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._ask()
         except TimeoutError:
-            why = f"The database did not answer within {PATIENCE:g} seconds."
+            return _away(f"The database did not answer within {PATIENCE:g} seconds.")
+        except (StorageFull, StorageReadOnly) as error:
+            remedy = "Make room, or have it take changes again; all that is kept can be read meanwhile."
+            return Condition(kind="database", state="degraded", detail=error.message, remedy=remedy)
         except PortalError as error:
-            why = error.message
-        else:
+            return _away(error.message)
+        took = self._clock() - began
+        self._slow = self._slow + 1 if took > SLOW else 0
+        if self._slow < 2:
             return Condition(kind="database")
-        remedy = "Look whether the database server runs and can be reached; Portal goes on by itself when it is back."
-        return Condition(kind="database", state="down", detail=why, remedy=remedy)
+        why, remedy = f"The database is slow: its answer took {took:.1f} seconds.", "Look what else its server does."
+        return Condition(kind="database", state="degraded", detail=why, remedy=remedy)
 
     def _looked(self) -> Condition:
         try:
@@ -89,3 +100,8 @@ class Vitals:
         except OSError:
             return False
         return True
+
+
+def _away(why: str) -> Condition:
+    remedy = "Look whether the database server runs and can be reached; Portal goes on by itself when it is back."
+    return Condition(kind="database", state="down", detail=why, remedy=remedy)

@@ -23,7 +23,7 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, StorageReadOnly, Unauthenticated
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 
@@ -316,7 +316,7 @@ class Credentials:
         expires = when + self._session_micros if record.kind == "session" else record.expires_at
         try:
             await self._users.touch(record.id, when, expires_at=expires)
-        except StorageFull:  # what is there can still be read, and deleted
+        except (StorageFull, StorageReadOnly):  # what is there can still be read, and deleted
             return record
         return replace(record, last_used_at=when, expires_at=expires)
 

@@ -30,7 +30,8 @@ ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 30 * 86_400
 _MICROS = 1_000_000
 _CLIENTS, _IDLE, _REGISTRATIONS = 500, 900 * _MICROS, 20
-_SPENT = 1000
+_SPENT = "spent "
+"""Before a code that was used, where codes are kept that were not."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 Refused = Literal[
@@ -88,8 +89,26 @@ class Granted:
     seconds: int = ACCESS_SECONDS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a code got that was used."""
+
+    owner: str
+    key_id: str
+
+    def packed(self) -> JsonObject:
+        """As it is kept."""
+        return {"owner": self.owner, "key_id": self.key_id}
+
+    @classmethod
+    def unpacked(cls, kept: JsonObject) -> "Spent":
+        """As it was kept."""
+        return cls(**kept)
+
+
 class OAuth:
-    """The authorization server. `questions` wait for a person, `codes` for the program."""
+    """The authorization server. `questions` wait for a person, `codes` for the program, `spent` for those who bring a
+    code again."""
 
     def __init__(
         self,
@@ -99,11 +118,11 @@ class OAuth:
         credentials: Credentials,
         questions: Pending[Asked],
         codes: Pending[Asked],
+        spent: Pending[Spent],
         limiter: Limiter,
     ) -> None:
         self._clients, self._refreshes, self._credentials = clients, refreshes, credentials
-        self._questions, self._codes, self._limiter = questions, codes, limiter
-        self._spent: dict[str, tuple[str, str]] = {}
+        self._questions, self._codes, self._spent, self._limiter = questions, codes, spent, limiter
 
     async def register(self, name: str, redirects: Sequence[str], *, address: str) -> Client:
         """A program makes itself known.
@@ -194,9 +213,7 @@ class OAuth:
         if resource and resource.rstrip("/") != asked.resource:
             raise OAuthError("invalid_target", f"The code is for {asked.resource}.")
         granted, key_id = await self._granted(asked)
-        if len(self._spent) >= _SPENT:
-            del self._spent[next(iter(self._spent))]
-        self._spent[hash_of(code)] = (asked.owner, key_id)
+        await self._spent.put(_SPENT + code, Spent(owner=asked.owner, key_id=key_id))
         return granted
 
     async def _granted(self, asked: Asked) -> tuple[Granted, str]:
@@ -221,9 +238,9 @@ class OAuth:
         return Granted(access=secret, refresh=refresh, scopes=asked.scopes), key.id
 
     async def _take_back(self, code: str) -> None:
-        owner, key_id = self._spent.pop(hash_of(code), ("", ""))
-        if key_id:
-            await self._revoke(owner, key_id)
+        found = await self._spent.finish(_SPENT + code)
+        if found is not None:
+            await self._revoke(found.owner, found.key_id)
 
     async def refresh(self, *, token: str, client_id: str, scope: str, resource: str) -> Granted:
         """A new secret for the key that this token is for. Raises OAuthError; for a token that comes again the key is

@@ -35,11 +35,15 @@ class Pending(Generic[T]):
 
     async def begin(self, what: T) -> str:
         """The token it is finished with."""
+        token = secrets.token_urlsafe(32)
+        await self.put(token, what)
+        return token
+
+    async def put(self, token: str, what: T) -> None:
+        """The same with a token that there is already."""
         if len(self._begun) >= _MOST:
             del self._begun[next(iter(self._begun))]
-        token = secrets.token_urlsafe(32)
         self._begun[token] = (self._clock() + SECONDS, what)
-        return token
 
     async def finish(self, token: str) -> T | None:
         """What was begun; None for what is unknown, too old, or finished already."""
@@ -54,11 +58,9 @@ class KeptPending(Pending[T]):
         super().__init__()
         self._kept, self._pack, self._unpack = kept, pack, unpack
 
-    async def begin(self, what: T) -> str:
+    async def put(self, token: str, what: T) -> None:
         """See Pending. Raises StorageError."""
-        token = secrets.token_urlsafe(32)
         await self._kept.keep(_hash(token), self._pack(what), micros() + round(SECONDS * 1e6))
-        return token
 
     async def finish(self, token: str) -> T | None:
         """See Pending. Raises StorageError."""

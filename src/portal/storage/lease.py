@@ -10,9 +10,9 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import psutil
 import psycopg
 
+from portal.core.clock import micros
 from portal.core.duty import Duty
 from portal.core.ids import new_id
 from portal.errors import StorageError
@@ -35,28 +36,28 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0
 """Seconds between two signs of life."""
-_STUCK = 3.0
-"""Seconds that one of them may take."""
+_STUCK = 5.0
+"""Seconds that one of them may take; a database that answers after two is slow, and no reason to go."""
 QUIET = 3.0
 """Seconds after which a server without its lock is gone."""
 SILENT = 8.0
 """Seconds after which one that has it is gone: it is paused, or cut off."""
 _PAUSE = 0.5
-_OWN_LOCK = 0x506F7275
+OWN_LOCK = 0x506F7275
 """Beside a number of its own, in the lock of each server."""
 _LEADER_LOCK = (0x506F7274, 0x6C65)
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_BEAT = f"UPDATE instances SET beat_at = {_NOW} WHERE id = %(id)s RETURNING id"
+_BEAT = f"UPDATE instances SET beat_at = {_NOW}, settings = %(settings)s WHERE id = %(id)s RETURNING {_NOW} AS now"
 _REGISTER = f"""
-INSERT INTO instances (id, lock, version, host, pid, url, started_at, beat_at)
-VALUES (%(id)s, %(lock)s, %(version)s, %(host)s, %(pid)s, %(url)s, {_NOW}, {_NOW})"""
+INSERT INTO instances (id, lock, version, host, pid, url, settings, started_at, beat_at)
+VALUES (%(id)s, %(lock)s, %(version)s, %(host)s, %(pid)s, %(url)s, %(settings)s, {_NOW}, {_NOW})"""
 _LOCKED = """
 SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
     AND l.classid::bigint = %(class)s AND l.objid::bigint = i.lock"""
 _OTHERS = f"""
-SELECT i.id, i.host, i.pid, ({_NOW} - i.beat_at) / 1e6 AS quiet, EXISTS ({_LOCKED}) AS locked
+SELECT i.id, i.host, i.pid, i.version, i.settings, ({_NOW} - i.beat_at) / 1e6 AS quiet, EXISTS ({_LOCKED}) AS locked
 FROM instances i WHERE i.id <> %(id)s"""
 _CUT = f"""
 SELECT pg_terminate_backend(found.pid) FROM instances i CROSS JOIN LATERAL ({_LOCKED}) found WHERE i.id = %(gone)s"""
@@ -75,21 +76,40 @@ class About:
     version: str
     url: str = ""
     """Where it listens, as far as it knows."""
+    settings: str = ""
+    """What it is set to; see marks_of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What another server says of itself."""
+
+    host: str
+    pid: int
+    version: str
+    settings: str
 
 
 class Lease:
     """Keeps this server's place. `join` once, then `run`; `leave` at the end."""
 
-    def __init__(self, *, url: str, about: About, fence: Fence, duty: Duty) -> None:
-        """The address of the database; `fence` and `duty` are kept as things stand."""
+    def __init__(self, *, url: str, about: Callable[[], About], fence: Fence, duty: Duty) -> None:
+        """The address of the database; `about` is told as it is by then, `fence` and `duty` are kept as things
+        stand."""
         self._url, self._about, self._fence, self._duty = url, about, fence, duty
         self._held = AsyncExitStack()
         self._connection: Connection | None = None
         self._since = 0.0
         self._again = False
         """Whether it was connected before."""
-        self._lock = self._others = 0
+        self._lock = 0
         self._resigned = False
+        self.others: Sequence[Other] = ()
+        """The other servers, at the last look."""
+        self.skew = 0.0
+        """Seconds that this machine's clock is before the database's."""
+        self.trouble = ""
+        """Why the others cannot see this server now."""
         self.on_buried: Callable[[], None] = lambda: None
         """Called when another server was found gone."""
         self.on_fenced: Callable[[], None] = lambda: None
@@ -119,6 +139,7 @@ class Lease:
             except (psycopg.Error, TimeoutError) as error:
                 if self._connection is not None:
                     log.warning("this server's place among the others is uncertain: %s", error)
+                self.trouble = str(error) or "nothing answered in time"
                 await self._lose()
 
     def resign(self) -> None:
@@ -143,26 +164,34 @@ class Lease:
         async with AsyncExitStack() as stack:
             name = f"Portal on {gethostname()} (process {os.getpid()})"
             connection = await stack.enter_async_context(session(self._url, name))
-            async with asyncio.timeout(_STUCK):
+            async with asyncio.timeout(SILENT):
                 await self._register(connection)
             self._held = stack.pop_all()
         self._connection, self._since = connection, monotonic()
 
     async def _register(self, connection: "Connection") -> None:
         """Under the id of before, as long as the others count on it."""
-        known = await connection.execute(_BEAT, {"id": self._fence.instance}) if self._fence.instance else None
-        if known is not None and await known.fetchone():
-            await connection.execute(_TRY, (_OWN_LOCK, self._lock))
+        about = self._about()
+        known = self._fence.instance and await _row(connection, _BEAT, id=self._fence.instance, settings=about.settings)
+        if known:
+            await self._take_lock(connection, self._fence.instance)
             return
-        fenced = known is not None
+        fenced = bool(self._fence.instance)
         identity, self._lock = new_id("inst"), secrets.randbits(31)
-        await connection.execute(_TRY, (_OWN_LOCK, self._lock))
-        told = {"version": self._about.version, "url": self._about.url, "host": gethostname(), "pid": os.getpid()}
+        await self._take_lock(connection, identity)
+        told = {**asdict(about), "host": gethostname(), "pid": os.getpid()}
         await connection.execute(_REGISTER, {"id": identity, "lock": self._lock, **told})
         self._fence.instance, self._fence.term = identity, 0
         if fenced:
             log.warning("the other servers took this one for gone: what it had under way is theirs now")
             self.on_fenced()
+
+    async def _take_lock(self, connection: "Connection", identity: str) -> None:
+        """It shows that this server lives. Where a connection of before still has it, that one ends first."""
+        row = await _row(connection, _TRY, OWN_LOCK, self._lock)
+        if row is None or not row["held"]:
+            await connection.execute(_CUT, {"gone": identity, "class": OWN_LOCK})
+            raise psycopg.OperationalError("a connection of before is there still")
 
     async def _lose(self) -> None:
         self._duty.take()
@@ -177,46 +206,57 @@ class Lease:
         connection = self._connection
         assert connection is not None
         async with asyncio.timeout(_STUCK):
-            beaten = await connection.execute(_BEAT, {"id": self._fence.instance})
-            if not await beaten.fetchone():
-                raise psycopg.OperationalError("the others took this server for gone")
-            await self._look(connection)
+            if await self._beat(connection):
+                self.on_buried()
             if self._resigned:
                 await self._hand_over(connection)
             elif not self._duty.held:
                 await self._lead(connection)
 
-    async def _look(self, connection: "Connection") -> None:
-        """Bury who is gone. After a failure of the database everybody else gets the time to come back first."""
-        if self._again and monotonic() - self._since < SILENT:
-            return
-        found = await connection.execute(_OTHERS, {"id": self._fence.instance, "class": _OWN_LOCK})
+    async def _beat(self, connection: "Connection") -> bool:
+        """Show that this server lives, look at the others, and bury who is gone: whether there was one. Both questions
+        go at once, so that a slow database takes its time once."""
+        began = micros()
+        async with connection.pipeline():
+            beaten = await connection.execute(_BEAT, {"id": self._fence.instance, "settings": self._about().settings})
+            found = await connection.execute(_OTHERS, {"id": self._fence.instance, "class": OWN_LOCK})
+        row = await beaten.fetchone()
+        if row is None:
+            raise psycopg.OperationalError("the others took this server for gone")
+        self.skew = ((began + micros()) / 2 - row["now"]) / 1e6
         rows = await found.fetchall()
-        gone = [row for row in rows if _is_gone(row)]
-        self._others = len(rows) - len(gone)
+        # after a failure of the database everybody else gets the time to come back first
+        early = self._again and monotonic() - self._since < SILENT
+        gone = [] if early else [row for row in rows if _is_gone(row)]
+        self.others = [
+            Other(row["host"], row["pid"], row["version"], row["settings"]) for row in rows if row not in gone
+        ]
         for row in gone:
-            await connection.execute(_CUT, {"gone": row["id"], "class": _OWN_LOCK})
+            await connection.execute(_CUT, {"gone": row["id"], "class": OWN_LOCK})
             if await (await connection.execute(_BURY, {"gone": row["id"]})).fetchone():
                 log.warning("the server on %s (process %s) is gone", row["host"], row["pid"])
-        if gone:
-            self.on_buried()
+        return bool(gone)
 
     async def _hand_over(self, connection: "Connection") -> None:
         """Before this server ends, if there is another one."""
-        if self._duty.held and self._others:
+        if self._duty.held and self.others:
             self._duty.take()
             self._fence.term = 0
             await connection.execute("SELECT pg_advisory_unlock(%s, %s)", _LEADER_LOCK)
 
     async def _lead(self, connection: "Connection") -> None:
-        tried = await (await connection.execute(_TRY, _LEADER_LOCK)).fetchone()
+        tried = await _row(connection, _TRY, *_LEADER_LOCK)
         if tried is None or not tried["held"]:
             return
-        row = await (await connection.execute(_LEAD, {"name": LEADER, "id": self._fence.instance})).fetchone()
+        row = await _row(connection, _LEAD, name=LEADER, id=self._fence.instance)
         assert row is not None
         self._fence.term = row["term"]
         log.info("this server does from now on what one does for all")
         self._duty.give()
+
+
+async def _row(connection: "Connection", query: str, *places: object, **names: object) -> "DictRow | None":
+    return await (await connection.execute(query, places or names)).fetchone()
 
 
 def _is_gone(row: "DictRow") -> bool:

@@ -118,6 +118,11 @@ class Storage:
     departures: exchange.Departures
     notes: journal.Notes
 
+    async def look(self) -> None:
+        """Raises StorageError where the database does not answer, or takes no changes."""
+        if isinstance(self.database, TimedDatabase):
+            await self.database.look()
+
     async def sweep(self) -> None:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""

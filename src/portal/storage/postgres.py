@@ -9,7 +9,15 @@ from functools import lru_cache
 from socket import gethostname
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from portal.errors import DataFolderBusy, PortalError, SettingsError, StorageError, StorageFull, StorageUnavailable
+from portal.errors import (
+    DataFolderBusy,
+    PortalError,
+    SettingsError,
+    StorageError,
+    StorageFull,
+    StorageReadOnly,
+    StorageUnavailable,
+)
 from portal.extras import add_command
 from portal.storage.database import Row, Statement, storable
 
@@ -44,7 +52,6 @@ SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.p
 WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
     AND l.classid::bigint = :classid AND l.objid::bigint = :objid"""
 
-READ_ONLY = "The database takes no changes at present: it is read-only, as a standby is. Nothing was stored."
 AWAY = "The database cannot be reached at present"
 
 _IN_THE_WAY = (errors.DeadlockDetected, errors.SerializationFailure)
@@ -265,7 +272,7 @@ def translated(error: psycopg.Error) -> StorageError:
     if isinstance(error, errors.DiskFull):
         return StorageFull(f"The database's disk is full, nothing was stored: {error}")
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return StorageUnavailable(READ_ONLY)
+        return StorageReadOnly()
     if isinstance(error, _IN_THE_WAY):
         return StorageError(f"The database failed: {error}")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):

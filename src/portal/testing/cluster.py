@@ -108,14 +108,16 @@ class Cluster:
         settings: str = "",
         balanced: bool = True,
         model: str = "tiny",
+        by: Sequence[str] = (),
     ) -> AsyncIterator["Cluster"]:
-        """Start them. `backend` is the address of a server with OpenAI's API, `settings` more lines of portal.toml."""
+        """Start them. `backend` is the address of a server with OpenAI's API, `settings` more lines of portal.toml; for
+        `by` see start."""
         arguments = ("--backend", f"openai_compatible={backend}")
         toml = f'seal_key = "{secrets.token_hex(32)}"\n{{database}}\n{SETTINGS}{settings}'
         made = cls(folder=folder, arguments=arguments, database=database, toml=toml, model=model)
         try:
             for number in range(servers):
-                made.servers.append(await made.start(number))
+                made.servers.append(await made.start(number, by=by))
             naming = {"name": "tests"}
             async with made.servers[0].client() as api, api.post("/portal/v1/keys", json=naming) as answer:
                 made.key = (await answer.json())["key"]
@@ -125,16 +127,17 @@ class Cluster:
         finally:
             await made._stop()
 
-    async def start(self, number: int, database: str = "") -> ServerProcess:
-        """A server, once it answers and knows the model; `database` is another way to the same one."""
+    async def start(self, number: int, database: str = "", by: Sequence[str] = ()) -> ServerProcess:
+        """A server, once it answers and knows the model; `database` is another way to the same one, `by` the command
+        that runs its program."""
         folder = self.folder / f"server-{number}"
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / "portal.toml").exists():
             named = f'database = "{database or self.database}"'
             (folder / "portal.toml").write_text(self.toml.format(database=named), encoding="utf-8")
         with (self.folder / f"server-{number}.log").open("ab") as log:  # for whoever looks into a failure
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", "0"),
+                *(*by, sys.executable, "-P", "-m", "portal", "up", "--unannounced", "--port", self._port_of(number)),
                 *("--data-dir", str(folder), *self.arguments),
                 cwd=folder,
                 stdout=log,
@@ -153,6 +156,10 @@ class Cluster:
                     if any(model["id"] == self.model for model in (await answer.json())["data"]):
                         return started
                 await asyncio.sleep(0.02)
+
+    def _port_of(self, number: int) -> str:
+        """That of before, where the balancer looks for it."""
+        return self.servers[number].file.url.rpartition(":")[2] if number < len(self.servers) else "0"
 
     def client(self) -> aiohttp.ClientSession:
         """With an API key, by the balancer."""

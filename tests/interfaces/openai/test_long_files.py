@@ -193,7 +193,7 @@ async def test_what_is_not_stored_or_cannot_be_read_is_refused(client, portal, b
         )
     assert refused.value.code == "unsupported_file"
     recording = await uploaded(client, b"RIFF\xff\xff\0\0WAVEfmt " * 9, "talk.wav")
-    with pytest.raises(openai.BadRequestError, match="writes down"):
+    with pytest.raises(openai.BadRequestError, match="is a recording"):
         await client.responses.create(model="tiny", input=said(QUESTION, file_id=recording))
 
 

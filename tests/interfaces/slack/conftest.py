@@ -45,7 +45,7 @@ class Slack:
         try:
             await self.until(lambda: self.spoken(room, thread) == list(texts) and not self.streaming())
         except TimeoutError:
-            assert self.spoken(room, thread) == list(texts)
+            assert (self.spoken(room, thread), self.streaming()) == (list(texts), set())
 
     def streaming(self) -> set[str]:
         return {ts for room in self.server.world.rooms.values() for ts in room.streaming}

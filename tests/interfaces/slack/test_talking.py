@@ -47,6 +47,16 @@ async def test_a_mention_is_streamed_into_its_thread(slack: Slack) -> None:
     assert not slack.server.world.messages("C1", ask)[-1]["blocks"][1:]  # no stop button any more
 
 
+async def test_a_stream_that_says_all_before_the_answer_is_over_is_ended(slack: Slack) -> None:
+    gate = asyncio.Event()
+    slack.backend.script(TextDelta("All of it."), gate)
+    ask = slack.server.mention("U1", "C1", "say it")
+    await slack.until(lambda: slack.spoken("C1", ask) == ["All of it."])
+    assert slack.streaming()
+    gate.set()
+    await slack.heard("All of it.", room="C1", thread=ask)
+
+
 async def test_in_a_thread_of_its_own_portal_answers_without_being_named(slack: Slack) -> None:
     ask = slack.server.mention("U1", "C1", "one")
     await slack.heard("one", room="C1", thread=ask)

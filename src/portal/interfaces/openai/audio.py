@@ -64,7 +64,7 @@ class _Door:
             if not isinstance(upload, UploadFile):
                 raise missing("file")
             asked = _asked(request, form, translate=translate)
-            folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="portal-")
+            folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="portal-heard-")
             recording = Path(folder, f"recording{_ending(upload)}")
             try:
                 await asyncio.to_thread(_copy, upload, recording)
