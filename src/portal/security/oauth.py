@@ -30,8 +30,6 @@ ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 30 * 86_400
 _MICROS = 1_000_000
 _CLIENTS, _IDLE, _REGISTRATIONS = 500, 900 * _MICROS, 20
-_SPENT = "spent "
-"""Before a code that was used, where codes are kept that were not."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 Refused = Literal[
@@ -213,7 +211,7 @@ class OAuth:
         if resource and resource.rstrip("/") != asked.resource:
             raise OAuthError("invalid_target", f"The code is for {asked.resource}.")
         granted, key_id = await self._granted(asked)
-        await self._spent.put(_SPENT + code, Spent(owner=asked.owner, key_id=key_id))
+        await self._spent.put(code, Spent(owner=asked.owner, key_id=key_id))
         return granted
 
     async def _granted(self, asked: Asked) -> tuple[Granted, str]:
@@ -238,7 +236,7 @@ class OAuth:
         return Granted(access=secret, refresh=refresh, scopes=asked.scopes), key.id
 
     async def _take_back(self, code: str) -> None:
-        found = await self._spent.finish(_SPENT + code)
+        found = await self._spent.finish(code)
         if found is not None:
             await self._revoke(found.owner, found.key_id)
 
