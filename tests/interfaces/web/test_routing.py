@@ -43,6 +43,13 @@ async def test_a_bad_request_names_its_fault(me: Door, body: dict[str, object], 
     assert (await me.refused("POST", "/api/dry-run", body, status=status))["param"] == param
 
 
+async def test_a_body_that_does_not_say_that_it_is_json_is_told_to(me: Door) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}  # as curl sends it without a header
+    async with me.client.post("/api/dry-run", data=b'{"model": "auto"}', headers=form) as answer:
+        assert answer.status == 400
+        assert "`Content-Type: application/json`" in (await answer.json())["error"]["message"]
+
+
 async def test_past_turns_are_judged_by_the_present_rules(me: Door, stranger: Door) -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
     parts = [{"type": "input_text", "text": "What is this?"}, image]

@@ -77,6 +77,8 @@ def refused(error: RequestValidationError) -> BadRequest:
     place, *loc = first["loc"]
     if first["type"] == "json_invalid":
         return BadRequest(f"We could not parse the JSON body of your request: {first['ctx']['error']}.")
+    if place == "body" and not loc and isinstance(first["input"], bytes):  # left unread for its Content-Type
+        return BadRequest("The body must be JSON and say so: send the header `Content-Type: application/json`.")
     if place == "body" and not loc:
         got = kind_of(first["input"]) if first["input"] is not None else "nothing"
         return BadRequest(f"The body of the request must be a JSON object, but got {got} instead.")
