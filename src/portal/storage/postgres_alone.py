@@ -7,6 +7,7 @@ from socket import gethostname
 from typing import Literal
 
 import psycopg
+from psycopg.rows import dict_row
 
 from portal.errors import DataFolderBusy, StorageUnavailable
 from portal.storage.database import Row, storable

@@ -255,14 +255,15 @@ async def test_who_is_not_signed_in_is_asked_to(portal: TestPortal, http: httpx.
     assert 'name="token"' not in page.text
 
 
-async def test_nothing_is_fetched_for_somebody_who_is_not_signed_in(portal: TestPortal, http: httpx.AsyncClient) -> None:
+async def test_nothing_is_fetched_for_somebody_who_is_not_signed_in(
+    portal: TestPortal, http: httpx.AsyncClient
+) -> None:
     page = await http.get(address(portal, "https://app.invalid/client.json"))
 
     assert page.status_code == 200
     assert "<strong>app.invalid</strong>" in page.text
     assert "Sign in first" in page.text
     assert (await http.get(address(portal, "https://app.invalid/"))).status_code == 400
-
 
 
 @pytest.mark.parametrize(

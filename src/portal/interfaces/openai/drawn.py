@@ -16,7 +16,6 @@ from portal.core.ports import Files
 from portal.errors import NotFound
 from portal.interfaces.openai.validation import Checked, check, sent_of
 
-
 _MOST = 64 * 2**20
 """Bytes of pictures in one answer: the others stay without."""
 
