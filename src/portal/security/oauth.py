@@ -93,6 +93,7 @@ class Spent:
 
     owner: str
     key_id: str
+    """Empty while it is being made."""
 
     def packed(self) -> JsonObject:
         """As it is kept."""
@@ -210,7 +211,11 @@ class OAuth:
             raise OAuthError("invalid_grant", "The code was given to another program, address or code_verifier.")
         if resource and resource.rstrip("/") != asked.resource:
             raise OAuthError("invalid_target", f"The code is for {asked.resource}.")
+        await self._spent.put(code, Spent(owner=asked.owner, key_id=""))
         granted, key_id = await self._granted(asked)
+        if await self._spent.finish(code) is None:  # it came again meanwhile
+            await self._revoke(asked.owner, key_id)
+            raise OAuthError("invalid_grant", "This code came twice at once.")
         await self._spent.put(code, Spent(owner=asked.owner, key_id=key_id))
         return granted
 
@@ -237,7 +242,7 @@ class OAuth:
 
     async def _take_back(self, code: str) -> None:
         found = await self._spent.finish(code)
-        if found is not None:
+        if found is not None and found.key_id:
             await self._revoke(found.owner, found.key_id)
 
     async def refresh(self, *, token: str, client_id: str, scope: str, resource: str) -> Granted:
