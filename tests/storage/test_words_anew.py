@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import apsw
 import pytest
 import pytest_asyncio
 
@@ -12,6 +13,8 @@ from portal.core.passages import Within
 from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.open import Storage, open_storage
+from portal.storage.sqlite import SqliteDatabase
+from portal.storage.words_anew import words_anew
 from portal.testing.records import OWNER, conversation, passage, said
 
 TABLES = ("documents_words", "search_words")
@@ -71,6 +74,23 @@ async def test_whoever_writes_stores(storage: Storage, how: str) -> None:
     await storage.conversations.create(conversation(), [said("And pemba?")])
     assert (await found(storage, "zanzibar"), await found(storage, "pemba")) == (19, 20)
     assert (await told(storage, "zanzibar"), await told(storage, "pemba")) == (1, 1)
+
+
+async def test_all_who_come_upon_it_wait_for_one_who_mends(storage: Storage, tmp_path: Path) -> None:
+    await damage(storage, "cut")
+    mended: list[apsw.Connection] = []
+
+    def mend(connection: apsw.Connection) -> None:
+        mended.append(connection)
+        words_anew(connection)
+
+    database = SqliteDatabase(path=tmp_path / "portal.db", mend=mend)
+    look = "SELECT COUNT(*) AS found FROM documents_words WHERE documents_words MATCH 'zanzibar'"
+    async with asyncio.TaskGroup() as group:
+        several = [group.create_task(database.fetch(look)) for _ in range(8)]
+    await database.aclose()
+    assert [one.result() for one in several] == [[{"found": 20}]] * 8
+    assert len(mended) < 4, "hardly any came upon it while it was being mended, and heard of it after"
 
 
 async def test_what_is_whole_is_left_alone(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:

@@ -70,6 +70,8 @@ class SqliteDatabase:
         self._path, self._vfs, self._mend = path, vfs, mend
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._mending: asyncio.Future[_Rows] | None = None
+        """One for all who came upon it: to look through an index takes its time."""
         self._group: list[_Job] = []
         self._closed = False
         self._stopped = self._loop.create_future()
@@ -102,7 +104,12 @@ class SqliteDatabase:
         except IndexDamaged:
             if self._mend is None:
                 raise
-        await self._written(_Job((), self._loop.create_future(), self._mend))
+        self._check_open()
+        if self._mending is None or self._mending.done():
+            job = _Job((), self._loop.create_future(), self._mend)
+            self._mending = job.done
+            self._jobs.put(job)
+        await asyncio.shield(self._mending)
         return await work()
 
     async def _snapshot(self, queries: Sequence[Statement]) -> _Rows:
