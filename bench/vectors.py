@@ -42,7 +42,7 @@ import json, sys, time, numpy as np, chromadb
 folder, size = sys.argv[1], int(sys.argv[2])
 vectors, queries = np.load(folder + "/vectors.npy", mmap_mode="r")[:size], np.load(folder + "/queries.npy")
 truth, narrow = np.load(folder + "/truth.npy"), np.load(folder + "/narrow.npy")
-made = chromadb.PersistentClient(path=folder + "/chroma").create_collection("c", metadata={"hnsw:space": "cosine"})
+made = chromadb.PersistentClient(path=folder + "/chroma").create_collection("bench", metadata={"hnsw:space": "cosine"})
 began = time.perf_counter()
 for at in range(0, size, 5000):
     ids = [str(n) for n in range(at, min(at + 5000, size))]

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from portal.interfaces.openai.relay import Watch
-from portal.interfaces.wire import ClientGone, EventStream, header_value, read_body, while_there
+from portal.interfaces.wire import COMMENT, Alive, ClientGone, EventStream, header_value, read_body, while_there
 
 
 def test_the_end_of_a_stream_is_read_whatever_its_pieces():
@@ -97,3 +97,22 @@ async def test_an_error_of_the_work_comes_out_as_it_is():
 
 def test_no_control_character_gets_into_a_header() -> None:
     assert header_value("a\x1b[31mb\x00c\x7f d\r\ne") == "a?[31mb?c? d e"
+
+
+async def test_nothing_is_added_while_a_client_does_not_take_what_was_sent():
+    sent, free = [], asyncio.Event()
+
+    async def send(message):
+        await free.wait()
+        sent.append(message["body"])
+
+    alive = Alive(send, COMMENT, 0.01)
+    rest = alive.push(b"data: 1\n\n")
+    assert rest is not None
+    await asyncio.sleep(0.1)
+    free.set()
+    await rest
+    assert alive.push(b"data: {") is None
+    await asyncio.sleep(0.1)
+    alive.end()
+    assert sent == [b"data: 1\n\n", b"data: {"]

@@ -193,7 +193,7 @@ QUERIES = (
         "leave source": sources.LEAVE,
         "find near": passages_near.WAITING.format(within=WITHIN),
         "fitting": passages_near.FITTING.format(within=WITHIN),
-        "count": passages_near.COUNT.format(within=WITHIN),
+        "keys": passages_near.KEYS.format(within=WITHIN),
         "in cells": passages_near.IN_CELLS.format(within=WITHIN),
         "segments": passages_near.SEGMENTS,
         "vectors": passages_near.VECTORS,

@@ -95,10 +95,10 @@ class Http1Answer:
     async def chunk(self) -> bytes:
         """See Answer."""
         while not self._pieces:
-            if self.done:
-                return b""
             if self._error is not None:
                 raise self._error
+            if self.done:
+                return b""
             await self._wait()
         return self._taken()
 

@@ -160,9 +160,23 @@ class Alive:
     def push(self, frame: bytes) -> Awaitable[None] | None:
         """`send` outside of any task; what is left to wait for, where the client does not take it at once."""
         self._last = None
-        rest = _begun(self._send({"type": "http.response.body", "body": frame, "more_body": True}))
+        return self._begun(self._send({"type": "http.response.body", "body": frame, "more_body": True}), frame)
+
+    def _begun(self, work: Awaitable[None], frame: bytes) -> Awaitable[None] | None:
+        """Do what can be done without waiting; what is left."""
+        steps = work.__await__()
+        try:
+            waits_for = next(steps)
+        except StopIteration:
+            self._last = frame
+            return None
+        return self._left(waits_for, steps, frame)
+
+    @coroutine
+    def _left(self, waits_for: object, steps: Generator[Any, Any, None], frame: bytes) -> Generator[Any, Any, None]:
+        yield waits_for
+        yield from steps
         self._last = frame
-        return rest
 
     def _tick(self) -> None:
         last, quiet = self._last, self._last is self._seen
@@ -181,22 +195,6 @@ class Alive:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
-
-
-def _begun(work: Awaitable[None]) -> Awaitable[None] | None:
-    """Do what can be done without waiting; what is left."""
-    steps = work.__await__()
-    try:
-        waits_for = next(steps)
-    except StopIteration:
-        return None
-    return _left(waits_for, steps)
-
-
-@coroutine
-def _left(waits_for: object, steps: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
-    yield waits_for
-    yield from steps
 
 
 class EventStream(Response):

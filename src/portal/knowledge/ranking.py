@@ -13,8 +13,10 @@ from portal.core.passages import Found, Hit, Passage
 if TYPE_CHECKING:
     from portal.core.passages import Vectors
 
-_MEANING = 0.5
+MEANING = 0.5
 """Weight of likeness beside words."""
+MEANING_OF_TURNS = 0.3
+"""The same where people talk to each other: who and what they name tells more than what they say is like."""
 _MEANING_AGAIN = 0.7
 """The same, once the query is told more."""
 _BEST, _FEEDBACK = 3, 0.5
@@ -29,13 +31,19 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|[^\W_]+")
 
 
 def weighed(
-    words: Sequence[Hit], vectors: Mapping[str, "Vectors"], query: "Vectors | None", *, again: bool = True
+    words: Sequence[Hit],
+    vectors: Mapping[str, "Vectors"],
+    query: "Vectors | None",
+    *,
+    again: bool = True,
+    meaning: float = MEANING,
 ) -> list[Hit]:
-    """All that either way found, best first, scored 0 to 1. With `again` what the best ones mean is added to what is
-    asked, and all are looked at once more: they say in many words what a question says in few."""
+    """All that either way found, best first, scored 0 to 1; `meaning` weighs likeness. With `again` what the best
+    ones mean is added to what is asked, and all are looked at once more: they say in many words what a question says
+    in few."""
     if query is None or not vectors:
         return [Hit(one.id, score) for one, score in zip(words, _shares(words), strict=True)]
-    first = _fused(words, cosines(vectors, query), _MEANING)
+    first = _fused(words, cosines(vectors, query), meaning)
     if not again:
         return first
     best = [vectors[hit.id] for hit in first if hit.id in vectors][:_BEST]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from portal.core.passages import Embedder, Found, Hit, Passages, Reranker, Within, vector_of_question
 from portal.errors import BackendError, BadRequest
-from portal.knowledge.ranking import cosines, distinct, joined, weighed
+from portal.knowledge.ranking import MEANING, MEANING_OF_TURNS, cosines, distinct, joined, weighed
 from portal.knowledge.relevance import Relevance, bears, lifted
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ class HybridSearch:
             await self._passages.forget_embedder(embedder.name)
             return _Hits(weighed(words, {}, None))
         again = within.space == "documents"  # what people say to each other is too short to tell a question anything
-        return _Hits(weighed(words, vectors, vector, again=again), lifted(cosines(vectors, vector), floor))
+        meaning = MEANING_OF_TURNS if within.space == "turns" else MEANING
+        return _Hits(
+            weighed(words, vectors, vector, again=again, meaning=meaning), lifted(cosines(vectors, vector), floor)
+        )
 
     async def _vectors(
         self, within: Within, embedder: str, vector: "Vectors", words: Sequence[Hit], count: int

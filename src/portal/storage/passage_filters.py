@@ -21,6 +21,8 @@ ELEMENTS = {
 }
 """The texts of an argument that is a JSON array."""
 
+SPACE = "p.space || '' = :space"
+"""No part of an index, joined to nothing."""
 _AMONG = {
     "sqlite": f"p.in_group IN ({ELEMENTS['sqlite'].format('groups')})",
     "postgres": "p.in_group = ANY(CAST(:groups AS text[]))",  # of which it can tell how many fit
@@ -46,7 +48,7 @@ def condition(within: Within, dialect: str) -> tuple[str, Mapping[str, object]]:
         BadRequest: a filter that cannot be understood.
     """
     args: dict[str, object] = {"owner": within.owner, "space": within.space}
-    parts = ["p.owner = :owner AND p.space = :space"]
+    parts = ["p.owner = :owner", SPACE if _by_document(within, dialect) else "p.space = :space"]
     if within.space == "documents":
         args["now"] = micros()
         parts += [SHOWN, _CURRENT]
@@ -61,6 +63,12 @@ def condition(within: Within, dialect: str) -> tuple[str, Mapping[str, object]]:
     if within.filters is not None:
         parts.append(_Compiler(args).filter(within.filters))
     return " AND ".join(parts), args
+
+
+def _by_document(within: Within, dialect: str) -> bool:
+    """Whether SQLite is to begin with the documents that have the attributes: it would look through a whole space."""
+    bounds = (within.groups, within.since, within.until)
+    return dialect == "sqlite" and within.filters is not None and all(bound is None for bound in bounds)
 
 
 def columns(value: object) -> dict[str, object]:

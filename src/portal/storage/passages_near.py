@@ -11,15 +11,17 @@ from portal.core.passages import Hit, Within
 from portal.storage.cells import CellKeeper, Cells
 from portal.storage.database import Database, Row, Statement
 from portal.storage.passage_filters import ELEMENTS, condition
-from portal.storage.rows import to_json
+from portal.storage.rows import from_json, to_json
 
 if TYPE_CHECKING:
     from portal.core.passages import Vectors
 
-PROBES, MOST_PROBES = 28, 128
+PROBES, MOST_PROBES = 28, 256
 """Cells that are looked at where all fits, and where little does."""
-FEW = 1_000
-"""So many that fit are all compared."""
+PORTION = 32
+"""Cells that are in memory at a time."""
+FEW, MANY = 1_000, 65_536
+"""So many that fit are all compared; so many are known before their cells are looked at."""
 CHECKED = 100
 MOST_CHECKED = 6_000
 
@@ -27,7 +29,8 @@ STATE = "SELECT number, generation FROM embedders WHERE name = :embedder"
 SEGMENTS = "SELECT data FROM vector_segments WHERE cell IN (SELECT value FROM json_each(:cells))"
 FITTING = """
 SELECT p.key, p.id FROM json_each(:keys) AS wanted CROSS JOIN passages p ON p.key = wanted.value WHERE {within}"""
-COUNT = "SELECT COUNT(*) AS fitting FROM (SELECT 1 FROM passages p WHERE {within} LIMIT :most)"
+KEYS = """
+SELECT json_group_array(key) AS keys FROM (SELECT p.key FROM passages p WHERE {within} LIMIT :most)"""
 
 # Of vectors of length 1 the cosine is 1 less half the square of their distance.
 WAITING = """
@@ -113,9 +116,13 @@ class Near:
         share = max(fitting, 1) / max(len(keys[:checked]), 1)
         if fitting * 2 >= checked or (len(order) <= PROBES and fitting == len(keys)):
             return
-        if await self._few(query):
+        known = await self._keys(query)
+        if len(known) <= FEW:
             return await self._all_that_fit(query)
         probes = min(int(PROBES / share), MOST_PROBES)
+        if len(known) <= MANY:
+            found = await self._among(query, order[:probes], known)
+            return None if found >= query.limit else await self._all_that_fit(query)
         more = await self._database.fetch(SEGMENTS, cells=to_json(list(order[:probes])))
         keys, scores = await asyncio.to_thread(scored, [row["data"] for row in more], query.vector)
         found = 0
@@ -135,13 +142,25 @@ class Near:
         query.scores |= {row["id"]: known[row["key"]] for row in rows}
         return len(rows)
 
-    async def _few(self, query: _Query) -> bool:
-        """Whether hardly any passages fit, as far as an index of the database can tell."""
-        if query.within.filters is not None:
-            return False
+    async def _keys(self, query: _Query) -> Sequence[int]:
+        """Those that fit, where they are not too many."""
         where, args = condition(query.within, "sqlite")
-        counted = await self._database.fetch(COUNT.format(within=where), **args, most=FEW + 1)
-        return bool(counted[0]["fitting"] <= FEW)
+        rows = await self._database.fetch(KEYS.format(within=where), **args, most=MANY + 1)
+        return await asyncio.to_thread(from_json, rows[0]["keys"])
+
+    async def _among(self, query: _Query, cells: Sequence[int], fitting: Sequence[int]) -> int:
+        """Add the best of those that fit in these cells; how many there are."""
+        import numpy as np
+
+        from portal.storage.vectors import scored_among
+
+        known, best = np.sort(np.array(fitting, np.int64)), dict[int, float]()
+        for at in range(0, len(cells), PORTION):
+            rows = await self._database.fetch(SEGMENTS, cells=to_json(list(cells[at : at + PORTION])))
+            keys, scores = await asyncio.to_thread(scored_among, [row["data"] for row in rows], query.vector, known)
+            best |= dict(zip(keys[: query.limit].tolist(), scores[: query.limit].tolist(), strict=True))
+        top = sorted(best, key=lambda key: -best[key])[: query.limit]
+        return await self._fitting(query, top, [best[key] for key in top])
 
     async def _all_that_fit(self, query: _Query) -> None:
         where, args = condition(query.within, "sqlite")

@@ -101,6 +101,21 @@ def scored(segments: Sequence[bytes], vector: Floats) -> tuple[Keys, Floats]:
     return keys[order], scores[order]
 
 
+def scored_among(segments: Sequence[bytes], vector: Floats, fitting: Keys) -> tuple[Keys, Floats]:
+    """The same of those rows alone whose keys are among these, which are in order."""
+    rows = [_among(rows_of(data, len(vector)), fitting) for data in (*segments, b"")]
+    scores = np.concatenate([_cosines(some, vector) for some in rows])
+    order = np.argsort(-scores)
+    return np.concatenate([keys_of(some) for some in rows])[order], scores[order]
+
+
+def _among(rows: Rows, fitting: Keys) -> Rows:
+    keys = keys_of(rows)
+    places = np.minimum(np.searchsorted(fitting, keys), len(fitting) - 1)
+    found: Rows = rows[fitting[places] == keys]
+    return found
+
+
 def _cosines(rows: Rows, vector: Floats) -> Floats:
     products: Floats = rows[:, HEAD:].view(np.int8).astype(np.float32) @ vector
     cosines: Floats = products * np.ascontiguousarray(rows[:, 8:HEAD]).view("<f4")[:, 0]

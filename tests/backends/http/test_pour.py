@@ -136,3 +136,33 @@ async def test_whoever_stops_pouring_closes_the_connection(client: Make) -> None
         reply.close()
         await server.all_closed()
         await http.aclose()
+
+
+async def test_what_the_taker_raises_is_told_also_at_the_end_of_the_answer(client: Make) -> None:
+    asked: list[bytes] = []
+
+    def sink(piece: bytes) -> None:
+        asked.append(piece)
+        raise BackendProtocolError("no lines")
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        await request(reader)
+        writer.write(HEAD + b"1\r\na\r\n")
+        await told.wait()
+        writer.write(b"1\r\nb\r\n" + END)
+        await reader.read()
+
+    told = asyncio.Event()
+    async with Raw(talk) as server:
+        http = client(server.url)
+        reply = await http.open("GET", "/")
+        assert await reply.chunk() == b"a"
+        asyncio.get_running_loop().call_soon(told.set)
+        await reply.pour(sink)
+        if asked:
+            with pytest.raises(BackendProtocolError, match="no lines"):
+                await rest(reply)
+        else:
+            assert await rest(reply) == b"b"
+        reply.close()
+        await http.aclose()

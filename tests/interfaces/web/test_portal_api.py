@@ -162,6 +162,7 @@ async def test_me_and_preferences(me: Door, portal: TestPortal) -> None:
     assert found["limits"]["max_body"] < found["limits"]["max_upload"]
     assert await me("PUT", "/portal/v1/preferences", {"theme": "dark"}) == {"theme": "dark"}
     assert (await me("GET", "/portal/v1/me"))["user"]["preferences"] == {"theme": "dark"}
+    await me.refused("PUT", "/portal/v1/preferences", {"x": 2**70}, status=400)
     error = await me.refused("PUT", "/portal/v1/preferences", {"x": "y" * 2**16}, status=413)
     assert error["code"] == "request_too_large"
     assert (await me("GET", "/portal/v1/me"))["user"]["preferences"] == {"theme": "dark"}

@@ -13,7 +13,7 @@ from portal import __version__
 from portal.core.bus import Bus
 from portal.core.items import JsonObject
 from portal.core.ports import Users
-from portal.errors import TooLarge
+from portal.errors import BadRequest, TooLarge
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.entrance import Entrance
@@ -70,7 +70,11 @@ def account_routes(
 
     @router.put("/preferences")
     async def set_preferences(who: Who, preferences: JsonObject) -> JsonObject:
-        if len(orjson.dumps(preferences)) > _PREFERENCES_LIMIT:
+        try:
+            size = len(orjson.dumps(preferences))
+        except orjson.JSONEncodeError as error:
+            raise BadRequest(f"Preferences that cannot be kept: {error}.") from error
+        if size > _PREFERENCES_LIMIT:
             raise TooLarge("Preferences are limited to 64 kB.")
         await users.set_preferences(who.owner, preferences)
         return preferences
