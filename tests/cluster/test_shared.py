@@ -185,12 +185,13 @@ async def test_rates_and_failures_to_sign_in_are_counted_together(pair: Pair) ->
 
 
 async def test_what_is_begun_on_one_is_finished_once_on_any(pair: Pair) -> None:
-    def pending(server: Server) -> KeptPending[dict[str, Any]]:
+    def pending(server: Server, kind: str = "code") -> KeptPending[dict[str, Any]]:
         kept = StoredPending(database=server.test.portal.storage.database)
-        return KeptPending(kept=kept, pack=dict, unpack=dict)
+        return KeptPending(kept=kept, kind=kind, pack=dict, unpack=dict)
 
     first, second = (pending(one) for one in pair)
     token = await first.begin({"nonce": "n"})
+    assert await pending(pair[0], "question").finish(token) is None, "it is no token of another kind"
     assert await second.finish(token) == {"nonce": "n"}
     assert await first.finish(token) is None
     assert await second.finish("unknown") is None

@@ -5,7 +5,15 @@ from typing import Any
 
 import pypdf
 import pytest
-from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NumberObject, TextStringObject
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    NumberObject,
+    StreamObject,
+    TextStringObject,
+)
 from tests.tools.loopback import call, conversation, family, refusal
 
 from portal.core.tool_ports import Toolset
@@ -149,6 +157,14 @@ async def test_what_cannot_be_changed(office: Toolset, talk: ToolContext) -> Non
     locked.encrypt("secret")
     with (talk.folder / "locked.pdf").open("wb") as file:
         locked.write(file)
+    odd = pypdf.PdfWriter()
+    drawn = StreamObject()
+    drawn.set_data(b"q Q")
+    drawn[NameObject("/Filter")] = NameObject("/Unheard")
+    odd.add_blank_page(100, 100)[NameObject("/Contents")] = odd._add_object(drawn)
+    with (talk.folder / "odd.pdf").open("wb") as file:
+        odd.write(file)
+    assert "damaged" in await refusal(office, "stamp_pdf", talk, path="odd.pdf", text="a")
     for name, what in (("bad.pdf", "damaged"), ("locked.pdf", "password"), ("a.md", "of no kind")):
         assert what in await refusal(office, "arrange_pdf", talk, path=name, pages="1")
         assert what in await refusal(office, "stamp_pdf", talk, path=name, text="a")

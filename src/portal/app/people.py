@@ -40,15 +40,18 @@ def allowed_by(settings: Settings) -> Allowed:
     )
 
 
-def _pending(ground: Ground, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]) -> Pending[T]:
+def _pending(
+    ground: Ground, kind: str, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]
+) -> Pending[T]:
     """Where the next request may come to another server, in the database."""
     if ground.cluster.notices is None:
         return Pending()
-    return KeptPending(kept=StoredPending(database=ground.storage.database), pack=pack, unpack=unpack)
+    return KeptPending(kept=StoredPending(database=ground.storage.database), kind=kind, pack=pack, unpack=unpack)
 
 
 def _provider(ground: Ground, settings: OidcSettings) -> Provider:
-    return Provider(settings=settings, now=micros, pending=_pending(ground, asdict, lambda kept: Begun(**kept)))
+    pending = _pending(ground, f"oidc {settings.issuer}", asdict, lambda kept: Begun(**kept))
+    return Provider(settings=settings, now=micros, pending=pending)
 
 
 def told_around(cluster: Cluster) -> Callable[[Sequence[str], str], None]:
@@ -104,7 +107,7 @@ def open_entrance(ground: Ground, agent: Agent, local_token: str) -> Entrance:
     acquaintance = Acquaintance(
         identities=storage.identities, people=storage.people, users=storage.users, credentials=credentials
     )
-    challenges = _pending(ground, Challenge.packed, Challenge.unpacked)
+    challenges = _pending(ground, "passkey", Challenge.packed, Challenge.unpacked)
     return Entrance(
         credentials=credentials,
         membership=membership,
@@ -134,8 +137,8 @@ def _oauth(ground: Ground, credentials: Credentials) -> OAuth:
         clients=DescribedClients(clients=ground.storage.clients, fetcher=guard, limiter=ground.limiter),
         refreshes=ground.storage.refreshes,
         credentials=credentials,
-        questions=_pending(ground, Asked.packed, Asked.unpacked),
-        codes=_pending(ground, Asked.packed, Asked.unpacked),
-        spent=_pending(ground, Spent.packed, Spent.unpacked),
+        questions=_pending(ground, "question", Asked.packed, Asked.unpacked),
+        codes=_pending(ground, "code", Asked.packed, Asked.unpacked),
+        spent=_pending(ground, "spent", Spent.packed, Spent.unpacked),
         limiter=ground.limiter,
     )

@@ -115,7 +115,7 @@ class Importer:
 
     async def _put(self, one: _Ready) -> None:
         """Store it with others, in order."""
-        waiting = sum(len(each.turns) for each in self._ready)
+        waiting = sum(max(len(each.turns), 1) for each in self._ready)
         if self._ready and waiting + len(one.turns) > _AT_ONCE:
             await self._flush()
         self._ready.append(one)

@@ -20,7 +20,7 @@ LARGEST = 16 * 2**10
 _SECONDS = 8.0
 _KEPT, _FRESH = 100, 3600 * 1_000_000
 _A_MINUTE = 30
-"""So many are fetched: whoever asks need not be signed in."""
+"""So many are fetched."""
 
 
 class DescribedClients:
@@ -61,6 +61,14 @@ class DescribedClients:
             return await self._fetcher().fetch(request)
         except ToolError as error:
             raise _wrong(client_id, error.message) from error
+
+
+def host_of(client_id: str) -> str:
+    """Who vouches for a program that is known by an address; empty for one that registered. Raises OAuthError."""
+    if not client_id.startswith("https://"):
+        return ""
+    _check(client_id)
+    return urlsplit(client_id).netloc
 
 
 def _check(address: str) -> None:

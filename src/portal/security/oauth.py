@@ -30,8 +30,6 @@ ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 30 * 86_400
 _MICROS = 1_000_000
 _CLIENTS, _IDLE, _REGISTRATIONS = 500, 900 * _MICROS, 20
-_SPENT = "spent "
-"""Before a code that was used, where codes are kept that were not."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 Refused = Literal[
@@ -95,6 +93,7 @@ class Spent:
 
     owner: str
     key_id: str
+    """Empty while it is being made."""
 
     def packed(self) -> JsonObject:
         """As it is kept."""
@@ -212,8 +211,12 @@ class OAuth:
             raise OAuthError("invalid_grant", "The code was given to another program, address or code_verifier.")
         if resource and resource.rstrip("/") != asked.resource:
             raise OAuthError("invalid_target", f"The code is for {asked.resource}.")
+        await self._spent.put(code, Spent(owner=asked.owner, key_id=""))
         granted, key_id = await self._granted(asked)
-        await self._spent.put(_SPENT + code, Spent(owner=asked.owner, key_id=key_id))
+        if await self._spent.finish(code) is None:  # it came again meanwhile
+            await self._revoke(asked.owner, key_id)
+            raise OAuthError("invalid_grant", "This code came twice at once.")
+        await self._spent.put(code, Spent(owner=asked.owner, key_id=key_id))
         return granted
 
     async def _granted(self, asked: Asked) -> tuple[Granted, str]:
@@ -238,8 +241,8 @@ class OAuth:
         return Granted(access=secret, refresh=refresh, scopes=asked.scopes), key.id
 
     async def _take_back(self, code: str) -> None:
-        found = await self._spent.finish(_SPENT + code)
-        if found is not None:
+        found = await self._spent.finish(code)
+        if found is not None and found.key_id:
             await self._revoke(found.owner, found.key_id)
 
     async def refresh(self, *, token: str, client_id: str, scope: str, resource: str) -> Granted:

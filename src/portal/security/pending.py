@@ -52,21 +52,22 @@ class Pending(Generic[T]):
 
 
 class KeptPending(Pending[T]):
-    """The same where several servers share it."""
+    """The same where several servers share it, and all kinds of what is begun: a token of one is none of another."""
 
-    def __init__(self, *, kept: Kept, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]) -> None:
+    def __init__(
+        self, *, kept: Kept, kind: str, pack: Callable[[T], JsonObject], unpack: Callable[[JsonObject], T]
+    ) -> None:
         super().__init__()
-        self._kept, self._pack, self._unpack = kept, pack, unpack
+        self._kept, self._kind, self._pack, self._unpack = kept, kind, pack, unpack
 
     async def put(self, token: str, what: T) -> None:
         """See Pending. Raises StorageError."""
-        await self._kept.keep(_hash(token), self._pack(what), micros() + round(SECONDS * 1e6))
+        await self._kept.keep(self._hash(token), self._pack(what), micros() + round(SECONDS * 1e6))
 
     async def finish(self, token: str) -> T | None:
         """See Pending. Raises StorageError."""
-        found = await self._kept.take(_hash(token), micros())
+        found = await self._kept.take(self._hash(token), micros())
         return None if found is None else self._unpack(found)
 
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    def _hash(self, token: str) -> str:
+        return hashlib.sha256(f"{self._kind} {token}".encode("utf-8", "surrogatepass")).hexdigest()

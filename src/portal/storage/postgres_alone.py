@@ -9,9 +9,10 @@ from typing import Literal
 import psycopg
 from psycopg.rows import dict_row
 
-from portal.errors import DataFolderBusy
+from portal.errors import DataFolderBusy, StorageUnavailable
 from portal.storage.database import Row, storable
-from portal.storage.postgres import SERVER_LOCK, translated, translated_sql
+from portal.storage.postgres import AWAY, SERVER_LOCK, translated, translated_sql
+from portal.storage.sessions import session
 
 
 async def run_alone(url: str, *sql: str) -> None:
@@ -74,11 +75,12 @@ class Moment:
 @asynccontextmanager
 async def one_moment(url: str) -> AsyncIterator[Moment]:
     """The database as it is now, until the context is left. Raises StorageError."""
-    try:
-        connecting = psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=10)
-        connection = await connecting
-    except psycopg.Error as error:
-        raise translated(error) from error
-    async with connection:
-        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(session(url))
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except psycopg.Error as error:
+            raise translated(error) from error
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{AWAY}: it does not answer.") from error
         yield Moment(connection)

@@ -179,3 +179,13 @@ class TestRefused:
         assert error_of(await api.post(f"{place}/items", {"items": []}), 400)["code"] == "empty_array"
         assert error_of(await api.post(f"{place}/items", {}), 400)["param"] == "items"
         assert error_of(await api.post(place, {}), 400)["param"] == "metadata"
+
+
+async def test_a_file_that_is_no_picture_does_not_come_as_one(api):
+    upload = await api.client.post(
+        "/v1/files", files={"file": ("a.txt", b"words", "text/plain")}, data={"purpose": "user_data"}
+    )
+    drawn = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": None}
+    item = {**drawn, "portal:file_id": upload.json()["id"]}
+    place = f"{PLACE}/{(await made(api, items=[item]))['id']}/items"
+    assert [item.get("result") for item in (await api.get(place)).json()["data"]] == [None]

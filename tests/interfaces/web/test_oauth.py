@@ -1,5 +1,6 @@
 """Signing in to `/mcp` by OAuth: the protocol's own client the whole way, and everything that must not work."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -253,6 +254,31 @@ async def test_who_is_not_signed_in_is_asked_to(portal: TestPortal, http: httpx.
 
     assert "Sign in first" in page.text
     assert 'name="token"' not in page.text
+
+
+async def test_a_code_that_comes_twice_at_once_gets_nobody_anything(
+    portal: TestPortal, http: httpx.AsyncClient, browser: Browser
+) -> None:
+    client = await registered(http)
+    code = (await browser.decide(address(portal, client)))["code"]
+
+    async with asyncio.TaskGroup() as group:
+        both = [group.create_task(exchanged(http, client, code)) for _ in range(2)]
+
+    given = [task.result().json().get("access_token") for task in both]
+    assert None in given
+    assert [await works(http, access) for access in given if access] in ([], [401])
+
+
+async def test_nothing_is_fetched_for_somebody_who_is_not_signed_in(
+    portal: TestPortal, http: httpx.AsyncClient
+) -> None:
+    page = await http.get(address(portal, "https://app.invalid/client.json"))
+
+    assert page.status_code == 200
+    assert "<strong>app.invalid</strong>" in page.text
+    assert "Sign in first" in page.text
+    assert (await http.get(address(portal, "https://app.invalid/"))).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from portal.core.ports import Files
 from portal.errors import NotFound
 from portal.interfaces.openai.validation import Checked, check, sent_of
 
+_MOST = 64 * 2**20
+"""Bytes of pictures in one answer: the others stay without."""
+
 
 class _Drawn(Checked):
     result: str | None = None
@@ -38,7 +41,14 @@ class Drawn:
 
     async def items(self, owner: str, items: Sequence[Item]) -> list[Item]:
         """The same, with the pictures. One whose file was deleted stays without."""
-        return [await self._whole(owner, item) if _named(item) else item for item in items]
+        whole: list[Item] = []
+        room = _MOST
+        for item in items:
+            if _named(item):
+                item = await self._whole(owner, item, room)
+                room -= len(item.get("result") or "")
+            whole.append(item)
+        return whole
 
     async def response(self, owner: str, response: JsonObject) -> JsonObject:
         """The same response object, with the pictures of its output."""
@@ -51,7 +61,7 @@ class Drawn:
         if "response" in event:
             return {**event, "response": await self.response(owner, event["response"])}
         if event["type"] == "response.output_item.done" and _named(event["item"]):
-            return {**event, "item": await self._whole(owner, event["item"])}
+            return {**event, "item": await self._whole(owner, event["item"], _MOST)}
         return event
 
     async def events(self, owner: str, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
@@ -73,8 +83,12 @@ class Drawn:
             return False
         return True
 
-    async def _whole(self, owner: str, item: Item) -> Item:
+    async def _whole(self, owner: str, item: Item, room: int) -> Item:
+        """With the picture, if it is one: clients name files as well."""
         try:
+            record = await self._files.get(owner, item[FILE])
+            if record.size > room or not record.content_type.startswith("image/"):
+                return item
             data = b"".join([chunk async for chunk in self._files.content(owner, item[FILE])])
         except NotFound:
             return item

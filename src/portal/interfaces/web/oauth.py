@@ -20,6 +20,7 @@ from portal.interfaces.wire import json_response
 from portal.security import access
 from portal.security.admission import COOKIE, MCP
 from portal.security.credentials import Caller
+from portal.security.described_clients import host_of
 from portal.security.oauth import SCOPE, Asked, Granted, OAuth, OAuthError
 
 METADATA = "/.well-known/oauth-protected-resource"
@@ -123,10 +124,12 @@ class _Door:
 
     async def ask(self, request: Request) -> Response:
         """The page that asks the person whose browser it is."""
-        query, base = request.query_params, _base(request)
-        redirect = query.get("redirect_uri", "")
+        query, base, caller = request.query_params, _base(request), await self._person(request)
+        redirect, client_id = query.get("redirect_uri", ""), query.get("client_id", "")
         try:
-            client = await self._oauth.client(query.get("client_id", ""), redirect)
+            if caller is None and (host := host_of(client_id)):  # Portal fetches nothing for somebody unknown
+                return _page(consent.sign_in(host, str(request.url)))
+            client = await self._oauth.client(client_id, redirect)
         except OAuthError as error:
             return _page(consent.refused(error.message), status=400)
         try:
@@ -144,7 +147,6 @@ class _Door:
         except OAuthError as error:
             told = {"error": str(error.code), "error_description": error.message}
             return _back(redirect, {**told, "state": query.get("state", ""), "iss": base})
-        caller = await self._person(request)
         if caller is None:
             return _page(consent.sign_in(asked.client_name, str(request.url)))
         try:

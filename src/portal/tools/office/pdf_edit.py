@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from portal.errors import ToolError
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 Given: TypeAlias = placeholders.Given
 Turn = Literal[90, 180, 270]
 _MOST_PAGES = 5000
+_MOST_SECONDS = 100.0
+"""For stamping, which reads what is drawn on each page: nothing else ends a thread."""
+_ODD = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError),
+    *(NotImplementedError, RecursionError),
+)
+"""What the library raises for files that are none."""
 _RANGE = re.compile(r"(\d{0,6})(-?)(\d{0,6})")
 
 
@@ -65,13 +73,16 @@ def stamp(data: bytes, text: str, where: Where, wanted: str) -> bytes:
     with _changing(data) as (held, writer):
         most = len(held.pages)
         chosen = _chosen(wanted, most) if wanted.strip() else list(range(most))
+        end = monotonic() + _MOST_SECONDS
         for number in chosen:
             writer.pages[number].transfer_rotation_to_content()
+            _in_time(end)
         boxes = [_box(writer.pages[number]) for number in chosen]
         texts = [text.replace("{page}", str(number + 1)).replace("{pages}", str(most)) for number in chosen]
         made = _reader(stamps(texts, [(width, height) for _, _, width, height in boxes], where))
         for number, box, over in zip(chosen, boxes, made.pages, strict=True):
             writer.pages[number].merge_translated_page(over, box[0], box[1])
+            _in_time(end)
         writer.compress_identical_objects()
         return _written(writer)
 
@@ -106,7 +117,7 @@ def _changing(data: bytes) -> "Iterator[tuple[PdfReader, PdfWriter]]":
     try:
         held = _opened(data)
         yield held, _writer(held)
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+    except (PyPdfError, *_ODD) as error:
         raise ToolError(f"This PDF cannot be changed: it is damaged ({type(error).__name__}).") from error
 
 
@@ -133,6 +144,11 @@ def _opened(data: bytes) -> "PdfReader":
 def _bounded(count: int) -> None:
     if count > _MOST_PAGES:
         raise ToolError(f"This PDF has more than {_MOST_PAGES:,} pages.")
+
+
+def _in_time(end: float) -> None:
+    if monotonic() > end:
+        raise ToolError("There is too much on the pages of this PDF: stamp some of them at a time, with `pages`.")
 
 
 def _written(writer: "PdfWriter") -> bytes:
