@@ -13,7 +13,7 @@ import ollama
 import openai
 import pytest
 
-from portal.backends.scripted import ScriptedBackend
+from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.model import TextDelta, ToolCallDelta
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolSpec
@@ -48,6 +48,17 @@ async def opened(data_dir: Path) -> AsyncIterator[tuple[TestPortal, ScriptedBack
 async def both(tmp_path: Path) -> AsyncIterator[tuple[TestPortal, ScriptedBackend]]:
     async with opened(tmp_path) as made:
         yield made
+
+
+async def test_a_small_model_judges_a_request_once(tmp_path: Path) -> None:
+    backend = ScriptedBackend(models=["judge", "tiny"], default=echo)
+    toolsets = [Functions("weather", [get_weather])]
+    chosen = {"classifier": {"enabled": True, "model": "judge"}, "default_model": "tiny"}
+    async with open_test_portal(tmp_path, backends=[backend], toolsets=toolsets, settings=chosen) as portal:
+        client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key)
+        await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "table"}])
+
+    assert [one.model for one in backend.requests] == ["judge", "tiny"]
 
 
 def script(backend: ScriptedBackend, name: str = "get_weather") -> None:

@@ -1,14 +1,17 @@
 """What a turn is told of documents unasked, and the tools by which models look themselves."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from portal.core.arguments import read_arguments
 from portal.core.passages import Found
 from portal.core.recall import Recalled, Seeking, heard
 from portal.core.workspaces import Workspace
+from portal.errors import ToolError
 from portal.knowledge.recall import KnowledgeRecall, chosen
 from portal.knowledge.search import HybridSearch
 from portal.knowledge.told import fitting, result, source
@@ -222,6 +225,13 @@ async def test_both_only_look_and_bring_what_strangers_wrote(desk: Desk) -> None
         ("read_knowledge", "read", True, "knowledge"),
     ]
     await desk.tools.aclose()
+
+
+async def test_an_argument_that_a_tool_does_not_have_is_named(desk: Desk) -> None:
+    for spec in desk.tools.tools():
+        given = dict.fromkeys((*spec.parameters["required"], "page"), "stew")
+        with pytest.raises(ToolError, match="page"):
+            read_arguments(json.dumps(given), spec.parameters)
 
 
 async def test_all_collections_are_looked_into_but_those_of_other_conversations(storage: Storage) -> None:

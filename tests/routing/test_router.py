@@ -190,6 +190,16 @@ async def test_a_conversation_stays_with_its_model_unless_the_task_changes(
     assert ("stays" in route.reason) == (expected == "small")
 
 
+async def test_a_workspace_with_models_of_its_own_comes_before_rules() -> None:
+    rules = [Rule(name="bank", words=("invoice",), model="small")]
+    mine = Workspace(name="desk", title="Desk", prefer=("coder:7b",))
+    made = await router(BIG, SMALL, CODER, rules=rules, workspaces=[mine], judge=Says("general"))
+
+    route = made.route(ask("desk", "My invoice is late"))
+
+    assert (route.model.id, route.rule) == ("coder:7b", None)
+
+
 async def test_a_conversation_does_not_stay_with_its_model_against_a_rule() -> None:
     rules = [Rule(name="bank", words=("invoice",), model="big")]
     made = await router(BIG, SMALL, judge=Says("general"), rules=rules)

@@ -19,7 +19,7 @@ from portal.core.ports import Models, UsageLog
 from portal.core.records import UsageRecord
 from portal.core.terms import counted
 from portal.core.tracing import here
-from portal.errors import BackendError, PortalError
+from portal.errors import BackendError, NoModel, PortalError
 from portal.interfaces.answer import send_frames
 from portal.interfaces.dialect import Dialect, Headers
 from portal.interfaces.wire import KEEP_ALIVE, ClientGone, header_value
@@ -149,6 +149,14 @@ class Accounts:
         """Where a call goes. Raises what Models.decide raises."""
         ask.owner = owner
         return await self._models.decide(ask)
+
+    async def foreseen(self, owner: str, ask: Ask) -> Route:
+        """The same for a call that an agent will route: no small model is asked and no budget charged for it twice."""
+        ask.owner = owner
+        try:
+            return self._models.route(ask)
+        except NoModel:  # right after the start, when nothing is known yet
+            return await self._models.decide(ask)
 
     async def open(self, *, owner: str, door: str, ask: Ask) -> Account:
         """Raises what Models.decide raises."""

@@ -109,7 +109,7 @@ class Calls:
 
     async def _act(self, acting: Acting, owner: str, payload: JsonObject, ask: Ask, send: Send) -> None:
         kind = self._kind
-        route = await self._accounts.route(owner, ask)
+        route = await self._accounts.foreseen(owner, ask)
         await acting.answer(
             acting.turn(owner, kind.door, ask, kind.request(payload, route)),
             send,

@@ -44,7 +44,7 @@ class Consultant:
                 request = _request(route.model.id, ask)
                 answer, _ = await self._completions.complete(route, request, owner=ask.owner, door="route")
         except (PortalError, TimeoutError) as error:
-            log.info("the model that judges requests did not answer: %s", error or "too late")
+            log.info("the model that judges requests did not answer: %s", str(error) or "too late")
             return None
         found = _ANSWER.search(answer)
         if found is None:

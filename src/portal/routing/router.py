@@ -146,7 +146,7 @@ class Router:
         )
 
     def _rule(self, ask: Ask, workspace: Workspace) -> Rule | None:
-        return None if workspace.task else first_match(self._rules, ask.text)
+        return None if workspace.task or workspace.prefer else first_match(self._rules, ask.text)
 
     def _in_workspace(self, ask: Ask, workspace: Workspace, rule: Rule | None, judged: Judgement | None) -> Route:
         task = workspace.task or (rule.task if rule else "") or (judged.task if judged else "")

@@ -110,6 +110,7 @@ async def test_documents_and_memory_are_there(tmp_path: Path) -> None:
         found = await client.call_tool("search_knowledge", {"query": "harvest"})
         collections = await client.call_tool("list_collections", {})
         document = text(added).partition(" as ")[2].partition(",")[0]
+        unknown = await client.call_tool("forget_document", {"document": document, "page": 1})
         forgotten = await client.call_tool("forget_document", {"document": document})
         gone = await client.call_tool("forget_document", {"document": document})
         empty = await client.call_tool("add_document", {"name": "pears.md", "text": " "})
@@ -121,6 +122,7 @@ async def test_documents_and_memory_are_there(tmp_path: Path) -> None:
 
     assert tools[:2] == ["ask", "search_knowledge"]
     assert {"run_tool", "get_result", "find_tools"} <= {*tools}
+    assert "page" in text(unknown)
     assert "Added pears.md to Documents as file_" in text(added)
     assert "is there already" in text(again)
     assert "12 tons" in text(found)
