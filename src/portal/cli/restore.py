@@ -67,7 +67,7 @@ def _settle_database(data_dir: Path, wanted: str) -> None:
         except PortalError as error:
             raise PortalError(
                 f"The backup is in {data_dir}, as SQLite, and PostgreSQL was not filled: {error.message} "
-                f"Go on with: {called_as()} migrate-to {wanted} --save"
+                f"Go on with: {called_as()} migrate-to postgresql://... --save"
             ) from error
     elif read_settings(data_dir).database:
         click.echo(
