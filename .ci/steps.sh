@@ -27,7 +27,7 @@ finish() {
 install_system_packages() {
     local wanted=() program
     for pair in bwrap:bubblewrap chromium:chromium chromium-headless-shell:chromium-headless-shell espeak-ng:espeak-ng \
-        ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
+        faketime:faketime ffmpeg:ffmpeg git:git localc:libreoffice-calc loimpress:libreoffice-impress lowriter:libreoffice-writer \
         nginx:nginx-light node:nodejs npm:npm openssl:openssl pandoc:pandoc systemd-analyze:systemd tesseract:tesseract-ocr; do
         program=${pair%%:*}
         command -v "$program" >/dev/null || wanted+=("${pair##*:}")

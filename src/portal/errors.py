@@ -33,7 +33,7 @@ PortalError
 ├── StorageError               500  the database failed
 │   ├── StorageFull            507  the disk is full
 │   ├── StorageUnavailable     503  the database or the file store cannot be reached now; carries retry_after
-│   │   └── StorageReadOnly    503  it can be read, and takes no changes at present
+│   │   └── StorageReadOnly    503  the database can be read, and takes no changes now
 │   ├── DatabaseTooNew         500  written by a newer Portal; nothing was touched
 │   ├── DatabaseUnreadable     500  not a database of ours, damaged, or not readable
 │   │   └── IndexDamaged       500  only an index of words is, which can be made anew

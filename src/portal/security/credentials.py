@@ -11,7 +11,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import Literal
 
 from portal.core.audit import line
@@ -23,7 +22,8 @@ from portal.core.ports import Users
 from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
-from portal.errors import BadRequest, NotFound, RateLimited, StorageError, StorageFull, StorageReadOnly, Unauthenticated
+from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, StorageReadOnly, Unauthenticated
+from portal.security.known import KnownCallers, Secret
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
 
@@ -33,10 +33,6 @@ KEY_PREFIX = "portal-"
 LINK_MINUTES = 60
 INVITATION_MINUTES = 7 * 24 * 60
 _MICROS = 1_000_000
-_CACHE_SECONDS = 5.0
-_STALE_SECONDS = 15.0
-"""For which somebody is known beyond that while they are looked up, or cannot be."""
-_CACHE_SIZE = 1024
 _SEEN = 10_000
 _TOUCH_MICROS = 60 * _MICROS
 _REFUSALS = 60
@@ -95,16 +91,14 @@ class Credentials:
     ) -> None:
         """`rights` tells what bounds people; without it only keys are bounded, and nothing counts budgets. `audit` has
         a line of everything that is made, used to come in, or ended; of sign-ins refused as many as `lines` lets.
-        `told` hears of credentials that are over, and of people who are looked at anew. With `tasks` nobody who was
-        here a moment ago waits for the database: they are looked up beside."""
-        self._told, self._tasks = told, tasks
-        self._renewing: set[str] = set()
+        `told` hears of credentials that are over, and of people who are looked at anew. `tasks`: see KnownCallers."""
+        self._told = told
         self._users = users
         self._audit = audit
         self._rights = rights
         self._session_micros = session_days * 86_400 * _MICROS
         self._local_hash = hash_of(local_token)
-        self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
+        self._known = KnownCallers(look_up=self._looked_up, tasks=tasks)
         self._seen: dict[str, str] = {}
         self._owner = ""
         self._revocations = 0
@@ -218,8 +212,8 @@ class Credentials:
         """
         hashed = hash_of(token)
         if hmac.compare_digest(hashed, self._local_hash):
-            return Caller((await self._users.owner()).id, "local", "local", "owner", owns=True)
-        caller = await self._known_caller("key", hashed)
+            return await self.as_owner("local")
+        caller = await self._known.caller(("key", hashed))
         if caller is None:
             raise Unauthenticated("Incorrect API key. Make one with `portal keys create NAME`.")
         return caller
@@ -228,8 +222,8 @@ class Credentials:
         """The key that this is the secret of; None where it is none's."""
         return await self._users.find_credential("key", hash_of(token))
 
-    async def as_owner(self, kind: Literal["ollama", "open"]) -> Caller:
-        """Who acts as the owner without a credential of the owner's."""
+    async def as_owner(self, kind: Literal["local", "ollama", "open"]) -> Caller:
+        """Who acts as the owner without a credential of the owner's own making."""
         self._owner = self._owner or (await self._users.owner()).id
         return Caller(self._owner, kind, kind, "owner", owns=True)
 
@@ -239,31 +233,11 @@ class Credentials:
 
     async def by_session(self, secret: str) -> Caller | None:
         """The caller behind a session cookie; None when it is unknown or over."""
-        return await self._known_caller("session", hash_of(secret))
+        return await self._known.caller(("session", hash_of(secret)))
 
-    async def _known_caller(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
-        cached, now = self._known.get((kind, hashed)), monotonic()
-        if cached is not None and cached[0] > now:
-            return cached[1]
-        if cached is not None and self._tasks is not None and cached[0] + _STALE_SECONDS > now:
-            if hashed not in self._renewing:
-                self._renewing.add(hashed)
-                self._tasks.create_task(self._renew(kind, hashed))
-            return cached[1]
-        return await self._looked_up(kind, hashed)
-
-    async def _renew(self, kind: Literal["key", "session"], hashed: str) -> None:
-        try:
-            await self._looked_up(kind, hashed)
-        except StorageError as error:
-            _log.warning("whoever comes in cannot be looked up: %s", error)
-        finally:
-            self._renewing.discard(hashed)
-
-    async def _looked_up(self, kind: Literal["key", "session"], hashed: str) -> Caller | None:
-        before = self._revocations
-        found = await self._users.find_credential(kind, hashed)
-        self._known.pop((kind, hashed), None)
+    async def _looked_up(self, secret: Secret) -> Caller | None:
+        kind, before = secret[0], self._revocations
+        found = await self._users.find_credential(*secret)
         if found is None or 0 < found.terms.get("until", 0) < micros():
             return None
         try:
@@ -273,7 +247,7 @@ class Credentials:
         found = await self._touched(found)
         caller = await self._caller(kind, found, person, before)
         if before == self._revocations:
-            self._remember((kind, hashed), caller)
+            self._remember(secret, caller, found)
         return caller
 
     async def _caller(
@@ -301,13 +275,11 @@ class Credentials:
             found.terms.get("resource", ""),
         )
 
-    def _remember(self, key: tuple[str, str], caller: Caller) -> None:
-        if len(self._known) >= _CACHE_SIZE:
-            self._known.clear()
+    def _remember(self, secret: Secret, caller: Caller, found: CredentialRecord) -> None:
         if len(self._seen) >= _SEEN:
             del self._seen[next(iter(self._seen))]
         self._seen[caller.credential_id] = caller.owner
-        self._known[key] = (monotonic() + _CACHE_SECONDS, caller)
+        self._known.remember(secret, caller, found)
 
     async def _touched(self, record: CredentialRecord) -> CredentialRecord:
         when = micros()
@@ -354,7 +326,9 @@ class Credentials:
         self._known.clear()
 
     async def doubt(self) -> None:
-        """What another server told of may have been missed: look up whoever came in here before."""
+        """What another server told of may have been missed: look up whoever came in here before, once the database can
+        be asked."""
+        await self._users.owner()
         self.forget()
         for owner in set(self._seen.values()):
             kinds = [await self._users.credentials(owner, kind) for kind in ("key", "session")]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from portal.errors import TakenOver
 from portal.storage.database import Statement
 
-# Held until the batch is stored, so that nobody takes over in between.
-REGISTERED = "SELECT 1 FROM instances WHERE id = :instance FOR SHARE"
+# Held until the batch is stored, so that nobody takes over in between. A row of a server may be renewed meanwhile, not
+# deleted: however long a batch takes, the server goes on showing that it lives.
+REGISTERED = "SELECT 1 FROM instances WHERE id = :instance FOR KEY SHARE"
 ON_DUTY = "SELECT 1 FROM duties WHERE name = :name AND holder = :instance AND term = :term FOR SHARE"
 
 LEADER = "leader"

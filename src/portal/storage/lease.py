@@ -203,39 +203,55 @@ class Lease:
     # ------------------------------------------------------------------ all the time
 
     async def _once(self) -> None:
+        """Whatever is asked together may take the time of one question, so that a slow database costs nobody their
+        place."""
         connection = self._connection
         assert connection is not None
         async with asyncio.timeout(_STUCK):
-            if await self._beat(connection):
-                self.on_buried()
-            if self._resigned:
-                await self._hand_over(connection)
-            elif not self._duty.held:
+            rows, first = await self._beat(connection)
+        async with asyncio.timeout(_STUCK):
+            if first:
                 await self._lead(connection)
+            elif self._resigned:
+                await self._hand_over(connection)
+        if gone := [row for row in rows if _is_gone(row)]:
+            async with asyncio.timeout(_STUCK):
+                await self._bury(connection, gone)
+            self.on_buried()
+            await self._once()  # the duty may have been theirs
 
-    async def _beat(self, connection: "Connection") -> bool:
-        """Show that this server lives, look at the others, and bury who is gone: whether there was one. Both questions
-        go at once, so that a slow database takes its time once."""
-        began = micros()
+    async def _beat(self, connection: "Connection") -> "tuple[Sequence[DictRow], bool]":
+        """Show that this server lives, look at the others, and try to have the duty: those that may be gone, and
+        whether it is this server's now. All is asked at once."""
+        began, tried = micros(), None
         async with connection.pipeline():
             beaten = await connection.execute(_BEAT, {"id": self._fence.instance, "settings": self._about().settings})
             found = await connection.execute(_OTHERS, {"id": self._fence.instance, "class": OWN_LOCK})
+            if not (self._duty.held or self._resigned):
+                tried = await connection.execute(_TRY, _LEADER_LOCK)
         row = await beaten.fetchone()
         if row is None:
             raise psycopg.OperationalError("the others took this server for gone")
         self.skew = ((began + micros()) / 2 - row["now"]) / 1e6
         rows = await found.fetchall()
+        held = await tried.fetchone() if tried is not None else None
         # after a failure of the database everybody else gets the time to come back first
         early = self._again and monotonic() - self._since < SILENT
-        gone = [] if early else [row for row in rows if _is_gone(row)]
         self.others = [
-            Other(row["host"], row["pid"], row["version"], row["settings"]) for row in rows if row not in gone
+            Other(row["host"], row["pid"], row["version"], row["settings"])
+            for row in rows
+            if early or not _is_gone(row)
         ]
-        for row in gone:
-            await connection.execute(_CUT, {"gone": row["id"], "class": OWN_LOCK})
-            if await (await connection.execute(_BURY, {"gone": row["id"]})).fetchone():
+        return () if early else rows, held is not None and held["held"]
+
+    async def _bury(self, connection: "Connection", gone: "Sequence[DictRow]") -> None:
+        async with connection.pipeline():
+            for row in gone:
+                await connection.execute(_CUT, {"gone": row["id"], "class": OWN_LOCK})
+            buried = [(row, await connection.execute(_BURY, {"gone": row["id"]})) for row in gone]
+        for row, found in buried:
+            if await found.fetchone():
                 log.warning("the server on %s (process %s) is gone", row["host"], row["pid"])
-        return bool(gone)
 
     async def _hand_over(self, connection: "Connection") -> None:
         """Before this server ends, if there is another one."""
@@ -245,9 +261,6 @@ class Lease:
             await connection.execute("SELECT pg_advisory_unlock(%s, %s)", _LEADER_LOCK)
 
     async def _lead(self, connection: "Connection") -> None:
-        tried = await _row(connection, _TRY, *_LEADER_LOCK)
-        if tried is None or not tried["held"]:
-            return
         row = await _row(connection, _LEAD, name=LEADER, id=self._fence.instance)
         assert row is not None
         self._fence.term = row["term"]
