@@ -2,16 +2,19 @@
 
     python bench/search.py [--passages N] [--queries N]
 
-Passages are words of a made-up language, as often as words are, with vectors that lie in clusters; questions are some
-of their words and are embedded by the embedded embedder. Work is processor time of the whole server, for each question.
+Passages have the words of Portal's manual, each as often as it is there, and one in twenty is of a made-up language;
+their vectors lie in clusters. Questions are some of those words, embedded by the embedded embedder. Work is processor
+time of the whole server, for each question. `--keep` leaves the data there, to be searched again.
 """
 
 import argparse
 import asyncio
+import re
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -25,18 +28,23 @@ from portal.storage.open import Storage
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.records import passage
 
-VOCABULARY, LENGTH, ASKED = 30_000, 90, 8
+MANUAL = Path(__file__).parent.parent / "docs"
+INVENTED, RARE, LENGTH, ASKED = 30_000, 0.05, 90, 8
 SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
 
 
 class Language:
-    """Texts of made-up words, few of them common and most of them rare."""
+    """Texts whose words are as common or rare as they are in real ones."""
 
     def __init__(self, seed: int) -> None:
         self._dice = np.random.default_rng(seed)
-        self._words = np.array(["".join(self._dice.choice(SYLLABLES, 2 + n % 3)) for n in range(VOCABULARY)])
-        shares = 1 / np.arange(2, VOCABULARY + 2)
-        self._shares = shares / shares.sum()
+        known = Counter(
+            re.findall(r"[a-z]+", " ".join(path.read_text() for path in sorted(MANUAL.glob("*.md"))).lower())
+        )
+        invented = ["".join(self._dice.choice(SYLLABLES, 3 + n % 3)) for n in range(INVENTED)]
+        self._words = np.array([*known, *invented])
+        often, seldom = np.array(list(known.values())), 1 / np.arange(2, INVENTED + 2)
+        self._shares = np.concatenate([often / often.sum() * (1 - RARE), seldom / seldom.sum() * RARE])
 
     def text(self, length: int) -> str:
         return " ".join(self._dice.choice(self._words, length, p=self._shares))
@@ -77,10 +85,12 @@ async def ask(client: httpx.AsyncClient, address: str, question: str) -> float:
 
 async def measure(portal: TestPortal, count: int, queries: int) -> None:
     async with httpx.AsyncClient(base_url=portal.url, headers=portal.headers, timeout=600) as client:
+        stores = (await client.get("/v1/vector_stores")).raise_for_status().json()["data"]
         began = time.perf_counter()
-        store = await collected(client, count // DOCUMENT)
-        await fill(portal, store)
-        print(f"{count} passages stored in {time.perf_counter() - began:.0f} s", flush=True)
+        store = stores[0]["id"] if stores else await collected(client, count // DOCUMENT)
+        if not stores:
+            await fill(portal, store)
+            print(f"{count} passages stored in {time.perf_counter() - began:.0f} s", flush=True)
         language = Language(1)
         for address in ("/portal/v1/knowledge/search", f"/v1/vector_stores/{store}/search"):
             await ask(client, address, language.text(ASKED))  # loads the model
@@ -95,9 +105,11 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--keep", type=Path, help="put the data there and leave it, or search what is there")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_test_portal(Path(folder) / "data", embedder=MiniLM()) as portal:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.keep or Path(temporary) / "data"
+        async with open_test_portal(folder, embedder=MiniLM()) as portal:
             await measure(portal, asked.passages, asked.queries)
 
 

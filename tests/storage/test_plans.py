@@ -44,7 +44,7 @@ from portal.storage import (
     users,
 )
 from portal.storage.open import open_storage
-from portal.storage.passage_filters import condition
+from portal.storage.passage_filters import BY_ID, condition
 from portal.storage.search_sqlite import DELETE_TEXTS, DELETE_WORDS, HITS, INSERT_ITEM_WORDS, INSERT_TITLE_WORDS
 from portal.storage.turns import path_queries
 
@@ -124,7 +124,7 @@ QUERIES = (
         "continuable": approvals.SELECT_CONTINUABLE,
         "leave round": approvals.LEAVE_ROUND,
         "grants": grants.LIST,
-        "passages": passages.SELECT.format(ids=IDS),
+        "passages": passages.SELECT.format(by_id=BY_ID["sqlite"]),
         "passages of a document": passages.OF.format(last=passages.UP_TO),
         "describe": passages.CLEAR_ATTRIBUTES,
         "add words": passages_sqlite.INSERT_WORDS.format(table="documents_words"),
@@ -175,7 +175,7 @@ QUERIES = (
         + keyset.BEYOND.format(sign=">", cursor=documents.CURSOR)
         + keyset.ORDERED.format(way="ASC"),
         "document": documents.WITHIN + documents.OF_FILE,
-        "documents by id": f"{documents.OWN} AND id IN ({IDS})",
+        "documents by id": documents.NAMED.format(ids=IDS),
         "documents of a file": documents.OWN + documents.OF_FILE,
         "documents of a source": documents.OWN + documents.OF_SOURCE,
         "same": documents.WITHIN + documents.SAME,
@@ -197,6 +197,7 @@ QUERIES = (
         "in cells": passages_near.IN_CELLS.format(within=WITHIN),
         "segments": passages_near.SEGMENTS,
         "vectors": passages_near.VECTORS,
+        "vectors in cells": passages_near.IN_CELLS.format(within=BY_ID["sqlite"]),
         "cells": cells.SELECT_CELLS,
         "sizes": cells.SELECT_SIZES,
         "tails": cells.SELECT_TAILS,
@@ -310,14 +311,23 @@ NOT_TABLES = {
 """What a query itself makes small, and the word index (whose table has only its words to go by)."""
 
 
+async def plan_of(folder: Path, sql: str) -> list[str]:
+    args = dict.fromkeys(re.findall(r":([a-z_0-9]+)", sql), "1")
+    async with open_storage(Settings(data_dir=folder)) as storage:
+        steps = await storage.database.fetch("EXPLAIN QUERY PLAN " + sql, **args)
+    return [row["detail"] for row in steps]
+
+
 @pytest.mark.parametrize("name", QUERIES)
 async def test_no_table_is_scanned(tmp_path: Path, name: str) -> None:
-    sql = QUERIES[name]
-    args = dict.fromkeys(re.findall(r":([a-z_0-9]+)", sql), "1")
-    async with open_storage(Settings(data_dir=tmp_path)) as storage:
-        plan = await storage.database.fetch("EXPLAIN QUERY PLAN " + sql, **args)
-    steps = [row["detail"] for row in plan]
+    steps = await plan_of(tmp_path, QUERIES[name])
     assert steps
     scanned = {match[1] for step in steps if (match := re.match(r"SCAN (\w+)", step))}
     assert scanned <= NOT_TABLES, steps
     assert not [step for step in steps if "AUTOMATIC" in step]
+
+
+@pytest.mark.parametrize("name", ["passages", "documents by id", "vectors", "vectors in cells"])
+async def test_what_is_named_is_not_sought_among_all_that_somebody_has(tmp_path: Path, name: str) -> None:
+    named = r"(documents|p) USING INDEX sqlite_autoindex_(documents|passages)_1 \(id=\?\)"
+    assert [step for step in await plan_of(tmp_path, QUERIES[name]) if re.search(named, step)]

@@ -34,6 +34,16 @@ class _Hits:
     likeness: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What lies near a query."""
+
+    embedder: str
+    vector: "Vectors"
+    floor: float
+    hits: Sequence[Hit]
+
+
 class HybridSearch:
     """Implements Search over an index."""
 
@@ -75,35 +85,50 @@ class HybridSearch:
         return joined(found[: 2 * limit])[:limit]
 
     async def _hits(self, within: Within, text: str, count: int) -> _Hits:
-        words = await self._passages.words(within, text, count)
         embedder = self._embedder()
         if embedder is None:
-            return _Hits(weighed(words, {}, None))
+            return _Hits(weighed(await self._passages.words(within, text, count), {}, None))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                by_words = tasks.create_task(self._passages.words(within, text, count))
+                by_meaning = tasks.create_task(self._meant(embedder, within, text, count))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        words, meant = by_words.result(), by_meaning.result()
+        if isinstance(meant, _Meant):
+            return await self._both(within, words, meant)
+        if isinstance(meant, BackendError):
+            log.warning("searched by words alone: %s", meant.message)
+        else:  # not for its filter, which found words; the model has changed under its name
+            log.warning("%s has changed: what is kept gets its vectors again", embedder.name)
+            await self._passages.forget_embedder(embedder.name)
+        return _Hits(weighed(words, {}, None))
+
+    async def _meant(
+        self, embedder: Embedder, within: Within, text: str, count: int
+    ) -> _Meant | BackendError | BadRequest:
+        """What is near, or why that is not known."""
         try:
             vector = await vector_of_question(embedder, text)
             floor = await self._relevance.floor(embedder)
         except BackendError as error:
-            log.warning("searched by words alone: %s", error.message)
-            return _Hits(weighed(words, {}, None))
+            return error
         try:
-            vectors = await self._vectors(within, embedder.name, vector, words, count)
-        except BadRequest:  # not for its filter, which found words; the model has changed under its name
-            log.warning("%s has changed: what is kept gets its vectors again", embedder.name)
-            await self._passages.forget_embedder(embedder.name)
-            return _Hits(weighed(words, {}, None))
+            hits = await self._passages.nearest(within, embedder.name, vector, count)
+        except BadRequest as error:
+            return error
+        return _Meant(embedder.name, vector, floor, hits)
+
+    async def _both(self, within: Within, words: Sequence[Hit], meant: _Meant) -> _Hits:
+        """Fused, by the vectors of all that either way found."""
+        union = dict.fromkeys(hit.id for hit in (*meant.hits, *words))
+        vectors = await self._passages.vectors(within.owner, meant.embedder, list(union))
         again = within.space == "documents"  # what people say to each other is too short to tell a question anything
         meaning = MEANING_OF_TURNS if within.space == "turns" else MEANING
         return _Hits(
-            weighed(words, vectors, vector, again=again, meaning=meaning), lifted(cosines(vectors, vector), floor)
+            weighed(words, vectors, meant.vector, again=again, meaning=meaning),
+            lifted(cosines(vectors, meant.vector), meant.floor),
         )
-
-    async def _vectors(
-        self, within: Within, embedder: str, vector: "Vectors", words: Sequence[Hit], count: int
-    ) -> Mapping[str, "Vectors"]:
-        """Of all that either way found."""
-        near = await self._passages.nearest(within, embedder, vector, count)
-        union = dict.fromkeys(hit.id for hit in (*near, *words))
-        return await self._passages.vectors(within.owner, embedder, list(union))
 
     async def _read(self, owner: str, hits: Sequence[Hit], count: int) -> list[Found]:
         """The best that say different things."""

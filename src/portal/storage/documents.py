@@ -58,6 +58,8 @@ SAME = """ AND file_id <> :file_id AND status IN ('in_progress', 'completed')
     AND sha256 = (SELECT sha256 FROM files WHERE id = :file_id AND owner = :owner) LIMIT 1"""
 OWN = f"SELECT {DOCUMENT} FROM documents WHERE owner = :owner AND {OF_COLLECTIONS}"
 OF_SOURCE = " AND source_id = :source_id"
+NAMED = f"SELECT {DOCUMENT} FROM documents WHERE owner || '' = :owner AND id IN ({{ids}}) AND {OF_COLLECTIONS}"
+"""The owner is no part of an index: SQLite would rather look through all that one has."""
 
 DESCRIBE = f"""
 UPDATE documents SET attributes = :attributes
@@ -161,8 +163,7 @@ class StoredDocuments:
         elif source_id is not None:
             sql, args["source_id"] = sql + OF_SOURCE, source_id
         else:
-            args["ids"] = to_json(list(ids))
-            sql += f" AND id IN ({ELEMENTS[self._database.dialect].format('ids')})"
+            sql, args["ids"] = NAMED.format(ids=ELEMENTS[self._database.dialect].format("ids")), to_json(list(ids))
         return [document_of(row) for row in await self._database.fetch(sql, **args)]
 
     async def same(self, owner: str, collection_id: str, file_id: str) -> DocumentRecord | None:

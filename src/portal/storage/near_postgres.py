@@ -12,7 +12,7 @@ import orjson
 from portal.core.passages import Hit, Within
 from portal.errors import Conflict, StorageError
 from portal.storage.database import Database, Row, Statement
-from portal.storage.passage_filters import ELEMENTS, condition
+from portal.storage.passage_filters import BY_ID, condition
 from portal.storage.rows import to_json
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ SELECT p.id, p.key, v.vector FROM passage_vectors v JOIN passages p ON p.key = v
 WHERE v.embedder = :number AND v.key > :after AND {within} ORDER BY v.key LIMIT :page"""
 
 _OF = f"""JOIN embedders e ON e.number = v.embedder
-WHERE p.owner = :owner AND p.id IN ({ELEMENTS["postgres"].format("ids")}) AND e.name = :embedder"""
+WHERE {BY_ID["postgres"]} AND e.name = :embedder"""
 VECTORS = f"SELECT p.id, v.vector FROM passages p JOIN passage_vectors v ON v.key = p.key {_OF}"
 NEAR_VECTORS = (
     f"SELECT p.id, CAST(v.near AS real[]) AS vector FROM passages p JOIN passage_near v ON v.key = p.key {_OF}"

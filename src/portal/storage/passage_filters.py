@@ -21,6 +21,10 @@ ELEMENTS = {
 }
 """The texts of an argument that is a JSON array."""
 
+BY_ID = {
+    dialect: f"p.owner || '' = :owner AND p.id IN ({elements.format('ids')})" for dialect, elements in ELEMENTS.items()
+}
+"""Passages named by :ids. The owner is no part of an index, or SQLite would rather look through all that one has."""
 SPACE = "p.space || '' = :space"
 """No part of an index, joined to nothing."""
 _AMONG = {

@@ -10,7 +10,7 @@ LONGEST_WORD = 60
 MOST_WORDS = 256
 """Different ones of a query, the first that it has."""
 
-MOST_PLACES = 20_000
+MOST_PLACES = 10_000
 """How many places of its words a query looks at: the rarest words count, the commonest say little and cost much."""
 MOST_ASKED = 32
 OFTEN_ENOUGH = 3

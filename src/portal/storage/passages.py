@@ -11,7 +11,7 @@ from portal.core.passages import Hit, Passage, Space, Within
 from portal.errors import BadRequest, StorageError
 from portal.storage.cleaning import HIDE, Cleaning
 from portal.storage.database import Database, Row, Statement, storable
-from portal.storage.passage_filters import ELEMENTS, SHOWN, STAYING, attribute_rows
+from portal.storage.passage_filters import BY_ID, SHOWN, STAYING, attribute_rows
 from portal.storage.passage_index import Index
 from portal.storage.passage_words import indexed
 from portal.storage.rows import from_json, to_json
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 PASSAGE = "id, owner, space, in_group, document, position, body, heading, page, starts_at, ends_at, created_at"
 
-SELECT = f"SELECT {PASSAGE} FROM passages p WHERE owner = :owner AND id IN ({{ids}}) AND {SHOWN} AND {STAYING}"
+SELECT = f"SELECT {PASSAGE} FROM passages p WHERE {{by_id}} AND {SHOWN} AND {STAYING}"
 OF = f"""
 SELECT {PASSAGE} FROM passages p WHERE owner = :owner AND document = :document AND position >= :first {{last}}
     AND {SHOWN} ORDER BY position, key"""
@@ -177,7 +177,7 @@ class StoredPassages:
 
     async def get(self, owner: str, ids: Sequence[str]) -> Sequence[Passage]:
         """See Passages."""
-        sql = SELECT.format(ids=ELEMENTS[self._database.dialect].format("ids"))
+        sql = SELECT.format(by_id=BY_ID[self._database.dialect])
         rows = await self._database.fetch(sql, owner=owner, ids=to_json(list(ids)))
         found = {row["id"]: passage_of(row) for row in rows}
         return [found[one] for one in dict.fromkeys(ids) if one in found]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from portal.core.passages import Hit, Within
 from portal.storage.cells import CellKeeper, Cells
 from portal.storage.database import Database, Row, Statement
-from portal.storage.passage_filters import ELEMENTS, condition
+from portal.storage.passage_filters import BY_ID, condition
 from portal.storage.rows import from_json, to_json
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ IN_CELLS = f"""
 SELECT p.id, {_ROW} FROM passages p JOIN passage_places l ON l.key = p.key AND l.embedder = {_NUMBER}
 CROSS JOIN vector_segments s ON s.segment = l.place / 64 WHERE {{within}}"""
 VECTORS = f"""
-SELECT p.id, v.vector FROM passages p JOIN passage_vectors v ON v.key = p.key AND v.embedder = {_NUMBER}
-WHERE p.owner = :owner AND p.id IN ({ELEMENTS["sqlite"].format("ids")})"""
+SELECT p.id, v.vector FROM passages p CROSS JOIN passage_vectors v ON v.key = p.key AND v.embedder = {_NUMBER}
+WHERE {BY_ID["sqlite"]}"""
 
 
 @dataclass(slots=True)
@@ -169,24 +169,25 @@ class Near:
 
     async def vectors(self, owner: str, embedder: str, ids: Sequence[str]) -> "Mapping[str, Vectors]":
         """See Index."""
-        from portal.storage.vectors import decoded, rows_of, vector_of
+        from portal.storage.vectors import vector_of
 
         wanted = {"owner": owner, "ids": to_json(list(ids)), "embedder": embedder}
-        where = f"p.owner = :owner AND p.id IN ({ELEMENTS['sqlite'].format('ids')})"
         waiting, settled = await self._database.snapshot(
-            [
-                Statement(VECTORS, wanted),
-                Statement(IN_CELLS.format(within=where), wanted),
-            ]
+            [Statement(VECTORS, wanted), Statement(IN_CELLS.format(within=BY_ID["sqlite"]), wanted)]
         )
         found = {row["id"]: vector_of(row["vector"]) for row in waiting}
-        return found | {row["id"]: decoded(rows_of(row["row"], len(row["row"]) - 12))[0] for row in settled}
+        return found | dict(zip([row["id"] for row in settled], _decoded(settled) if settled else (), strict=True))
 
 
 def _cosines(rows: Sequence[Row], vector: "Vectors") -> dict[str, float]:
-    from portal.storage.vectors import decoded, rows_of
-
     if not rows:
         return {}
-    cosines = decoded(rows_of(b"".join(row["row"] for row in rows), len(vector))) @ vector
-    return dict(zip([row["id"] for row in rows], cosines.tolist(), strict=True))
+    cosines = (_decoded(rows) @ vector).tolist()
+    return dict(zip([row["id"] for row in rows], cosines, strict=True))
+
+
+def _decoded(rows: Sequence[Row]) -> "Vectors":
+    """The vectors of some rows of cells."""
+    from portal.storage.vectors import HEAD, decoded, rows_of
+
+    return decoded(rows_of(b"".join(row["row"] for row in rows), len(rows[0]["row"]) - HEAD))
