@@ -29,6 +29,7 @@ OURS = {
     "name": "mine",
     "model": "tiny",
     "page_id": "security",
+    "number": "1",
     "pull_id": "pull_none",
     "pairing_id": "pair_none",
     "token": "none",

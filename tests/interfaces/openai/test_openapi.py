@@ -48,8 +48,12 @@ async def test_the_document_has_every_route_and_no_other(document, portal):
         *completions_routes(models=models, usage=storage.usage, keep_alive=15),
         *embeddings_routes(models=models, usage=storage.usage),
         *rerank_routes(models=models, usage=storage.usage, otherwise=lambda: None),
-        *responses_routes(agent=agent, responses=storage.responses, collections=storage.collections),
-        *conversations_routes(conversations=storage.conversations, responses=storage.responses, agent=agent),
+        *responses_routes(
+            agent=agent, responses=storage.responses, collections=storage.collections, files=storage.files
+        ),
+        *conversations_routes(
+            conversations=storage.conversations, responses=storage.responses, agent=agent, files=storage.files
+        ),
         *files_routes(files=storage.files),
         *image_routes(studio=portal.portal.media, files=storage.files, usage=storage.usage, keep_alive=15),
         *vector_store_routes(library=storage),

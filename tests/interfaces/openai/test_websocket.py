@@ -236,6 +236,7 @@ class TestLifetime:
             agent=portal.portal.agent,
             responses=portal.portal.storage.responses,
             collections=portal.portal.storage.collections,
+            files=portal.portal.storage.files,
             socket_lifetime=0.2,
         )
         return Starlette(routes=[route for route in routes if route.name == "responses_socket"])
