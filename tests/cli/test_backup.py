@@ -108,7 +108,7 @@ def test_a_backup_of_postgresql_comes_back_in_either(
     assert "it is in a SQLite file now" in told.stderr
     assert title == "Keep me"
     assert (alone.data_dir / "portal.toml").read_text().strip() == "[server]\ndrain_seconds = 6"
-    assert "migrate-to postgresql://127.0.0.1:1/none --save" in away.stderr
+    assert "migrate-to postgresql://... --save" in away.stderr
     assert moved.returncode == 0, moved.stderr
     assert second in (other.data_dir / "portal.toml").read_text()
     assert not (other.data_dir / "portal.db").exists()

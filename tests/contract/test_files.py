@@ -40,14 +40,19 @@ async def read(storage: Storage, file_id: str, owner: str = OWNER) -> list[bytes
     return [chunk async for chunk in storage.files.content(owner, file_id)]
 
 
-@pytest.fixture(params=["sqlite", "postgres", "s3"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """In the database, or in a bucket beside it."""
-    if request.param == "s3":
+@pytest.fixture(params=["sqlite", "postgres", "s3", pytest.param("three", marks=pytest.mark.slow)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """In the database, in a bucket beside it, or in the database that three servers share."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    if kind == "s3":
         bucket = request.getfixturevalue("s3").bucket()
         return Settings(data_dir=tmp_path / "data", files=FileSettings(store="s3", s3=bucket))
     url = ""
-    if request.param == "postgres":
+    if kind != "sqlite":
         url = request.getfixturevalue("postgres_url")
         empty(url)
     return Settings(data_dir=tmp_path / "data", database=url)
