@@ -111,8 +111,8 @@ async def chain_older(database: Database) -> None:
 
 
 async def _head(database: Database) -> Place:
-    rows = await database.fetch(HEAD)
-    if not rows and await database.fetch(BEGUN):
+    rows, begun = await database.snapshot([Statement(HEAD), Statement(BEGUN)])
+    if begun and not rows:
         raise StorageError("The end of the audit is gone from the database: see `portal audit verify`.")
     return Place(**rows[0]) if rows else Place()
 
