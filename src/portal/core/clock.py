@@ -6,7 +6,7 @@ from time import time_ns
 
 def now() -> datetime:
     """The current time, UTC-aware."""
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(time_ns() / 1e9, UTC)
 
 
 def micros(moment: datetime | None = None) -> int:
