@@ -43,6 +43,8 @@ from portal.testing.postgres import postgres_server
 from upstream import MODEL
 
 MEGABYTE = 2**20
+_IDLE = 6.0
+"""Seconds in which a cluster at rest is looked at."""
 HERE = Path(__file__).parent
 
 
@@ -134,11 +136,11 @@ async def streams(cluster: Cluster, count: int) -> str:
 SIZES = """
 SELECT relname, pg_total_relation_size(oid) FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
-SPENT = "SELECT xact_commit, pg_current_wal_lsn() - '0/0' FROM pg_stat_database WHERE datname = current_database()"
+SPENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_current_wal_lsn() - '0/0'"
 
 
 def measured(database: str) -> tuple[dict[str, int], int, int]:
-    """Bytes of each table with its indexes, commits, and bytes of the log so far."""
+    """Bytes of each table with its indexes, transactions that wrote something, and bytes of the log so far."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         sizes: dict[str, int] = dict(connection.execute(SIZES).fetchall())
@@ -182,6 +184,8 @@ async def flushes(cluster: Cluster, turns: int) -> str:
             async with api.post("/v1/responses", json={"model": MODEL, "input": question, "stream": True}) as answer:
                 await answer.read()
 
+        idle = measured(cluster.database)
+        await asyncio.sleep(_IDLE)
         before = measured(cluster.database)
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -190,8 +194,9 @@ async def flushes(cluster: Cluster, turns: int) -> str:
         took = perf_counter() - began
         await asyncio.sleep(2)
         after = measured(cluster.database)
-    idle = 4 * len(cluster.servers) * (took + 2)  # signs of life and looks, about
-    commits, log = (after[1] - before[1] - idle) / turns, (after[2] - before[2]) / turns / 1000
+    share = (took + 2) / _IDLE  # of what is written while nobody asks anything
+    commits = (after[1] - before[1] - (before[1] - idle[1]) * share) / turns
+    log = (after[2] - before[2] - (before[2] - idle[2]) * share) / turns / 1000
     each = f"about {commits:.0f} commits and {log:.0f} kB of log each"
     return f"flushes    {turns} turns of {took:.1f} s side by side: {each}"
 
