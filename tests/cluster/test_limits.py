@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.cluster.conftest import SEAL_KEY
+from tests.cluster.test_differences import until_told
 from tests.cluster.test_shared import until
 
 from portal.routing.registry import BackendStatus
@@ -243,9 +244,14 @@ async def test_while_the_database_is_away_each_has_its_share(postgres: PostgresS
     gates: list[asyncio.Event] = []
     async with OpenAIServer(models=["tiny"]) as models:
         database = postgres.database()
-        async with several(tmp_path, database, limited(models, 4), count=2) as (first, second):
-            assert await first.call() == 200
-            assert await second.call() == 200
+        odd = {"turns": {"titles": False, "flush_interval": 0.9}}
+        async with (
+            opened(tmp_path / "a", database, limited(models, 4)) as first,
+            opened(tmp_path / "b", database, limited(models, 4), **odd) as second,
+        ):
+            for one in (first, second):
+                await until_told(one.api, "servers", "has other settings")  # so each knows of the other
+                assert await one.call() == 200
             gates = held(models, 5)
             name = conninfo_to_dict(database)["dbname"]
             with psycopg.connect(make_conninfo(database, dbname="postgres"), autocommit=True) as admin:

@@ -66,9 +66,9 @@ class SharedLine(Line):
         self.closed = True
         self._changed(self.backend)
 
-    def calls(self) -> Sequence[str]:
-        """What runs and waits here, in the order in which it came."""
-        return list(self._ids.values())
+    def calls(self, *, waiting: bool = True) -> Sequence[str]:
+        """What runs, and what waits here, in the order in which it came."""
+        return [call for place, call in self._ids.items() if waiting or place.admitted]
 
     def settled(self, standing: Standing) -> None:
         """How many calls are before each. Places only ever get further: whoever came later is behind."""
@@ -111,6 +111,8 @@ class SharedLines:
         self._look = 0.0
         """When to look next, by the loop's clock."""
         self._away = False
+        self._others_back = 0.0
+        """Until then only what runs is said, so that the others can say what runs there before anybody moves up."""
         notices.on(_NOTICE, self._heard)
 
     def open(self, backend: str, *, slots: int, length: int) -> SharedLine:
@@ -165,8 +167,10 @@ class SharedLines:
     async def _settle(self, backend: str) -> None:
         known = self._lines.get(backend, ())
         lines = self._lines[backend] = [line for line in known if line.calls() or not line.closed]
+        waiting = not self._away and asyncio.get_running_loop().time() >= self._others_back
+        calls = [call for line in lines for call in line.calls(waiting=waiting)]
         try:
-            standing = await self._calls.settle(backend, [call for line in lines for call in line.calls()])
+            standing = await self._calls.settle(backend, calls)
         except StorageError as error:
             self._lost(error)
             self._due.add(backend)
@@ -174,6 +178,7 @@ class SharedLines:
         if self._away:
             log.info("calls of model servers are counted with the other servers again")
             self._away = False
+            self._others_back = asyncio.get_running_loop().time() + _LOOK
         for line in lines:
             line.settled(standing)
         if standing.changed:
