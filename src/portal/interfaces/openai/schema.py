@@ -254,7 +254,8 @@ class CustomVoice(Checked):
 
 
 class CreateSpeech(Checked):
-    """The body of `POST /v1/audio/speech`. `language` is Portal's own: it chooses a voice where none is named."""
+    """The body of `POST /v1/audio/speech`. `language` is Portal's own: it chooses a voice where none is named.
+    `ref_audio` and `ref_text` are vLLM's: a recording whose voice is to be imitated, and what is said in it."""
 
     model: ModelId
     input: str
@@ -264,6 +265,8 @@ class CreateSpeech(Checked):
     speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     language: str = ""
+    ref_audio: Annotated[str, Field(pattern=r"^(data:audio/[a-z0-9.+-]+;base64,.+)?$")] = ""
+    ref_text: str = ""
 
 
 class CreateCompletion(Checked):
