@@ -85,9 +85,7 @@ class Case:
 CASES: Mapping[str, Case] = {
     "engine_away": Case(engine_away, "engine_unavailable", ["ComfyUI at http://127.0.0.1", "cannot be reached"]),
     "wrong_workflow": Case(wrong_workflow, "workflow_refused", ["width", "bigger than max"]),
-    "missing_model": Case(
-        missing_model, "model_missing", ["sd_xl_base_1.0.safetensors (", "huggingface.co"]
-    ),
+    "missing_model": Case(missing_model, "model_missing", ["sd_xl_base_1.0.safetensors (", "huggingface.co"]),
     "out_of_memory": Case(out_of_memory, "out_of_memory", ["memory", "smaller size"]),
     "cancelled_job": Case(cancelled_job, "", [], status="cancelled"),
     "disk_quota_reached": Case(ordered, "file_quota_reached", ["100 bytes"], quota=100),
