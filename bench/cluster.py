@@ -7,7 +7,9 @@ open streams weigh.
 this process. `throughput` is plain calls through one server, and through two with half of them each; generator, model
 server, database and servers share the machine, so that the ratio says what is left of a second server there. `streams`
 are answers of plain models that are open at once over four servers behind nginx. `rows` is what a stored turn leaves in
-PostgreSQL. Needs nginx and the test packages.
+PostgreSQL, `flushes` what it costs there while it is written slowly. `commits`, `notices` and `line` are of the
+database alone: a small write, a message from one server to another, and a call's place in a line that servers share.
+Needs nginx and the test packages.
 """
 
 import argparse
@@ -31,11 +33,18 @@ import psycopg
 import uvloop
 
 from load import Sample, Target, drive
+from portal.core.items import JsonObject
+from portal.settings import Settings
+from portal.storage.notices import PostgresNotices
+from portal.storage.open import open_storage
+from portal.storage.shared_calls import PostgresCalls
 from portal.testing.cluster import Cluster
 from portal.testing.postgres import postgres_server
 from upstream import MODEL
 
 MEGABYTE = 2**20
+_IDLE = 6.0
+"""Seconds in which a cluster at rest is looked at."""
 HERE = Path(__file__).parent
 
 
@@ -127,11 +136,11 @@ async def streams(cluster: Cluster, count: int) -> str:
 SIZES = """
 SELECT relname, pg_total_relation_size(oid) FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
-SPENT = "SELECT xact_commit, pg_current_wal_lsn() - '0/0' FROM pg_stat_database WHERE datname = current_database()"
+SPENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_current_wal_lsn() - '0/0'"
 
 
 def measured(database: str) -> tuple[dict[str, int], int, int]:
-    """Bytes of each table with its indexes, commits, and bytes of the log so far."""
+    """Bytes of each table with its indexes, transactions that wrote something, and bytes of the log so far."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         sizes: dict[str, int] = dict(connection.execute(SIZES).fetchall())
@@ -140,14 +149,14 @@ def measured(database: str) -> tuple[dict[str, int], int, int]:
 
 
 async def rows(cluster: Cluster, turns: int) -> str:
-    """What a stored turn with 300 words of the manual and an answer of twenty leaves in PostgreSQL."""
+    """What a stored turn leaves in PostgreSQL: 150 words of the manual, and an answer of as many."""
     words = " ".join(path.read_text(encoding="utf-8") for path in sorted(HERE.parent.glob("docs/*.md"))).split()
 
     async with cluster.servers[0].client() as api:
 
         async def turn(number: int) -> None:
-            said = " ".join(words[number * 37 % (len(words) - 300) :][:300])
-            question = f"[bench words=20] {said}"
+            said = " ".join(words[number * 37 % (len(words) - 150) :][:150])
+            question = f"[bench words=150] {said}"
             async with api.post("/v1/responses", json={"model": MODEL, "input": question}) as answer:
                 await answer.read()
 
@@ -165,6 +174,103 @@ async def rows(cluster: Cluster, turns: int) -> str:
     )
 
 
+async def flushes(cluster: Cluster, turns: int) -> str:
+    """Commits and log of turns that are written in six seconds, side by side."""
+
+    async with cluster.servers[0].client() as api:
+
+        async def turn() -> None:
+            question = "[bench chunks=60 pace=100] Tell me."
+            async with api.post("/v1/responses", json={"model": MODEL, "input": question, "stream": True}) as answer:
+                await answer.read()
+
+        idle = measured(cluster.database)
+        await asyncio.sleep(_IDLE)
+        before = measured(cluster.database)
+        began = perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(turns):
+                group.create_task(turn())
+        took = perf_counter() - began
+        await asyncio.sleep(2)
+        after = measured(cluster.database)
+    share = (took + 2) / _IDLE  # of what is written while nobody asks anything
+    commits = (after[1] - before[1] - (before[1] - idle[1]) * share) / turns
+    log = (after[2] - before[2] - (before[2] - idle[2]) * share) / turns / 1000
+    each = f"about {commits:.0f} commits and {log:.0f} kB of log each"
+    return f"flushes    {turns} turns of {took:.1f} s side by side: {each}"
+
+
+async def commits(database: str, folder: Path, count: int) -> str:
+    """Small writes that reach the disk, one after the other and together."""
+    with psycopg.connect(database, autocommit=True) as connection:  # which tests do without
+        connection.execute("ALTER SYSTEM SET fsync = on")
+        connection.execute("SELECT pg_reload_conf()")
+    async with open_storage(Settings(data_dir=folder / "commits", database=database)) as storage:
+        times = []
+        for number in range(count):
+            began = perf_counter()
+            await storage.key_values.set(f"bench.{number % 50}", {"number": number})
+            times.append((perf_counter() - began) * 1000)
+
+        async def many(whose: int) -> None:
+            for number in range(count // 4):
+                await storage.key_values.set(f"bench.{whose}", {"number": number})
+
+        began = perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for whose in range(32):
+                group.create_task(many(whose))
+        rate = 32 * (count // 4) / (perf_counter() - began)
+    return f"commits    one after the other {median(times):.2f} ms each; by one server together {rate:.0f} a second"
+
+
+async def notices(database: str, count: int) -> str:
+    """Messages of the size of a few words of an answer."""
+    sender, hearer = (PostgresNotices(url=database, me=name.__str__) for name in ("inst_a", "inst_b"))
+    heard, all_heard = 0, asyncio.Event()
+
+    def hear(_: str, body: JsonObject) -> None:
+        nonlocal heard
+        heard += 1
+        if heard >= count:
+            all_heard.set()
+
+    hearer.on("bench", hear)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(one.run()) for one in (sender, hearer)]
+        await asyncio.sleep(1)  # until it listens
+
+        async def say(many: int) -> None:
+            for _ in range(many):
+                await sender.say("bench", {"events": [{"type": "response.output_text.delta", "delta": "x" * 60}]})
+
+        began = perf_counter()
+        async with asyncio.TaskGroup() as saying:
+            for _ in range(100):
+                saying.create_task(say(count // 100))
+        await all_heard.wait()
+        rate = count / (perf_counter() - began)
+        for task in running:
+            task.cancel()
+    return f"notices    {rate:.0f} a second from one server to another"
+
+
+async def line(database: str, me: str, count: int) -> str:
+    """A call that comes to a shared line and leaves it again."""
+    calls, times = PostgresCalls(url=database, me=lambda: me), []
+    for number in range(count):
+        began = perf_counter()
+        await calls.settle("bench", [f"bench-{number}"])
+        times.append((perf_counter() - began) * 1000)
+    await calls.settle("bench", [])
+    await calls.aclose()
+    times.sort()
+    return (
+        f"line       a call waits p50 {median(times):.2f} ms, p95 {times[len(times) * 95 // 100]:.2f} ms for its place"
+    )
+
+
 async def run(short: bool) -> list[str]:
     lines = []
     async with AsyncExitStack() as stack:
@@ -179,6 +285,13 @@ async def run(short: bool) -> list[str]:
         lines.append(await throughput(cluster, 2 if short else 5, 100 if short else 500))
         lines.append(await streams(cluster, 100 if short else 1000))
         lines.append(await rows(cluster, 100 if short else 1000))
+        lines.append(await flushes(cluster, 10 if short else 50))
+        async with cluster.servers[0].client() as api, api.get("/portal/v1/cluster") as answer:
+            me = (await answer.json())["data"][0]["id"]
+        lines.append(await line(cluster.database, me, 100 if short else 1000))
+        alone = postgres.database()
+        lines.append(await commits(alone, folder, 200 if short else 1000))
+        lines.append(await notices(alone, 2000 if short else 20_000))
     return lines
 
 

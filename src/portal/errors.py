@@ -43,6 +43,7 @@ PortalError
 └── SettingsError              500  a setting is wrong; names it
 """
 
+import errno
 from collections.abc import Sequence
 
 
@@ -355,3 +356,10 @@ class SettingsError(PortalError):
     """A setting is missing or wrong; the message names it."""
 
     code = "settings_error"
+
+
+def unforeseen(error: Exception) -> PortalError:
+    """What a client is told of a fault that nobody foresaw: that a disk is full, if that is it, else where to look."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("A disk of Portal's machine is full, perhaps the one of temporary files: make room there.")
+    return PortalError("Portal failed to answer this request; its log has the details.", code="internal_error")

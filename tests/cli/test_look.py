@@ -188,6 +188,17 @@ def test_a_configured_server_that_is_away_is_named_everywhere(installation: Inst
     assert installation.run("doctor").returncode == 1
 
 
+def test_a_limit_of_calls_is_shown_with_its_use(installation: Installation, ollama: ModelServerThread) -> None:
+    installation.data_dir.mkdir(mode=0o700, exist_ok=True)
+    named = f"[[backends]]\nkind = 'ollama'\nname = 'box'\nurl = '{ollama.server.url}'\nmax_concurrency = 2\n"
+    (installation.data_dir / "portal.toml").write_text(named, encoding="utf-8")
+    installation.up()
+
+    assert f"box\tollama\t{ollama.server.url}\tup\tsettings\t0 of 2 calls run\n" in (
+        installation.run("backends", "list").stdout
+    )
+
+
 def test_places_where_nothing_answers_are_one_line(installation: Installation, ollama: ModelServerThread) -> None:
     installation.discovery = True
     installation.up(backends=[ollama.server.url])

@@ -179,3 +179,4 @@ def test_a_sealing_key_that_stays_behind_is_missed(installation: Installation, u
     assert "nobody can read: backend:one" in without.stderr
     told(having)
     assert "nobody can read" not in having.stderr
+    assert f"portal --data-dir {installation.home / 'two'} up\n" in having.stdout

@@ -143,6 +143,8 @@ def test_how_the_servers_are() -> None:
                     "running": 2,
                     "queued": 1,
                     "max_concurrency": 2,
+                    "across_servers": True,
+                    "running_elsewhere": 1,
                     "breakers": [{"model": "a", "state": "open"}, {"model": "b", "state": "closed"}],
                     "held": {"a": 5_000_000_000},
                 }
@@ -153,6 +155,7 @@ def test_how_the_servers_are() -> None:
     backend = ("backend", "ollama")
     assert seen["portal_backend_queue_length"] == {(backend,): 1}
     assert seen["portal_backend_models_resting"] == {(backend,): 1}
+    assert (seen["portal_backend_slots"], seen["portal_backend_slots_shared"]) == ({(backend,): 2}, {(backend,): 1})
     assert seen["portal_breaker_state"] == {(backend, ("model", "a")): 2, (backend, ("model", "b")): 0}
     assert seen["portal_model_memory_bytes"] == {(backend, ("model", "a")): 5_000_000_000}
 

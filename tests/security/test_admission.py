@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -480,3 +481,24 @@ async def test_what_is_no_request_goes_through(portal: TestPortal) -> None:
 
     await portal.portal.asgi({"type": "lifespan", "state": {}}, receive, send)
     assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/audio/transcriptions", "/v1/images/edits"])
+async def test_a_full_disk_is_told_of(portal: TestPortal, path: str) -> None:
+    """As the one for temporary files is, on which large uploads are laid down before they are read."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kind = (b"content-type", b"multipart/form-data; boundary=b")
+    headers = [(b"host", b"localhost"), (b"x-api-key", portal.key.encode()), kind]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+    with pytest.raises(OSError, match="No space left"):  # for the log
+        await portal.portal.asgi(scope, receive, send)
+    assert sent[0]["status"] == 507
+    told = json.loads(sent[1]["body"])["error"]
+    assert (told["code"], "full" in told["message"]) == ("storage_full", True)

@@ -15,11 +15,12 @@ import pytest
 from aiohttp import web
 
 from portal.app.speech import open_speech, readiness
-from portal.core.speech import Heard, Listening, Speech, Utterance, whole
+from portal.core.speech import Heard, Listening, Speech, Utterance, Word, whole
 from portal.errors import BackendError, BadRequest, ModelNotFound, NoModel, PortalError, SettingsError
 from portal.routing.registry import Registry
 from portal.settings import Settings, load_settings
 from portal.speech.threads import in_thread
+from portal.testing.audio_server import AudioServer
 
 from .conftest import Make
 from .whisper import SAID, make_model
@@ -118,7 +119,10 @@ async def test_whisper_cpp(tmp_path: Path, spoken: Make, stack: AsyncExitStack) 
         asked.append({name: value for name, value in form.items() if name != "file"})
         if len(asked) == 2:
             return web.json_response({"error": "failed to process audio"}, status=400)
-        rows = [{"start": 0.0, "end": 1.5, "text": " Hello there."}, {"start": 1.5, "end": 2.0, "text": " Bye."}]
+        rows = [
+            {"start": 0.0, "end": 1.5, "text": " Hello there.", "words": _tokens(" Hel", "lo", " there", ".")},
+            {"start": 1.5, "end": 2.0, "text": " Bye.", "words": [{"word": " Bye", "probability": 0.9}]},
+        ]
         return web.json_response({"task": "transcribe", "language": "english", "text": "", "segments": rows})
 
     url = await _serve(stack, web.post("/inference", inference))
@@ -126,15 +130,26 @@ async def test_whisper_cpp(tmp_path: Path, spoken: Make, stack: AsyncExitStack) 
     said = spoken("Hello there. Bye.", "said.mp3")
     made = await whole(speech.transcriber.transcribe(said, Listening(prompt="Portal", translate=True)))
     assert made.text == "Hello there. Bye."
+    assert made.segments[0].words == [Word("Hello", 0.0, 1.0), Word("there.", 1.0, 2.0)]
+    assert made.segments[1].words == []  # an older server, or one that is told not to reckon times
     assert asked[0] == {
         "response_format": "verbose_json",
         "temperature": "0",
         "language": "en",
         "translate": "true",
+        "no_language_probabilities": "true",
         "prompt": "Portal",
     }
     with pytest.raises(BackendError, match="failed to process audio"):
         await whole(speech.transcriber.transcribe(said, Listening(model="whisper.cpp")))
+
+
+def _tokens(*texts: str) -> list[dict[str, Any]]:
+    """As the server tells them: half a second each, under the name of words."""
+    return [
+        {"word": text, "start": at / 2, "end": (at + 1) / 2, "t_dtw": -1, "probability": 0.9}
+        for at, text in enumerate(texts)
+    ]
 
 
 async def _serve(stack: AsyncExitStack, *routes: web.AbstractRouteDef) -> str:
@@ -323,3 +338,33 @@ async def test_who_is_given_up_in_the_middle_of_a_step_leaves_no_thread_at_work(
             await working
     assert done.is_set()
     made.close()  # type: ignore[attr-defined]  # a generator that still runs cannot be closed
+
+
+# ---------------------------------------------------------------------- imitating a voice
+
+SAMPLE = "data:audio/wav;base64,UklGRg=="
+
+
+async def test_a_voice_is_imitated_by_the_engine_that_can(tmp_path: Path, stack: AsyncExitStack) -> None:
+    server = await stack.enter_async_context(AudioServer(models=["tts-base"], clones=True))
+    engine = {"kind": "openai_compatible", "url": server.url, "name": "cloner", "speech": ["tts-base"], "clones": True}
+    plain = {"kind": "espeak_ng", "name": "plain"}
+    speech = await opened(settings(tmp_path, plain, engine, model="espeak-ng", voice="de"), stack)
+    assert (await sound(speech, text="Hello.", sample=SAMPLE, sample_text="Good day.", voice="alloy"))[:4] == b"RIFF"
+    assert server.requests[-1].body == {
+        "model": "tts-base",
+        "input": "Hello.",
+        "response_format": "wav",
+        "task_type": "Base",
+        "ref_audio": SAMPLE,
+        "ref_text": "Good day.",
+    }
+    with pytest.raises(BadRequest, match="plain cannot imitate a voice"):
+        await sound(speech, text="Hello.", sample=SAMPLE, model="espeak-ng")
+
+
+async def test_where_nothing_imitates_voices_it_says_what_would(tmp_path: Path, stack: AsyncExitStack) -> None:
+    speech = await opened(settings(tmp_path), stack)
+    with pytest.raises(BadRequest, match=r"espeak_ng cannot imitate a voice\. Name a server") as caught:
+        await sound(speech, text="Hello.", sample=SAMPLE)
+    assert caught.value.code == "voice_cloning_unavailable"

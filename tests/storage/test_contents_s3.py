@@ -4,16 +4,21 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from portal.core.clock import micros
 from portal.errors import SettingsError, StorageUnavailable
 from portal.settings import Settings
 from portal.settings.files import FileSettings, S3Settings
 from portal.storage.contents_s3 import PART, WINDOW, S3Contents
+from portal.storage.contents_s3_uploads import Uploads
 from portal.storage.database import Statement
 from portal.storage.open import contents_of, open_storage
 from portal.testing.records import OWNER, file
@@ -159,6 +164,104 @@ async def test_a_bucket_that_is_not_there_is_named(s3: S3Server) -> None:
     with pytest.raises(StorageUnavailable, match="no-such-bucket"):
         await S3Contents(settings=bucket).check()
     await S3Contents(settings=s3.bucket()).check()
+
+
+async def test_uploads_that_broke_off_are_aborted(s3: S3Server, tmp_path: Path) -> None:
+    async def breaks() -> AsyncIterator[bytes]:
+        yield random.Random(1).randbytes(2 * PART)
+        raise ConnectionResetError
+
+    bucket = s3.bucket()
+    async with open_storage(settings(tmp_path, bucket)) as storage:
+        with pytest.raises(ConnectionResetError):
+            await storage.files.create(file(), breaks())
+        (left,) = s3.unfinished(bucket.bucket)
+        assert left.startswith("file_")
+        s3.begin(bucket.bucket, "another-program/file_1")
+        await storage.files.sweep()
+        assert s3.unfinished(bucket.bucket) == ["another-program/file_1"]
+        assert s3.objects(bucket.bucket) == {}
+
+
+async def test_only_old_uploads_of_ones_own_are_aborted(s3: S3Server) -> None:
+    bucket = s3.bucket(prefix="/of portal+/")
+    contents = S3Contents(settings=bucket)
+    for key in ("of%20portal%2B/file_1", "of%20portal%2B/file_2", "file_3"):
+        s3.begin(bucket.bucket, key)
+    assert await contents.clear(before=0) == 0, "they were begun after that"
+    assert await contents.clear(micros() - DAY) == 2
+    assert s3.unfinished(bucket.bucket) == ["file_3"]
+    assert await S3Contents(settings=s3.bucket(key="", secret=None)).clear(micros()) == 0
+
+
+async def test_a_store_that_is_away_keeps_nothing_else_from_being_swept(tmp_path: Path) -> None:
+    with s3_server() as server:
+        bucket = server.bucket()
+        async with open_storage(settings(tmp_path, bucket)) as storage:
+            server.stop()
+            with pytest.raises(StorageUnavailable, match="cannot be aborted"):
+                await S3Contents(settings=bucket).clear(micros())
+            await storage.files.sweep()
+            server.start()
+
+
+async def test_long_lists_of_uploads_and_refusals() -> None:
+    pages = iter([("file_1", "true", "2020-01-01T00:00:00.000Z"), ("file_2", "false", "2020-01-01T00:00:00Z")])
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    async def bucket(request: web.Request) -> web.Response:
+        asked.append((request.method, dict(request.query)))
+        assert "AWS4-HMAC-SHA256 Credential=a/" in request.headers["Authorization"]
+        if request.method == "DELETE":
+            return web.Response(status=404)
+        try:
+            key, more, begun = next(pages)
+        except StopIteration:
+            return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
+        upload = f"<Upload><Key>{key}</Key><UploadId>id/{key}</UploadId><Initiated>{begun}</Initiated></Upload>"
+        marks = f"<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>id/{key}</NextUploadIdMarker>"
+        ending = f"<IsTruncated>{more}</IsTruncated>{marks}"
+        space = "http://s3.amazonaws.com/doc/2006-03-01/"
+        return web.Response(text=f'<Listed xmlns="{space}">{upload}{ending}</Listed>')
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", bucket)
+    async with TestServer(app) as server:
+        where = {"bucket": "b", "endpoint": str(server.make_url("")), "key": "a", "secret": SecretStr("s")}
+        contents = S3Contents(settings=S3Settings.model_validate(where))
+        assert await contents.clear(micros()) == 2
+        assert asked == [
+            ("GET", {"uploads": "", "prefix": "file"}),
+            ("GET", {"uploads": "", "prefix": "file", "key-marker": "file_1", "upload-id-marker": "id/file_1"}),
+            ("DELETE", {"uploadId": "id/file_1"}),
+            ("DELETE", {"uploadId": "id/file_2"}),
+        ]
+        with pytest.raises(StorageUnavailable, match="AccessDenied"):
+            await contents.clear(micros())
+
+
+@pytest.mark.parametrize("path_style", [True, False])
+def test_requests_are_signed_as_amazon_does(path_style: bool) -> None:
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    chosen = {"bucket": "b", "region": "eu-west-1", "key": "AKID", "secret": SecretStr("s/+"), "path_style": path_style}
+    uploads = Uploads(S3Settings.model_validate(chosen))
+    host = "s3.eu-west-1.amazonaws.com/b" if path_style else "b.s3.eu-west-1.amazonaws.com"
+    assert uploads.base == f"https://{host}"
+    for path, query in (("/", "prefix=of%20portal%2Ffile&uploads="), ("/of%20portal%2B/file_1", "uploadId=a%2Fb")):
+        url = f"{uploads.base}{path}?{query}"
+        ours = uploads.signed("GET", url, datetime.now(UTC))
+        theirs = AWSRequest("GET", url)
+        theirs.context["timestamp"] = ours["x-amz-date"]
+        theirs.context["payload_signing_enabled"] = True
+        signer = S3SigV4Auth(Credentials("AKID", "s/+"), "s3", "eu-west-1")
+        theirs.headers["X-Amz-Date"] = ours["x-amz-date"]
+        theirs.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
+        canonical = signer.canonical_request(theirs)
+        signature = signer.signature(signer.string_to_sign(theirs, canonical), theirs)
+        assert ours["Authorization"].endswith(f"Signature={signature}")
 
 
 def test_settings_that_name_no_bucket() -> None:

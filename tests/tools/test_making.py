@@ -255,3 +255,28 @@ async def test_a_hosted_picture_is_changed_by_its_item(
         sent: Any = [item, {"role": "user", "content": "Now with snow"}]
         await client.responses.create(model="auto", input=sent, tools=tools, store=False)
         assert comfy.uploads[comfy.prompts[-1]["image"]["inputs"]["image"]] == base64.b64decode(made.result or "")
+
+
+async def test_a_hosted_picture_is_as_the_client_wants_it(
+    portal: TestPortal, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    """Its size, quality and model hold against the model's own; what it left open is the model's."""
+    wanted = {"type": "image_generation", "model": "sdxl", "size": "640x448", "quality": "low", "background": "opaque"}
+    given = {"prompt": "a barn", "size": "1024x1024", "quality": "high", "seed": 3, "workflow": "mine"}
+    backend.script(*calls(("make_image", json.dumps(given))))
+    backend.script(*calls(("edit_image", json.dumps({"prompt": "snow", "strength": 0.4}))))
+    backend.script(TextDelta("Done."))
+    body = {"model": "auto", "input": "Draw a barn", "tools": [wanted]}
+    response = await api(portal, "POST", "/v1/responses", body)
+    made, changed = [item for item in response["output"] if item["type"] == "mcp_call"]
+    assert made["output"].startswith("Made with sdxl (seed 3, width 640, height 448, steps 14)."), made
+    assert changed["output"].startswith("Made with sdxl-edit ("), changed
+    (first, *_) = [item for item in response["output"] if item["type"] == "image_generation_call"]
+    assert int.from_bytes(base64.b64decode(first["result"])[16:20]) == 640
+    open_to_the_model = {"type": "image_generation", "model": "gpt-image-1.5", "size": "auto", "quality": "auto"}
+    backend.script(*calls(("make_image", json.dumps({"prompt": "a barn", "size": "512x512", "quality": "low"}))))
+    backend.script(TextDelta("Done."))
+    response = await api(portal, "POST", "/v1/responses", {**body, "tools": [open_to_the_model]})
+    (call,) = [item for item in response["output"] if item["type"] == "mcp_call"]
+    assert "width 512, height 512, steps 14" in call["output"]
+    assert len(comfy.prompts) == 3

@@ -1,10 +1,13 @@
 """The tools that speak and write down: espeak-ng and ffmpeg for real, what is heard from a script."""
 
+import base64
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from portal.app.speech import open_speech
 from portal.core.speech import Speech
 from portal.core.tool_ports import Toolset
 from portal.errors import ToolError
@@ -12,6 +15,8 @@ from portal.settings import load_settings
 from portal.speech.espeak_ng import EspeakNg
 from portal.speech.hearing import Listener
 from portal.speech.speaking import NOTHING, Speaking
+from portal.testing.audio_server import AudioServer
+from portal.testing.media_files import wav
 from portal.testing.scripted_speech import ScriptedTranscriber
 from portal.testing.tool_calls import call
 from portal.tools.families import Needs, built_in
@@ -56,6 +61,24 @@ async def test_what_cannot_be_spoken(tools: dict[str, Toolset], folder: Path) ->
     ):
         with pytest.raises(ToolError, match=words):
             await call(tools["speech"], "speak_text", folder, **arguments)
+
+
+async def test_a_voice_is_imitated(tmp_path: Path, folder: Path) -> None:
+    """By a server that can; of a recording in a folder that tools may use, and of nothing else."""
+    (folder / "me.wav").write_bytes(wav())
+    (folder / "note.txt").write_text("Good day.", encoding="utf-8")
+    engine = {"kind": "openai_compatible", "speech": ["tts-base"], "clones": True}
+    async with AudioServer(models=["tts-base"], clones=True) as server, AsyncExitStack() as stack:
+        named = {"data_dir": tmp_path / "data", "speech": {"engines": [{**engine, "url": server.url}]}}
+        family = toolsets(tmp_path, open_speech(load_settings(named), None, stack))["speech"]
+        given = {"text": "Hello.", "like": "me.wav", "like_text": "Good day.", "save_as": "said.wav"}
+        assert (await call(family, "speak_text", folder, **given)).files[0].data[:4] == b"RIFF"
+        sent = server.requests[-1].body
+        assert base64.b64decode(sent["ref_audio"].removeprefix("data:audio/x-wav;base64,")) == wav()
+        assert sent["ref_text"] == "Good day."
+        for path, words in (("note.txt", "is a recording"), ("/etc/me.wav", "not in a folder")):
+            with pytest.raises(ToolError, match=words):
+                await call(family, "speak_text", folder, text="hi", like=path)
 
 
 async def test_voices_are_listed(tools: dict[str, Toolset], folder: Path) -> None:

@@ -23,6 +23,7 @@ from portal.core.items import JsonObject
 from portal.core.peers import Notices, Peers
 from portal.core.supervisor import Supervisor
 from portal.errors import PortalError, StorageError
+from portal.routing.shared_line import SharedLines
 from portal.settings import Settings
 from portal.settings.alike import differing, marks_of
 from portal.settings.live import Current
@@ -71,6 +72,8 @@ class Cluster:
     _marked: tuple[Settings | None, JsonObject] = (None, {})
     fenced: Callable[[], None] = lambda: None
     """Called when the others took this server for gone."""
+    lines: SharedLines | None = None
+    """Limits of model servers that hold for several servers together."""
     lease: "Lease | None" = None
     """This server's place among the others."""
     current: Current | None = None
@@ -258,6 +261,7 @@ async def open_cluster(
         return Cluster()
     from portal.storage.lease import About, Lease
     from portal.storage.notices import PostgresNotices
+    from portal.storage.shared_calls import PostgresCalls
 
     fence, duty = storage.fence, Duty(held=False)
     host, port = settings.server.host, settings.server.port
@@ -276,6 +280,8 @@ async def open_cluster(
     cluster.peers, cluster.notices = Peers(notices=notices, turns=running), notices
     cluster.questions, cluster.running = Questions(notices=notices, tasks=tasks), running
     cluster.counts, cluster.tasks = Counts(), tasks
+    calls = PostgresCalls(url=settings.database, me=lambda: fence.instance)
+    cluster.lines = SharedLines(calls=calls, notices=notices, servers=lambda: len(lease.others) + 1)
     lease.on_buried = cluster.buried
     lease.on_fenced = lambda: cluster.fenced()
     _tell_around(cluster, bus, notices)
@@ -283,6 +289,7 @@ async def open_cluster(
         stack,
         place_among_the_servers=lease.run,
         notices_between_servers=notices.run,
+        limits_of_model_servers_together=cluster.lines.run,
         what_other_servers_change=cluster.keep_fresh,
         counting_with_other_servers=cluster.count_together,
     )

@@ -90,7 +90,7 @@ async def open_ground(
     await storage.database.own()
     cluster = await open_cluster(settings, storage, bus, supervisor, stack) if serves else Cluster()
     secrets = await open_secrets(settings, storage, cluster, supervisor, stack)
-    registry = _registry(settings, bus, meters, stack)
+    registry = _registry(settings, bus, meters, cluster, stack)
     rights = await open_rights(settings, storage, cluster)
     observing = Observing(
         meters=meters,
@@ -151,12 +151,13 @@ def _watch(ground: Ground, meters: Meters, journal: Journal) -> None:
     )
 
 
-def _registry(settings: Settings, bus: Bus, meters: Meters, stack: AsyncExitStack) -> Registry:
+def _registry(settings: Settings, bus: Bus, meters: Meters, cluster: Cluster, stack: AsyncExitStack) -> Registry:
     registry = Registry(
         settings=settings,
         families=load_families(settings.data_dir),
         on_change=lambda: bus.publish(None, "models.changed"),
         on_wait=meters.waited,
+        shared=cluster.lines,
     )
     stack.push_async_callback(registry.aclose)
     return registry

@@ -84,7 +84,12 @@ class Live:
                 await registry.remove(self.servers.pop(one))
             for one, backend in made.items():
                 await _make_room(registry, backend)
-                registry.add(backend, source="settings", max_concurrency=one.max_concurrency)
+                registry.add(
+                    backend,
+                    source="settings",
+                    max_concurrency=one.max_concurrency,
+                    across_servers=one.across_servers,
+                )
                 self.servers[one] = backend.name
 
         return commit

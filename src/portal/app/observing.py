@@ -61,6 +61,8 @@ class Observing:
                 "running": one.running,
                 "queued": one.queued,
                 "max_concurrency": one.max_concurrency,
+                "across_servers": one.across_servers,
+                "running_elsewhere": one.running_elsewhere,
                 "breakers": [
                     {"model": model, "state": state} for model, state in self.registry.breakers(one.name).items()
                 ],

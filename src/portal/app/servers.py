@@ -56,7 +56,12 @@ async def _fill(
             name = server.name or registry.free_name(server.kind)
             key = server.api_key.get_secret_value() if server.api_key else None
             made = create(kind=server.kind, url=server.url, name=name, api_key=key)
-            registry.add(made, source="settings", max_concurrency=server.max_concurrency)
+            registry.add(
+                made,
+                source="settings",
+                max_concurrency=server.max_concurrency,
+                across_servers=server.across_servers,
+            )
     await servers.restore()
     if given is None:
         in_use = [status.url for status in registry.status()]

@@ -9,6 +9,7 @@ from portal.cli.client import Client, segment
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
+from portal.core.items import JsonObject
 
 
 def _client(data_dir: Path | None) -> Client:
@@ -30,9 +31,19 @@ def list_backends(data_dir: Path | None) -> None:
             silent.append(backend["url"])
             continue
         facts = (backend["name"], backend["kind"], backend["url"] or "-", backend["status"], backend["source"])
-        click.echo("\t".join([*map(str, facts), str(backend["error"] or "")]).rstrip())
+        click.echo("\t".join([*map(str, facts), backend["error"] or _limit(backend)]).rstrip())
     if silent:
         click.echo(f"Nothing has answered yet at {len(silent)} other usual places: {', '.join(silent)}", err=True)
+
+
+def _limit(backend: JsonObject) -> str:
+    """How far one is used whose calls are limited; empty for others."""
+    if not backend["max_concurrency"]:
+        return ""
+    elsewhere = backend["running_elsewhere"]
+    used = f"{backend['running'] + elsewhere} of {backend['max_concurrency']} calls run"
+    together = f", {elsewhere} of them on other servers" if backend["across_servers"] else ""
+    return f"{used}{together}; {backend['queued']} wait" if backend["queued"] else used + together
 
 
 @backends.command()

@@ -1,6 +1,7 @@
 """Move all that Portal keeps from SQLite to PostgreSQL, or back."""
 
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portal.cli.options import called_as, data_dir_option, read_settings
+from portal.cli.options import called_as, data_dir_option, program, read_settings
 from portal.errors import PortalError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _beside(source: "Place", target: "Place", data_dir: Path) -> None:
 
 def _say_setting(target: "Place", data_dir: Path, *, save: bool) -> None:
     if target.path is not None and target.path.parent != data_dir:
-        start = f"{called_as()} up --data-dir {target.path.parent}"
+        start = f"{program()} --data-dir {shlex.quote(str(target.path.parent))} up"
         click.echo(f"Start Portal on it, without the setting `database`: {start}")
         return
     file = data_dir / "portal.toml"

@@ -297,7 +297,7 @@ class Executor:
         limit = plan.spec.timeout or self._timeout
         try:
             async with Deadline(limit) as deadline:
-                context = replace(self._context(scene, plan.wish, call_id, deadline), preview=drawing.preview)
+                context = drawing.within(self._context(scene, plan.wish, call_id, deadline))
                 called = await plan.toolset.call(plan.spec.name, plan.wish.arguments, context)
             return sound(called)
         except TimeoutError:

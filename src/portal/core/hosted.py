@@ -6,20 +6,24 @@ the pictures themselves in, as its clients expect.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from portal.core.decision import Route
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
-from portal.core.media import Picture
+from portal.core.media import ANY_RECIPE, Picture
 from portal.core.recorder import Recorder
 from portal.core.run import Run
+from portal.core.tools import ToolContext
 from portal.errors import BadRequest
 
 TYPE = "image_generation"
 CALL = "image_generation_call"
 FILE = "portal:file_id"
 TOOLS = ("make_image", "edit_image")
+_WISHES = {"model": "workflow", "size": "size", "quality": "quality", "background": "background"}
+"""What a client may ask of every picture, and what the picture tools call it."""
 
 
 def image_generation(request: JsonObject) -> bool:
@@ -29,6 +33,14 @@ def image_generation(request: JsonObject) -> bool:
 
 def _tool(request: JsonObject) -> JsonObject | None:
     return next((tool for tool in request.get("tools") or () if tool.get("type") == TYPE), None)
+
+
+def _wishes(tool: JsonObject) -> Mapping[str, str]:
+    """What it leaves to nobody else; OpenAI's own models mean any."""
+    told = {ours: tool[name] for name, ours in _WISHES.items() if tool.get(name) not in (None, "auto", "standard")}
+    if ANY_RECIPE.fullmatch(told.get("workflow", "")):
+        del told["workflow"]
+    return told
 
 
 def allowed(route: Route, request: JsonObject) -> Route:
@@ -51,11 +63,17 @@ class Drawing:
         self._run = run
         request = run.record.request
         self._asked = tool in TOOLS and image_generation(request)
-        self._wanted = ((_tool(request) or {}).get("partial_images") or 0) if self._asked else 0
+        hosted = (_tool(request) or {}) if self._asked else {}
+        self._wanted = hosted.get("partial_images") or 0
+        self._wishes = _wishes(hosted)
         self._sent = 0
         self._item: Item = {"type": CALL, "id": new_id("ig"), "status": "generating", "result": None}
         self._prompt = json.loads(arguments).get("prompt", "") if self._asked else ""
         self._position: int | None = None
+
+    def within(self, context: ToolContext) -> ToolContext:
+        """The same call, which shows its previews here and knows what the client wants of its pictures."""
+        return replace(context, preview=self.preview, wishes=self._wishes)
 
     async def begin(self) -> None:
         """Say that a picture is on its way."""

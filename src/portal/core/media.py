@@ -1,5 +1,6 @@
 """Pictures, videos and music: what is ordered, the jobs that make it, and the ports that keep and do them."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
@@ -14,6 +15,8 @@ JobStatus: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled
 ENDED: frozenset[JobStatus] = frozenset({"done", "failed", "cancelled"})
 Value: TypeAlias = str | int | float | bool
 """What a named input of a recipe takes; of one for a picture, the file's id."""
+ANY_RECIPE = re.compile(r"dall-e-.*|gpt-image-.*|chatgpt-image-.*|auto|auto-image|default")
+"""Names of models that clients send when they mean the best there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

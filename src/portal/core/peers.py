@@ -3,8 +3,9 @@ round. The tables hold the truth; notices say at once what a look at them would 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from portal.core.events import Event
@@ -64,6 +65,30 @@ class RunningTurns(Protocol):
 
     async def to_stop(self) -> Sequence[str]:
         """Of this server's turns those that somebody wants stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where calls are in a line that several servers share; a place is how many calls are before one."""
+
+    before: Mapping[str, int]
+    """The places of this server's calls."""
+    others: Sequence[int]
+    """Those of the other servers' calls."""
+    changed: bool
+    """Whether it was not so before."""
+
+
+class SharedCalls(Protocol):
+    """The calls of model servers whose limit holds for several servers together. Those of a server that is gone go with
+    it."""
+
+    async def settle(self, backend: str, calls: Sequence[str]) -> Standing:
+        """From now on these, in this order, are the calls of this server there, and no others; new ones come last.
+        Raises StorageError within seconds."""
+
+    async def aclose(self) -> None:
+        """Until it is asked again."""
 
 
 class Peers:

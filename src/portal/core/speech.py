@@ -56,6 +56,10 @@ class Utterance:
     instructions: str = ""
     """How to speak, for engines that follow words about it."""
     format: SoundFormat = "mp3"
+    sample: str = ""
+    """A recording whose voice is to be imitated, as a `data:audio/...` URL."""
+    sample_text: str = ""
+    """What is said in it, which makes the likeness better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,8 @@ class Speaker(Protocol):
         """The sound, piece by piece as it is made. Closing the iterator stops the engine.
 
         Raises:
-            BadRequest: there is nothing to say, it is too long, or there is no such voice, with the nearest names.
+            BadRequest: there is nothing to say, it is too long, there is no such voice, with the nearest names, or
+                nothing here imitates voices.
             ModelNotFound: there is no such model.
             NoModel: nothing here can speak, with what to do.
             BackendError: the engine failed or is away.

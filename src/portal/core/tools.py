@@ -121,6 +121,8 @@ class ToolContext:
     """Says in a few words how far it is."""
     preview: Callable[[Picture, float], None] = lambda picture, share: None
     """Shows what it makes as it looks now, and the share of the work that is done."""
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """What the client wants of every picture, whatever the model says: arguments of the picture tools."""
     asking: Callable[[str], None] | None = None
     """Says that a person is asked something in the middle of the call: an approval's id. None: nobody can be asked."""
     held: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -12,12 +12,14 @@ _CHANNEL = {"state": "", "events": 0, "repairs": 0}
 
 
 def server_families(servers: Sequence[JsonObject]) -> Iterator[Family]:
-    """Of model servers: {name, up, running, queued, max_concurrency, breakers: [{model, state}], held}."""
+    """Of model servers: {name, up, running, queued, max_concurrency, across_servers, running_elsewhere,
+    breakers: [{model, state}], held}."""
     for name, field, what in (
         ("portal_backend_up", "up", "Whether a model server answers."),
         ("portal_backend_running", "running", "Calls under way on a model server."),
         ("portal_backend_queue_length", "queued", "Calls that wait for their turn on a model server."),
         ("portal_backend_slots", "max_concurrency", "Calls that a model server takes at once; 0 for any number."),
+        ("portal_backend_slots_shared", "across_servers", "Whether these are counted over all servers together."),
     ):
         yield gauge(name, what, *((_one("backend", server["name"]), int(server[field])) for server in servers))
     resting = [(one["name"], sum(breaker["state"] != "closed" for breaker in one["breakers"])) for one in servers]

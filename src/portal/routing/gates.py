@@ -12,6 +12,7 @@ from portal.core.model import Progress
 from portal.errors import BackendError, BackendTimeout, BackendUnavailable
 from portal.routing.breaker import Breaker, State, Tolerance
 from portal.routing.line import Line, Place
+from portal.routing.shared_line import SharedLines
 from portal.settings.turns import FaultSettings
 
 _log = logging.getLogger(__name__)
@@ -38,10 +39,12 @@ class Gates:
         on_change: Callable[[], None],
         on_gone: Callable[[str], None],
         on_wait: Callable[[str, float], None] = lambda server, seconds: None,
+        shared: SharedLines | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_change` is called when a breaker opens or closes, `on_gone` with the name of a server that does not know
-        a model it had listed, `on_wait` with a server and how many seconds a call has waited for its turn."""
+        a model it had listed, `on_wait` with a server and how many seconds a call has waited for its turn; `shared` is
+        there where several Portals are."""
         self.settings = settings
         self.tolerance = Tolerance(
             failures=settings.breaker_failures, window=settings.breaker_window, rest=settings.breaker_rest
@@ -50,6 +53,7 @@ class Gates:
         self.on_change = on_change
         self.on_gone = on_gone
         self.on_wait = on_wait
+        self._shared = shared
         self._servers: dict[str, ServerGates] = {}
 
     def tune(self, settings: FaultSettings) -> None:
@@ -61,9 +65,14 @@ class Gates:
         for server in self._servers.values():
             server.tune()
 
-    def open(self, server: str, *, max_concurrency: int = 0) -> "ServerGates":
-        """Those of a new server; 0 lets any number of calls run at once."""
-        self._servers[server] = ServerGates(self, server, max_concurrency)
+    def open(self, server: str, *, max_concurrency: int = 0, across_servers: bool = False) -> "ServerGates":
+        """Those of a new server; 0 lets any number of calls run at once, else those of all Portals may be counted."""
+        length = self.settings.queue_length
+        if self._shared is not None and across_servers and max_concurrency:
+            line: Line = self._shared.open(server, slots=max_concurrency, length=length)
+        else:
+            line = Line(slots=max_concurrency, length=length)
+        self._servers[server] = ServerGates(self, server, line)
         return self._servers[server]
 
     def of(self, server: str) -> "ServerGates":
@@ -72,16 +81,16 @@ class Gates:
 
     def close(self, server: str) -> None:
         """Forget a server."""
-        del self._servers[server]
+        self._servers.pop(server).line.close()
 
 
 class ServerGates:
     """Those of one server."""
 
-    def __init__(self, gates: Gates, name: str, max_concurrency: int) -> None:
+    def __init__(self, gates: Gates, name: str, line: Line) -> None:
         self.name = name
         self.all = gates
-        self.line = Line(slots=max_concurrency, length=gates.settings.queue_length)
+        self.line = line
         self._models: dict[str, ModelGate] = {}
 
     def tune(self) -> None:
@@ -135,20 +144,16 @@ class ModelGate:
 
     def outstanding(self) -> int:
         """See Gate."""
-        return self._server.line.running + self._server.line.waiting
+        line = self._server.line
+        return line.running + line.waiting + line.elsewhere
 
     async def enter(self, told: Told | None = None) -> "Admission":
         """See Gate. One that rests is known before the wait and after it."""
         if self.breaker.resting():
             raise self._rests()
-        line = self._server.line
-        place = line.enter()
+        place = self._server.line.enter()
         if place is None:
-            raise BackendUnavailable(
-                f"{self._server.name} is busy, and {line.waiting} calls wait for it already.",
-                code="queue_full",
-                retry_after=_FULL_AGAIN,
-            )
+            raise self._full()
         if not place.admitted:
             await self._wait(place, told)
         admission = Admission(self, place)
@@ -160,18 +165,21 @@ class ModelGate:
     async def _wait(self, place: Place, told: Told | None) -> None:
         """Until it is this call's turn. Whoever stops waiting gives its place up at once."""
         line, deadline, moved = self._server.line, self._server.all.settings.queue_deadline, asyncio.Event()
-        place.on_move, its_turn, began = moved.set, False, time.monotonic()
+        place.on_move, its_turn, waited, began = moved.set, False, False, time.monotonic()
         try:
             async with asyncio.timeout(deadline):
                 while not place.admitted:
-                    if told is not None:
-                        before = line.before(place)
+                    if place.refused:
+                        raise self._full()
+                    before = line.before(place)
+                    if told is not None and before is not None:
+                        waited = True
                         turn = f"{before} before you" if before else "you are next"
                         told(Progress("queued", f"{self._server.name} is busy: {turn}."))
                     moved.clear()
                     await moved.wait()
             its_turn = True
-            if told is not None:
+            if told is not None and waited:
                 told(Progress("loading", f"{self._server.name} begins."))
         except TimeoutError as error:
             message = f"{self._server.name} was busy for {deadline:g} seconds."
@@ -180,6 +188,10 @@ class ModelGate:
             self._server.all.on_wait(self._server.name, time.monotonic() - began)
             if not its_turn:
                 line.leave(place)
+
+    def _full(self) -> BackendUnavailable:
+        message = f"{self._server.name} is busy, and {self._server.line.waiting} calls wait for it already."
+        return BackendUnavailable(message, code="queue_full", retry_after=_FULL_AGAIN)
 
     def _rests(self) -> BackendUnavailable:
         message = f"{self._model} on {self._server.name} is {self.rest()}."

@@ -29,6 +29,7 @@ from portal.routing.families import Families, packaged
 from portal.routing.gates import Gates, Resting, ServerGates
 from portal.routing.pace import Paces
 from portal.routing.renamed import Renamed
+from portal.routing.shared_line import SharedLines
 from portal.settings import Settings
 from portal.settings.turns import FaultSettings
 
@@ -60,6 +61,10 @@ class BackendStatus:
     queued: int = 0
     """Calls that wait for their turn."""
     max_concurrency: int = 0
+    across_servers: bool = False
+    """Whether that many run on it from all Portals together, at present."""
+    running_elsewhere: int = 0
+    """Of these the calls of other Portals, as of a moment ago."""
     resting: Sequence[Resting] = ()
     """Models that failed too often."""
 
@@ -91,8 +96,10 @@ class Registry:
         families: Families | None = None,
         on_change: Callable[[], None] | None = None,
         on_wait: Callable[[str, float], None] = lambda server, seconds: None,
+        shared: SharedLines | None = None,
     ) -> None:
-        """`on_wait` is told of a server and how many seconds a call has waited for its turn there."""
+        """`on_wait` is told of a server and how many seconds a call has waited for its turn there; for `shared` see
+        Gates."""
         self.families = families or packaged()
         self._paces = Paces()
         self._interval = settings.discovery.interval
@@ -100,7 +107,7 @@ class Registry:
         self._on_change = on_change
         self._entries: dict[str, _Entry] = {}
         self._models: dict[str, tuple[Candidate, ...]] = {}
-        self._gates = Gates(settings.faults, on_change=self._notify, on_gone=self._gone, on_wait=on_wait)
+        self._gates = Gates(settings.faults, on_change=self._notify, on_gone=self._gone, on_wait=on_wait, shared=shared)
         self._wake = asyncio.Event()
         self._random = secrets.SystemRandom()
 
@@ -110,15 +117,13 @@ class Registry:
         self._gates.tune(faults)
         self._wake.set()
 
-    def add(self, backend: Backend, *, source: Source = "page", max_concurrency: int = 0) -> None:
+    def add(
+        self, backend: Backend, *, source: Source = "page", max_concurrency: int = 0, across_servers: bool = False
+    ) -> None:
         """Take a backend in; it is asked at the next `refresh`, or by `run` at once. `max_concurrency` calls run on it
-        together, 0 for any number.
-
-        Raises:
-            Conflict: the name is taken.
-        """
+        together, 0 for any number; `across_servers` counts those of all Portals. Raises Conflict: the name is taken."""
         self.check_free(backend.name)
-        gates = self._gates.open(backend.name, max_concurrency=max_concurrency)
+        gates = self._gates.open(backend.name, max_concurrency=max_concurrency, across_servers=across_servers)
         self._entries[backend.name] = _Entry(backend, source, gates)
         self._wake.set()
 
@@ -211,6 +216,8 @@ class Registry:
                 running=entry.gates.line.running,
                 queued=entry.gates.line.waiting,
                 max_concurrency=entry.gates.line.slots,
+                across_servers=entry.gates.line.shared,
+                running_elsewhere=entry.gates.line.elsewhere,
                 resting=entry.gates.resting(),
             )
             for name, entry in self._entries.items()

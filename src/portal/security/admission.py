@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from portal.core import tracing
 from portal.core.trace_context import from_headers
-from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated
+from portal.errors import BadRequest, Forbidden, PortalError, Stopping, TooLarge, Unauthenticated, unforeseen
 from portal.security import access
 from portal.security.credentials import Caller, Credentials
 from portal.security.forwarded import FORWARDED, TrustedProxies
@@ -47,7 +47,6 @@ _UPLOADS = frozenset({"/v1/files", "/v1/audio/transcriptions", "/v1/audio/transl
 _IMPORTS = "/portal/v1/imports"
 _BLOBS = "/api/blobs/"
 """Model files: streamed on, and sent by administrators only, so that no size is too large."""
-_FAULT = "Portal failed to answer this request; its log has the details."
 _REVOKED = 1008
 """The WebSocket's close code for it: policy violation (RFC 6455, section 7.4.1)."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -151,9 +150,9 @@ class Admission:
                 raise
             status, told, body = self._render(scope["path"], error)
             await reply.refuse(status, [*told, *self._challenge(scope, error)], body)
-        except Exception:
+        except Exception as error:
             if not reply.started:
-                await reply.refuse(*self._render(scope["path"], PortalError(_FAULT, code="internal_error")))
+                await reply.refuse(*self._render(scope["path"], unforeseen(error)))
             raise
 
     @staticmethod

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -103,6 +103,17 @@ class BackendSettings(Section):
     max_concurrency: int = Field(
         0, ge=0, description="Calls that run on it at once, the others wait in order; 0 for any number."
     )
+    across_servers: bool = Field(
+        False,
+        description="Count `max_concurrency` over all servers on one PostgreSQL, whose database each call then waits "
+        "for; else each server has as many.",
+    )
+
+    @model_validator(mode="after")
+    def _limited(self) -> "BackendSettings":
+        if self.across_servers and not self.max_concurrency:
+            raise ValueError("`across_servers` counts what `max_concurrency` limits: set that, too")
+        return self
 
 
 class DiscoverySettings(Section):

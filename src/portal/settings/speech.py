@@ -21,6 +21,11 @@ class SpeechEngineSettings(Section):
     api_key: SecretStr | None = Field(None, description="Key sent to it, where it wants one.")
     speech: tuple[Name, ...] = Field((), description="Models of this server that speak, such as kokoro.")
     transcription: tuple[Name, ...] = Field((), description="Models of this server that listen, such as whisper-1.")
+    clones: bool = Field(
+        False,
+        description="Whether this server imitates the voice of a recording that comes with the text (`ref_audio`), as "
+        "vLLM's does.",
+    )
     model: str = Field(
         "", description="For faster_whisper: a model by name, such as small, that is on this machine, or its folder."
     )

@@ -24,6 +24,7 @@ class EspeakNg:
     """Implements Voicing."""
 
     longest = 0
+    clones = False
 
     def __init__(self, *, name: str, program: Path | None) -> None:
         self.name = name

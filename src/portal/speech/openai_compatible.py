@@ -30,9 +30,16 @@ class OpenAICompatible:
     takes = frozenset({".flac", ".m4a", ".mp3", ".mp4", ".mpeg", ".mpga", ".oga", ".ogg", ".wav", ".webm"})
 
     def __init__(
-        self, *, name: str, server: Forwarding, speech: Sequence[str] = (), transcription: Sequence[str] = ()
+        self,
+        *,
+        name: str,
+        server: Forwarding,
+        speech: Sequence[str] = (),
+        transcription: Sequence[str] = (),
+        clones: bool = False,
     ) -> None:
         self.name = name
+        self.clones = clones
         self._served = Served(name=name, server=server)
         self._speech = speech
         self._transcription = transcription
@@ -68,12 +75,12 @@ class OpenAICompatible:
 
     async def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
         """See Voicing."""
-        body: JsonObject = {
-            "model": said.model,
-            "input": said.text,
-            "voice": said.voice or "alloy",
-            "response_format": said.format,
-        }
+        body: JsonObject = {"model": said.model, "input": said.text, "response_format": said.format}
+        if said.voice or not said.sample:
+            body["voice"] = said.voice or "alloy"
+        if said.sample:  # as vLLM's server takes it, whatever model it has
+            body |= {"task_type": "Base", "ref_audio": said.sample}
+            body |= {"ref_text": said.sample_text} if said.sample_text else {}
         if said.speed != 1.0:
             body["speed"] = said.speed
         if said.instructions:
@@ -135,4 +142,5 @@ def create(config: SpeechEngineSettings, around: Around) -> OpenAICompatible:
         server=around.server(config),
         speech=config.speech,
         transcription=config.transcription,
+        clones=config.clones,
     )

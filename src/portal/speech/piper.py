@@ -28,6 +28,7 @@ class PiperProgram:
     """Implements Voicing over the program. Every text is a run: a sentence a line."""
 
     longest = 0
+    clones = False
 
     def __init__(self, *, name: str, program: Path | None, folder: Path) -> None:
         self.name = name
@@ -73,6 +74,7 @@ class PiperServer:
     """Implements Voicing over the HTTP server. Every sentence is a request, so that the first one is soon heard."""
 
     longest = 0
+    clones = False
 
     def __init__(self, *, name: str, served: Served, url: str) -> None:
         self.name = name

@@ -26,6 +26,8 @@ class Voicing(Protocol):
     name: str
     longest: int
     """Characters of one call, at most; 0 for any number."""
+    clones: bool
+    """Whether it imitates the voice of a recording that comes with the text."""
 
     def refusal(self) -> str:
         """Why it cannot speak now, and the step that changes it; empty where it can. Cheap."""

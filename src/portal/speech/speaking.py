@@ -10,7 +10,7 @@ from portal.errors import BackendError, BadRequest, TooLarge
 from portal.speech.choosing import Choice
 from portal.speech.ports import Voicing
 from portal.speech.sentences import parts
-from portal.speech.voices import chosen
+from portal.speech.voices import OPENAI, chosen
 
 KNOWN = frozenset(("tts-1", "tts-1-hd", "gpt-4o-mini-tts"))
 """OpenAI's own, which many programs name without asking: here they mean the usual model."""
@@ -18,6 +18,11 @@ NOTHING = (
     "Nothing here can speak. The quickest step: install espeak-ng (`apt install espeak-ng`, `brew install espeak-ng` "
     "or `winget install espeak-ng`); the manual's page on speech names voices that sound better."
 )
+
+CLONING = (
+    "Name a server that does in `[[speech.engines]]`, with `clones = true`; the manual's page on speech says which."
+)
+NO_CLONING = "voice_cloning_unavailable"
 
 
 class Speaking:
@@ -32,10 +37,12 @@ class Speaking:
         self._voice = voice
         self._longest = longest
 
-    def _choice(self) -> Choice[Voicing]:
+    def _choice(self, *, cloning: bool = False) -> Choice[Voicing]:
         ready = [engine for engine in self._engines() if not engine.refusal()]
+        if cloning:  # whoever imitates voices is the usual one then
+            ready.sort(key=lambda engine: not engine.clones)
         offers = [(engine, SpeechModel(name, engine.name, "speech")) for engine in ready for name in engine.speaks()]
-        return Choice(offers, usual=self._model, known=KNOWN)
+        return Choice(offers, usual="" if cloning else self._model, known=KNOWN)
 
     def refusal(self) -> str:
         """See Speaker."""
@@ -71,13 +78,19 @@ class Speaking:
                 code="text_too_long",
                 param="input",
             )
-        engine, model = self._choice().of(said.model, NOTHING)
-        voices = await engine.voices(model.id)
-        voice = chosen(voices, said.voice, usual=self._voice, language=said.language)
-        asked = replace(said, text=text, model=model.id, voice=voice)
+        engine, model = self._choice(cloning=bool(said.sample)).of(said.model, NOTHING)
+        if said.sample and not engine.clones:
+            raise BadRequest(f"{engine.name} cannot imitate a voice. {CLONING}", param="ref_audio", code=NO_CLONING)
+        asked = replace(said, text=text, model=model.id, voice=await self._voiced(engine, model.id, said))
         async with aclosing(_in_parts(engine, asked)) as sound:
             async for piece in sound:
                 yield piece
+
+    async def _voiced(self, engine: Voicing, model: str, said: Utterance) -> str:
+        """The id of the voice; that of a recording has none."""
+        if said.sample and said.voice.lower() in OPENAI | {""}:
+            return ""
+        return chosen(await engine.voices(model), said.voice, usual=self._voice, language=said.language)
 
 
 async def _in_parts(engine: Voicing, said: Utterance) -> AsyncGenerator[bytes, None]:

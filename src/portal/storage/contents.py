@@ -22,5 +22,9 @@ class Contents(Protocol):
     async def delete(self, name: str) -> None:
         """It need not be there."""
 
+    async def clear(self, before: int) -> int:
+        """Forget what is left of content that was begun before then, in microseconds, and never ended; how many there
+        were."""
+
     async def check(self) -> None:
         """Whether it can be written to. Raises StorageUnavailable, which says why not."""

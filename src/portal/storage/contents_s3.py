@@ -7,6 +7,7 @@ from datetime import timedelta
 from portal.errors import NotFound, SettingsError, StorageUnavailable
 from portal.extras import add_command
 from portal.settings.files import S3Settings
+from portal.storage.contents_s3_uploads import Uploads
 
 try:
     import obstore
@@ -35,6 +36,7 @@ class S3Contents:
 
     def __init__(self, *, settings: S3Settings, retries: int = RETRIES) -> None:
         """Nothing is asked of the store yet. Raises SettingsError."""
+        self._uploads = Uploads(settings)
         self._where = f"The bucket {settings.bucket!r} at {settings.endpoint or 'AWS'}"
         options: dict[str, str | bool | None] = {
             "endpoint": settings.endpoint or None,
@@ -59,7 +61,7 @@ class S3Contents:
             raise SettingsError(f"`files.s3` is not usable: {error}") from error
 
     async def put(self, name: str, pieces: AsyncIterator[bytes]) -> None:
-        """See Contents. Parts of what broke off are for a rule of the bucket to clear away."""
+        """See Contents. Parts of what broke off are there until `clear`."""
         with self._translated(name):
             writer = obstore.open_writer_async(self._store, name, buffer_size=PART, max_concurrency=PARTS_AT_ONCE)
         async for piece in pieces:
@@ -81,6 +83,10 @@ class S3Contents:
         """See Contents."""
         with self._translated(name):
             await obstore.delete_async(self._store, name)
+
+    async def clear(self, before: int) -> int:
+        """See Contents. Without a key in the settings it is for a rule of the bucket."""
+        return await self._uploads.abort(before)
 
     async def check(self) -> None:
         """See Contents."""

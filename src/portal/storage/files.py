@@ -230,6 +230,19 @@ class StoredFiles:
                 await self._drop(row["id"], row["content_id"])
         for row in await self._database.fetch(SELECT_DOUBLED):
             await self._drop_own(row["id"])
+        await self._clear(now - DAY)
+
+    async def _clear(self, before: int) -> None:
+        """Of content that goes elsewhere in parts. Where it cannot be done now, the next `sweep` does it."""
+        if self._contents is None:
+            return
+        try:
+            cleared = await self._contents.clear(before)
+        except StorageUnavailable as error:
+            logger.warning("%s", error.message)
+        else:
+            if cleared:
+                logger.info("%d uploads that broke off were cleared away", cleared)
 
     async def drop_of(self, owner: str) -> None:
         """Delete those of somebody who is gone, which are hidden already."""

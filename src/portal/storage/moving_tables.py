@@ -8,7 +8,7 @@ from portal.storage.database import Readable
 
 DERIVED = frozenset(
     {"schema_versions", "vector_cells", "vector_segments", "passage_places", "passage_near", "passage_vectors"}
-    | {"schema_compatible", "instances", "duties", "pending"}
+    | {"schema_compatible", "instances", "duties", "pending", "model_calls"}
 )
 """Made by each engine in its own way, or of the servers that run. Vectors are read from where they are and stored as
 new ones are."""

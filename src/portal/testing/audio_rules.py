@@ -52,6 +52,9 @@ _SPEECH: Mapping[str, tuple[str, Check]] = {
     "stream_format": ("a string", _is_text),
 }
 SPEECH = Endpoint(_SPEECH, ("model", "input", "voice"))
+_CLONED = dict.fromkeys(("task_type", "ref_audio", "ref_text"), ("a string", _is_text))
+CLONING = Endpoint({**_SPEECH, **_CLONED}, ("model", "input"))
+"""Of a server that imitates voices, as vLLM's does."""
 
 
 @dataclass(slots=True)
@@ -141,8 +144,13 @@ def check_speech(body: dict[str, object], voices: Sequence[str]) -> None:
     if not text or len(text) > 4096:
         code = "string_too_short" if not text else "string_above_max_length"
         raise Refused("Invalid 'input': 1 to 4096 characters.", code=code, param="input")
-    if body["voice"] not in voices:
-        raise Refused(f"Invalid value: '{body['voice']}'.", code="invalid_value", param="voice")
+    sample = str(body.get("ref_audio") or "")
+    if sample and not sample.startswith("data:audio/"):
+        raise Refused("ref_audio is not an audio data URL.", code="invalid_value", param="ref_audio")
+    if body.get("task_type") == "Base" and not sample:
+        raise Refused("Base task requires 'ref_audio' for voice cloning", code="invalid_value", param="ref_audio")
+    if body.get("voice") not in ((*voices, None) if sample else voices):
+        raise Refused(f"Invalid value: '{body.get('voice')}'.", code="invalid_value", param="voice")
     if shape not in KINDS:
         raise Refused(f"Invalid value: '{shape}'.", code="invalid_value", param="response_format")
     if not isinstance(speed, int | float) or not 0.25 <= speed <= 4:

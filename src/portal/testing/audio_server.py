@@ -5,7 +5,8 @@
 
 Steering and records are those of ModelServer; without a script a transcription tells how long the recording is. Speech
 is a tone of 0.06 seconds a word; formats but `wav` and `pcm` need ffmpeg. `voices` are those there are; with `lists`
-they are told at `/v1/audio/voices`, as many local servers do. Models whose names begin with `gpt-4o` have no segments.
+they are told at `/v1/audio/voices`, as many local servers do; with `clones` it takes `ref_audio`, as vLLM's does.
+Models whose names begin with `gpt-4o` have no segments.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from aiohttp import web
 
 from portal.core.speech import Segment
 from portal.core.subtitles import srt, vtt
-from portal.testing.audio_rules import KINDS, SPEECH, VOICES, Upload, check_speech, upload
+from portal.testing.audio_rules import CLONING, KINDS, SPEECH, VOICES, Upload, check_speech, upload
 from portal.testing.model_server import Answer
 from portal.testing.openai_rules import Refused
 from portal.testing.openai_server import OpenAIServer
@@ -39,12 +40,14 @@ class AudioServer(OpenAIServer):
         models: Sequence[str] = ("whisper-1", "tts-1"),
         voices: Sequence[str] = VOICES,
         lists: bool = False,
+        clones: bool = False,
         api_key: str | None = None,
     ) -> None:
         super().__init__(models=models, api_key=api_key)
         self.uploads: list[Upload] = []
         self._voices = voices
         self._lists = lists
+        self._speech = CLONING if clones else SPEECH
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
         """With those for sound."""
@@ -88,7 +91,7 @@ class AudioServer(OpenAIServer):
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = self._checked(request, SPEECH)
+            body = self._checked(request, self._speech)
             check_speech(body, self._voices)
         except Refused as refused:
             return self._refused(refused)

@@ -110,9 +110,9 @@ class Cluster:
         model: str = "tiny",
         by: Sequence[str] = (),
     ) -> AsyncIterator["Cluster"]:
-        """Start them. `backend` is the address of a server with OpenAI's API, `settings` more lines of portal.toml; for
-        `by` see start."""
-        arguments = ("--backend", f"openai_compatible={backend}")
+        """Start them. `backend` is the address of a server with OpenAI's API, or empty where `settings`, more lines of
+        portal.toml, name one; for `by` see start."""
+        arguments = ("--backend", f"openai_compatible={backend}") if backend else ()
         toml = f'seal_key = "{secrets.token_hex(32)}"\n{{database}}\n{SETTINGS}{settings}'
         made = cls(folder=folder, arguments=arguments, database=database, toml=toml, model=model)
         try:

@@ -15,7 +15,7 @@ import json
 import struct
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self
@@ -102,11 +102,20 @@ class ComfyUIServer:
 
     def install(self, name: str, *files: str) -> None:
         """Let every loader with an input of this name know these files."""
+        for known in self._known(name):
+            known += [file for file in files if file not in known]
+
+    def remove(self, name: str, *files: str) -> None:
+        """Let none know them any more."""
+        for known in self._known(name):
+            known[:] = [file for file in known if file not in files]
+
+    def _known(self, name: str) -> Iterator[list[Any]]:
         for node in self._nodes.values():
             for group in node["input"].values():
                 chosen = options(group[name]) if name in group else None
-                if chosen is not None:
-                    chosen += [file for file in files if file not in chosen]  # type: ignore[operator]
+                if isinstance(chosen, list):
+                    yield chosen
 
     def fail(self, *faults: ComfyFault) -> None:
         """What becomes of the jobs to come, one for each."""

@@ -47,7 +47,7 @@ class TestPortal:
 async def open_test_portal(
     data_dir: Path,
     *,
-    backends: Sequence[Backend] = (),
+    backends: Sequence[Backend] | None = (),
     toolsets: Sequence[Toolset] | None = (),
     embedder: Embedder | None = None,
     channels: Sequence[Channel] | None = (),
@@ -55,10 +55,10 @@ async def open_test_portal(
     settings: Mapping[str, Any] | None = None,
     watching: bool = False,
 ) -> AsyncIterator[TestPortal]:
-    """Serve on a free loopback port with exactly these backends and the guide, and exactly these tools, or with None
-    those of an installation; the models are known when it yields. Documents are embedded by `embedder`, if any.
-    `channels` are the chat platforms, with None those of the settings;
-    `transcriber` writes down what is spoken there.
+    """Serve on a free loopback port with exactly these backends and the guide, or with None those of the settings, and
+    exactly these tools, or with None those of an installation; the models are known when it yields. Documents are
+    embedded by `embedder`, if any. `channels` are the chat platforms, with None those of the settings; `transcriber`
+    writes down what is spoken there.
 
     `settings` is a nested mapping over the defaults; titles by the model, discovery, retries and the classifier are off
     unless it says so. With `watching`, portal.toml in the data folder is read again when it changes.

@@ -46,6 +46,16 @@ class S3Server:
             for one in listed.iter(f"{space}Contents")
         }
 
+    def begin(self, bucket: str, key: str) -> None:
+        """An upload in parts that nobody goes on with; moto says of each that it was begun in 2010."""
+        self._ask("POST", f"/{bucket}/{key}?uploads")
+
+    def unfinished(self, bucket: str) -> list[str]:
+        """The keys of such uploads."""
+        listed = ElementTree.fromstring(self._ask("GET", f"/{bucket}?uploads"))  # noqa: S314 -- our own server
+        space = listed.tag.partition("}")[0] + "}"
+        return sorted(one.findtext(f"{space}Key", "") for one in listed.iter(f"{space}Upload"))
+
     def _ask(self, method: str, path: str) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         try:

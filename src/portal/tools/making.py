@@ -76,12 +76,15 @@ class Making(Functions):
     ) -> ToolResult:
         """Order it, wait for it, bring it. Raises ToolError."""
         given = {name: value for name, value in values.items() if value not in (None, "")}
+        wishes = dict(context.wishes)
+        named = wishes.pop("workflow", "")
+        asked = {**size_of(wishes.pop("size", "")), **wishes}
         try:
             found = {name: await self._picture(context, one) for name, one in (pictures or {}).items() if one}
             order = Order(
                 kind=self._kind,
-                recipe=workflow,
-                values={**given, **(inputs or {})},
+                recipe=workflow if found else named or workflow,
+                values={**given, **(inputs or {}), **asked},
                 pictures=found,
                 call_id=context.call_id,
             )

@@ -1,5 +1,8 @@
 """Text spoken into a file, and the voices there are."""
 
+import asyncio
+import base64
+import mimetypes
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import PurePath
@@ -18,6 +21,7 @@ from portal.tools.function import Functions, tool
 
 _LARGEST = 2**20
 _SOUND = 256 * 2**20
+_SAMPLE = 10 * 2**20
 _SHOWN = 60
 
 
@@ -28,7 +32,7 @@ class Voices:
         self._speaker = speaker
         self._folders = folders
 
-    @tool(risk="read", scopes={"path": "path"}, timeout=1800)
+    @tool(risk="read", scopes={"path": "path", "like": "path"}, timeout=1800)
     async def speak_text(
         self,
         context: ToolContext,
@@ -38,12 +42,23 @@ class Voices:
         voice: Annotated[str, "A voice of list_voices; empty for the usual one"] = "",
         speed: Annotated[float, "1 is the usual pace", Field(ge=0.25, le=4)] = 1.0,
         save_as: Annotated[str, "Name of the sound file: .mp3, .wav, .opus, .aac or .flac"] = "speech.mp3",
+        like: Annotated[str, "A recording of the voice to imitate, of somebody who agreed to it"] = "",
+        like_text: Annotated[str, "What is said in that recording"] = "",
     ) -> ToolResult:
         """Read a text aloud into a sound file (text to speech)."""
         said = text or self._text(path, context)
         name = save_as if PurePath(save_as).suffix[1:].lower() in FORMATS else f"{save_as}.mp3"
         kind = cast(SoundFormat, PurePath(name).suffix[1:].lower())
-        asked = Utterance(text=said, voice=voice, language=language, speed=speed, format=kind)
+        sample = await asyncio.to_thread(self._sample, like, context) if like else ""
+        asked = Utterance(
+            text=said,
+            voice=voice,
+            language=language,
+            speed=speed,
+            format=kind,
+            sample=sample,
+            sample_text=like_text,
+        )
         sound = bytearray()
         try:
             async with aclosing(self._speaker.speak(asked)) as pieces:
@@ -73,6 +88,13 @@ class Voices:
         if not path:
             raise ToolError("There is nothing to say: give `text` or `path`.")
         return self._folders.file(path, context, largest=_LARGEST).read().decode("utf-8", "replace")
+
+    def _sample(self, path: str, context: ToolContext) -> str:
+        kind = mimetypes.guess_type(path)[0] or ""
+        if not kind.startswith("audio/"):
+            raise ToolError("`like` is a recording: .wav, .mp3, .flac, .ogg or .m4a.")
+        data = self._folders.file(path, context, largest=_SAMPLE).read()
+        return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _told(voice: Voice) -> str:

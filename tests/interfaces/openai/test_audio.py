@@ -159,6 +159,30 @@ async def test_what_cannot_be_said(client: openai.AsyncOpenAI, server: AudioServ
     assert "out of memory" in message
 
 
+async def test_a_voice_is_imitated_where_an_engine_can(client: openai.AsyncOpenAI, tmp_path: Path) -> None:
+    sample = "data:audio/wav;base64,UklGRg=="
+    for given, code in ((sample, "voice_cloning_unavailable"), ("https://example.org/me.wav", "invalid_value")):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.audio.speech.create(
+                model="espeak-ng", voice="alloy", input="hi", extra_body={"ref_audio": given}
+            )
+        told = refusal(caught.value)
+        assert (told["code"], told["param"]) == (code, "ref_audio")
+    engine = {"kind": "openai_compatible", "name": "cloner", "speech": ["tts-base"], "clones": True}
+    async with AudioServer(models=["tts-base"], clones=True) as cloner:
+        settings = {"speech": {"engines": [{**engine, "url": cloner.url}]}}
+        async with (
+            open_test_portal(tmp_path / "data", settings=settings) as portal,
+            openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0) as mine,
+        ):
+            more = {"ref_audio": sample, "ref_text": "Good day."}
+            made = await mine.audio.speech.create(
+                model="auto", voice="alloy", input="hi", response_format="wav", extra_body=more
+            )
+            assert (await made.aread())[:4] == b"RIFF"
+            assert cloner.requests[-1].body.items() >= more.items()
+
+
 async def test_a_sound_that_breaks_off_is_not_whole(portal: TestPortal, server: AudioServer) -> None:
     server.script(Answer(frames=[b"sound", b"more"], fault=Fault.RESET, after=1))
     body = {"model": "kokoro", "voice": "af_sky", "input": "hi"}

@@ -60,6 +60,31 @@ async def test_odd_names_and_types(api):
     assert (await api.get(f"{PLACE}/{made['id']}/content")).content == b"hello"
 
 
+async def test_path_names_lose_their_folders(api):
+    for name, kept in (("../../etc/passwd", "passwd"), ("C:\\Windows\\a.txt", "a.txt"), ("/srv/b.txt", "b.txt")):
+        made = (await upload(api, name=name)).json()
+        assert made["filename"] == kept
+        answer = await api.get(f"{PLACE}/{made['id']}/content")
+        assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{kept}"
+
+
+async def test_polyglots_are_what_they_were_sent_as(api):
+    """What is a picture, a PDF and a program at once is shown as the one and never run as the other."""
+    for name, kind, content in (
+        ("a.gif", "image/gif", b"GIF89a/*" + bytes(8) + b"*/=1;alert(1)"),
+        ("b.png", "image/png", b"\x89PNG\r\n\x1a\n<html><script>alert(1)</script>"),
+        ("c.pdf", "application/pdf", b"%PDF-1.7\n<html><script>alert(1)</script>PK\x03\x04"),
+    ):
+        made = (await upload(api, content, name, kind)).json()
+        answer = await api.get(f"{PLACE}/{made['id']}/content?inline=1")
+        assert (answer.headers["content-type"], answer.content) == (kind, content)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        as_program = (await upload(api, content, "d.html", kind)).json()
+        answer = await api.get(f"{PLACE}/{as_program['id']}/content?inline=1")
+        assert answer.headers["content-type"] == kind
+
+
 async def test_pages(api):
     ids = [(await upload(api, name=f"{number}.txt", purpose="vision")).json()["id"] for number in range(3)]
     await upload(api, purpose="assistants")

@@ -2,6 +2,7 @@
 
 import io
 import resource
+import zipfile
 from pathlib import Path
 
 import aiohttp
@@ -103,6 +104,24 @@ async def test_what_documents_say(me: Door, stranger: Door) -> None:
     assert (len(cut["text"]), cut["whole"]) == (200_000, False)
     await me.refused("GET", f"/portal/v1/files/{broken}/text", status=400)
     await stranger.refused("GET", f"/portal/v1/files/{file_id}/text", status=404)
+
+
+async def test_a_zip_bomb_is_not_unpacked(me: Door) -> None:
+    """A Word file of some kilobytes that would come to 300 MB of text."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb, zipfile.ZipFile(FILES / "report.docx") as real:
+        for name in real.namelist():
+            with bomb.open(name, "w") as part:
+                part.write(real.read(name))
+                for _ in range(300 if name == "word/document.xml" else 0):
+                    part.write(bytes(2**20))
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    file_id = await uploaded(me, packed.getvalue(), "bomb.docx", kind)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    told = await me.refused("GET", f"/portal/v1/files/{file_id}/text", status=400)
+    assert "unpacks to more than" in str(told)
+    assert (await small(me, file_id))[0] == 404
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 async def test_what_files_take_and_what_does_not_fit(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.core.items import JsonObject
-from portal.errors import PortalError
+from portal.errors import PortalError, unforeseen
 from portal.interfaces.dialect import Dialect
 from portal.interfaces.wire import COMMENT, SSE_HEADERS
 
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
-_UNKNOWN = PortalError("Portal failed to answer this request; its log has the details.", code="internal_error")
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -97,6 +96,6 @@ def error_handlers(
 
     async def unexpected(request: Request, error: Exception) -> Response:
         """A fault of our own. The server logs it when it comes out of the application: once is enough."""
-        return answer(request, _UNKNOWN)
+        return answer(request, unforeseen(error))
 
     return {PortalError: portal_error, HTTPException: http_error, Exception: unexpected}

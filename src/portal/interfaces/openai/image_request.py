@@ -1,6 +1,5 @@
 """What requests for pictures bring, checked, and as the order that they are."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -9,13 +8,11 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from portal.core.media import Order, Value
+from portal.core.media import ANY_RECIPE, Order, Value
 from portal.errors import BadRequest
+from portal.interfaces.openai.schema import Background, PictureQuality, PictureSize
 from portal.interfaces.openai.validation import Checked, check, missing
 
-ANY = re.compile(r"dall-e-.*|gpt-image-.*|chatgpt-image-.*|auto|auto-image|default")
-"""Names that clients send when they mean the best there is."""
-_SIZE = r"^(auto|[0-9]{2,5}x[0-9]{2,5})$"
 _NAMED = {
     "negative_prompt": "negative",
     "negative": "negative",
@@ -42,12 +39,12 @@ class CreateImage(Checked):
     prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
     model: str | None = None
     n: Annotated[int, Field(ge=1, le=10)] | None = None
-    size: Annotated[str, Field(pattern=_SIZE)] | None = None
-    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = None
+    size: PictureSize | None = None
+    quality: PictureQuality | None = None
     response_format: Literal["b64_json", "url"] | None = None
     output_format: Literal["png", "jpeg", "webp"] | None = None
     output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
-    background: Literal["auto", "opaque", "transparent"] | None = None
+    background: Background | None = None
     stream: bool | None = None
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     inputs: dict[str, str | int | float | bool] | None = None
@@ -63,7 +60,7 @@ class CreateImage(Checked):
             values["quality"] = self.quality
         if self.background and self.background != "auto":
             values["background"] = self.background
-        recipe = "" if self.model is None or ANY.fullmatch(self.model) else self.model
+        recipe = "" if self.model is None or ANY_RECIPE.fullmatch(self.model) else self.model
         return Order(kind="image", recipe=recipe, values=values, pictures=pictures or {})
 
 

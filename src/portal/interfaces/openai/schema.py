@@ -17,6 +17,9 @@ Key = Annotated[str, Field(max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
 Metadata = Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
 ModelId = Annotated[str, Field(min_length=1)]
+PictureSize = Annotated[str, Field(pattern=r"^(auto|[0-9]{2,5}x[0-9]{2,5})$")]
+PictureQuality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
+Background = Literal["auto", "opaque", "transparent"]
 
 Include = Literal[
     "reasoning.encrypted_content",
@@ -57,14 +60,15 @@ class FileSearchTool(Checked):
 
 
 class ImageGenerationTool(Checked):
-    """Pictures, made by Portal's own tools in a workspace; size and quality are the model's to choose."""
+    """Pictures, made by Portal's own tools in a workspace; what is left out is the model's to choose."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["image_generation"]
-    size: Literal["auto"] | None = None
-    quality: Literal["auto"] | None = None
-    background: Literal["auto"] | None = None
+    model: str | None = None
+    size: PictureSize | None = None
+    quality: PictureQuality | None = None
+    background: Background | None = None
     output_format: Literal["png"] | None = None
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
 
@@ -250,7 +254,8 @@ class CustomVoice(Checked):
 
 
 class CreateSpeech(Checked):
-    """The body of `POST /v1/audio/speech`. `language` is Portal's own: it chooses a voice where none is named."""
+    """The body of `POST /v1/audio/speech`. `language` is Portal's own: it chooses a voice where none is named.
+    `ref_audio` and `ref_text` are vLLM's: a recording whose voice is to be imitated, and what is said in it."""
 
     model: ModelId
     input: str
@@ -260,6 +265,8 @@ class CreateSpeech(Checked):
     speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     language: str = ""
+    ref_audio: Annotated[str, Field(pattern=r"^(data:audio/[a-z0-9.+-]+;base64,.+)?$")] = ""
+    ref_text: str = ""
 
 
 class CreateCompletion(Checked):

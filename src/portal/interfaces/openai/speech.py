@@ -40,6 +40,8 @@ class _Door:
             speed=body.speed,
             instructions=body.instructions,
             format=body.response_format,
+            sample=body.ref_audio,
+            sample_text=body.ref_text,
         )
         call = Call(self._usage, request.state.caller.owner, "speech")
         sound = self._sound(said, call)

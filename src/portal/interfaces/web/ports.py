@@ -73,7 +73,8 @@ class ModelServers(Protocol):
         """All models, without waiting."""
 
     def status(self) -> Sequence[JsonObject]:
-        """Per server: {name, kind, url, status, error, models, source, running, queued, max_concurrency, resting}."""
+        """Per server: {name, kind, url, status, error, models, source, running, queued, max_concurrency,
+        across_servers, running_elsewhere, resting}."""
 
     def auto(self) -> JsonObject | None:
         """What `auto` means now: {model, reason}; None when there is no model."""

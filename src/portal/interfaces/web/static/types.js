@@ -36,7 +36,7 @@
  *   speed_seen: {tokens_per_second: number, first_token_seconds: number|null}|null,
  * }} Model
  * @typedef {{name: string, kind: string, url: string, status: "up"|"down"|"waiting", error: string|null, models: number, source: string,
- *   running: number, queued: number, max_concurrency: number, resting: {model: string, until: number, failures: number}[]}} BackendView
+ *   running: number, queued: number, max_concurrency: number, across_servers: boolean, running_elsewhere: number, resting: {model: string, until: number, failures: number}[]}} BackendView
  * @typedef {{
  *   key: string, name: string, size: number, kind: "image"|"file", file: File|null, preview: string|null,
  *   sent: number, id: string|null, error: string|null,

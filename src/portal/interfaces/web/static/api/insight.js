@@ -2,7 +2,7 @@
 import { P, json, withQuery } from "../api.js";
 
 /** @typedef {{median: number|null, p99: number|null, worst: number|null}} Spread  in seconds */
-/** @typedef {{name: string, kind: string, url: string, status: "up"|"down"|"waiting", error: string|null, models: number, up: boolean, running: number, queued: number, max_concurrency: number, breakers: {model: string, state: "closed"|"half-open"|"open"}[], held: Record<string, number>}} Server */
+/** @typedef {{name: string, kind: string, url: string, status: "up"|"down"|"waiting", error: string|null, models: number, up: boolean, running: number, queued: number, max_concurrency: number, across_servers: boolean, running_elsewhere: number, breakers: {model: string, state: "closed"|"half-open"|"open"}[], held: Record<string, number>}} Server */
 /** @typedef {{name: string, kind: string, state: string, detail: string, unsent: number, repairs?: number}} Channel */
 /** @typedef {{name: string, title: string, status: string, detail: string}} Tools */
 /** @typedef {{approvals: number, documents: number, media_queued: number, media_running: number, sessions: number}} Waiting */

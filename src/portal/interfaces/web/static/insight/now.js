@@ -58,12 +58,12 @@ function Servers({ servers }) {
 
 /** @param {{server: Server}} props */
 function ServerCard({ server }) {
-  const { name, url, status, error, models, running, queued, max_concurrency: most, breakers, held } = server;
+  const { name, url, status, error, models, running, queued, max_concurrency: most, across_servers: together, running_elsewhere: elsewhere, breakers, held } = server;
   const loaded = Object.entries(held);
   return html`<li class="card"><div class="card-head"><${State} good=${status === "up"} words=${t(`models.${status}`)} />
       <h4 class="grow clip" dir="auto">${name}</h4><span class="small muted">${t("models.count", { n: models })}</span></div>
     <p class="small muted mono" dir="ltr">${url || t("models.inside")}</p>
-    <p class="small">${most ? t("insight.runningOf", { n: running, most }) : t("insight.running", { n: running })} · ${t("insight.queued", { n: queued })}</p>
+    <p class="small">${most ? t("insight.runningOf", { n: running + elsewhere, most }) : t("insight.running", { n: running })}${together ? ` (${t("insight.elsewhere", { n: elsewhere })})` : ""} · ${t("insight.queued", { n: queued })}</p>
     ${error && html`<p class="small" dir="auto">${error}</p>`}
     ${breakers.map((one) => html`<p key=${one.model} class="small" dir="auto"><${State} good=${one.state === "closed"} words=${t(`insight.breaker.${one.state}`)} /> ${one.model}</p>`)}
     ${loaded.map(([model, size]) => html`<p key=${model} class="small" dir="auto">${t("insight.inMemory", { model, size: bytes(size) })}</p>`)}</li>`;

@@ -48,6 +48,7 @@ export const insight = {
   "insight.noServers": "Es wurde kein Modellserver gefunden.",
   "insight.running": { one: "{n} Aufruf läuft", other: "{n} Aufrufe laufen" },
   "insight.runningOf": "{n} von {most} Aufrufen laufen",
+  "insight.elsewhere": "{n} auf anderen Servern",
   "insight.inMemory": "{model} ist im Speicher: {size}",
   "insight.breaker.closed": "ist kürzlich gescheitert",
   "insight.breaker.half-open": "wird wieder versucht",

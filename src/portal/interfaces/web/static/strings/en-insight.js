@@ -47,6 +47,7 @@ export const insight = {
   "insight.noServers": "No model server was found.",
   "insight.running": { one: "{n} call runs", other: "{n} calls run" },
   "insight.runningOf": "{n} of {most} calls run",
+  "insight.elsewhere": "{n} on other servers",
   "insight.inMemory": "{model} is in memory: {size}",
   "insight.breaker.closed": "failed lately",
   "insight.breaker.half-open": "is tried again",
