@@ -20,7 +20,7 @@ from portal.testing.portal import TestPortal, open_test_portal
 
 READ_WHERE_NEEDED = {
     *("limits.messages", "turns.keep_deleted_days", "server.drain_seconds", "telemetry.keep_days"),
-    *("retention.conversation_days", "retention.usage_days"),
+    *("retention.conversation_days", "retention.usage_days", "retention.audit_days"),
     *("backup.folder", "backup.every", "backup.keep", "backup.password"),
 }
 
@@ -89,6 +89,7 @@ async def test_what_changes_is_in_force_at_once(tmp_path: Path) -> None:
             interval = 5
             [retention]
             usage_days = 30
+            audit_days = 30
             [backup]
             folder = "/nowhere"
             keep = 3

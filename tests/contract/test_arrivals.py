@@ -6,6 +6,7 @@ import pytest
 
 from portal.core.exchange import Arriving, ImportRecord, derived_id
 from portal.core.memories import Wanted
+from portal.core.passages import Within
 from portal.core.records import ConversationRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.arrivals import AT_ONCE
@@ -218,3 +219,27 @@ async def test_one_that_is_not_ours_keeps_all_out(storage: Storage, coming: Impo
     await storage.imports.delete(OWNER, coming.id)
     with pytest.raises(NotFound):
         await storage.arrivals.take_all(coming.id, [(headed(talk, turns), turns)], owner=OWNER)
+
+
+async def test_each_of_several_is_found_by_its_own_words_alone(storage: Storage, coming: ImportRecord) -> None:
+    talks = []
+    for number, word in enumerate(("anchovy", "béchamel", "味噌", "dill")):
+        talk = conversation(title=f"Title {word}x" if number != 1 else "")
+        turns = chain(talk, 3)
+        odd = [said("\0 \ud800", item_id="msg_odd"), {"type": "reasoning", "id": "rs_1", "content": [], "summary": []}]
+        told = answered(f"it is {word}", item_id="msg_told")
+        turns[1] = replace(turns[1], inputs=[*odd, *turns[1].inputs], outputs=[told])
+        talks.append((replace(talk, head=turns[-1].response.id), turns))
+    before = conversation(title="Before", owner=OWNER)
+    await storage.conversations.create(before)
+    await storage.arrivals.take_all(coming.id, talks, owner=OWNER)
+    for (talk, turns), word in zip(talks, ("anchovy", "bechamel", "味噌", "DILL"), strict=True):
+        (found,) = (await storage.conversations.list(OWNER, query=word)).data
+        assert (found.id, "it is" in found.snippet) == (talk.id, True)
+        hits = await storage.passages.words(Within(owner=OWNER, space="turns"), word, 10)
+        assert {hit.id.split("_")[1] for hit in hits} <= {one.response.id.split("_")[1] for one in turns}
+        assert hits
+    assert [one.id for one in (await storage.conversations.list(OWNER, query="before")).data] == [before.id]
+    await storage.conversations.update(OWNER, talks[0][0].id, {"title": "Capers"})
+    assert [one.id for one in (await storage.conversations.list(OWNER, query="capers")).data] == [talks[0][0].id]
+    assert not (await storage.conversations.list(OWNER, query="anchovyx")).data

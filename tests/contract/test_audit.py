@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from portal.core.audit import Flaw, Place, chained
+from portal.core.clock import micros
 from portal.errors import BadRequest, PortalError, StorageError
 from portal.storage.audit import StoredAudit, chain_older
 from portal.storage.database import Database, Statement
 from portal.storage.open import Storage
 from portal.testing.records import audit
 
+DAY = 86_400_000_000
 TRIGGERS = ("audit_kept", "audit_fixed")
 
 
@@ -36,7 +38,9 @@ async def tampered(database: Database, *sqls: str) -> None:
 async def restored(database: Database) -> None:
     """The guards of the database stand again, for the tests that share it."""
     if database.dialect == "postgres":
-        kept = "CREATE TRIGGER audit_kept BEFORE DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_only_grows()"
+        kept = (
+            "CREATE TRIGGER audit_kept BEFORE DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_goes_from_its_start()"
+        )
         fixed = (
             "CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit FOR EACH ROW "
             "WHEN (OLD.seq IS NOT NULL) EXECUTE FUNCTION audit_only_grows()"
@@ -146,3 +150,63 @@ async def test_lines_of_older_versions_begin_the_chain(storage: Storage) -> None
     newest = (await storage.audit.whole()).data
     assert [one.id for one in newest[1:]] == ["audit_2", "audit_1", "audit_0"]
     assert (newest[0].action, newest[0].detail) == ("audit.chained", {"older": 3})
+
+
+async def aged(storage: Storage, *days: int) -> None:
+    """Lines of so many days ago."""
+    for ago in days:
+        await storage.audit.record(audit(at=micros() - ago * DAY))
+
+
+async def test_what_is_too_old_goes_from_the_beginning_and_the_rest_is_whole(storage: Storage) -> None:
+    await aged(storage, 90, 80, 70, 20, 75, 10)
+    early = (await storage.audit.verify()).head
+    assert await storage_audit(storage).forget(micros() - 60 * DAY) == 3
+    assert await storage_audit(storage).forget(micros() - 60 * DAY) == 0, "75 days is behind one that stays"
+    verified = await storage.audit.verify(early)
+    assert (verified.flaws, verified.start.seq, verified.head.seq) == ([], 3, 7)
+    kept = (await storage.audit.whole()).data
+    assert (kept[0].action, kept[0].detail["lines"], len(kept)) == ("audit.forgotten", 3, 4)
+    await aged(storage, 5)
+    assert await storage_audit(storage).forget(micros() + DAY) == 5
+    with pytest.raises(BadRequest, match="too old"):
+        await storage.audit.verify(early)
+    verified = await storage.audit.verify()
+    assert (verified.flaws, verified.start.seq, len((await storage.audit.whole()).data)) == ([], 8, 1)
+    assert (await storage.audit.verify(verified.start)).flaws == []
+    forged = replace(verified.start, hash="0" * 64)
+    assert (await storage.audit.verify(forged)).flaws == [Flaw(kind="rewritten", seq=1, until=8)]
+
+
+async def test_lines_that_go_while_others_come_leave_one_whole_chain(storage: Storage) -> None:
+    await aged(storage, *range(100, 70, -1))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(storage_audit(storage).forget(micros() - 60 * DAY))
+        for _ in range(10):
+            group.create_task(storage.audit.record(audit()))
+        looks = [group.create_task(storage.audit.verify()) for _ in range(5)]
+    assert all(look.result().flaws == [] for look in looks)
+    verified = await storage.audit.verify()
+    assert (verified.flaws, verified.start.seq) == ([], 30)
+
+
+async def test_a_beginning_that_no_line_vouches_for_is_found(storage: Storage, lines: list[str]) -> None:
+    (row,) = await storage.database.fetch("SELECT hash FROM audit WHERE seq = 2")
+    start = f"INSERT INTO audit_start (id, seq, hash) VALUES (1, 2, '{row['hash']}')"
+    await storage.database.batch([Statement(start), Statement("DELETE FROM audit WHERE seq <= 2")])
+    assert await found(storage) == [Flaw(kind="removed", seq=1, until=2)]
+
+
+async def test_a_line_before_the_beginning_was_put_in(storage: Storage) -> None:
+    await aged(storage, 90, 80, 10)
+    await storage_audit(storage).forget(micros() - 60 * DAY)
+    copy = COPY.format(seq=1).replace("seq = 6", "seq = 3")
+    await tampered(storage.database, copy)
+    assert await found(storage) == [Flaw(kind="inserted", seq=1, id="forged")]
+    await restored(storage.database)
+
+
+def storage_audit(storage: Storage) -> StoredAudit:
+    """As retention opens it, beside the server's own."""
+    return StoredAudit(database=storage.database)

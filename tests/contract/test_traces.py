@@ -81,7 +81,7 @@ async def test_calls_that_nothing_is_stored_of_are_found_as_well(storage: Storag
     calls = [
         usage(id="call_slow", created_at=now + 2, milliseconds=9000, first_milliseconds=8000),
         usage(id="call_quick", created_at=now + 3, milliseconds=10),
-        usage(id="call_failed", created_at=now + 4, milliseconds=20, status="failed"),
+        usage(id="call_failed", created_at=now + 4, milliseconds=20, status="failed", error="It is\0 down."),
         usage(id="resp_stored", created_at=now + 5, milliseconds=99_000, status="failed"),
         usage(id="call_slower", created_at=now + 6, milliseconds=9000),
     ]
@@ -101,6 +101,9 @@ async def test_calls_that_nothing_is_stored_of_are_found_as_well(storage: Storag
     assert slow[:2] == ["call_slower", "call_slow"]
     assert len(slow) == 3
     assert failed == ["call_failed"]
+    (why,) = (await storage.traces.list("failed", since=now)).data
+    assert why == replace(await storage.traces.of_anybody("call_failed"), spans=())
+    assert why.error == "It is\ufffd down."
     assert recent[:4] == ["call_slower", "call_failed", "call_quick", "call_slow"]
     whole = await storage.traces.get(OWNER, "call_slow")
     assert (whole.milliseconds, whole.model) == (9000, "tiny")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,30 @@ async def test_too_many_at_once_wait(me: Traveller) -> None:
         await me.through((await me.upload(samples.librechat()))["id"])
     refused = await me.upload(samples.librechat(), status=409)
     assert refused["error"]["code"] == "too_many_imports"
+    assert "start or delete one" in refused["error"]["message"]
+
+
+async def test_too_many_that_are_sent_at_once_wait(me: Traveller) -> None:
+    released = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"["
+        await released.wait()
+        yield b"]"
+
+    address = f"{me.url}/portal/v1/imports"
+
+    async def send() -> int:
+        async with me.session.post(address, params={"filename": "x.json"}, data=slowly()) as answer:
+            return answer.status
+
+    async with asyncio.TaskGroup() as group:
+        sending = [group.create_task(send()) for _ in range(7)]
+        async with asyncio.timeout(30):
+            while sum(task.done() for task in sending) < 2:
+                await asyncio.sleep(0.01)
+        released.set()
+    assert sorted(task.result() for task in sending) == [201] * 5 + [409] * 2
 
 
 async def test_memory_that_is_off_stays_off(me: Traveller) -> None:

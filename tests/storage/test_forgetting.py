@@ -19,7 +19,19 @@ from portal.storage.database import Statement
 from portal.storage.open import Storage, open_storage
 from portal.storage.retention import DAY
 from portal.storage.vectors import HEAD, encoded
-from portal.testing.records import OWNER, answered, conversation, file, output, passage, response, said, usage, used
+from portal.testing.records import (
+    OWNER,
+    answered,
+    audit,
+    conversation,
+    file,
+    output,
+    passage,
+    response,
+    said,
+    usage,
+    used,
+)
 
 
 def found(folder: Path, needles: list[bytes]) -> list[bytes]:
@@ -154,7 +166,7 @@ async def test_nothing_of_conversations_and_files_is_left_either(tmp_path: Path)
 
 
 async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> None:
-    wanted = RetentionSettings(conversation_days=30, usage_days=10)
+    wanted = RetentionSettings(conversation_days=30, usage_days=10, audit_days=20)
     now = micros()
     async with open_storage(Settings(data_dir=tmp_path)) as storage:
         for name, days, pinned in (("old", 31, False), ("pinned", 31, True), ("new", 29, False)):
@@ -166,6 +178,8 @@ async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> 
         for days in (1, 9, 11, 300):
             storage.usage.record(usage(id=f"use_{days}", created_at=now - days * DAY))
         await used(storage)
+        for days in (21, 19):
+            await storage.audit.record(audit(at=now - days * DAY))
         await storage.forget_old(RetentionSettings())
         assert len((await storage.conversations.list(OWNER)).data) == 3
 
@@ -177,3 +191,6 @@ async def test_what_grew_too_old_is_gone_as_the_settings_say(tmp_path: Path) -> 
             await storage.responses.get(OWNER, "resp_old")
         assert (await storage.responses.get(OWNER, "resp_new")).response.id == "resp_new"
         assert sum(row["calls"] for row in await used(storage)) == 2
+        lines = (await storage.audit.whole()).data
+        assert [(now - line.at) // DAY for line in lines if line.action != "audit.forgotten"] == [19]
+        assert (await storage.audit.verify()).flaws == []

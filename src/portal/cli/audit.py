@@ -80,7 +80,8 @@ def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
     else:
         for flaw in found["flaws"]:
             click.echo(_said(flaw))
-        click.echo(f"{found['lines']} lines; anchor {found['head']}")
+        forgotten = f", the oldest {found['forgotten']} deleted as too old" if found.get("forgotten") else ""
+        click.echo(f"{found['lines']} lines{forgotten}; anchor {found['head']}")
     if not found["whole"]:
         raise PortalError(f"The audit is not whole: {found['flaw_count']} flaws.")
 

@@ -15,6 +15,8 @@ from portal.errors import BadRequest
 
 ORIGIN = "0" * 64
 """What the first line carries."""
+FORGOTTEN = "audit.forgotten"
+"""The action of the line that vouches for a beginning: its detail says up to where the lines before went."""
 _PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 _FIELDS = ("id", "owner", "at", "action", "subject", "detail")
 
@@ -78,6 +80,8 @@ class Verified:
 
     head: Place
     flaws: Sequence[Flaw]
+    start: Place = Place()
+    """Where it begins: what was before went because it was too old."""
 
 
 def line(owner: str, action: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
@@ -92,12 +96,29 @@ def chained(before: Place, stored: Mapping[str, object]) -> Place:
     return Place(before.seq + 1, hashlib.sha256(text.encode("utf-8")).hexdigest())
 
 
+def until_of(detail: str) -> str:
+    """Up to which place a line with this detail says that those before went; empty where it says nothing such."""
+    try:
+        told = json.loads(detail)
+    except ValueError:
+        return ""
+    return str(told.get("until", "")) if isinstance(told, dict) else ""
+
+
 class Walk:
     """Goes along the chain line by line, and says what is wrong."""
 
-    def __init__(self, *, anchor: Place | None = None) -> None:
-        """`anchor` is a place that was written down elsewhere before."""
-        self._at, self._last_id, self._anchor = Place(), "", anchor
+    def __init__(self, *, start: Place | None = None, anchor: Place | None = None) -> None:
+        """It begins after `start`; `anchor` is a place that was written down elsewhere before. Raises BadRequest for an
+        anchor before the start."""
+        self._at = self._start = start or Place()
+        self._last_id, self._anchor, self._vouched = "", anchor, str(Place())
+        if anchor is not None and anchor.seq < self._start.seq:
+            raise BadRequest(
+                f"Lines up to {self._start.seq} were deleted because they were too old, so an anchor at {anchor.seq} "
+                "tells nothing any more: use a later one.",
+                param="anchor",
+            )
 
     @property
     def seq(self) -> int:
@@ -115,10 +136,16 @@ class Walk:
                 yield Flaw(kind="changed", seq=one.seq, id=one.id)
             if self._anchor is not None and self._anchor.seq == one.seq and self._anchor.hash != one.hash:
                 yield Flaw(kind="rewritten", seq=1, until=one.seq)
+            if one.action == FORGOTTEN:
+                self._vouched = until_of(one.detail)
             self._at, self._last_id = Place(one.seq, one.hash), one.id
 
     def end(self, head: Place) -> Iterator[Flaw]:
         """After the last line."""
+        if str(self._start) != self._vouched:
+            yield Flaw(kind="removed", seq=1, until=self._start.seq)
+        if self._anchor is not None and self._anchor.seq == self._start.seq and self._anchor != self._start:
+            yield Flaw(kind="rewritten", seq=1, until=self._start.seq)
         if head.seq > self._at.seq:
             yield Flaw(kind="removed", seq=self._at.seq + 1, until=head.seq)
         elif head != self._at:

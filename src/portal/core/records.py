@@ -206,6 +206,8 @@ class UsageRecord:
     """Until a streamed answer began."""
     credential: str | None = None
     """The key whose daily budget this counts against."""
+    error: str = ""
+    """Why it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

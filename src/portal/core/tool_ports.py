@@ -162,7 +162,8 @@ class Grants(Protocol):
 
 
 class Audit(Protocol):
-    """Who did what. Append-only: nothing changes or removes an entry; their chain shows where somebody did."""
+    """Who did what. Append-only: nothing changes an entry, and only the oldest are ever removed; their chain shows
+    where somebody did otherwise."""
 
     async def record(self, entry: AuditRecord) -> None:
         """Store one, after all that were stored before."""

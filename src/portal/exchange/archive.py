@@ -49,7 +49,7 @@ class Archive:
         self._infos: dict[str, zipfile.ZipInfo] = {}
         self._short: dict[str, str] = {}
         self._reading: list[_Counted] = []
-        self._read_before = 0
+        self._rows = 0
         if self.head[:2] == b"PK":
             self._open_zip()
 
@@ -88,8 +88,16 @@ class Archive:
     def progress(self) -> float:
         """How much of it has been read, 0 to 1, as far as that can be told."""
         total = sum(info.file_size for info in self._infos.values() if info.filename.endswith((".json", ".jsonl")))
-        read = self._read_before + sum(one.count for one in self._reading)
-        return min(read / max(total or self.size, 1), 1.0)
+        return min(self.count / max(total or self.size, 1), 1.0)
+
+    @property
+    def count(self) -> int:
+        """Bytes that have been read, unpacked."""
+        return self._rows + sum(one.count for one in self._reading)
+
+    def count_row(self, size: int) -> None:
+        """So many bytes of the database have been read."""
+        self._rows += size
 
     def names(self) -> Sequence[str]:
         """Of all files in it, in the order they were packed; of a single file its own."""

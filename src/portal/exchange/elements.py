@@ -12,8 +12,11 @@ LARGEST = 64 * 2**20
 """Bytes of one value: a conversation of tens of thousands of messages."""
 _CHUNK = 2**18
 _MARK = b"\xef\xbb\xbf"
-_OUTSIDE = re.compile(rb'["\[\]{},]')
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+')
+_TEXT = _INSIDE.pattern
+_TO_SIGN = re.compile(rb'(?:[^"\[\]{},]++|"' + _TEXT + rb'")*+')
+_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"' + _TEXT + rb'")*+')
+"""Over whole texts and what is between them, to the next sign that matters: within a value, only brackets do."""
 _DEEP = "it is nested too deeply"
 
 
@@ -110,14 +113,16 @@ class _Scan:
                     self._quoted, self._at = False, self._at + 1
                     continue
             else:
-                found = _OUTSIDE.search(self._buffer, self._at)
-                if found is not None:
-                    self._at = found.end()
-                    if found.group() != b'"':
-                        return found.group()
+                match = (_TO_BRACKET if self._depth else _TO_SIGN).match(self._buffer, self._at)
+                assert match is not None  # it fits nothing as well
+                self._at = match.end()
+                if self._at < len(self._buffer):
+                    sign = bytes(self._buffer[self._at : self._at + 1])
+                    self._at += 1
+                    if sign != b'"':
+                        return sign
                     self._quoted = True
                     continue
-                self._at = len(self._buffer)
             if not self._more():
                 return None
 

@@ -2,9 +2,10 @@
 so that an import that broke off goes on where it was, and a second one changes nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Protocol
 
 from portal.core.clock import micros
@@ -15,6 +16,7 @@ from portal.core.ports import Files, Folders
 from portal.core.records import ConversationRecord, FolderRecord
 from portal.errors import BadRequest, Conflict, NotFound
 from portal.exchange.archive import Archive
+from portal.exchange.bunches import Bunches
 from portal.exchange.fields import mapping, moment, text
 from portal.exchange.files import Arrived
 from portal.exchange.own import Own
@@ -28,7 +30,7 @@ _LONGEST_NAME = 200
 _LONGEST_INSTRUCTIONS = 100_000
 _MOST_FILES = 50
 """Files of one folder."""
-_AT_ONCE = 50
+_AT_ONCE = 200
 """Turns of several conversations that are stored in one step: most of the time goes into steps."""
 _AGAIN = "it is in the export twice"
 
@@ -87,7 +89,7 @@ class Importer:
         told: Callable[[], Awaitable[None]],
     ) -> None:
         """With `dry` nothing is stored; `told` is called now and then, when there is news."""
-        self._home, self._export, self._told = home, export, told
+        self._home, self._export, self._archive, self._told = home, export, archive, told
         self._import, self._owner, self._source, self._dry = import_id, owner, source, dry
         self.tally = Tally()
         self._files = Arrived(files=home.files, archive=archive, owner=owner, source=source, tally=self.tally, dry=dry)
@@ -107,11 +109,17 @@ class Importer:
             raise
 
     async def _all(self) -> None:
-        pieces = self._export.pieces()
-        while (piece := await asyncio.to_thread(_next, pieces)) is not None:
-            await self._take(piece)
+        bunches = Bunches(self._export.pieces(), self._archive)
+        while bunch := await asyncio.to_thread(bunches.next):
+            for are_talks, pieces in groupby(bunch, lambda piece: isinstance(piece, Talk)):
+                if are_talks:
+                    await self._talks([piece for piece in pieces if isinstance(piece, Talk)])
+                    continue
+                for piece in pieces:
+                    await self._take(piece)
+                    await self._told()
+            await self._flush()
             await self._told()
-        await self._flush()
 
     async def _put(self, one: _Ready) -> None:
         """Store it with others, in order."""
@@ -138,8 +146,6 @@ class Importer:
 
     async def _take(self, piece: Piece) -> None:
         match piece:
-            case Talk():
-                await self._talk(piece)
             case Threads():
                 await self._threads(piece)
             case Upload():
@@ -155,32 +161,40 @@ class Importer:
                 self.tally.find(piece.kind, piece.count)
                 self.tally.leave(piece.kind, piece.name, piece.reason, piece.count)
 
-    async def _talk(self, talk: Talk) -> None:
+    async def _talks(self, talks: Sequence[Talk]) -> None:
+        wanted = [talk for talk in talks if self._wanted(talk)]
+        for talk in wanted:
+            for one in talk.messages:
+                for file in one.files:
+                    await self._files.take(file, one.created or talk.created)
+                    await self._told()
+        for talk, identity, grown in await asyncio.to_thread(self._grown, wanted):
+            self.tally.leave_messages(talk.title, grown.left)
+            if grown.turns:
+                await self._store(self._conversation(talk, identity, grown), grown)
+            else:
+                self.tally.leave("conversations", talk.title, "it has no message that can be taken over")
+
+    def _wanted(self, talk: Talk) -> bool:
+        """Counts it; whether it comes for the first time."""
         said = sum(1 for one in talk.messages if one.skipped != STRUCTURE)
         self.tally.find("conversations")
         self.tally.find("messages", said)
         if talk.id in self._seen:
             self.tally.leave("conversations", talk.title, _AGAIN)
             self.tally.leave("messages", talk.title, _AGAIN, said)
-            return
+            return False
         self._seen.add(talk.id)
-        for one in talk.messages:
-            for file in one.files:
-                await self._files.take(file, one.created or talk.created)
-        identity = derived_id("conv", talk.created or 0, self._owner, self._source, talk.id)
-        grown = await asyncio.to_thread(
-            grow,
-            talk,
-            owner=self._owner,
-            source=self._source,
-            conversation_id=identity,
-            files=self._files.kept,
-        )
-        self.tally.leave_messages(talk.title, grown.left)
-        if not grown.turns:
-            self.tally.leave("conversations", talk.title, "it has no message that can be taken over")
-            return
-        await self._store(self._conversation(talk, identity, grown), grown)
+        return True
+
+    def _grown(self, talks: Sequence[Talk]) -> Sequence[tuple[Talk, str, Grown]]:
+        """Each with the id that it gets here; in a thread."""
+        made = []
+        for talk in talks:
+            identity = derived_id("conv", talk.created or 0, self._owner, self._source, talk.id)
+            scope = {"owner": self._owner, "source": self._source, "conversation_id": identity}
+            made.append((talk, identity, grow(talk, **scope, files=self._files.kept)))
+        return made
 
     def _conversation(self, talk: Talk, identity: str, grown: Grown) -> ConversationRecord:
         times = [turn.response.completed_at or turn.response.created_at for turn in grown.turns]
@@ -352,10 +366,6 @@ class Importer:
             self.tally.take("workspaces", **{outcome: 1})
         else:
             self.tally.leave("workspaces", persona.name, outcome)
-
-
-def _next(pieces: Iterator[Piece]) -> Piece | None:
-    return next(pieces, None)
 
 
 def _dated(record: Any, began: int) -> Any:

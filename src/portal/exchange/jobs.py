@@ -61,8 +61,8 @@ class ImportJobs:
         self._folder, self._largest, self._login = folder, largest, login
         self._alone = alone
         self._line = Line()
-        self._arriving: set[str] = set()
-        """Uploads whose record is not there yet."""
+        self._arriving: dict[str, str] = {}
+        """Uploads whose record is not there yet, and whose they are."""
         self._called: set[str] = set()
         """What waits in the queue or is worked on."""
 
@@ -86,10 +86,14 @@ class ImportJobs:
         if source and source not in SOURCES:
             raise BadRequest(f"There is no source {source!r}: it is {', '.join(SOURCES)}.", param="from")
         mine = [one for one in await self._imports.list(owner) if one.status in (*GOING, "ready")]
-        if len(mine) >= _MOST_OPEN:
-            raise Conflict("Too many imports wait already: end or delete one first.", code="too_many_imports")
+        if len(mine) + list(self._arriving.values()).count(owner) >= _MOST_OPEN:
+            raise Conflict(
+                f"You have {_MOST_OPEN} imports that are sent, under way or looked through: wait for one to end, or "
+                "start or delete one that was looked through, then bring this file in again.",
+                code="too_many_imports",
+            )
         identity, now = new_id("import"), micros()
-        self._arriving.add(identity)
+        self._arriving[identity] = owner
         try:
             size = await self._kept(self._folder / identity, content)
             record = ImportRecord(
@@ -105,7 +109,7 @@ class ImportJobs:
             )
             await self._imports.add(record)
         finally:
-            self._arriving.discard(identity)
+            self._arriving.pop(identity, None)
         self._call(record)
         return record
 

@@ -68,15 +68,24 @@ class OpenWebUI:
         user = self._user(database)
         for table, piece in (("folder", _folder), ("memory", _memory), ("model", _persona), ("prompt", _persona)):
             if table in tables:
-                for row in _rows_of(database, f'SELECT * FROM "{table}" WHERE user_id = ?', (user,)):
+                for row in self._rows_of(database, f'SELECT * FROM "{table}" WHERE user_id = ?', (user,)):
                     yield from piece(row)
         for (title,) in database.execute(
             "SELECT title FROM chat WHERE user_id = ? AND length(chat) > ?", (user, LARGEST)
         ):
             yield Left(kind="conversations", name=str(title), reason=f"it is larger than {LARGEST // 2**20} MB")
         sql = "SELECT * FROM chat WHERE user_id = ? AND length(chat) <= ? ORDER BY created_at, id"
-        for row in _rows_of(database, sql, (user, LARGEST)):
+        for row in self._rows_of(database, sql, (user, LARGEST)):
             yield from _piece(row)
+
+    def _rows_of(
+        self, database: "apsw.Connection", sql: str, values: tuple[str | int, ...]
+    ) -> Iterator[dict[str, Any]]:
+        """Rows by column, with their JSON read."""
+        cursor = database.execute(sql, values)
+        for row in cursor:
+            self._archive.count_row(sum(len(value) for value in row if isinstance(value, str)))
+            yield {column[0]: _maybe_json(value) for column, value in zip(cursor.description_full, row, strict=True)}
 
     def _user(self, database: "apsw.Connection") -> str:
         """Whose chats are meant: those of whoever has this sign-in name, else of the only one who has any."""
@@ -92,13 +101,6 @@ class OpenWebUI:
             "WebUI instead: Settings > Data Controls > Export Chats.",
             code="several_people",
         )
-
-
-def _rows_of(database: "apsw.Connection", sql: str, values: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
-    """Rows by column, with their JSON read."""
-    cursor = database.execute(sql, values)
-    for row in cursor:
-        yield {column[0]: _maybe_json(value) for column, value in zip(cursor.description_full, row, strict=True)}
 
 
 def _maybe_json(value: Any) -> Any:

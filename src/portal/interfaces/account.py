@@ -24,6 +24,9 @@ from portal.interfaces.answer import send_frames
 from portal.interfaces.dialect import Dialect, Headers
 from portal.interfaces.wire import KEEP_ALIVE, ClientGone, header_value
 
+LONGEST_ERROR = 500
+"""Characters of it that are kept."""
+
 
 @lru_cache(maxsize=256)
 def _encoded(text: str) -> bytes:
@@ -37,6 +40,8 @@ class Account:
         """`keep_alive`: see send_frames."""
         self.status = "failed"
         """`completed` once the answer was whole."""
+        self.error = ""
+        """Why it failed, as the client was told; of a try, where another one may come."""
         self.usage: TokenUsage | None = None
         self.permit = Permit()
         """That of the try under way."""
@@ -96,6 +101,7 @@ class Account:
 
     def failing(self, error: PortalError) -> None:
         """A streamed answer broke off."""
+        self.error = error.message
         if isinstance(error, BackendError):
             self.permit.failed(error)
 
@@ -113,6 +119,8 @@ class Account:
         """The call is over, whatever came of it."""
         if isinstance(error, asyncio.CancelledError | ClientGone):
             self.status = "cancelled"
+        elif isinstance(error, PortalError):
+            self.error = error.message
         self._record()
 
     def _record(self) -> None:
@@ -133,6 +141,7 @@ class Account:
                 decision=self.decision,
                 first_milliseconds=round((self._first - self._began) * 1000) if self._first else None,
                 credential=counted(),
+                error=self.error[:LONGEST_ERROR] if self.status == "failed" else "",
             )
         )
 

@@ -35,3 +35,6 @@ class RetentionSettings(Section):
     usage_days: int = Field(
         0, ge=0, description="Days after which the counts of calls and tokens are deleted; 0 keeps them."
     )
+    audit_days: int = Field(
+        0, ge=0, description="Days after which lines of the audit are deleted, oldest first; 0 keeps them."
+    )

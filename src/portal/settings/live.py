@@ -20,7 +20,7 @@ LIVE = frozenset(
         *(f"classifier.{name}" for name in ("enabled", "model", "deadline")),
         "turns.keep_deleted_days",
         "telemetry.keep_days",
-        *("retention.conversation_days", "retention.usage_days"),
+        *("retention.conversation_days", "retention.usage_days", "retention.audit_days"),
         *(f"backup.{name}" for name in ("folder", "every", "keep", "password")),
         *(f"tools.{name}" for name in ("web", "offered", "max_rounds", "max_seconds", "max_tokens")),
         *("files.quota", "files.keep_days"),

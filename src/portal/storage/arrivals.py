@@ -1,21 +1,24 @@
 """The Arrivals port: conversations that come in from elsewhere, stored with their own times and shown once whole."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from portal.core.clock import micros
 from portal.core.events import numbered
 from portal.core.exchange import Arriving, Coming
+from portal.core.passages import Passage
 from portal.core.records import ConversationRecord, StoredItem
 from portal.errors import Conflict
 from portal.storage.database import Database, Row, Statement
 from portal.storage.imports import no_import
 from portal.storage.passage_filters import ELEMENTS
 from portal.storage.rows import CONVERSATION, RESPONSE, inputs_of, response_args, to_json
-from portal.storage.search import Search
+from portal.storage.search import Search, item_row, title_row
 from portal.storage.turn_log import keep_item
-from portal.storage.turn_passages import TurnPassages
+from portal.storage.turn_passages import TurnPassages, passages_of
 
-AT_ONCE = 50
+AT_ONCE = 200
 """Responses of one batch, so that a long conversation never holds up a running turn for long."""
 
 # Holds the import, and with it its owner, until the batch is through.
@@ -45,6 +48,19 @@ UPDATE conversations SET deleted_at = NULL, head = :head,
 WHERE id = :conversation_id AND owner = :owner"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of a conversation one batch stores."""
+
+    opening: ConversationRecord | None
+    """The conversation, where it is not there."""
+    new: Sequence[Arriving]
+    said: Mapping[str, Arriving]
+    """All that comes of it, by id."""
+    ending: Statement | None
+    """What shows it, where this is the last of it."""
+
+
 class StoredArrivals:
     """The Arrivals port on a Database."""
 
@@ -68,16 +84,13 @@ class StoredArrivals:
         if not new and (conversation is None or whole or more):
             return frozenset()
         said = {one.response.id: one for one in turns}
-        going_on = Statement(GOING_ON, {"import_id": import_id, "owner": owner, "now": micros()}, 1)
-        opening = [] if conversation is None or there else self._opening(conversation)
-        ending = [] if conversation is None or more else [_ending(conversation, there, known)]
+        opening = None if there else conversation
+        ending = None if conversation is None or more else _ending(conversation, there, known)
         for start in range(0, max(len(new), 1), AT_ONCE):
-            statements = [going_on, *opening]
-            for one in new[start : start + AT_ONCE]:
-                statements += await self._arriving(one, said)
             last = start + AT_ONCE >= len(new)
-            await self._store(import_id, [*statements, *(ending if last else ())])
-            opening = []
+            part = _Part(opening, new[start : start + AT_ONCE], said, ending if last else None)
+            await self._store(import_id, owner, [part])
+            opening = None
         return frozenset(one.response.id for one in new)
 
     async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:
@@ -86,26 +99,14 @@ class StoredArrivals:
         looks = [Statement(SELECT, {"conversation_id": conversation.id}) for conversation, _ in coming]
         *found, here = await self._database.snapshot([*looks, self._knowing(owner, every)])
         known = {row["id"] for row in here}
-        going_on = Statement(GOING_ON, {"import_id": import_id, "owner": owner, "now": micros()}, 1)
-        statements: list[Statement] = []
-        for (conversation, turns), rows in zip(coming, found, strict=True):
-            statements += await self._whole(conversation, turns, _ours(rows, owner), known)
-        if statements:
-            await self._store(import_id, [going_on, *statements])
+        parts = [
+            part
+            for (conversation, turns), rows in zip(coming, found, strict=True)
+            if (part := _whole(conversation, turns, _ours(rows, owner), known)) is not None
+        ]
+        if parts:
+            await self._store(import_id, owner, parts)
         return {one.response.id for one in every} - known
-
-    async def _whole(
-        self, conversation: ConversationRecord, turns: Sequence[Arriving], there: Row | None, known: Collection[str]
-    ) -> list[Statement]:
-        """Of one in one piece; nothing where all of it is there."""
-        new = [one for one in turns if one.response.id not in known]
-        if not new and there is not None and there["deleted_at"] is None:
-            return []
-        said = {one.response.id: one for one in turns}
-        statements = [] if there else self._opening(conversation)
-        for one in new:
-            statements += await self._arriving(one, said)
-        return [*statements, _ending(conversation, there, known)]
 
     async def _there(self, owner: str, conversation: ConversationRecord | None) -> Row | None:
         if conversation is None:
@@ -121,32 +122,56 @@ class StoredArrivals:
         sql = KNOWN.format(ids=ELEMENTS[self._database.dialect].format("ids"))
         return Statement(sql, {"owner": owner, "ids": to_json([one.response.id for one in turns])})
 
-    async def _store(self, import_id: str, statements: Sequence[Statement]) -> None:
-        first, *others = statements
-        gone = Statement(first.sql, first.args, 1, no_import(import_id))
-        await self._database.batch([gone, *others])
+    async def _store(self, import_id: str, owner: str, parts: Sequence[_Part]) -> None:
+        going_on = {"import_id": import_id, "owner": owner, "now": micros()}
+        statements = await asyncio.to_thread(self._statements, parts)
+        await self._database.batch([Statement(GOING_ON, going_on, 1, no_import(import_id)), *statements])
 
-    def _opening(self, conversation: ConversationRecord) -> list[Statement]:
-        args: Mapping[str, object] = {
-            **{name: getattr(conversation, name) for name in CONVERSATION.split(", ")},
-            "pinned": int(conversation.pinned),
-            "metadata": to_json(conversation.metadata),
-            "now": micros(),
-        }
-        statements = [Statement(INSERT, args, None, _taken())]
-        if conversation.title:
-            statements += self._search.add_title(conversation.owner, conversation.id, conversation.title)
-        return statements
+    def _statements(self, parts: Sequence[_Part]) -> list[Statement]:
+        """What stores them; their words come last, and all at once, which is most of the work."""
+        statements: list[Statement] = []
+        rows: list[Row] = []
+        passages: list[Passage] = []
+        for part in parts:
+            if part.opening is not None:
+                statements.append(_opening(part.opening))
+                if part.opening.title:
+                    rows.append(title_row(part.opening.owner, part.opening.id, part.opening.title))
+            for one in part.new:
+                record, (items, last_seq) = one.response, _placed(one)
+                args = response_args(record)
+                statements.append(Statement(INSERT_RESPONSE, {**args, "last_seq": last_seq}, None, _taken()))
+                for item in items:
+                    statements += keep_item(record.id, item)
+                if record.conversation_id is not None:
+                    found = (item_row(record.owner, record.conversation_id, item) for item in items)
+                    rows += (row for row in found if row is not None)
+                before = part.said.get(record.previous_id or "")
+                passages += passages_of(args, items, _placed(before)[0] if before else ())
+            if part.ending is not None:
+                statements.append(part.ending)
+        return [*statements, *self._search.add_all(rows), *self._turns.arriving(passages)]
 
-    async def _arriving(self, one: Arriving, said: Mapping[str, Arriving]) -> list[Statement]:
-        record = one.response
-        items, last_seq = _placed(one)
-        statements = [Statement(INSERT_RESPONSE, {**response_args(record), "last_seq": last_seq}, None, _taken())]
-        for item in items:
-            statements += [*keep_item(record.id, item), *self._search.add(item)]
-        before = said.get(record.previous_id or "")
-        earlier = _placed(before)[0] if before else ()
-        return [*statements, *await self._turns.arriving(response_args(record), items, earlier)]
+
+def _whole(
+    conversation: ConversationRecord, turns: Sequence[Arriving], there: Row | None, known: Collection[str]
+) -> _Part | None:
+    """One in one piece; None where all of it is there."""
+    new = [one for one in turns if one.response.id not in known]
+    if not new and there is not None and there["deleted_at"] is None:
+        return None
+    said = {one.response.id: one for one in turns}
+    return _Part(None if there else conversation, new, said, _ending(conversation, there, known))
+
+
+def _opening(conversation: ConversationRecord) -> Statement:
+    args: Mapping[str, object] = {
+        **{name: getattr(conversation, name) for name in CONVERSATION.split(", ")},
+        "pinned": int(conversation.pinned),
+        "metadata": to_json(conversation.metadata),
+        "now": micros(),
+    }
+    return Statement(INSERT, args, None, _taken())
 
 
 def _ours(rows: Sequence[Row], owner: str) -> Row | None:

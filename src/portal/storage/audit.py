@@ -1,13 +1,15 @@
 """The Audit port: lines that are only ever added, each with the hash of the one before it."""
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 
 from portal.core.approvals import AuditRecord
-from portal.core.audit import ChainedLine, Flaw, Place, Verified, Walk, chained, line
+from portal.core.audit import FORGOTTEN, ChainedLine, Flaw, Place, Verified, Walk, chained, line
 from portal.core.records import Page
 from portal.errors import Conflict, StorageError
 from portal.storage.cursors import decode_cursor, encode_cursor
-from portal.storage.database import Database, Statement, storable
+from portal.storage.database import Database, Row, Statement, storable
 from portal.storage.rows import AUDIT, audit_of, to_json
 
 INSERT = f"""
@@ -27,12 +29,21 @@ WHOLE = f"SELECT {AUDIT}, seq FROM audit WHERE seq < :before ORDER BY seq DESC L
 
 STRAY = """
 SELECT id, seq FROM audit
-WHERE seq IS NULL OR seq < 1 OR seq > COALESCE((SELECT seq FROM audit_head), 0) ORDER BY id"""
+WHERE seq IS NULL OR seq <= COALESCE((SELECT seq FROM audit_start), 0)
+    OR seq > COALESCE((SELECT seq FROM audit_head), 0) ORDER BY id"""
 STRETCH = f"SELECT {AUDIT}, seq, prev, hash FROM audit WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT 1000"
 
 BEGUN = "SELECT id FROM audit WHERE seq IS NOT NULL LIMIT 1"
 OLDER = f"SELECT {AUDIT} FROM audit WHERE seq IS NULL ORDER BY at, id"
 CHAIN_OLDER = "UPDATE audit SET seq = :seq, prev = :prev, hash = :hash WHERE id = :id AND seq IS NULL RETURNING seq"
+
+START = "SELECT seq, hash FROM audit_start"
+MOVE_START = """
+INSERT INTO audit_start (id, seq, hash) VALUES (1, :seq, :hash)
+ON CONFLICT (id) DO UPDATE SET seq = :seq, hash = :hash"""
+OLDEST = "SELECT seq, hash, at FROM audit WHERE seq > :after ORDER BY seq LIMIT :limit"
+FORGET = "DELETE FROM audit WHERE seq > :after AND seq <= :until"
+FORGOTTEN_AT_ONCE = 2000
 
 _END = 2**62
 
@@ -84,13 +95,49 @@ class StoredAudit:
 
     async def verify(self, anchor: Place | None = None) -> Verified:
         """See Audit."""
-        heads, strays = await self._database.snapshot([Statement(HEAD), Statement(STRAY)])
-        head = Place(**heads[0]) if heads else Place()
+        while True:
+            found = await self._verified(anchor)
+            if _place(await self._database.fetch(START)) == found.start:  # else the oldest went in the middle of it
+                return found
+
+    async def _verified(self, anchor: Place | None) -> Verified:
+        heads, starts, strays = await self._database.snapshot([Statement(HEAD), Statement(START), Statement(STRAY)])
+        head, start = _place(heads), _place(starts)
         flaws = [Flaw(kind="inserted", seq=row["seq"], id=row["id"]) for row in strays]
-        walk = Walk(anchor=anchor)
+        walk = Walk(start=start, anchor=anchor)
         while rows := await self._database.fetch(STRETCH, after=walk.seq, until=head.seq):
             flaws += walk.over(ChainedLine(**row) for row in rows)
-        return Verified(head=head, flaws=[*flaws, *walk.end(head)])
+        return Verified(head=head, flaws=[*flaws, *walk.end(head)], start=start)
+
+    async def forget(self, before: int) -> int:
+        """Delete the oldest lines, up to the first that is not older than `before`, in microseconds UTC, in steps that
+        keep nobody else waiting for long; how many. Each step leaves a line that says up to where the others went:
+        there the chain begins from then on. Raises StorageError."""
+        gone, last = 0, (await _head(self._database)).seq
+        while step := await self._forgotten(before, last):
+            gone += step
+        return gone
+
+    async def _forgotten(self, before: int, last: int) -> int:
+        """One step, up to the place `last`: what says that others went stays."""
+        async with self._appending:
+            while True:
+                head, start = await _head(self._database), _place(await self._database.fetch(START))
+                rows = await self._database.fetch(OLDEST, after=start.seq, limit=FORGOTTEN_AT_ONCE)
+                old = list(itertools.takewhile(lambda row: row["at"] < before and row["seq"] <= last, rows))
+                if not old:
+                    return 0
+                until = Place(old[-1]["seq"], old[-1]["hash"])
+                mark = line("", FORGOTTEN, "audit", {"lines": len(old), "until": str(until)})
+                (after, statements), self._head = _append(head, mark), None
+                moved = Statement(MOVE_START, {"seq": until.seq, "hash": until.hash})
+                going = Statement(FORGET, {"after": start.seq, "until": until.seq}, len(old))
+                try:
+                    await self._database.batch([*statements, moved, going])
+                except _Overtaken:
+                    continue
+                self._head = after
+                return len(old)
 
 
 async def chain_older(database: Database) -> None:
@@ -114,6 +161,10 @@ async def _head(database: Database) -> Place:
     rows, begun = await database.snapshot([Statement(HEAD), Statement(BEGUN)])
     if begun and not rows:
         raise StorageError("The end of the audit is gone from the database: see `portal audit verify`.")
+    return _place(rows)
+
+
+def _place(rows: Sequence[Row]) -> Place:
     return Place(**rows[0]) if rows else Place()
 
 

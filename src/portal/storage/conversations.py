@@ -14,7 +14,7 @@ from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
 from portal.storage.passage_filters import ELEMENTS
 from portal.storage.rows import CONVERSATION, columns, conversation_of, inputs_of, to_json
-from portal.storage.search import TITLE, Search, phrases, snippet
+from portal.storage.search import TITLE, Search, phrases, snippet, title_row
 from portal.storage.turn_log import keep_item
 from portal.storage.turn_passages import TurnPassages
 from portal.storage.turns import path_queries, turns_of
@@ -137,7 +137,7 @@ class StoredConversations:
             statements.append(Statement(SELECT_FOLDER, args, 1, no_folder(conversation.folder_id)))
         statements.append(Statement(INSERT, args))
         if conversation.title:
-            statements += self._search.add_title(conversation.owner, conversation.id, conversation.title)
+            statements += self._search.add_all([title_row(conversation.owner, conversation.id, conversation.title)])
         if items:
             statements += await self._add(conversation.owner, conversation.id, items, conversation.created_at)
         await self._database.batch(statements)
@@ -207,7 +207,7 @@ class StoredConversations:
         at = len(statements) - 1
         if "title" in changes:
             statements += self._search.remove(TITLE, conversation_id=conversation_id)
-            statements += self._search.add_title(owner, conversation_id, str(changes["title"]))
+            statements += self._search.add_all([title_row(owner, conversation_id, str(changes["title"]))])
         return conversation_of((await self._database.batch(statements))[at][0])
 
     async def entitle(self, owner: str, conversation_id: str, title: str, source: Literal["none", "model"]) -> None:
@@ -218,7 +218,7 @@ class StoredConversations:
                 Statement(SELECT, args, 1, no_conversation(conversation_id)),
                 Statement(ENTITLE, args, 1, Conflict("The conversation has a title that is to stay.")),
                 *self._search.remove(TITLE, conversation_id=conversation_id),
-                *self._search.add_title(owner, conversation_id, title),
+                *self._search.add_all([title_row(owner, conversation_id, title)]),
             ]
         )
 

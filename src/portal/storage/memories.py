@@ -90,6 +90,9 @@ class Index(Protocol):
     ) -> Sequence[Statement]:
         """The same where there are none of it yet."""
 
+    def adding_many(self, space: Space, passages: Sequence[Passage]) -> Sequence[Statement]:
+        """The same for passages of many documents, without vectors. It takes its time: call it in a thread."""
+
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
     ) -> Sequence[Statement]:

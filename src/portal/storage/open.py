@@ -136,7 +136,13 @@ class Storage:
 
     async def forget_old(self, wanted: RetentionSettings) -> None:
         """What grew older than the settings want. Raises StorageError."""
-        await forget_old(wanted, database=self.database, conversations=self.conversations, responses=self.responses)
+        await forget_old(
+            wanted,
+            database=self.database,
+            conversations=self.conversations,
+            responses=self.responses,
+            audit=StoredAudit(database=self.database),
+        )
 
     async def exists(self, identity: str) -> bool:
         """Whether there is a conversation, deleted ones that can come back included, or a response of this id."""

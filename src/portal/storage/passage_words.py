@@ -4,7 +4,7 @@ other. Each character begins exactly one word, so that a query of one character 
 import re
 from collections.abc import Iterator, Mapping
 
-from portal.storage.search import SPACELESS, fold
+from portal.storage.search import SPACELESS, ascii_words, fold
 
 LONGEST_WORD = 60
 MOST_WORDS = 256
@@ -36,26 +36,34 @@ STOP_WORDS = frozenset(
 )
 """Of English, German, French and Spanish, but none that means something in another of them."""
 
+_SPACELESS = re.compile(f"[{SPACELESS}]")
+_SPACED = re.compile(r"[^\W_]+")
 _RUN = re.compile(rf"([{SPACELESS}]+)|[^\W_{SPACELESS}]+")
 
 
 def indexed(text: str) -> str:
     """The words of a passage, spaced."""
-    return " ".join(_words(text, last=True))
+    folded = fold(text)
+    if not folded.isascii():
+        return " ".join(_words(folded, last=True))
+    return " ".join([word[:LONGEST_WORD] for word in ascii_words(folded)])
 
 
 def asked(query: str) -> Mapping[str, int]:
     """The different words of a query, in order, and how often it has them; one that ends with `*` is the beginning of
     words. Words that only hold sentences together are left out where others are left."""
     times: dict[str, int] = {}
-    for word in _words(query, last=False):
+    for word in _words(fold(query), last=False):
         if word in times or len(times) < MOST_WORDS:
             times[word] = min(times.get(word, 0) + 1, OFTEN_ENOUGH)
     return {word: often for word, often in times.items() if word not in STOP_WORDS} or times
 
 
-def _words(text: str, *, last: bool) -> Iterator[str]:
-    for match in _RUN.finditer(fold(text)):
+def _words(folded: str, *, last: bool) -> Iterator[str]:
+    if not _SPACELESS.search(folded):
+        yield from (word[:LONGEST_WORD] for word in _SPACED.findall(folded))
+        return
+    for match in _RUN.finditer(folded):
         run = match[0]
         if not match[1]:
             yield run[:LONGEST_WORD]

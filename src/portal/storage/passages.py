@@ -118,11 +118,20 @@ class StoredPassages:
     ) -> Sequence[Statement]:
         """What adds passages to those of a document, for the batch of another store. Raises BadRequest."""
         place: Mapping[str, object] = {"owner": owner, "space": space, "document": document}
-        rows = await asyncio.to_thread(_rows, place, passages)
+        rows = await asyncio.to_thread(_rows, passages, place)
         statements = [*self._index.add(space, rows)] if rows else []
         if vectors is not None and len(passages):
             statements += await self._embedding(embedder, [passage.id for passage in passages], vectors)
         return statements
+
+    def adding_many(self, space: Space, passages: Sequence[Passage]) -> Sequence[Statement]:
+        """What adds passages of many documents, for the batch of another store. It takes its time: not on the loop."""
+        rows = [
+            row
+            for one in passages
+            for row in _rows([one], {"owner": one.owner, "space": space, "document": one.document})
+        ]
+        return self._index.add(space, rows) if rows else []
 
     def dropping(
         self, owner: str, space: Space, *, document: str | None = None, group: str | None = None
@@ -281,7 +290,7 @@ def describing(owner: str, document: str, attributes: JsonObject) -> Sequence[St
     return [Statement(CLEAR_ATTRIBUTES, place), *rows]
 
 
-def _rows(place: Mapping[str, object], passages: Sequence[Passage]) -> list[Row]:
+def _rows(passages: Sequence[Passage], place: Mapping[str, object]) -> list[Row]:
     return [
         dict(
             storable(

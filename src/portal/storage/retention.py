@@ -6,6 +6,7 @@ from collections import defaultdict
 from portal.core.clock import micros
 from portal.core.ports import Conversations, Responses
 from portal.settings.backup import RetentionSettings
+from portal.storage.audit import StoredAudit
 from portal.storage.database import Database, Statement
 
 DAY = 86_400_000_000
@@ -23,7 +24,12 @@ DELETE FROM usage_log WHERE id IN (SELECT id FROM usage_log WHERE created_at < :
 
 
 async def forget_old(
-    wanted: RetentionSettings, *, database: Database, conversations: Conversations, responses: Responses
+    wanted: RetentionSettings,
+    *,
+    database: Database,
+    conversations: Conversations,
+    responses: Responses,
+    audit: StoredAudit,
 ) -> None:
     """Once now; a server does so every few hours. Raises StorageError."""
     if wanted.conversation_days:
@@ -41,3 +47,5 @@ async def forget_old(
         args = {"before": micros() - wanted.usage_days * DAY, "limit": AT_ONCE}
         while (await database.batch([Statement(FORGET_USAGE, args)]))[0]:
             pass
+    if wanted.audit_days:
+        await audit.forget(micros() - wanted.audit_days * DAY)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from portal.core.items import Item, text_of
 from portal.core.records import StoredItem
-from portal.storage.database import Statement
+from portal.storage.database import Row, Statement, storable
 
 LONGEST = 100_000
 """Characters of one item that are searched."""
@@ -32,6 +32,7 @@ SPACELESS = (
     "\U00020000-\U0003ffff"
 )
 _WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
+_BETWEEN = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 TITLE = "conversation_id = :conversation_id AND side = 'title'"
 """Condition on search_texts: a conversation's title."""
@@ -52,8 +53,9 @@ class Search(Protocol):
     def add(self, stored: StoredItem) -> Sequence[Statement]:
         """Index an item of a response that is in a conversation; nothing for one that is in none."""
 
-    def add_title(self, owner: str, conversation_id: str, title: str) -> Sequence[Statement]:
-        """Index a title; an earlier one must have been removed (by TITLE)."""
+    def add_all(self, rows: Sequence[Row]) -> Sequence[Statement]:
+        """Index many titles and items of conversations at once: rows of `title_row` and `item_row`. An earlier title
+        must have been removed (by TITLE)."""
 
     def remove(self, where: str, **args: object) -> Sequence[Statement]:
         """Forget the rows of search_texts that fit a condition."""
@@ -66,9 +68,44 @@ def searchable(item: Item) -> str:
     return text_of(item)[:LONGEST]
 
 
+def title_row(owner: str, conversation_id: str, title: str) -> Row:
+    """What `add_all` takes of a title."""
+    return _row(owner, conversation_id, None, "title", 0, title)
+
+
+def item_row(owner: str, conversation_id: str, stored: StoredItem) -> Row | None:
+    """What `add_all` takes of an item; None for one that nobody would search."""
+    body = searchable(stored.item)
+    return _row(owner, conversation_id, stored.response_id, stored.side, stored.position, body) if body else None
+
+
+def _row(owner: str, conversation_id: str, response_id: str | None, side: str, position: int, body: str) -> Row:
+    place = {"owner": owner, "conversation_id": conversation_id, "response_id": response_id}
+    return dict(storable({**place, "side": side, "position": position, "body": body}))
+
+
 def words(text: str) -> list[str]:
     """The folded words of a text, in order."""
-    return _WORD.findall(fold(text))
+    folded = fold(text)
+    return ascii_words(folded) if folded.isascii() else _WORD.findall(folded)
+
+
+def ascii_words(folded: str) -> list[str]:
+    """The words of a folded text in which all is ASCII."""
+    return folded.translate(_BETWEEN).split()
+
+
+class _Bare(dict[int, int | None]):
+    """What `str.translate` takes accents away with; it remembers the commoner signs."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if unicodedata.combining(chr(code)) else code
+        if code < 0x10000:
+            self[code] = kept
+        return kept
+
+
+_BARE = _Bare()
 
 
 def fold(text: str) -> str:
@@ -76,8 +113,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return unicodedata.normalize("NFC", bare)
+    return unicodedata.normalize("NFC", decomposed.translate(_BARE))
 
 
 def phrases(query: str) -> list[Phrase]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from portal.core.records import StoredItem
-from portal.storage.database import Statement
+from portal.storage.database import Row, Statement
+from portal.storage.rows import to_json
 from portal.storage.search import NEWEST, Phrase, is_prefix, searchable, words
 
 HITS = f"""
@@ -18,9 +19,11 @@ INSERT INTO search_texts (owner, conversation_id, response_id, side, position, b
 SELECT owner, conversation_id, id, :side, :position, :body, CAST(:words AS tsvector) FROM responses
 WHERE id = :response_id AND conversation_id IS NOT NULL"""
 
-INSERT_TITLE = """
-INSERT INTO search_texts (owner, conversation_id, side, position, body, words)
-VALUES (:owner, :conversation_id, 'title', 0, :body, CAST(:words AS tsvector))"""
+INSERT_ALL = """
+INSERT INTO search_texts (owner, conversation_id, response_id, side, position, body, words)
+SELECT value ->> 'owner', value ->> 'conversation_id', value ->> 'response_id', value ->> 'side',
+    CAST(value ->> 'position' AS BIGINT), value ->> 'body', CAST(value ->> 'words' AS tsvector)
+FROM json_array_elements(CAST(:rows AS json))"""
 
 DELETE_TEXTS = "DELETE FROM search_texts WHERE {where}"
 
@@ -47,10 +50,10 @@ class PostgresSearch:
         place = {"response_id": stored.response_id, "side": stored.side, "position": stored.position}
         return [Statement(INSERT_ITEM, {**place, "body": body, "words": vector_literal(body)})]
 
-    def add_title(self, owner: str, conversation_id: str, title: str) -> Sequence[Statement]:
+    def add_all(self, rows: Sequence[Row]) -> Sequence[Statement]:
         """See Search."""
-        place = {"conversation_id": conversation_id}
-        return [Statement(INSERT_TITLE, {**place, "owner": owner, "body": title, "words": vector_literal(title)})]
+        every = [{**row, "words": vector_literal(row["body"])} for row in rows]
+        return [Statement(INSERT_ALL, {"rows": to_json(every)}, len(rows))] if rows else []
 
     def remove(self, where: str, **args: object) -> Sequence[Statement]:
         """See Search."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from portal.core.records import StoredItem
-from portal.storage.database import Statement
+from portal.storage.database import Row, Statement
+from portal.storage.rows import to_json
 from portal.storage.search import NEWEST, Phrase, is_prefix, searchable, words
 
 HITS = f"""
@@ -23,13 +24,18 @@ INSERT_ITEM_WORDS = """
 INSERT INTO search_words (rowid, words) SELECT key, :words FROM search_texts
 WHERE response_id = :response_id AND side = :side AND position = :position"""
 
-INSERT_TITLE = """
-INSERT INTO search_texts (owner, conversation_id, side, position, body)
-VALUES (:owner, :conversation_id, 'title', 0, :body)"""
+# One statement for the words of many, and their keys in order: otherwise FTS5 writes a segment for each, and merges it
+# with others again and again.
+INSERT_ALL = """
+INSERT INTO search_texts (owner, conversation_id, response_id, side, position, body)
+SELECT value ->> 'owner', value ->> 'conversation_id', value ->> 'response_id', value ->> 'side', value ->> 'position',
+    value ->> 'body'
+FROM json_each(:rows)"""
 
-INSERT_TITLE_WORDS = """
-INSERT INTO search_words (rowid, words) SELECT key, :words FROM search_texts
-WHERE conversation_id = :conversation_id AND side = 'title'"""
+# The newest keys are those of the rows, one after the other.
+INSERT_ALL_WORDS = """
+INSERT INTO search_words (rowid, words)
+SELECT (SELECT MAX(key) FROM search_texts) - :count + 1 + key, value FROM json_each(:words)"""
 
 DELETE_WORDS = "DELETE FROM search_words WHERE rowid IN (SELECT key FROM search_texts WHERE {where})"
 DELETE_TEXTS = "DELETE FROM search_texts WHERE {where}"
@@ -56,12 +62,14 @@ class SqliteSearch:
             Statement(INSERT_ITEM_WORDS, {**place, "words": " ".join(words(body))}),
         ]
 
-    def add_title(self, owner: str, conversation_id: str, title: str) -> Sequence[Statement]:
+    def add_all(self, rows: Sequence[Row]) -> Sequence[Statement]:
         """See Search."""
-        place = {"conversation_id": conversation_id}
+        if not rows:
+            return []
+        found = to_json([" ".join(words(row["body"])) for row in rows])
         return [
-            Statement(INSERT_TITLE, {**place, "owner": owner, "body": title}),
-            Statement(INSERT_TITLE_WORDS, {**place, "words": " ".join(words(title))}),
+            Statement(INSERT_ALL, {"rows": to_json(rows)}, len(rows)),
+            Statement(INSERT_ALL_WORDS, {"words": found, "count": len(rows)}, len(rows)),
         ]
 
     def remove(self, where: str, **args: object) -> Sequence[Statement]:

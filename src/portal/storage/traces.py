@@ -34,12 +34,12 @@ _ORDERS: dict[Sort, tuple[str, str]] = {
 # Read in the order of time, on no index of their own: they are many, and few look.
 CALLS = """
 SELECT t.id AS response_id, t.owner, t.created_at, t.milliseconds, t.status, t.door, t.model, t.model AS workspace,
-    '' AS error, COALESCE(u.name, '') AS person
+    COALESCE(t.error, '') AS error, COALESCE(u.name, '') AS person
 FROM usage_log t LEFT JOIN users u ON u.id = t.owner
 WHERE t.created_at >= :since AND substr(t.id, 1, 5) = 'call_'{narrower} ORDER BY {order} LIMIT :limit"""
 CALL = """
 SELECT id, owner, created_at, milliseconds, status, door, model, backend, first_milliseconds, input_tokens,
-    output_tokens
+    output_tokens, COALESCE(error, '') AS error
 FROM usage_log WHERE id = :response_id AND substr(id, 1, 5) = 'call_'"""
 SLOW = " AND t.milliseconds >= 1000"
 """Calls that are quicker are nobody's trouble."""
@@ -119,5 +119,5 @@ def _of_call(row: Row) -> TraceRecord:
             {"id": 0, "parent": None, "kind": "turn", "name": row["model"], **step},
             {"id": 1, "parent": 0, "kind": "model", "name": row["model"], **step, "attributes": known},
         ],
-        **{name: row[name] for name in ("owner", "created_at", "milliseconds", "status", "door", "model")},
+        **{name: row[name] for name in ("owner", "created_at", "milliseconds", "status", "door", "model", "error")},
     )

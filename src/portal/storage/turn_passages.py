@@ -75,16 +75,9 @@ class TurnPassages:
         passages = _passages(turn, *_texts(now), *_texts(before))
         return await self._index.replacing(str(turn["owner"]), "turns", str(turn["id"]), passages)
 
-    async def arriving(
-        self, turn: Mapping[str, object], items: Sequence[StoredItem], before: Sequence[StoredItem]
-    ) -> Sequence[Statement]:
-        """As `keeping`, for a turn that comes in whole: `before` are the items of the one that it follows."""
-        if turn["conversation_id"] is None:
-            return []
-        now, earlier = _placed(items), _placed(before)
-        passages = _passages(turn, *_texts(now), *_texts(earlier))
-        owner, place = str(turn["owner"]), str(turn["id"])
-        return await self._index.adding(owner, "turns", place, passages, embedder="", vectors=None)
+    def arriving(self, passages: Sequence[Passage]) -> Sequence[Statement]:
+        """As `keeping`, for many turns that come in whole, of which `passages_of` made these. It takes its time."""
+        return self._index.adding_many("turns", passages)
 
     async def leaving(self, owner: str, response_ids: Sequence[str]) -> tuple[list[Statement], list[str]]:
         """For turns of which something is deleted: what drops them and the turns behind them, which repeat it; and the
@@ -149,6 +142,16 @@ class TurnPassages:
     async def _beginning(self) -> JsonObject:
         (newest,) = await self._database.fetch(NEWEST)
         return {"after": "", "upto": newest["id"] or ""}
+
+
+def passages_of(
+    turn: Mapping[str, object], items: Sequence[StoredItem], before: Sequence[StoredItem]
+) -> Sequence[Passage]:
+    """Those of a whole turn with the columns of TURN; `before` are the items of the one that it follows. None of one
+    that is in no conversation."""
+    if turn["conversation_id"] is None:
+        return []
+    return _passages(turn, *_texts(_placed(items)), *_texts(_placed(before)))
 
 
 Places = dict[tuple[str, int], Item]

@@ -39,6 +39,7 @@ _COLUMNS = {
     "credential": "TEXT",
     "workspace": "TEXT",
     "first_milliseconds": "BIGINT",
+    "error": "TEXT",
 }
 _ELEMENTS = {"sqlite": "json_each(:rows)", "postgres": "json_array_elements(CAST(:rows AS json))"}
 INSERT = f"""
@@ -149,4 +150,5 @@ def _row(usage: UsageRecord) -> list[object]:
         usage.credential,
         (usage.decision or {}).get("workspace"),
         usage.first_milliseconds,
+        usage.error or None,
     ]

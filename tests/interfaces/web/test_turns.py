@@ -9,9 +9,10 @@ import aiohttp
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.clock import micros
-from portal.errors import BackendUnavailable
+from portal.core.model import TextDelta
+from portal.errors import BackendInterrupted, BackendUnavailable
 from portal.testing.portal import TestPortal, open_test_portal
-from portal.testing.records import user
+from portal.testing.records import used, user
 
 _HOUR = 3600
 
@@ -69,3 +70,26 @@ async def test_everybody_sees_their_own_and_admins_all(tmp_path: Path) -> None:
     assert later["data"] == []
     assert trace["spans"][0]["kind"] == "turn"
     assert "secret" not in str(rows) + str(trace)
+
+
+async def test_a_plain_call_says_why_it_failed(tmp_path: Path) -> None:
+    backend = ScriptedBackend(models=["tiny"])
+    backend.script(BackendUnavailable("It is down."))
+    backend.script(TextDelta("Half of "), BackendInterrupted("It broke off."))
+    backend.answer("Whole.")
+    async with (
+        open_test_portal(tmp_path, backends=[backend]) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        for stream in (False, True, False):
+            said = {"model": "tiny", "messages": [{"role": "user", "content": "A secret."}], "stream": stream}
+            async with client.post("/v1/chat/completions", json=said) as answer:
+                await answer.read()
+        await used(portal.portal.storage)
+        failed = (await got(client, "/portal/v1/turns?sort=failed"))["data"]
+        recent = (await got(client, "/portal/v1/turns?sort=recent"))["data"]
+        trace = await got(client, f"/portal/v1/responses/{failed[0]['response_id']}/trace")
+    assert [row["error"] for row in failed] == ["It broke off.", "It is down."]
+    assert [row["error"] for row in recent] == ["", "It broke off.", "It is down."]
+    assert trace["error"] == "It broke off."
+    assert "secret" not in str(recent) + str(trace)

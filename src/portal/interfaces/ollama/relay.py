@@ -40,6 +40,8 @@ async def relay(
             frames = _streamed(reply, account, watch, count_input)
             whole = await account.stream(send, frames, DIALECT, pour=lambda sink: reply.pour(watch.before(sink)))
             account.status = "completed" if whole and not watch.failed else "failed"
+            if watch.failed:
+                account.error = str(watch.last.get("error"))
         else:
             await _whole(reply, send, account, count_input)
     finally:

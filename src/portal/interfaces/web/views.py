@@ -168,6 +168,7 @@ def verified(found: Verified) -> JsonObject:
         "object": "portal.audit.verification",
         "whole": not found.flaws,
         "lines": found.head.seq,
+        "forgotten": found.start.seq,
         "head": str(found.head),
         "flaws": flaws,
         "flaw_count": len(found.flaws),
