@@ -261,7 +261,14 @@ class Connection:
             self.end()
             raise Lost(f"The tool server {name!r} cannot be reached: {explained(error)}.") from error
         except (ValidationError, RuntimeError) as error:
-            raise ToolError(f"The tool server {name!r} answered what it must not: {str(error)[:500]}") from error
+            raise ToolError(f"The tool server {name!r} answered what it must not: {_wrong(error)}") from error
+
+
+def _wrong(error: ValidationError | RuntimeError) -> str:
+    if isinstance(error, RuntimeError):
+        return str(error)[:500]
+    first = error.errors(include_url=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:500]
 
 
 def _both(context: ToolContext, deadline: Deadline) -> Callable[[], AbstractContextManager[None]]:
