@@ -1,8 +1,8 @@
 """Cells of vectors that lie close, so that a search looks at few of them: kept in plain tables of SQLite.
 
 New vectors wait as they are and are compared one by one; once there are enough they move into their cells. A cell that
-grew too large, or lost too many, is made anew together with its neighbours. What was let be for long, while much else
-moved, is settled: centroids go to where their vectors are, and vectors to the cell that is then nearest. Each step is
+grew too large, or lost too many, is made anew together with its neighbours. What was let be for longest, while others
+came, is settled: centroids go to where their vectors are, and vectors to the cell that is then nearest. Each step is
 one batch that holds only if nothing of it was deleted meanwhile; whatever a crash leaves is whole.
 """
 
@@ -30,11 +30,8 @@ NEIGHBOURS = 4
 """Cells made anew together."""
 SETTLED = 32
 """Cells settled together."""
-AGE, RIPE = 1.5, 1.0
-"""A cell is settled once so many times all segments were made since its oldest, together with those near it that are
-that ripe. All are settled one after the other by making each segment once, so the rest is what else moved."""
-CREDIT, EARNED = 1_000_000, 10
-"""Vectors that may be settled after a start, and so many more for each that comes: it ends, whatever they are like."""
+EARNED = 5
+"""Vectors that are settled for each that comes: every cell once about a fifth of all are new."""
 MOVED_AT_ONCE = 16_384
 SAMPLE = 65_536
 ATTEMPTS = 20
@@ -46,8 +43,7 @@ SELECT_EMBEDDERS = """
 SELECT number, dimensions, (SELECT COUNT(*) FROM passage_vectors WHERE embedder = number) AS waiting FROM embedders"""
 SELECT_CELLS = "SELECT cell, centroid FROM vector_cells WHERE embedder = :embedder ORDER BY cell"
 SELECT_SIZES = """
-SELECT c.cell, COALESCE(SUM(s.living), 0) AS living, COALESCE(SUM(s.rows), 0) AS rows, COUNT(s.segment) AS segments,
-    MIN(s.segment) AS oldest
+SELECT c.cell, COALESCE(SUM(s.living), 0) AS living, COALESCE(SUM(s.rows), 0) AS rows, MIN(s.segment) AS oldest
 FROM vector_cells c LEFT JOIN vector_segments s ON s.cell = c.cell WHERE c.embedder = :embedder GROUP BY c.cell"""
 SELECT_SAMPLE = "SELECT vector FROM passage_vectors WHERE embedder = :embedder AND key % :nth = 0 LIMIT :most"
 SELECT_VECTORS = "SELECT key, vector FROM passage_vectors WHERE embedder = :embedder ORDER BY key LIMIT :most"
@@ -110,7 +106,8 @@ class CellKeeper:
         self._database = database
         self._halved = 0
         """How often what the next step takes is halved: once more after each conflict, once less after each success."""
-        self._credit = CREDIT
+        self._unsettled = 0
+        """Vectors that are to be settled for those that came; a new start begins at none."""
 
     async def load(self, embedder: int, generation: int) -> Cells:
         """The cells of an embedder."""
@@ -146,8 +143,8 @@ class CellKeeper:
                 await self._move(embedder)
             elif small := [cell for cell in sizes if _is_small(cell, alone=len(sizes) == 1)]:
                 await self._reshape(embedder, dimensions, min(small, key=_living))
-            elif self._credit > 0 and (ripe := _ripe(sizes, await self._last("vector_segments"))):
-                await self._settle(embedder, dimensions, ripe)
+            elif len(sizes) > 1 and self._unsettled >= min(sum(map(_living, sizes)), SETTLED * SIZE):
+                await self._settle(embedder, dimensions, sorted(sizes, key=_oldest)[: -(-len(sizes) // 2)])
             else:
                 continue
             return True
@@ -175,7 +172,7 @@ class CellKeeper:
                 Statement(INSERT_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
-        self._credit += EARNED * len(keys)
+        self._unsettled += EARNED * len(keys)
 
     async def _found(self, embedder: int, waiting: int, count: int) -> None:
         """New cells where there are none, or far too few."""
@@ -222,11 +219,12 @@ class CellKeeper:
             ]
         )
 
-    async def _settle(self, embedder: int, dimensions: int, ripe: Sequence[int]) -> None:
-        """The first of these cells and those near it go to where their vectors are, vectors to what is then nearest."""
+    async def _settle(self, embedder: int, dimensions: int, ripe: Sequence[Row]) -> None:
+        """The first of these cells and those of them near it go to their vectors, vectors to what is then nearest."""
         cells = await self.load(embedder, 0)
-        near = [cell for cell in cells.beside(ripe[0]) if cell in set(ripe)]
-        together = near[: SETTLED >> self._halved]
+        among = {row["cell"] for row in ripe}
+        near = [cell for cell in cells.beside(ripe[0]["cell"]) if cell in among]
+        together = near[: max(SETTLED >> self._halved, 1)]
         segments = await self._database.fetch(SELECT_SEGMENTS, cells=to_json(together))
         rows, homes, centroids = await asyncio.to_thread(_settled, segments, dimensions, cells)
         elsewhere = sorted(set(homes).difference(together))
@@ -243,7 +241,7 @@ class CellKeeper:
                 Statement(MOVE_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
-        self._credit -= len(rows)
+        self._unsettled = max(self._unsettled - len(rows), 0)
 
 
 def _unchanged(cells: Sequence[int], segments: Sequence[Row]) -> Statement:
@@ -252,11 +250,10 @@ def _unchanged(cells: Sequence[int], segments: Sequence[Row]) -> Statement:
     return Statement(CHECK_LIVING, {"cells": to_json(cells), **living}, 1)
 
 
-def _ripe(sizes: Sequence[Row], last: int) -> Sequence[int]:
-    """The cell that was let be longest, if that is long, and all that were let be nearly as long; longest first."""
-    made = sum(cell["segments"] for cell in sizes)
-    ripe = sorted((cell["oldest"], cell["cell"]) for cell in sizes if last - (cell["oldest"] or last) > RIPE * made)
-    return [cell for _, cell in ripe] if len(sizes) > 1 and ripe and last - ripe[0][0] > AGE * made else []
+def _oldest(cell: Row) -> int:
+    """Its segment that was made first: segments are numbered as they are made."""
+    oldest: int = cell["oldest"] or 0
+    return oldest
 
 
 def _living(cell: Row) -> int:
