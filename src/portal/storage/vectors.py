@@ -157,7 +157,7 @@ def averaged(vectors: Floats, parts: Places) -> tuple[Places, Floats]:
     """The parts that have vectors, and the mean of each."""
     order = np.argsort(parts, kind="stable")
     filled, starts, sizes = np.unique(parts[order], return_index=True, return_counts=True)
-    return filled, np.add.reduceat(vectors[order], starts) / sizes[:, None].astype(np.float32)
+    return filled, (np.add.reduceat(vectors[order], starts) / sizes[:, None]).astype(np.float32)
 
 
 def settled(vectors: Floats, parts: Places, centroids: Floats) -> tuple[Places, Floats]:
