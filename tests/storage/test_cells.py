@@ -1,7 +1,7 @@
 """Many vectors on SQLite: found quickly and nearly all, whatever is added, replaced and dropped."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,13 @@ import pytest
 
 from portal.core.passages import Within
 from portal.settings import Settings
+from portal.storage.cleaning import Cleaning
+from portal.storage.database import Database, Row, Statement
 from portal.storage.open import Storage, open_storage
+from portal.storage.passage_index import index_on
+from portal.storage.passages import StoredPassages
+from portal.storage.timed import TimedDatabase
+from portal.storage.vectors import decoded, living, rows_of
 from portal.testing.records import OWNER, passage
 
 DOCUMENTS = Within(owner=OWNER, space="documents")
@@ -61,6 +67,8 @@ class Library:
             assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
             for hit in hits:
                 assert hit.score == pytest.approx(float(self.rows[hit.id] @ query), abs=0.02)
+                if hit.vector is not None:
+                    assert float(hit.vector @ self.rows[hit.id]) == pytest.approx(1, abs=0.001)
             right += len(truth & {hit.id for hit in hits})
         return right / (10 * len(queries))
 
@@ -102,6 +110,9 @@ async def test_many_vectors_are_found_as_they_come_and_go(tmp_path: Path) -> Non
         assert min(sizes) >= 64
         assert await library.recall(queries) >= 0.95
         await check_places(storage, library)
+        read = [hit.vector is not None for hit in await storage.passages.nearest(DOCUMENTS, "e", queries[0], 100)]
+        assert len(read) == 100
+        assert sum(read) > 90
 
         group = replace(DOCUMENTS, groups=["vs_3"])
         assert await library.recall(queries, group, ["vs_3"]) >= 0.99
@@ -169,3 +180,74 @@ async def test_what_is_dropped_while_it_moves_is_not_found_again(tmp_path: Path)
             group.create_task(storage.passages.tend())
         await check_places(storage, library)
         assert await library.recall(vectors[100:4_000:100]) >= 0.95
+
+
+class Disturbed(TimedDatabase):
+    """Before each of its batches somebody else's comes through."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, lambda _: None)
+        self.before: Callable[[], Awaitable[None]] | None = None
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        if self.before is not None:
+            await self.before()
+        return await super().batch(statements)
+
+
+async def test_vectors_come_into_cells_though_some_are_dropped_all_the_time(tmp_path: Path) -> None:
+    vectors = clustered(np.random.default_rng(6), 6_000)
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        database = Disturbed(storage.database)
+        index = index_on(database)
+        cleaning = Cleaning(database=storage.database, index=index)
+        kept, others = StoredPassages(database=database, index=index, cleaning=cleaning), storage.passages
+        library.storage = replace(storage, passages=kept)
+        for n in range(60):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        newest = iter(range(59, -1, -1))
+
+        async def drop_newest() -> None:
+            document = f"file{next(newest)}"
+            library.forget(document)
+            await others.drop(OWNER, "documents", document=document)
+
+        database.before = drop_newest
+        await kept.tend()
+        database.before = None
+        (waiting,) = await storage.database.fetch("SELECT COUNT(*) AS waiting FROM passage_vectors")
+        assert len(library.rows) > 3_000
+        assert waiting["waiting"] < 512
+        await check_places(storage, library)
+        assert await library.recall(vectors[:3_000:100]) >= 0.95
+
+
+async def misplaced(storage: Storage) -> float:
+    """The share of vectors that another cell than their own is clearly nearer to."""
+    cells = await storage.database.fetch("SELECT cell, centroid FROM vector_cells")
+    centroids = np.array([np.frombuffer(row["centroid"], "<f4") for row in cells])
+    place = {row["cell"]: at for at, row in enumerate(cells)}
+    wrong, all_of_them = 0, 0
+    for row in await storage.database.fetch("SELECT cell, data FROM vector_segments"):
+        vectors = decoded(living(rows_of(row["data"], DIMENSIONS)))
+        squares = ((vectors[:, None] - centroids) ** 2).sum(axis=2)
+        wrong += int((squares.min(axis=1) < 0.97 * squares[:, place[row["cell"]]]).sum())
+        all_of_them += len(vectors)
+    return wrong / all_of_them
+
+
+async def test_vectors_settle_in_the_nearest_cell_after_others_replaced_them(tmp_path: Path) -> None:
+    vectors = clustered(np.random.default_rng(7), 6_000)
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        for n in range(60):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        await storage.passages.tend()
+        for seed in range(8, 12):
+            drifted = clustered(np.random.default_rng(seed), 1_500, centres=20)
+            for n in range(15):
+                await library.put(f"file{n * 4 + seed % 4}", drifted[n * 100 : n * 100 + 100])
+            await storage.passages.tend()
+        assert await misplaced(storage) < 0.2
+        await check_places(storage, library)

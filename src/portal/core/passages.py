@@ -73,6 +73,8 @@ class Hit:
 
     id: str
     score: float
+    vector: "Vectors | None" = field(default=None, compare=False, repr=False)
+    """Of the passage, where the search had to read it."""
 
 
 class Embedder(Protocol):

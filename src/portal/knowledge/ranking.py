@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from heapq import nsmallest
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -24,7 +23,8 @@ _BEST, _FEEDBACK = 3, 0.5
 _SAME = 0.9
 """Share of words from which on two passages say the same."""
 _MARKS = 3
-"""Words of a passage by which it is known again."""
+"""Words of a passage by which it is known again: the first in an order that has nothing to do with them, so that texts
+of the same words begin alike."""
 _JOINED = 4
 """Passages that become one at most, so that a long document does not come as a whole."""
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|[^\W_]+")
@@ -53,7 +53,10 @@ def weighed(
 
 def cosines(vectors: Mapping[str, "Vectors"], query: "Vectors") -> Mapping[str, float]:
     """Of each vector with the query's."""
-    return {one: float(vector @ query) for one, vector in vectors.items()}
+    import numpy as np
+
+    products = np.stack([*vectors.values()]) @ query if vectors else np.zeros(0)
+    return dict(zip(vectors, products.tolist(), strict=True))
 
 
 def _fused(words: Sequence[Hit], cosines: Mapping[str, float], meaning: float) -> list[Hit]:
@@ -77,12 +80,12 @@ def _shares(hits: Sequence[Hit]) -> list[float]:
 def distinct(passages: Iterable[Passage], count: int) -> list[Passage]:
     """The first so many that say something that none before them says."""
     kept: list[Passage] = []
-    said: dict[str, list[set[str]]] = defaultdict(list)
+    said: dict[int, list[set[str]]] = defaultdict(list)
     for passage in passages:
         if len(kept) == count:
             break
         words = set(_WORD.findall(passage.text.casefold()))
-        marks = nsmallest(_MARKS, words, key=_mark) or [""]
+        marks = sorted([crc32(word.encode()) for word in words])[:_MARKS] or [0]
         if not any(_same(words, others) for mark in marks for others in said[mark]):
             kept.append(passage)
             for mark in marks:
@@ -90,16 +93,14 @@ def distinct(passages: Iterable[Passage], count: int) -> list[Passage]:
     return kept
 
 
-def _mark(word: str) -> int:
-    """Puts words into an order that has nothing to do with them: texts of the same words begin alike in it."""
-    return crc32(word.encode())
-
-
 def _same(one: set[str], other: set[str]) -> bool:
     if not one or not other:
         return one == other
     smaller, larger = sorted((len(one), len(other)))
-    return smaller >= _SAME * larger and len(one & other) >= _SAME * len(one | other)
+    if smaller < _SAME * larger:
+        return False
+    shared = len(one & other)
+    return shared >= _SAME * (smaller + larger - shared)
 
 
 def joined(found: Sequence[Found]) -> list[Found]:

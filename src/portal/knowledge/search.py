@@ -73,13 +73,14 @@ class HybridSearch:
         if not text or limit < 1 or (within.groups is not None and not within.groups):
             return []
         hits = await self._hits(within, text, max(_CANDIDATES, 3 * limit))
-        found = await self._read(within.owner, hits.hits, max(2 * limit, _RERANKED))
+        reranker = self._reranker() if rerank else None
+        count = 2 * limit if reranker is None and not relevant else max(2 * limit, _RERANKED)
+        found = await self._read(within.owner, hits.hits, count)
         found = [
             replace(one, weak=not bears(text, one.passage.told, hits.likeness.get(one.passage.id))) for one in found
         ]
         if relevant:
             found = [one for one in found if not one.weak]
-        reranker = self._reranker() if rerank else None
         if reranker is not None and found:
             found = await _reranked(reranker, text, found)
         return joined(found[: 2 * limit])[:limit]
@@ -121,8 +122,9 @@ class HybridSearch:
 
     async def _both(self, within: Within, words: Sequence[Hit], meant: _Meant) -> _Hits:
         """Fused, by the vectors of all that either way found."""
-        union = dict.fromkeys(hit.id for hit in (*meant.hits, *words))
-        vectors = await self._passages.vectors(within.owner, meant.embedder, list(union))
+        vectors = {hit.id: hit.vector for hit in meant.hits if hit.vector is not None}
+        others = dict.fromkeys(hit.id for hit in (*meant.hits, *words) if hit.id not in vectors)
+        vectors |= await self._passages.vectors(within.owner, meant.embedder, list(others))
         again = within.space == "documents"  # what people say to each other is too short to tell a question anything
         meaning = MEANING_OF_TURNS if within.space == "turns" else MEANING
         return _Hits(
@@ -132,7 +134,7 @@ class HybridSearch:
 
     async def _read(self, owner: str, hits: Sequence[Hit], count: int) -> list[Found]:
         """The best that say different things."""
-        scores = {hit.id: hit.score for hit in hits[: 2 * count]}
+        scores = {hit.id: hit.score for hit in hits[: 2 * max(count, _RERANKED)]}
         passages = distinct(await self._passages.get(owner, list(scores)), count)
         return [Found(passage=one, score=scores[one.id]) for one in passages]
 

@@ -1,8 +1,9 @@
 """Cells of vectors that lie close, so that a search looks at few of them: kept in plain tables of SQLite.
 
 New vectors wait as they are and are compared one by one; once there are enough they move into their cells. A cell that
-grew too large, or lost too many, is made anew together with its neighbours. Each move is one batch that holds only if
-nothing of it was deleted meanwhile; whatever a crash leaves is whole.
+grew too large, or lost too many, is made anew together with its neighbours. What was let be for longest, while others
+came, is settled: centroids go to where their vectors are, and vectors to the cell that is then nearest. Each step is
+one batch that holds only if nothing of it was deleted meanwhile; whatever a crash leaves is whole.
 """
 
 import asyncio
@@ -27,16 +28,22 @@ SIZE, LARGEST, SMALLEST = 256, 448, 64
 """Vectors of a cell."""
 NEIGHBOURS = 4
 """Cells made anew together."""
+SETTLED = 32
+"""Cells settled together."""
+EARNED = 5
+"""Vectors that are settled for each that comes: every cell once about a fifth of all are new."""
 MOVED_AT_ONCE = 16_384
 SAMPLE = 65_536
 ATTEMPTS = 20
 """How often a step is begun again because others deleted meanwhile, before it is left for later."""
+HALVINGS = 6
+"""How often what a step takes is halved, where others delete all the time."""
 
 SELECT_EMBEDDERS = """
 SELECT number, dimensions, (SELECT COUNT(*) FROM passage_vectors WHERE embedder = number) AS waiting FROM embedders"""
 SELECT_CELLS = "SELECT cell, centroid FROM vector_cells WHERE embedder = :embedder ORDER BY cell"
 SELECT_SIZES = """
-SELECT c.cell, COALESCE(SUM(s.living), 0) AS living, COALESCE(SUM(s.rows), 0) AS rows
+SELECT c.cell, COALESCE(SUM(s.living), 0) AS living, COALESCE(SUM(s.rows), 0) AS rows, MIN(s.segment) AS oldest
 FROM vector_cells c LEFT JOIN vector_segments s ON s.cell = c.cell WHERE c.embedder = :embedder GROUP BY c.cell"""
 SELECT_SAMPLE = "SELECT vector FROM passage_vectors WHERE embedder = :embedder AND key % :nth = 0 LIMIT :most"
 SELECT_VECTORS = "SELECT key, vector FROM passage_vectors WHERE embedder = :embedder ORDER BY key LIMIT :most"
@@ -50,6 +57,8 @@ SELECT_LAST = "SELECT COALESCE(MAX(seq), 0) AS last FROM sqlite_sequence WHERE n
 
 CHANGED = "UPDATE embedders SET generation = generation + 1 WHERE number = :embedder"
 INSERT_CELL = "INSERT INTO vector_cells (cell, embedder, centroid) VALUES (:cell, :embedder, :centroid)"
+PLACE_CELL = "UPDATE vector_cells SET centroid = :centroid WHERE cell = :cell"
+DELETE_SEGMENTS = "DELETE FROM vector_segments WHERE cell IN (SELECT value FROM json_each(:cells))"
 DELETE_CELLS = "DELETE FROM vector_cells WHERE cell IN (SELECT value FROM json_each(:cells))"
 CHECK_LIVING = """
 SELECT 1 FROM (SELECT COUNT(*) AS segments, COALESCE(SUM(living), 0) AS living FROM vector_segments
@@ -84,12 +93,21 @@ class Cells:
 
         return [self.ids[at] for at in nearest_centroids(self.centroids, vector)] if self.ids else []
 
+    def beside(self, cell: int) -> Sequence[int]:
+        """All of them, those closest to this one first, itself before all."""
+        distances = ((self.centroids - self.centroids[list(self.ids).index(cell)]) ** 2).sum(axis=1)
+        return [self.ids[at] for at in distances.argsort()]
+
 
 class CellKeeper:
     """Moves vectors into cells and keeps those in shape."""
 
     def __init__(self, *, database: Database) -> None:
         self._database = database
+        self._halved = 0
+        """How often what the next step takes is halved: once more after each conflict, once less after each success."""
+        self._unsettled = 0
+        """Vectors that are to be settled for those that came; a new start begins at none."""
 
     async def load(self, embedder: int, generation: int) -> Cells:
         """The cells of an embedder."""
@@ -103,9 +121,12 @@ class CellKeeper:
         """One step of what is to be done, as one batch; whether there may be more."""
         for _ in range(ATTEMPTS):
             try:
-                return await self._step()
+                more = await self._step()
             except Conflict:  # something of it was deleted meanwhile
-                continue
+                self._halved = min(self._halved + 1, HALVINGS)
+            else:
+                self._halved = max(self._halved - 1, 0)
+                return more
         return False
 
     async def _step(self) -> bool:
@@ -122,6 +143,8 @@ class CellKeeper:
                 await self._move(embedder)
             elif small := [cell for cell in sizes if _is_small(cell, alone=len(sizes) == 1)]:
                 await self._reshape(embedder, dimensions, min(small, key=_living))
+            elif len(sizes) > 1 and self._unsettled >= min(sum(map(_living, sizes)), SETTLED * SIZE):
+                await self._settle(embedder, dimensions, sorted(sizes, key=_oldest)[: -(-len(sizes) // 2)])
             else:
                 continue
             return True
@@ -132,7 +155,7 @@ class CellKeeper:
         from portal.storage.vectors import assigned, encoded, stacked
 
         cells = await self.load(embedder, 0)
-        rows = await self._database.fetch(SELECT_VECTORS, embedder=embedder, most=MOVED_AT_ONCE)
+        rows = await self._database.fetch(SELECT_VECTORS, embedder=embedder, most=MOVED_AT_ONCE >> self._halved)
         keys = [row["key"] for row in rows]
         vectors = await asyncio.to_thread(stacked, [row["vector"] for row in rows])
         nearest = await asyncio.to_thread(assigned, vectors, cells.centroids)
@@ -149,6 +172,7 @@ class CellKeeper:
                 Statement(INSERT_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
+        self._unsettled += EARNED * len(keys)
 
     async def _found(self, embedder: int, waiting: int, count: int) -> None:
         """New cells where there are none, or far too few."""
@@ -178,25 +202,58 @@ class CellKeeper:
     async def _reshape(self, embedder: int, dimensions: int, cell: Row) -> None:
         """A cell and its neighbours made anew."""
         cells = await self.load(embedder, 0)
-        centre = cells.centroids[list(cells.ids).index(cell["cell"])]
-        distances = ((cells.centroids - centre) ** 2).sum(axis=1)
-        together = [cells.ids[at] for at in distances.argsort()[:NEIGHBOURS]]
+        together = cells.beside(cell["cell"])[:NEIGHBOURS]
         segments = await self._database.fetch(SELECT_SEGMENTS, cells=to_json(together))
         rows, centroids, parts = await asyncio.to_thread(_reshaped, segments, dimensions)
         made = await self._cells(embedder, centroids)
         first = await self._last("vector_cells") + 1
         packing = _Packing(await self._last("vector_segments"), {})
         packing.add_all(rows, [first + part for part in parts])
-        living = {"segments": len(segments), "living": sum(row["living"] for row in segments)}
         await self._database.batch(
             [
-                Statement(CHECK_LIVING, {"cells": to_json(together), **living}, 1),
+                _unchanged(together, segments),
                 Statement(DELETE_CELLS, {"cells": to_json(together)}, len(together)),
                 *made,
                 *packing.statements(),
                 Statement(MOVE_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
+
+    async def _settle(self, embedder: int, dimensions: int, ripe: Sequence[Row]) -> None:
+        """The first of these cells and those of them near it go to their vectors, vectors to what is then nearest."""
+        cells = await self.load(embedder, 0)
+        among = {row["cell"] for row in ripe}
+        near = [cell for cell in cells.beside(ripe[0]["cell"]) if cell in among]
+        together = near[: max(SETTLED >> self._halved, 1)]
+        segments = await self._database.fetch(SELECT_SEGMENTS, cells=to_json(together))
+        rows, homes, centroids = await asyncio.to_thread(_settled, segments, dimensions, cells)
+        elsewhere = sorted(set(homes).difference(together))
+        tails = await self._database.fetch(SELECT_TAILS, cells=to_json(elsewhere))
+        packing = _Packing(await self._last("vector_segments"), {row["cell"]: row for row in tails})
+        await asyncio.to_thread(packing.add_all, rows, homes)
+        await self._database.batch(
+            [
+                _unchanged(together, segments),
+                Statement(DELETE_SEGMENTS, {"cells": to_json(together)}, len(segments)),
+                Statement(CHANGED, {"embedder": embedder}),
+                *(Statement(PLACE_CELL, {"cell": cell, "centroid": centroids[cell]}, 1) for cell in centroids),
+                *packing.statements(),
+                Statement(MOVE_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
+            ]
+        )
+        self._unsettled = max(self._unsettled - len(rows), 0)
+
+
+def _unchanged(cells: Sequence[int], segments: Sequence[Row]) -> Statement:
+    """That nothing of these cells was deleted since their segments were read."""
+    living = {"segments": len(segments), "living": sum(row["living"] for row in segments)}
+    return Statement(CHECK_LIVING, {"cells": to_json(cells), **living}, 1)
+
+
+def _oldest(cell: Row) -> int:
+    """Its segment that was made first: segments are numbered as they are made."""
+    oldest: int = cell["oldest"] or 0
+    return oldest
 
 
 def _living(cell: Row) -> int:
@@ -219,6 +276,24 @@ def _reshaped(segments: Sequence[Row], dimensions: int) -> "tuple[Rows, Floats, 
         return rows, vectors, []
     centroids, parts = parted(vectors, SIZE, SMALLEST, LARGEST)
     return rows, centroids, [int(part) for part in parts]
+
+
+def _settled(
+    segments: Sequence[Row], dimensions: int, cells: Cells
+) -> "tuple[Rows, Sequence[int], Mapping[int, bytes]]":
+    """The rows of these segments, the cell that each belongs to now, and the centroids of the segments' cells."""
+    import numpy as np
+
+    from portal.storage.vectors import decoded, keys_of, rows_of, settled
+
+    rows = rows_of(b"".join(row["data"] for row in segments), dimensions)
+    each = [len(row["data"]) // rows.shape[1] for row in segments]
+    alive = keys_of(rows) != 0
+    at = {cell: place for place, cell in enumerate(cells.ids)}
+    parts = np.repeat([at[row["cell"]] for row in segments], each)[alive]
+    parts, centroids = settled(decoded(rows[alive]), parts, cells.centroids)
+    homes = [cells.ids[part] for part in parts]
+    return rows[alive], homes, {cell: centroids[at[cell]].tobytes() for cell in {row["cell"] for row in segments}}
 
 
 class _Packing:

@@ -15,6 +15,7 @@ from portal.storage.rows import from_json, to_json
 
 if TYPE_CHECKING:
     from portal.core.passages import Vectors
+    from portal.storage.vectors import Ranked
 
 PROBES, MOST_PROBES = 28, 256
 """Cells that are looked at where all fits, and where little does."""
@@ -58,10 +59,12 @@ class _Query:
     limit: int
     scores: dict[str, float] = field(default_factory=dict)
     """Of those that fit."""
+    vectors: "dict[str, Vectors]" = field(default_factory=dict)
+    """Of those whose rows were read on the way."""
 
     def hits(self) -> Sequence[Hit]:
         ranked = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))
-        return [Hit(one, score) for one, score in ranked[: self.limit]]
+        return [Hit(one, score, self.vectors.get(one)) for one, score in ranked[: self.limit]]
 
 
 class Near:
@@ -110,11 +113,11 @@ class Near:
     async def _in_cells(self, query: _Query, order: Sequence[int], first: Sequence[Row]) -> None:
         from portal.storage.vectors import scored
 
-        keys, scores = await asyncio.to_thread(scored, [row["data"] for row in first], query.vector)
-        checked = max(CHECKED, 4 * query.limit)
-        fitting = await self._fitting(query, keys[:checked].tolist(), scores[:checked].tolist())
-        share = max(fitting, 1) / max(len(keys[:checked]), 1)
-        if fitting * 2 >= checked or (len(order) <= PROBES and fitting == len(keys)):
+        near = await asyncio.to_thread(scored, [row["data"] for row in first], query.vector)
+        checked = max(CHECKED, 2 * query.limit)
+        fitting = await self._ranked(query, near, 0, checked)
+        share = max(fitting, 1) / max(len(near.keys[:checked]), 1)
+        if fitting * 2 >= checked or (len(order) <= PROBES and fitting == len(near.keys)):
             return
         known = await self._keys(query)
         if len(known) <= FEW:
@@ -124,23 +127,31 @@ class Near:
             found = await self._among(query, order[:probes], known)
             return None if found >= query.limit else await self._all_that_fit(query)
         more = await self._database.fetch(SEGMENTS, cells=to_json(list(order[:probes])))
-        keys, scores = await asyncio.to_thread(scored, [row["data"] for row in more], query.vector)
+        near = await asyncio.to_thread(scored, [row["data"] for row in more], query.vector)
         found = 0
         step = max(checked, int(2 * query.limit / share))
-        for at in range(0, min(len(keys), MOST_CHECKED), step):
-            found += await self._fitting(query, keys[at : at + step].tolist(), scores[at : at + step].tolist())
+        for at in range(0, min(len(near.keys), MOST_CHECKED), step):
+            found += await self._ranked(query, near, at, at + step)
             if found >= query.limit:
                 return
-        if probes < len(order) or len(keys) > MOST_CHECKED:
+        if probes < len(order) or len(near.keys) > MOST_CHECKED:
             await self._all_that_fit(query)
 
-    async def _fitting(self, query: _Query, keys: Sequence[int], scores: Sequence[float]) -> int:
-        """Add those of these passages that fit; how many they are."""
+    async def _ranked(self, query: _Query, near: "Ranked", first: int, end: int) -> int:
+        """Add those of these ranks that fit; how many they are."""
+        keys = near.keys[first:end].tolist()
+        ids = await self._fitting(query, keys)
+        fitting = [rank for rank, key in enumerate(keys, first) if key in ids]
+        query.scores |= {ids[keys[rank - first]]: float(near.scores[rank]) for rank in fitting}
+        if best := fitting[: query.limit]:
+            query.vectors |= zip([ids[keys[rank - first]] for rank in best], near.vectors(best), strict=True)
+        return len(fitting)
+
+    async def _fitting(self, query: _Query, keys: Sequence[int]) -> Mapping[int, str]:
+        """Those of these passages that fit, and their ids."""
         where, args = condition(query.within, "sqlite")
         rows = await self._database.fetch(FITTING.format(within=where), **args, keys=to_json(keys))
-        known = dict(zip(keys, scores, strict=True))
-        query.scores |= {row["id"]: known[row["key"]] for row in rows}
-        return len(rows)
+        return {row["key"]: row["id"] for row in rows}
 
     async def _keys(self, query: _Query) -> Sequence[int]:
         """Those that fit, where they are not too many."""
@@ -160,7 +171,9 @@ class Near:
             keys, scores = await asyncio.to_thread(scored_among, [row["data"] for row in rows], query.vector, known)
             best |= dict(zip(keys[: query.limit].tolist(), scores[: query.limit].tolist(), strict=True))
         top = sorted(best, key=lambda key: -best[key])[: query.limit]
-        return await self._fitting(query, top, [best[key] for key in top])
+        ids = await self._fitting(query, top)
+        query.scores |= {one: best[key] for key, one in ids.items()}
+        return len(ids)
 
     async def _all_that_fit(self, query: _Query) -> None:
         where, args = condition(query.within, "sqlite")

@@ -5,6 +5,7 @@ dimension, so that a cosine is the scale times the product of bytes and query. A
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,16 @@ from portal.errors import BadRequest
 Floats = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.intp]
 
 HEAD = 12
 """Bytes of a row before its codes."""
 STEPS = 6
 """Of k-means."""
-BLOCK = 1_024
+BLOCK = 256
 """Vectors compared with all centroids at once."""
+NEARER = 0.98
+"""Of the square of a vector's distance: where another cluster is less far away, the vector moves there."""
 
 
 def unit_rows(vectors: Floats) -> list[bytes]:
@@ -91,14 +95,34 @@ def decoded(rows: Rows) -> Floats:
     return decoded
 
 
-def scored(segments: Sequence[bytes], vector: Floats) -> tuple[Keys, Floats]:
-    """Every row's key and cosine, best first; a segment at a time, which stays in the processor's cache."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The rows of segments, best first."""
+
+    keys: Keys
+    scores: Floats
+    """Their cosines."""
+    order: Places
+    """Their places among all rows."""
+    segments: Sequence[Rows]
+
+    def vectors(self, ranks: Sequence[int]) -> Floats:
+        """Of those with these ranks."""
+        starts = np.cumsum([0, *(len(rows) for rows in self.segments)])
+        places = self.order[list(ranks)]
+        found = np.searchsorted(starts, places, side="right") - 1
+        rows = [self.segments[at][place] for at, place in zip(found, places - starts[found], strict=True)]
+        return decoded(np.stack(rows))
+
+
+def scored(segments: Sequence[bytes], vector: Floats) -> Ranked:
+    """Every row that was not erased; a segment at a time, which stays in the processor's cache."""
     rows = [rows_of(data, len(vector)) for data in (*segments, b"")]
     scores = np.concatenate([_cosines(some, vector) for some in rows])
     keys = np.concatenate([keys_of(some) for some in rows])
     order = np.argsort(-scores)
     order = order[keys[order] != 0]
-    return keys[order], scores[order]
+    return Ranked(keys[order], scores[order], order, rows)
 
 
 def scored_among(segments: Sequence[bytes], vector: Floats, fitting: Keys) -> tuple[Keys, Floats]:
@@ -122,11 +146,34 @@ def _cosines(rows: Rows, vector: Floats) -> Floats:
     return cosines
 
 
-def assigned(vectors: Floats, centroids: Floats) -> npt.NDArray[np.intp]:
+def assigned(vectors: Floats, centroids: Floats) -> Places:
     """The nearest centroid of each vector."""
     half = (centroids * centroids).sum(axis=1) / 2
     blocks = [vectors[at : at + BLOCK] @ centroids.T - half for at in range(0, len(vectors), BLOCK)]
     return np.concatenate([block.argmax(axis=1) for block in blocks])
+
+
+def averaged(vectors: Floats, parts: Places) -> tuple[Places, Floats]:
+    """The parts that have vectors, and the mean of each."""
+    order = np.argsort(parts, kind="stable")
+    filled, starts, sizes = np.unique(parts[order], return_index=True, return_counts=True)
+    return filled, (np.add.reduceat(vectors[order], starts) / sizes[:, None]).astype(np.float32)
+
+
+def settled(vectors: Floats, parts: Places, centroids: Floats) -> tuple[Places, Floats]:
+    """A step of k-means for the clusters that these vectors are in: the cluster of each once those stand where their
+    vectors are, and all centroids. One stays where it is unless another is clearly nearer, so that steps come to an
+    end."""
+    mine, means = averaged(vectors, parts)
+    centroids = centroids.copy()
+    centroids[mine] = means
+    nearest = assigned(vectors, centroids)
+    before, after = (((vectors - centroids[at]) ** 2).sum(axis=1) for at in (parts, nearest))
+    nearest = np.where(after < NEARER * before, nearest, parts)
+    filled, means = averaged(vectors, nearest)
+    own = np.isin(filled, mine)
+    centroids[filled[own]] = means[own]
+    return nearest, centroids
 
 
 def clustered(vectors: Floats, count: int) -> Floats:
@@ -134,22 +181,20 @@ def clustered(vectors: Floats, count: int) -> Floats:
     dice = np.random.default_rng(len(vectors))
     centroids = vectors[dice.choice(len(vectors), count, replace=False)].copy()
     for _ in range(STEPS):
-        nearest = assigned(vectors, centroids)
-        order = np.argsort(nearest, kind="stable")
-        filled, starts, sizes = np.unique(nearest[order], return_index=True, return_counts=True)
-        centroids[filled] = np.add.reduceat(vectors[order], starts) / sizes[:, None]
+        filled, means = averaged(vectors, assigned(vectors, centroids))
+        centroids[filled] = means
         empty = np.setdiff1d(np.arange(count), filled)
         centroids[empty] = vectors[dice.choice(len(vectors), len(empty), replace=False)]
     return centroids
 
 
-def nearest_centroids(centroids: Floats, vector: Floats) -> npt.NDArray[np.intp]:
+def nearest_centroids(centroids: Floats, vector: Floats) -> Places:
     """All of them, nearest first, as vectors are assigned to them."""
     closeness = centroids @ vector - (centroids * centroids).sum(axis=1) / 2
     return np.argsort(-closeness)
 
 
-def parted(vectors: Floats, size: int, smallest: int, largest: int) -> tuple[Floats, npt.NDArray[np.intp]]:
+def parted(vectors: Floats, size: int, smallest: int, largest: int) -> tuple[Floats, Places]:
     """Centroids of clusters of about this size, none too small or too large, and which one each vector belongs to."""
     count = max(-(-len(vectors) // size), 1)
     centroids = clustered(vectors, count)
