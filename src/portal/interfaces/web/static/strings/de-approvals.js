@@ -85,7 +85,7 @@ export const approvals = {
   "grants.removeOne": "Bei {tool} wieder fragen",
   "grants.removeText": "Von jetzt an werden Sie dazu wieder gefragt.",
   "audit.title": "Protokoll",
-  "audit.about": "Wer was gefragt, erlaubt, ausgeführt und geändert hat. Zeilen kommen nur hinzu.",
+  "audit.about": "Wer was gefragt, erlaubt, ausgeführt und geändert hat. Zeilen kommen nur hinzu; die ältesten gehen, wo es so eingestellt ist.",
   "audit.none": "Bisher nichts.",
   "audit.when": "Wann",
   "audit.what": "Was",
@@ -109,4 +109,8 @@ export const approvals = {
   "audit.user_invited": "Person eingeladen",
   "audit.user_changed": "Person geändert",
   "audit.user_deleted": "Person gelöscht",
+  "audit.sign-in_refused": "Anmeldung abgelehnt",
+  "audit.secrets_reset": "Geheimnisse erneuert",
+  "audit.audit_chained": "Kette begonnen",
+  "audit.audit_forgotten": "älteste Zeilen gelöscht",
 };

@@ -85,7 +85,7 @@ export const approvals = {
   "grants.removeOne": "Ask again about {tool}",
   "grants.removeText": "From now on you are asked about it again.",
   "audit.title": "Audit",
-  "audit.about": "Who asked, allowed, ran and changed what. Lines are only ever added.",
+  "audit.about": "Who asked, allowed, ran and changed what. Lines are only ever added; the oldest go where the settings say so.",
   "audit.none": "Nothing so far.",
   "audit.when": "When",
   "audit.what": "What",
@@ -109,4 +109,8 @@ export const approvals = {
   "audit.user_invited": "person invited",
   "audit.user_changed": "person changed",
   "audit.user_deleted": "person deleted",
+  "audit.sign-in_refused": "sign-in refused",
+  "audit.secrets_reset": "secrets made anew",
+  "audit.audit_chained": "chain begun",
+  "audit.audit_forgotten": "oldest lines let go",
 };
