@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -177,9 +178,11 @@ async def test_uploads_that_broke_off_are_aborted(s3: S3Server, tmp_path: Path) 
             await storage.files.create(file(), breaks())
         (left,) = s3.unfinished(bucket.bucket)
         assert left.startswith("file_")
-        s3.begin(bucket.bucket, "another-program/file_1")
+        others = ["another-program/file_1", "files of another program/1"]
+        for key in others:
+            s3.begin(bucket.bucket, key.replace(" ", "%20"))
         await storage.files.sweep()
-        assert s3.unfinished(bucket.bucket) == ["another-program/file_1"]
+        assert s3.unfinished(bucket.bucket) == others
         assert s3.objects(bucket.bucket) == {}
 
 
@@ -231,13 +234,77 @@ async def test_long_lists_of_uploads_and_refusals() -> None:
         contents = S3Contents(settings=S3Settings.model_validate(where))
         assert await contents.clear(micros()) == 2
         assert asked == [
-            ("GET", {"uploads": "", "prefix": "file"}),
-            ("GET", {"uploads": "", "prefix": "file", "key-marker": "file_1", "upload-id-marker": "id/file_1"}),
+            ("GET", {"uploads": "", "prefix": "file_"}),
+            ("GET", {"uploads": "", "prefix": "file_", "key-marker": "file_1", "upload-id-marker": "id/file_1"}),
             ("DELETE", {"uploadId": "id/file_1"}),
             ("DELETE", {"uploadId": "id/file_2"}),
         ]
         with pytest.raises(StorageUnavailable, match="AccessDenied"):
             await contents.clear(micros())
+
+
+@asynccontextmanager
+async def store_that_says(listed: Sequence[bytes]) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """The address of a store that sends its list of uploads in these pieces, and what it is asked."""
+    asked: list[web.Request] = []
+
+    async def bucket(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
+        if request.method == "DELETE":
+            return web.Response(status=204)
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for piece in listed:
+            await answer.write(piece)
+            await asyncio.sleep(0.05)  # so that one piece alone is there to be read
+        return answer
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", bucket)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")), asked
+
+
+def listed(count: int) -> bytes:
+    begun = "<Initiated>2020-01-01T00:00:00Z</Initiated>"
+    uploads = (f"<Upload><Key>file_{n}</Key><UploadId>{n}</UploadId>{begun}</Upload>" for n in range(count))
+    return f"<Listed>{''.join(uploads)}<IsTruncated>false</IsTruncated></Listed>".encode()
+
+
+def at(endpoint: str) -> S3Contents:
+    where = {"bucket": "b", "endpoint": endpoint, "key": "a", "secret": SecretStr("s")}
+    return S3Contents(settings=S3Settings.model_validate(where))
+
+
+async def test_a_list_of_uploads_that_comes_in_pieces_is_read_to_its_end() -> None:
+    whole = listed(20)
+    async with store_that_says([whole[:700], whole[700:]]) as (endpoint, asked):
+        assert await at(endpoint).clear(micros()) == 20
+        assert [one.query["uploadId"] for one in asked[1:]] == [str(n) for n in range(20)]
+
+
+async def test_a_list_of_uploads_without_end_is_given_up() -> None:
+    async with store_that_says([bytes(2**20)] * 9) as (endpoint, _):
+        with pytest.raises(StorageUnavailable, match="too long"):
+            await at(endpoint).clear(micros())
+
+
+async def test_uploads_are_aborted_by_the_key_of_the_settings_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with store_that_says([listed(1)]) as (endpoint, asked):
+        assert await at(endpoint).clear(micros()) == 1
+        assert all(one.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=a/") for one in asked)
+
+
+async def test_uploads_are_aborted_through_the_proxy_that_objects_go_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with store_that_says([listed(1)]) as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert await at("http://store.invalid").clear(micros()) == 1
+        assert [str(one.url.origin()) for one in asked] == ["http://store.invalid"] * 2
 
 
 @pytest.mark.parametrize("path_style", [True, False])

@@ -14,8 +14,6 @@ imported only then.
 """
 
 import asyncio
-import ipaddress
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +28,7 @@ from portal.backends.transport import Answer, Body, Request, Transport
 from portal.core.trace_context import leaving
 from portal.core.tracing import current
 from portal.errors import BackendError, SettingsError
+from portal.settings.proxy import proxy_of
 from portal.settings.turns import TurnSettings
 
 MAX_JSON = 64 * 2**20
@@ -52,14 +51,6 @@ class Deadlines:
         return cls(connect=turns.connect_timeout, first_byte=turns.first_token_timeout, idle=turns.idle_timeout)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether this name or address is the machine itself."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def server_url(url: str) -> str:
     """A server's URL as settings may give it, `http://` added where the scheme was left out. Raises SettingsError."""
     whole = url.strip() if "://" in url else f"http://{url.strip()}"
@@ -79,14 +70,6 @@ def public_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _proxy(url: str) -> str | None:
-    """The proxy that the system's settings put before a URL; none before this machine."""
-    parts = urlsplit(url)
-    if is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
 class HttpClient(Failures):
     """Requests to one server."""
 
@@ -104,7 +87,7 @@ class HttpClient(Failures):
         super().__init__(f"{server} ({public_url(self.url)})")
         self.deadlines = deadlines
         self._headers = {"User-Agent": f"portal/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
-        self._proxy = _proxy(self.url)
+        self._proxy = proxy_of(self.url)
         parts = urlsplit(self.url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._plain = parts.scheme == "http" and self._proxy is None and not library

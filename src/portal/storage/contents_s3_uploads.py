@@ -16,6 +16,7 @@ from yarl import URL
 
 from portal.errors import StorageUnavailable
 from portal.settings.files import S3Settings
+from portal.settings.proxy import proxy_of
 
 SECONDS = 20.0
 """That one request may take."""
@@ -46,7 +47,7 @@ class Uploads:
             base = f"{base or f'https://s3.{settings.region}.amazonaws.com'}/{settings.bucket}"
         self.base = base or f"https://{settings.bucket}.s3.{settings.region}.amazonaws.com"
         prefix = settings.prefix.strip("/")
-        self._names = f"{prefix}/file" if prefix else "file"
+        self._names = f"{prefix}/file_" if prefix else "file_"
         """What the names of Portal's objects begin with."""
 
     async def abort(self, before: int) -> int:
@@ -55,7 +56,7 @@ class Uploads:
             return 0
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+            async with aiohttp.ClientSession(timeout=timeout, proxy=proxy_of(self.base)) as session:
                 old = [one async for one in self._listed(session) if one.since < before]
                 for one in old:
                     await self._ask(session, "DELETE", f"/{quote(one.key, safe='/-_.~')}", {"uploadId": one.id})
@@ -90,7 +91,7 @@ class Uploads:
         url = f"{self.base}{path}?{_encoded(query)}"
         headers = self.signed(method, url, datetime.now(UTC))
         async with session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
-            body = await answer.content.read(_LARGEST)
+            body = await _whole(answer)
             if answer.status >= 300 and not (method == "DELETE" and answer.status == _GONE):
                 raise ValueError(f"{answer.status} {body[:300].decode(errors='replace')}")
             return body
@@ -109,6 +110,15 @@ class Uploads:
         credential = f"Credential={self._settings.key}/{scope}"
         authorization = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
         return {**headers, "Authorization": authorization}
+
+
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in answer.content.iter_chunked(2**16):
+        body += piece
+        if len(body) > _LARGEST:
+            raise ValueError("its answer is too long")
+    return bytes(body)
 
 
 def _encoded(query: Mapping[str, str]) -> str:
