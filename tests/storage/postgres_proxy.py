@@ -22,6 +22,8 @@ class PostgresProxy:
         """Seconds that everything the server says is late."""
         self.commits_to_lose = 0
         """Of so many commits the server hears, but nobody hears its answer."""
+        self.last_heard = b""
+        """What a connection says behind this the server does not hear, as if who is there stood still."""
 
     @property
     def url(self) -> str:
@@ -62,13 +64,16 @@ class PostgresProxy:
         asking: bool,
     ) -> None:
         """One way, until either end is gone; then both are."""
-        lost = False
+        lost = still = False
         with suppress(OSError):
             while data := await reader.read(65_536):
                 if not asking and self._hush:
                     continue
                 if not asking and self.delay:
                     await asyncio.sleep(self.delay)
+                if asking and still:
+                    continue
+                still = bool(self.last_heard) and self.last_heard in data
                 if asking and self.commits_to_lose and b"COMMIT" in data:
                     self.commits_to_lose -= 1
                     lost = True

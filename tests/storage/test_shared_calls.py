@@ -1,21 +1,25 @@
 """Calls that several servers count together, as PostgreSQL has them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import errors
+from tests.storage.postgres_proxy import proxied
 
 from portal.errors import StorageUnavailable
 from portal.settings import Settings
 from portal.storage.open import open_storage
-from portal.storage.shared_calls import LOCK, PREPARE, PostgresCalls
+from portal.storage.shared_calls import PostgresCalls
 from portal.testing.postgres import PostgresServer
 
 SERVER = """
 INSERT INTO instances (id, lock, version, host, pid, url, started_at, beat_at) VALUES (%s, 1, '1', 'h', 1, '', 0, 0)"""
+LISTED = """
+SELECT 1 FROM pg_stat_activity
+WHERE application_name = %s AND state <> 'active' AND query LIKE 'SELECT id, instance FROM model_calls%%'"""
 
 
 @pytest.fixture
@@ -83,14 +87,15 @@ async def test_a_connection_of_before_does_nothing_more(url: str) -> None:
 
 
 async def test_one_that_stands_still_in_the_middle_holds_nobody_up(url: str) -> None:
-    async with calls(url, "b") as b:
-        still = psycopg.connect(url)
-        still.execute(PREPARE)
-        still.execute(LOCK, {"backend": "box"})
-        assert (await b.settle("box", ["x"])).before == {"x": 0}
-        with pytest.raises(errors.IdleInTransactionSessionTimeout):
-            still.execute("SELECT 1")
-        still.close()
+    async with proxied(url) as proxy, calls(proxy.url, "a") as a, calls(url, "b") as b, asyncio.TaskGroup() as group:
+        proxy.last_heard = b"pg_advisory_xact_lock"
+        still = group.create_task(a.settle("box", ["a1"]))
+        with psycopg.connect(url, autocommit=True) as connection:
+            async with asyncio.timeout(20):
+                while connection.execute(LISTED, ("Portal's calls of a",)).fetchone() is None:
+                    await asyncio.sleep(0.01)
+        assert (await b.settle("box", ["b1"])).before == {"b1": 1}
+        still.cancel()
 
 
 async def test_a_database_that_is_away_is_said_and_used_again(url: str) -> None:

@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 
 _LOCK_CLASS = 0x506F7263
 
-PREPARE = """
-SELECT set_config('synchronous_commit', 'off', false),
-    set_config('idle_in_transaction_session_timeout', '2s', false)"""
-"""Rows that a crash of the database forgets are said again; who stands still in the middle holds nobody up."""
+_PREPARE = "SELECT set_config('synchronous_commit', 'off', false)"
+"""Rows that a crash of the database forgets are said again."""
 _ALONE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %(name)s AND pid <> pg_backend_pid()"""
 """What was sent on a connection of before must not be carried out after what is sent on this one."""
 
 # Nobody comes between these: a call that is stored has no other one before it from then on.
-LOCK = f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, hashtext(%(backend)s))"
+_LOCK = f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, hashtext(%(backend)s))"
 _LEFT = """
 DELETE FROM model_calls WHERE backend = %(backend)s AND instance = %(me)s AND id <> ALL(%(calls)s::text[])"""
 _CAME = """
@@ -69,14 +67,15 @@ class PostgresCalls:
             connection = await stack.enter_async_context(session(self._url, name))
             async with asyncio.timeout(2 * STUCK):
                 await connection.execute(_ALONE, {"name": name})
-                await connection.execute(PREPARE)
+                await connection.execute(_PREPARE)
             self._held = stack.pop_all()
         self._connection, self._as = connection, me
         return connection
 
     async def _settle(self, connection: "Connection", args: dict[str, object]) -> Standing:
-        async with connection.pipeline(), connection.transaction():
-            await connection.execute(LOCK, args)
+        # Sent at once, and one transaction as they are: whoever stands still in the middle keeps the lock from nobody.
+        async with connection.pipeline():
+            await connection.execute(_LOCK, args)
             left = await connection.execute(_LEFT, args)
             came = await connection.execute(_CAME, args)
             standing = await connection.execute(_STANDING, args)
