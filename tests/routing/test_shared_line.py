@@ -1,18 +1,22 @@
 """A line that several Portals share: each one's part in it, over a database in memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
 from portal.core.items import JsonObject
 from portal.core.peers import Heard, Standing
-from portal.errors import StorageUnavailable
+from portal.errors import BackendUnavailable, SettingsError, StorageUnavailable
+from portal.routing.gates import Gates
 from portal.routing.line import Place
 from portal.routing.shared_line import SharedLine, SharedLines
 from portal.settings import load_settings
+from portal.settings.turns import FaultSettings
 
 
 @dataclass
@@ -30,13 +34,13 @@ class Portal:
     def __init__(self, table: Table, name: str) -> None:
         self.table, self.name = table, name
         self.heard: dict[str, Heard] = {}
-        self.asked = 0
+        self.asked: Counter[str] = Counter()
         self.open = False
         table.portals.append(self)
         self.lines = SharedLines(calls=self, notices=self, servers=lambda: len(table.portals))
 
     async def settle(self, backend: str, calls: Sequence[str]) -> Standing:
-        self.asked += 1
+        self.asked[backend] += 1
         self.open = True
         await asyncio.sleep(0)
         if self.table.away:
@@ -152,6 +156,54 @@ async def test_while_the_database_is_away_each_has_its_share() -> None:
         assert (here.shared, here.slots) == (True, 5)
 
 
+async def test_after_an_outage_lines_without_calls_are_shared_again() -> None:
+    table, a, _ = two()
+    here, idle = a.lines.open("box", slots=1, length=5), a.lines.open("idle", slots=1, length=5)
+    async with running(a):
+        place = entered(here)
+        await until(lambda: place.admitted)
+        table.away = True
+        await until(lambda: not idle.shared)
+        table.away = False
+        await until(lambda: here.shared)
+        await until(lambda: idle.shared)
+        assert not entered(idle).admitted, "the database knows"
+
+
+async def test_who_was_taken_in_during_an_outage_waits_on_after_it() -> None:
+    table, a, b = two()
+    lines = [one.lines.open("box", slots=1, length=1) for one in (a, b)]
+    async with running(a, b):
+        table.away = True
+        runs = [entered(line) for line in lines]
+        await until(lambda: all(place.admitted for place in runs))
+        waits = [entered(line) for line in lines]
+        refused: list[bool] = []
+        for place in waits:
+            place.on_move = partial(lambda place: refused.append(place.refused), place)
+        table.away = False
+        await until(lambda: len(table.rows.get("box", ())) == 4)
+        late = entered(lines[0])
+        await until(lambda: late.refused)
+        for line, place in zip(lines, runs, strict=True):
+            line.leave(place)
+        await until(lambda: any(place.admitted for place in waits))
+        assert not any(refused)
+
+
+async def test_a_full_line_of_several_portals_tells_no_number_of_one() -> None:
+    _, a, b = two()
+    there = b.lines.open("box", slots=1, length=0)
+    gates = Gates(FaultSettings(queue_length=0), on_change=lambda: None, on_gone=lambda server: None, shared=a.lines)
+    gate = gates.open("box", max_concurrency=1, across_servers=True).of("tiny")
+    async with running(a, b):
+        place = entered(there)
+        await until(lambda: place.admitted)
+        with pytest.raises(BackendUnavailable, match="too many calls wait") as caught:
+            await gate.enter()
+        assert caught.value.code == "queue_full"
+
+
 async def test_what_runs_on_a_line_of_before_counts() -> None:
     table, a, b = two()
     old = a.lines.open("box", slots=2, length=5)
@@ -184,22 +236,36 @@ async def test_whoever_has_calls_there_looks_for_what_it_was_not_told() -> None:
         await until(lambda: bool(table.rows["box"]))
 
 
+async def test_whoever_knows_of_calls_elsewhere_sees_them_go_without_being_told() -> None:
+    table, a, b = two()
+    here, there = (one.lines.open("box", slots=1, length=5) for one in (a, b))
+    async with running(a):
+        async with running(b):
+            place = entered(there)
+            await until(lambda: place.admitted)
+            await until(lambda: here.elsewhere == 1)
+        table.rows["box"].clear()  # as when the other one was killed
+        await until(lambda: here.elsewhere == 0)
+
+
 async def test_who_has_no_calls_there_is_at_rest() -> None:
     _, a, b = two()
     here, there = (one.lines.open("box", slots=3, length=5) for one in (a, b))
+    beside = [one.lines.open("beside", slots=3, length=5) for one in (a, b)]
     async with running(a, b):
         place = entered(here)
         await until(lambda: place.admitted)
         await until(lambda: there.elsewhere == 1)
         here.leave(place)
         await until(lambda: there.elsewhere == 0)
-        asked = a.asked, b.asked
-        await asyncio.sleep(1.2)
-        assert (a.asked, b.asked) == asked
+        for line in beside:
+            entered(line)
+        await until(lambda: min(line.running + line.elsewhere for line in beside) == 2)
+        asked, looks = (a.asked["box"], b.asked["box"]), min(a.asked["beside"], b.asked["beside"])
+        await until(lambda: min(a.asked["beside"], b.asked["beside"]) >= looks + 2)  # by looking: nothing changes there
+        assert (a.asked["box"], b.asked["box"]) == asked
 
 
 def test_it_is_a_limit_that_is_shared() -> None:
-    from portal.errors import SettingsError
-
     with pytest.raises(SettingsError, match="max_concurrency"):
         load_settings({"backends": [{"kind": "ollama", "url": "http://x", "across_servers": True}]})

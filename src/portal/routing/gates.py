@@ -190,7 +190,9 @@ class ModelGate:
                 line.leave(place)
 
     def _full(self) -> BackendUnavailable:
-        message = f"{self._server.name} is busy, and {self._server.line.waiting} calls wait for it already."
+        line = self._server.line
+        many = "too many" if line.shared else line.waiting  # of those that wait elsewhere no number is known here
+        message = f"{self._server.name} is busy, and {many} calls wait for it already."
         return BackendUnavailable(message, code="queue_full", retry_after=_FULL_AGAIN)
 
     def _rests(self) -> BackendUnavailable:

@@ -19,7 +19,7 @@ from portal.routing.line import Line, Place
 log = logging.getLogger(__name__)
 
 _LOOK = 1.0
-"""Seconds between two looks of a Portal that has calls there, for what it was not told."""
+"""Seconds between two looks of a Portal that knows of calls there, for what it was not told."""
 _AGAIN = 0.5
 """Seconds until a database that failed is asked again."""
 _NOTICE = "calls"
@@ -72,6 +72,9 @@ class SharedLine(Line):
 
     def settled(self, standing: Standing) -> None:
         """How many calls are before each. Places only ever get further: whoever came later is behind."""
+        if not self.shared:
+            for number, place in enumerate(self._waiting):  # taken in meanwhile: nobody refuses it any more
+                self._before.setdefault(self._ids[place], self._all + number)
         self.shared, self.slots = True, self._all
         self.elsewhere = sum(place < self._all for place in standing.others)
         for place in list(self._waiting):
@@ -162,7 +165,7 @@ class SharedLines:
         return due
 
     def _busy(self) -> set[str]:
-        return {name for name, lines in self._lines.items() if any(line.calls() for line in lines)}
+        return {name for name, lines in self._lines.items() if any(line.calls() or line.elsewhere for line in lines)}
 
     async def _settle(self, backend: str) -> None:
         known = self._lines.get(backend, ())
@@ -179,6 +182,7 @@ class SharedLines:
             log.info("calls of model servers are counted with the other servers again")
             self._away = False
             self._others_back = asyncio.get_running_loop().time() + _LOOK
+            self._due |= self._lines.keys() - {backend}  # those without calls went by themselves, too
         for line in lines:
             line.settled(standing)
         if standing.changed:
