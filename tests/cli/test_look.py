@@ -4,6 +4,8 @@ import json
 import re
 import signal
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.cli.conftest import PORTAL, Installation, ModelServerThread
@@ -259,3 +261,28 @@ def test_what_was_used(shared: Installation) -> None:
     assert rows[0]["calls"] >= 1
     assert {"user", "name", "day"} <= rows[0].keys()
     assert "Nothing was used" in shared.run("usage", "--since", "2020-01-01", "--until", "2020-01-02").stderr
+
+
+def test_model_servers_of_a_portal_of_before_are_listed(installation: Installation) -> None:
+    box = {"name": "box", "kind": "ollama", "url": "http://x", "status": "up", "error": None, "models": 1}
+    box |= {"source": "settings", "running": 1, "queued": 2, "max_concurrency": 4, "resting": []}
+    old = json.dumps({"backends": [box]}).encode()
+
+    class Old(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(old)))
+            self.end_headers()
+            self.wfile.write(old)
+
+    server = installation.up()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Old) as there:
+        threading.Thread(target=there.serve_forever).start()
+        file = installation.data_dir / "server.json"
+        told = file.read_text("utf-8")
+        file.write_text(told.replace(server.file.url, f"http://127.0.0.1:{there.server_port}"), "utf-8")
+        done = installation.run("backends", "list")
+        file.write_text(told, "utf-8")
+        there.shutdown()
+
+    assert done.stdout == "box\tollama\thttp://x\tup\tsettings\t1 of 4 calls run; 2 wait\n", done.stderr

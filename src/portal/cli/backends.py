@@ -40,9 +40,9 @@ def _limit(backend: JsonObject) -> str:
     """How far one is used whose calls are limited; empty for others."""
     if not backend["max_concurrency"]:
         return ""
-    elsewhere = backend["running_elsewhere"]
+    elsewhere = backend.get("running_elsewhere", 0)  # a server of 0.7 may still run
     used = f"{backend['running'] + elsewhere} of {backend['max_concurrency']} calls run"
-    together = f", {elsewhere} of them on other servers" if backend["across_servers"] else ""
+    together = f", {elsewhere} of them on other servers" if backend.get("across_servers") else ""
     return f"{used}{together}; {backend['queued']} wait" if backend["queued"] else used + together
 
 

@@ -58,7 +58,7 @@ function Servers({ servers }) {
 
 /** @param {{server: Server}} props */
 function ServerCard({ server }) {
-  const { name, url, status, error, models, running, queued, max_concurrency: most, across_servers: together, running_elsewhere: elsewhere, breakers, held } = server;
+  const { name, url, status, error, models, running, queued, max_concurrency: most, across_servers: together, running_elsewhere: elsewhere = 0, breakers, held } = server;
   const loaded = Object.entries(held);
   return html`<li class="card"><div class="card-head"><${State} good=${status === "up"} words=${t(`models.${status}`)} />
       <h4 class="grow clip" dir="auto">${name}</h4><span class="small muted">${t("models.count", { n: models })}</span></div>
