@@ -280,9 +280,12 @@ async def test_slots_of_a_server_that_is_killed_or_stands_still_come_free(
 ) -> None:
     named = f'[[backends]]\nkind = "openai_compatible"\nname = "box"\nurl = "{models.url}"\n'
     limits = f"{named}max_concurrency = 1\nacross_servers = true\n"
-    opening = Cluster.opened(
-        tmp_path, database=postgres.database(), backend="", servers=3, balanced=False, settings=limits
-    )
+    database = postgres.database()
+
+    async def both_are_stored() -> bool:
+        return len(stored(database)) == 2
+
+    opening = Cluster.opened(tmp_path, database=database, backend="", servers=3, balanced=False, settings=limits)
     async with opening as cluster:
 
         async def call(number: int) -> int:
@@ -296,7 +299,7 @@ async def test_slots_of_a_server_that_is_killed_or_stands_still_come_free(
                 calling = group.create_task(call(number))
                 await models.wait_active(1)
                 waiting = group.create_task(call(0))
-                await asyncio.sleep(1)
+                await until(both_are_stored, seconds=30)
                 assert not waiting.done(), "it waits for the other server's call"
                 stop()
                 async with asyncio.timeout(40):
