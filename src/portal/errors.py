@@ -53,6 +53,8 @@ class PortalError(Exception):
     status = 500
     type = "server_error"
     code: str | None = None
+    quotes = False
+    """Its message holds words of others, who may repeat what was asked or answered."""
 
     def __init__(
         self,
@@ -69,6 +71,11 @@ class PortalError(Exception):
         self.retry_after = retry_after
         if code is not None:
             self.code = code
+
+    @property
+    def lasting(self) -> str:
+        """What may be kept of it where no text is: its code and status, if its message may repeat any."""
+        return f"{self.code or self.type}, {self.status}" if self.quotes or self.status < 500 else self.message
 
 
 class BadRequest(PortalError):
@@ -144,6 +151,7 @@ class BackendError(PortalError):
     status = 502
     type = "server_error"
     code = "backend_error"
+    quotes = True
 
 
 class BackendRejected(BackendError):
@@ -160,6 +168,8 @@ class BackendRejected(BackendError):
 class BackendKeyRefused(BackendError):
     """A model server does not accept the key that Portal has for it: neither the client's fault nor a passing one."""
 
+    quotes = False
+
 
 class BackendProtocolError(BackendError):
     """A model server answered something that is not its protocol."""
@@ -171,6 +181,7 @@ class BackendInterrupted(BackendError):
     """A model server's stream ended before it said that it was finished."""
 
     code = "backend_interrupted"
+    quotes = False
 
 
 class BackendUnavailable(BackendError):
@@ -178,6 +189,7 @@ class BackendUnavailable(BackendError):
 
     status = 503
     code = "backend_unavailable"
+    quotes = False
 
 
 class BackendTimeout(BackendError):
@@ -185,6 +197,7 @@ class BackendTimeout(BackendError):
 
     status = 504
     code = "backend_timeout"
+    quotes = False
 
 
 class ChannelError(PortalError):

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Installation
 
 from portal.cli.audit_checks import HOLES, safety
+from portal.core.audit import FORGOTTEN, Place, chained
+from portal.core.clock import micros
 from portal.settings import load_settings
 
 SAFE: Mapping[str, Any] = {"discovery": {"enabled": False}}
@@ -123,7 +125,7 @@ def test_the_audit_from_the_terminal_without_a_server(installation: Installation
     assert [line.split("\t")[1] for line in installation.run("audit", "log").stdout.splitlines()] == ["key.created"] * 2
     told = installation.run("audit", "verify")
     anchor = told.stdout.split()[-1]
-    assert (told.returncode, anchor[:2]) == (0, "2:")
+    assert (told.returncode, anchor[:2], anchor.count(":")) == (0, "2:", 2)
 
     with closing(apsw.Connection(str(installation.data_dir / "portal.db"))) as connection:
         connection.execute("DROP TRIGGER audit_fixed; UPDATE audit SET detail = '{}' WHERE seq = 1")
@@ -134,6 +136,31 @@ def test_the_audit_from_the_terminal_without_a_server(installation: Installation
     assert "BAD  Somebody changed the audit" in told.stdout
     assert "BAD  ollama.token is a placeholder" in told.stdout
     assert "2 of these need mending" in told.stderr
+
+
+def test_an_audit_that_lost_its_beginning_by_no_setting_is_told_of(installation: Installation) -> None:
+    installation.run("keys", "create", "early")
+    anchor = installation.run("audit", "verify").stdout.split()[-1]
+    installation.run("keys", "create", "late")
+    with closing(apsw.Connection(str(installation.data_dir / "portal.db"))) as connection:
+        ((start,),) = connection.execute("SELECT hash FROM audit WHERE seq = 1")
+        ((seq, prev),) = connection.execute("SELECT seq, hash FROM audit_head")
+        fields: dict[str, Any] = {"id": "audit_x", "owner": "", "at": micros(), "action": FORGOTTEN, "subject": "audit"}
+        row = {**fields, "detail": json.dumps({"lines": 1, "until": f"1:{start}"})}
+        after = chained(Place(seq, prev), row)
+        row |= {"seq": after.seq, "prev": prev, "hash": after.hash}
+        names = ", ".join(row)
+        connection.execute(f"INSERT INTO audit ({names}) VALUES ({', '.join(f':{name}' for name in row)})", row)
+        connection.execute("UPDATE audit_head SET seq = ?, hash = ?", (after.seq, after.hash))
+        connection.execute("INSERT INTO audit_start (id, seq, hash) VALUES (1, 1, ?)", (start,))
+        connection.execute("DELETE FROM audit WHERE seq = 1")
+    told = installation.run("audit", "verify")
+    assert (told.returncode, "audit_days is 0" in told.stdout) == (0, True)
+    assert "note Lines of the audit are gone" in installation.run("audit").stdout
+    asked = {"PORTAL_RETENTION__AUDIT_DAYS": "30"}
+    assert "audit_days" not in installation.run("audit", "verify", **asked).stdout
+    told = installation.run("audit", "verify", "--anchor", anchor, **asked)
+    assert (told.returncode, told.stdout.splitlines()[0]) == (1, "removed\tline 1")
 
 
 def test_the_audit_beside_a_server(shared: Installation) -> None:

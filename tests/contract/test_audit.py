@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portal.core.audit import Flaw, Place, chained
+from portal.core.audit import FORGOTTEN, Flaw, Place, chained
 from portal.core.clock import micros
 from portal.errors import BadRequest, PortalError, StorageError
 from portal.storage.audit import StoredAudit, chain_older
@@ -169,13 +169,13 @@ async def test_what_is_too_old_goes_from_the_beginning_and_the_rest_is_whole(sto
     assert (kept[0].action, kept[0].detail["lines"], len(kept)) == ("audit.forgotten", 3, 4)
     await aged(storage, 5)
     assert await storage_audit(storage).forget(micros() + DAY) == 5
-    with pytest.raises(BadRequest, match="too old"):
-        await storage.audit.verify(early)
+    with pytest.raises(BadRequest, match="cannot tell"):
+        await storage.audit.verify(early, days=9)
     verified = await storage.audit.verify()
     assert (verified.flaws, verified.start.seq, len((await storage.audit.whole()).data)) == ([], 8, 1)
-    assert (await storage.audit.verify(verified.start)).flaws == []
+    assert (await storage.audit.verify(verified.start, days=9)).flaws == []
     forged = replace(verified.start, hash="0" * 64)
-    assert (await storage.audit.verify(forged)).flaws == [Flaw(kind="rewritten", seq=1, until=8)]
+    assert (await storage.audit.verify(forged, days=9)).flaws == [Flaw(kind="rewritten", seq=1, until=8)]
 
 
 async def test_lines_that_go_while_others_come_leave_one_whole_chain(storage: Storage) -> None:
@@ -196,6 +196,46 @@ async def test_a_beginning_that_no_line_vouches_for_is_found(storage: Storage, l
     start = f"INSERT INTO audit_start (id, seq, hash) VALUES (1, 2, '{row['hash']}')"
     await storage.database.batch([Statement(start), Statement("DELETE FROM audit WHERE seq <= 2")])
     assert await found(storage) == [Flaw(kind="removed", seq=1, until=2)]
+
+
+async def truncated(storage: Storage, until: int) -> None:
+    """What plain statements can do, and no guard of the database refuses: the first lines go, and a line of its true
+    hash says that they were too old."""
+    (row,) = await storage.database.fetch("SELECT seq, hash FROM audit WHERE seq = :seq", seq=until)
+    start = Place(**row)
+    await StoredAudit(database=storage.database).record(
+        audit(action=FORGOTTEN, detail={"lines": until, "until": str(start)})
+    )
+    moved = f"INSERT INTO audit_start (id, seq, hash) VALUES (1, {until}, '{start.hash}')"
+    await storage.database.batch([Statement(moved), Statement(f"DELETE FROM audit WHERE seq <= {until}")])
+
+
+async def test_lines_that_went_before_their_time_are_found_by_a_place_written_down_before(storage: Storage) -> None:
+    await aged(storage, 90, 10)
+    early = Place.read(str((await storage.audit.verify()).head))
+    await aged(storage, 5, 4)
+    await truncated(storage, 3)
+    for days in (0, 30):
+        assert (await storage.audit.verify(early, days=days)).flaws == [Flaw(kind="removed", seq=2, until=3)]
+    with pytest.raises(BadRequest, match="cannot tell"):
+        await storage.audit.verify(early, days=7)
+    untimed = Place(early.seq, early.hash)
+    assert Place.read(str(untimed)) == untimed == early
+    with pytest.raises(BadRequest, match="cannot tell"):
+        await storage.audit.verify(untimed, days=30)
+    assert (await storage.audit.verify(untimed)).flaws == [Flaw(kind="removed", seq=2, until=3)]
+
+
+async def test_lines_that_went_though_none_are_to_go_are_told_of(storage: Storage, lines: list[str]) -> None:
+    assert not (await storage.audit.verify()).unasked
+    await truncated(storage, 3)
+    assert (await storage.audit.verify()).unasked
+    assert not (await storage.audit.verify(days=30)).unasked
+
+
+async def test_the_chain_has_one_beginning(storage: Storage, lines: list[str]) -> None:
+    with pytest.raises(PortalError):
+        await storage.database.batch([Statement("INSERT INTO audit_start (id, seq, hash) VALUES (2, 6, 'x')")])
 
 
 async def test_a_line_before_the_beginning_was_put_in(storage: Storage) -> None:

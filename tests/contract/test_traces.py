@@ -113,3 +113,12 @@ async def test_calls_that_nothing_is_stored_of_are_found_as_well(storage: Storag
         await storage.traces.get(STRANGER, "call_slow")
     with pytest.raises(NotFound):
         await storage.traces.of_anybody("resp_stored")
+
+
+async def test_why_old_calls_failed_is_forgotten_and_what_they_cost_stays(storage: Storage) -> None:
+    for at in (5, 9):
+        storage.usage.record(usage(id=f"call_{at}", created_at=at, status="failed", error="It is down."))
+    await used(storage)
+    await storage.traces.expire(9)
+    old, new = await storage.traces.of_anybody("call_5"), await storage.traces.of_anybody("call_9")
+    assert (old.error, old.status, new.error) == ("", "failed", "It is down.")

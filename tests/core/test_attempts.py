@@ -116,9 +116,9 @@ async def test_one_that_does_not_pass_leads_to_the_next(error: BackendError) -> 
     case = Case("big@one", "small@one")
     assert await case.run(error) == "small@one"
     (route,) = case.routes
-    assert f"big failed ({error.message}), so small answers" in route.reason
+    assert f"big failed ({error.lasting}), so small answers" in route.reason
     told = rerouted(decision(case.route, 0.001), route)
-    assert told["fallbacks"] == [{"model": "big", "backend": "one", "error": error.message}]
+    assert told["fallbacks"] == [{"model": "big", "backend": "one", "error": error.lasting}]
     assert (told["resolved_model"], told["requested_model"]) == ("small", "auto")
     assert [row["model"] for row in told["candidates"]] == ["big", "small"]
 

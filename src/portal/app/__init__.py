@@ -184,7 +184,7 @@ async def _parts(
         activity=ground.observing,
         tracer=ground.tracer,
         bus=ground.bus,
-        approving=approving(storage, brain),
+        approving=approving(storage, brain, ground.current),
         skills=_skills(ground),
         compares=wits.finding.compares,
         mind=mind,

@@ -18,6 +18,7 @@ from portal.core.tools import ToolSpec
 from portal.errors import PortalError, StorageError
 from portal.interfaces.web.approvals import Approving
 from portal.routing.registry import Registry
+from portal.settings.live import Current
 from portal.storage.open import Storage
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,13 @@ _LONGEST_PAUSE = 3600.0
 _MICROS = 1_000_000
 
 
-def approving(storage: Storage, brain: Brain) -> Approving:
+def approving(storage: Storage, brain: Brain, current: Current) -> Approving:
     """What the page's routes need of them."""
     return Approving(
         approvals=storage.approvals,
         grants=storage.grants,
         audit=storage.audit,
+        audit_days=lambda: current.settings.retention.audit_days,
         deciding=Decisions(brain.agent),
         tools=KnownTools(brain.toolbox),
     )

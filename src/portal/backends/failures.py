@@ -90,6 +90,7 @@ class Failures:
             return BackendProtocolError(f"{message}; redirects are not followed")
         if status >= 500 or status == 429:
             error = BackendUnavailable(message)
+            error.quotes = True
             error.retry_after = again
             return error
         return BackendRejected(message, status=status, code=_field(body, "code"), param=_field(body, "param"))

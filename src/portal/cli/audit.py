@@ -81,6 +81,10 @@ def verify(anchor: str, as_json: bool, data_dir: Path | None) -> None:
         for flaw in found["flaws"]:
             click.echo(_said(flaw))
         forgotten = f", the oldest {found['forgotten']} deleted as too old" if found.get("forgotten") else ""
+        if found.get("unasked"):
+            click.echo(
+                "retention.audit_days is 0, so Portal deletes no lines: unless it was set once, somebody else did."
+            )
         click.echo(f"{found['lines']} lines{forgotten}; anchor {found['head']}")
     if not found["whole"]:
         raise PortalError(f"The audit is not whole: {found['flaw_count']} flaws.")
@@ -91,7 +95,14 @@ def verification(data_dir: Path | None, anchor: str, settings: "Settings | None"
     from portal.core.audit import Place
 
     place = Place.read(anchor) if anchor else None
-    return _asked(data_dir, f"verification?anchor={anchor}", lambda audit: _verified(audit, place), settings)
+
+    async def verified(audit: "Audit") -> dict[str, Any]:
+        from portal.interfaces.web import views
+
+        days = (settings or read_settings(data_dir)).retention.audit_days
+        return views.verified(await audit.verify(place, days=days))
+
+    return _asked(data_dir, f"verification?anchor={anchor}", verified, settings)
 
 
 def attacked(settings: "Settings") -> "Iterator[Check]":
@@ -145,9 +156,3 @@ async def _whole(audit: "Audit", limit: int) -> dict[str, Any]:
     from portal.interfaces.web import views
 
     return views.page(await audit.whole(limit=limit), views.audit)
-
-
-async def _verified(audit: "Audit", anchor: Any) -> dict[str, Any]:
-    from portal.interfaces.web import views
-
-    return views.verified(await audit.verify(anchor))

@@ -192,7 +192,10 @@ def _kept(settings: "Settings") -> Iterator[Check]:
         yield Check("keys", "note", text)
     else:
         yield Check("keys", "good", "Every key of yours has bounds or an end")
-    if found["whole"]:
+    if found["whole"] and found.get("unasked"):
+        text = "Lines of the audit are gone though retention.audit_days is 0; where it was never set, somebody did that"
+        yield Check("audit-chain", "note", text)
+    elif found["whole"]:
         yield Check("audit-chain", "good", f"The audit is whole: {found['lines']} lines")
     else:
         yield Check("audit-chain", "bad", "Somebody changed the audit; see where with: portal audit verify")

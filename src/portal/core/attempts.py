@@ -60,7 +60,7 @@ async def attempted(
             await asyncio.sleep(pause)
         elif plan.falls_back(route, failure):
             route.patience.noted(route.model.id, False)
-            route = route.without_first(failure.message)
+            route = route.without_first(failure.lasting)
             rerouted(route)
         else:
             raise failure

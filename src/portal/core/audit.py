@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from portal.core.approvals import AuditRecord
@@ -17,7 +17,7 @@ ORIGIN = "0" * 64
 """What the first line carries."""
 FORGOTTEN = "audit.forgotten"
 """The action of the line that vouches for a beginning: its detail says up to where the lines before went."""
-_PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+_PLACE = re.compile(r"(\d{1,18}):([0-9a-f]{64})(?::(\d{1,18}))?")
 _FIELDS = ("id", "owner", "at", "action", "subject", "detail")
 
 FlawKind = Literal["changed", "removed", "inserted", "rewritten"]
@@ -29,9 +29,11 @@ class Place:
 
     seq: int = 0
     hash: str = ORIGIN
+    at: int = field(default=0, compare=False)
+    """When that line was written, in microseconds UTC; 0 where it is not said."""
 
     def __str__(self) -> str:
-        return f"{self.seq}:{self.hash}"
+        return f"{self.seq}:{self.hash}" + (f":{self.at}" if self.at else "")
 
     @classmethod
     def read(cls, text: str) -> "Place":
@@ -39,7 +41,7 @@ class Place:
         found = _PLACE.fullmatch(text.strip())
         if found is None:
             raise BadRequest(f"{text!r} is no place in the audit, such as `portal audit verify` tells.", param="anchor")
-        return cls(int(found[1]), found[2])
+        return cls(int(found[1]), found[2], int(found[3] or 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,9 @@ class Verified:
     head: Place
     flaws: Sequence[Flaw]
     start: Place = Place()
-    """Where it begins: what was before went because it was too old."""
+    """Where it begins: a line says that what was before was too old."""
+    unasked: bool = False
+    """That is so although by the settings nothing ever grows too old."""
 
 
 def line(owner: str, action: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
@@ -108,22 +112,23 @@ def until_of(detail: str) -> str:
 class Walk:
     """Goes along the chain line by line, and says what is wrong."""
 
-    def __init__(self, *, start: Place | None = None, anchor: Place | None = None) -> None:
-        """It begins after `start`; `anchor` is a place that was written down elsewhere before. Raises BadRequest for an
-        anchor before the start."""
+    def __init__(self, *, start: Place | None = None, anchor: Place | None = None, since: int = 0) -> None:
+        """It begins after `start`; `anchor` is a place that was written down elsewhere before. Lines written at `since`
+        or later, in microseconds UTC, are not too old. Raises BadRequest for an anchor before the start that cannot
+        tell whether what is gone was."""
         self._at = self._start = start or Place()
-        self._last_id, self._anchor, self._vouched = "", anchor, str(Place())
-        if anchor is not None and anchor.seq < self._start.seq:
+        self._last_id, self._anchor, self._vouched, self._since = "", anchor, str(Place()), since
+        if anchor is not None and anchor.seq < self._start.seq and anchor.at < since:
             raise BadRequest(
-                f"Lines up to {self._start.seq} were deleted because they were too old, so an anchor at {anchor.seq} "
-                "tells nothing any more: use a later one.",
+                f"Lines up to {self._start.seq} are gone, and a line says that they were too old: an anchor at "
+                f"{anchor.seq} cannot tell whether that is so. Use a later one.",
                 param="anchor",
             )
 
     @property
-    def seq(self) -> int:
+    def place(self) -> Place:
         """How far it has come."""
-        return self._at.seq
+        return self._at
 
     def over(self, lines: Iterable[ChainedLine]) -> Iterator[Flaw]:
         """The next lines, in their order."""
@@ -138,12 +143,14 @@ class Walk:
                 yield Flaw(kind="rewritten", seq=1, until=one.seq)
             if one.action == FORGOTTEN:
                 self._vouched = until_of(one.detail)
-            self._at, self._last_id = Place(one.seq, one.hash), one.id
+            self._at, self._last_id = Place(one.seq, one.hash, one.at), one.id
 
     def end(self, head: Place) -> Iterator[Flaw]:
         """After the last line."""
         if str(self._start) != self._vouched:
             yield Flaw(kind="removed", seq=1, until=self._start.seq)
+        if self._anchor is not None and self._anchor.seq <= self._start.seq > 0 and self._anchor.at >= self._since:
+            yield Flaw(kind="removed", seq=max(self._anchor.seq, 1), until=self._start.seq)
         if self._anchor is not None and self._anchor.seq == self._start.seq and self._anchor != self._start:
             yield Flaw(kind="rewritten", seq=1, until=self._start.seq)
         if head.seq > self._at.seq:

@@ -174,5 +174,6 @@ class Audit(Protocol):
     async def whole(self, *, limit: int = 100, cursor: str | None = None) -> Page[AuditRecord]:
         """Everybody's, newest first, for those who run the installation. Raises BadRequest as `list` does."""
 
-    async def verify(self, anchor: Place | None = None) -> Verified:
-        """Whether the chain is whole, and is the one that `anchor` was a place of."""
+    async def verify(self, anchor: Place | None = None, *, days: int = 0) -> Verified:
+        """Whether the chain is whole, and is the one that `anchor` was a place of; `days` is after how many its lines
+        are deleted, 0 for never. Raises BadRequest for an anchor that cannot tell."""

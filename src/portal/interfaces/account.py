@@ -41,7 +41,7 @@ class Account:
         self.status = "failed"
         """`completed` once the answer was whole."""
         self.error = ""
-        """Why it failed, as the client was told; of a try, where another one may come."""
+        """Why it failed, without what may repeat the request or the answer; of a try, where another one may come."""
         self.usage: TokenUsage | None = None
         self.permit = Permit()
         """That of the try under way."""
@@ -101,7 +101,7 @@ class Account:
 
     def failing(self, error: PortalError) -> None:
         """A streamed answer broke off."""
-        self.error = error.message
+        self.error = error.lasting
         if isinstance(error, BackendError):
             self.permit.failed(error)
 
@@ -120,7 +120,7 @@ class Account:
         if isinstance(error, asyncio.CancelledError | ClientGone):
             self.status = "cancelled"
         elif isinstance(error, PortalError):
-            self.error = error.message
+            self.error = error.lasting
         self._record()
 
     def _record(self) -> None:

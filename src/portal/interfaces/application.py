@@ -223,7 +223,12 @@ def _portal(parts: Parts) -> Sequence[BaseRoute]:
         mcp.mcp_library_routes(servers=parts.tool_servers),
         routing.routing_routes(models=parts.models, responses=parts.responses, toolbox=parts.toolbox),
         approvals.approval_routes(approvals=parts.approving.approvals, deciding=parts.approving.deciding),
-        approvals.grant_routes(grants=parts.approving.grants, audit=parts.approving.audit, bus=parts.bus),
+        approvals.grant_routes(
+            grants=parts.approving.grants,
+            audit=parts.approving.audit,
+            audit_days=parts.approving.audit_days,
+            bus=parts.bus,
+        ),
         tools.tool_routes(tools=parts.approving.tools),
         memories.memory_routes(memories=parts.mind.keeper),
         memories.memory_settings_routes(memories=parts.mind.keeper),

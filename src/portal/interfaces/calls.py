@@ -105,7 +105,7 @@ class Calls:
                 once = partial(self._once, payload, body, account, send)
                 await attempted(account.route, once, rerouted=account.reroute)
             except PortalError as error:
-                account.error = error.message
+                account.error = error.lasting
                 await send_error(send, error, kind.dialect, account.headers)
 
     async def _act(self, acting: Acting, owner: str, payload: JsonObject, ask: Ask, send: Send) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from portal.core.approvals import AuditRecord
 from portal.core.audit import FORGOTTEN, ChainedLine, Flaw, Place, Verified, Walk, chained, line
+from portal.core.clock import micros
 from portal.core.records import Page
 from portal.errors import Conflict, StorageError
+from portal.storage.consumption import DAY
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement, storable
 from portal.storage.rows import AUDIT, audit_of, to_json
@@ -93,21 +95,24 @@ class StoredAudit:
         page, places = rows[:limit], [row.pop("seq") for row in rows]
         return Page(list(map(audit_of, page)), encode_cursor(this, (places[limit - 1],)) if len(rows) > limit else None)
 
-    async def verify(self, anchor: Place | None = None) -> Verified:
+    async def verify(self, anchor: Place | None = None, *, days: int = 0) -> Verified:
         """See Audit."""
+        since = micros() - days * DAY if days else 0
         while True:
-            found = await self._verified(anchor)
+            found = await self._verified(anchor, since)
             if _place(await self._database.fetch(START)) == found.start:  # else the oldest went in the middle of it
                 return found
 
-    async def _verified(self, anchor: Place | None) -> Verified:
+    async def _verified(self, anchor: Place | None, since: int) -> Verified:
         heads, starts, strays = await self._database.snapshot([Statement(HEAD), Statement(START), Statement(STRAY)])
         head, start = _place(heads), _place(starts)
         flaws = [Flaw(kind="inserted", seq=row["seq"], id=row["id"]) for row in strays]
-        walk = Walk(start=start, anchor=anchor)
-        while rows := await self._database.fetch(STRETCH, after=walk.seq, until=head.seq):
+        walk = Walk(start=start, anchor=anchor, since=since)
+        while rows := await self._database.fetch(STRETCH, after=walk.place.seq, until=head.seq):
             flaws += walk.over(ChainedLine(**row) for row in rows)
-        return Verified(head=head, flaws=[*flaws, *walk.end(head)], start=start)
+        flaws += walk.end(head)
+        at = walk.place if walk.place == head else head
+        return Verified(head=at, flaws=flaws, start=start, unasked=start.seq > 0 and not since)
 
     async def forget(self, before: int) -> int:
         """Delete the oldest lines, up to the first that is not older than `before`, in microseconds UTC, in steps that

@@ -47,6 +47,7 @@ FAILED = " AND t.status = 'failed'"
 BEYOND = " AND (t.{by}, t.response_id) < (:place, :last_id)"
 
 EXPIRE = "DELETE FROM traces WHERE created_at < :before"
+FORGET_ERRORS = "UPDATE usage_log SET error = NULL WHERE created_at < :before AND error IS NOT NULL"
 
 
 def keeping(trace: TraceRecord) -> Statement:
@@ -98,8 +99,8 @@ class StoredTraces:
         return Page(found, encode_cursor(whose, (args["since"], getattr(last, by), last.response_id)))
 
     async def expire(self, before: int) -> None:
-        """Forget those of turns that began before this time, in microseconds UTC."""
-        await self._database.batch([Statement(EXPIRE, {"before": before})])
+        """Forget those of turns that began before this time, in microseconds UTC, and why calls failed before it."""
+        await self._database.batch([Statement(sql, {"before": before}) for sql in (EXPIRE, FORGET_ERRORS)])
 
 
 def _of_call(row: Row) -> TraceRecord:

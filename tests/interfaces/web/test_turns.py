@@ -7,10 +7,17 @@ from typing import Any
 
 import aiohttp
 
+from portal.backends.openai_compatible import Config, OpenAICompatible
 from portal.backends.scripted import ScriptedBackend
 from portal.core.clock import micros
 from portal.core.model import TextDelta
-from portal.errors import BackendInterrupted, BackendUnavailable
+from portal.errors import (
+    BackendInterrupted,
+    BackendProtocolError,
+    BackendUnavailable,
+)
+from portal.testing.model_server import Answer
+from portal.testing.openai_server import OpenAIServer
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.records import used, user
 
@@ -93,3 +100,55 @@ async def test_a_plain_call_says_why_it_failed(tmp_path: Path) -> None:
     assert [row["error"] for row in recent] == ["", "It broke off.", "It is down."]
     assert trace["error"] == "It broke off."
     assert "secret" not in str(recent) + str(trace)
+
+
+_ANSWERS = [
+    Answer(status=413, error="Bad input: A secret."),
+    Answer(status=500, error="Failed to parse at 3: A secret."),
+    Answer(frames=[b"A secret, in no form of any API."], headers={"Content-Type": "application/json"}),
+    Answer(frames=[b'{"error": {"message": "A secret.", "code": 400}}'], headers={"Content-Type": "application/json"}),
+    Answer(frames=[b'data: {"error": {"message": "A secret."}}\n\n'], headers={"Content-Type": "text/event-stream"}),
+]
+
+
+async def test_what_a_server_repeats_of_a_plain_call_is_kept_nowhere(tmp_path: Path) -> None:
+    said = {"model": "tiny", "messages": [{"role": "user", "content": "A secret."}], "stream": True}
+    asked = {**said, "max_tokens": 9}
+    async with OpenAIServer(models=["tiny"]) as server:
+        backend = OpenAICompatible(Config(url=server.url, name="first"))
+        settings = {"faults": {"retries": 0, "breaker_failures": 99}}
+        async with (
+            open_test_portal(tmp_path, backends=[backend], settings=settings) as portal,
+            aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+        ):
+            for path, body in (("chat/completions", said), ("messages", asked)):
+                for answer in _ANSWERS:
+                    server.script(answer)
+                    async with client.post(f"/v1/{path}", json=body) as told:
+                        assert "ecret" in await told.text(), "the client itself is told all"
+            await used(portal.portal.storage)
+            rows = await portal.portal.storage.database.fetch("SELECT * FROM usage_log")
+            failed = (await got(client, "/portal/v1/turns?sort=failed"))["data"]
+    assert [row["status"] for row in rows] == 2 * len(_ANSWERS) * ["failed"]
+    assert len(failed) == len(rows)
+    assert "ecret" not in str(rows) + str(failed)
+    assert all(row["error"] for row in failed)
+
+
+async def test_what_a_server_repeats_is_not_in_why_another_one_answered(tmp_path: Path) -> None:
+    first, second = ScriptedBackend(models=["tiny"], name="one"), ScriptedBackend(models=["tiny"], name="two")
+    failure = BackendProtocolError("It answered: A secret.")
+    for one in (first, second):
+        one.script(failure)
+        one.answer("Whole.")
+    said = {"model": "tiny", "messages": [{"role": "user", "content": "A secret."}]}
+    async with (
+        open_test_portal(tmp_path, backends=[first, second]) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        async with client.post("/v1/chat/completions", json=said) as answer:
+            await answer.read()
+        await used(portal.portal.storage)
+        (row,) = await portal.portal.storage.database.fetch("SELECT decision FROM usage_log")
+    assert "fallbacks" in row["decision"]
+    assert "ecret" not in row["decision"]

@@ -105,7 +105,7 @@ class Embedder:
                 # Vectors of another model mean something else: only other servers of the same one are asked.
                 await attempted(account.route.of_one_model(), once, rerouted=account.reroute)
             except PortalError as error:
-                account.error = error.message
+                account.error = error.lasting
                 await send_error(send, error, DIALECT, account.headers)
 
     async def _relay(self, payload: JsonObject, body: bytes, texts: list[str], account: Account, send: Send) -> None:

@@ -41,7 +41,7 @@ async def relay(
             whole = await account.stream(send, frames, DIALECT, pour=lambda sink: reply.pour(watch.before(sink)))
             account.status = "completed" if whole and not watch.failed else "failed"
             if watch.failed:
-                account.error = str(watch.last.get("error"))
+                account.error = BackendError(str(watch.last.get("error"))).lasting
         else:
             await _whole(reply, send, account, count_input)
     finally:

@@ -1,6 +1,7 @@
 """/portal/v1/approvals, /portal/v1/grants and /portal/v1/audit: what people are asked, allowed for longer, and did."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -37,6 +38,8 @@ class Approving:
     approvals: Approvals
     grants: Grants
     audit: Audit
+    audit_days: Callable[[], int]
+    """After how many its lines are deleted by now, 0 for never."""
     deciding: Deciding
     tools: Tools
 
@@ -69,7 +72,7 @@ def approval_routes(*, approvals: Approvals, deciding: Deciding) -> APIRouter:
     return router
 
 
-def grant_routes(*, grants: Grants, audit: Audit, bus: Bus) -> APIRouter:
+def grant_routes(*, grants: Grants, audit: Audit, audit_days: Callable[[], int], bus: Bus) -> APIRouter:
     """Routes of what the caller allowed for longer, and of the audit."""
     router = LateRouter(prefix="/portal/v1", tags=["approvals"])
 
@@ -94,7 +97,8 @@ def grant_routes(*, grants: Grants, audit: Audit, bus: Bus) -> APIRouter:
         return views.page(await audit.whole(limit=limit, cursor=cursor), views.audit)
 
     @router.get("/audit/verification")
-    async def verify_audit(anchor: Annotated[str, Field(max_length=100)] = "") -> JsonObject:
-        return views.verified(await audit.verify(Place.read(anchor) if anchor else None))
+    async def verify_audit(anchor: Annotated[str, Field(max_length=110)] = "") -> JsonObject:
+        place = Place.read(anchor) if anchor else None
+        return views.verified(await audit.verify(place, days=audit_days()))
 
     return router

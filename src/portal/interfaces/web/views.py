@@ -169,6 +169,7 @@ def verified(found: Verified) -> JsonObject:
         "whole": not found.flaws,
         "lines": found.head.seq,
         "forgotten": found.start.seq,
+        "unasked": found.unasked,
         "head": str(found.head),
         "flaws": flaws,
         "flaw_count": len(found.flaws),

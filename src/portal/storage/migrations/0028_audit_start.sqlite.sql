@@ -1,7 +1,7 @@
 -- compatible_from: 25
 -- What grew too old of the audit goes from its beginning: the place of the last line that went. A line of the chain says
 -- the same, and only up to there lines may be deleted.
-CREATE TABLE audit_start (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE audit_start (id BIGINT PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL, hash TEXT NOT NULL);
 
 DROP TRIGGER audit_kept;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit
