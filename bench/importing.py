@@ -99,22 +99,25 @@ async def through(portal: TestPortal, path: Path) -> Any:
 async def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """One import of that size."""
     count = made(folder / "conversations.json", arguments.mb * MB)
-    settings = {"storage": {"url": arguments.database}} if arguments.database else {}
+    settings = {"database": arguments.database}
     async with open_test_portal(folder / "data", settings=settings) as portal:
         before, wall, cpu = _memory(), time.perf_counter(), time.process_time()
         told = await through(portal, folder / "conversations.json")
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         assert told["status"] == "done", told
         assert told["report"]["stored"]["conversations"] == count, told
-        return {
+        figures = {
             "mb": arguments.mb,
             "conversations": count,
             "messages": told["report"]["stored"]["messages"],
             "cpu_seconds_per_mb": round(cpu / arguments.mb, 3),
             "seconds_per_mb": round(wall / arguments.mb, 3),
             "memory_growth_mb": round((_memory() - before) / MB, 1),
-            "database_mb": round(sum(one.stat().st_size for one in (folder / "data").rglob("*.db*")) / MB, 1),
         }
+        if not arguments.database:
+            size = sum(one.stat().st_size for one in (folder / "data").rglob("*.db*"))
+            figures["database_mb"] = round(size / MB, 1)
+        return figures
 
 
 def _memory() -> int:

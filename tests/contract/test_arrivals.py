@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from portal.core.exchange import Arriving, ImportRecord, derived_id
+from portal.core.exchange import STEP, Arriving, ImportRecord, derived_id
 from portal.core.memories import Wanted
 from portal.core.passages import Within
 from portal.core.records import ConversationRecord
 from portal.errors import Conflict, NotFound
-from portal.storage.arrivals import AT_ONCE
 from portal.storage.open import Storage
 from portal.testing.records import OWNER, STRANGER, answered, conversation, imported, memory, response, said
 
-LONG = 3 * AT_ONCE + 7
+LONG = 3 * STEP + 7
 
 
 @pytest.fixture
@@ -79,11 +78,11 @@ async def test_what_broke_off_is_hidden_and_goes_on(storage: Storage, coming: Im
     talk = conversation()
     turns = chain(talk, LONG)
     talk = headed(talk, turns)
-    await storage.arrivals.take(coming.id, talk, turns[:AT_ONCE], owner=OWNER, more=True)
+    await storage.arrivals.take(coming.id, talk, turns[:STEP], owner=OWNER, more=True)
     with pytest.raises(NotFound):
         await storage.conversations.get(OWNER, talk.id)
     assert not (await storage.conversations.list(OWNER)).data
-    assert len(await storage.arrivals.take(coming.id, talk, turns, owner=OWNER)) == LONG - AT_ONCE
+    assert len(await storage.arrivals.take(coming.id, talk, turns, owner=OWNER)) == LONG - STEP
     assert len(await storage.departures.order(OWNER, talk.id)) == LONG
     assert (await storage.conversations.get(OWNER, talk.id)).head == talk.head
 
@@ -145,9 +144,9 @@ async def test_ids_of_others_are_refused_whole(storage: Storage, coming: ImportR
 
 async def test_responses_in_no_conversation(storage: Storage, coming: ImportRecord) -> None:
     turns = [
-        replace(one, response=replace(one.response, conversation_id=None)) for one in chain(conversation(), AT_ONCE + 1)
+        replace(one, response=replace(one.response, conversation_id=None)) for one in chain(conversation(), STEP + 1)
     ]
-    assert len(await storage.arrivals.take(coming.id, None, turns, owner=OWNER)) == AT_ONCE + 1
+    assert len(await storage.arrivals.take(coming.id, None, turns, owner=OWNER)) == STEP + 1
     assert not await storage.arrivals.take(coming.id, None, turns, owner=OWNER)
     assert list(await storage.departures.order(OWNER, None)) == [one.response.id for one in turns]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from tests.exchange.conftest import Traveller, traveller
 
 from portal.app.exchange import Workspaces
 from portal.core.clock import micros
-from portal.errors import NotFound, StorageFull
+from portal.core.exchange import STEP_BYTES, Arrivals, Coming, ImportRecord, size_of
+from portal.errors import Conflict, NotFound, StorageFull
 from portal.exchange.archive import Archive
 from portal.exchange.importer import Home, Importer
+from portal.exchange.jobs import ImportJobs
 from portal.exchange.recognise import reader
 from portal.testing.portal import TestPortal, open_test_portal
 from portal.testing.records import imported, user
@@ -113,8 +115,38 @@ class Full:
 async def test_a_full_disk_ends_it_with_what_to_do(me: Traveller, portal: TestPortal) -> None:
     path = portal.portal.settings.data_dir / "x.zip"
     path.write_bytes(samples.chatgpt())
-    home = replace(_home(portal), files=Full())
+    with pytest.raises(StorageFull):
+        await _run(portal, path, replace(_home(portal), files=Full()), "import_1")
 
+
+class Noting:
+    """Arrivals, with how large was what came at once."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals, self.sizes = arrivals, list[int]()
+        self.take = arrivals.take
+
+    async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:
+        self.sizes.append(sum(size_of(turns) for _, turns in coming))
+        return await self._arrivals.take_all(import_id, coming, owner=owner)
+
+
+async def test_a_large_conversation_is_not_stored_at_once_with_others(me: Traveller, portal: TestPortal) -> None:
+    talks = [samples.chatgpt_conversation(f"c{n}", title=f"Talk {n}") for n in range(6)]
+    for node in talks[3]["mapping"].values():
+        if (node["message"] or {}).get("content", {}).get("content_type") == "text":
+            node["message"]["content"]["parts"] = ["pear " * 200_000]
+    path = portal.portal.settings.data_dir / "x.zip"
+    path.write_bytes(samples.chatgpt(talks))
+    await portal.portal.storage.imports.add(coming := imported(owner=portal.owner, status="importing"))
+    arrivals = Noting(portal.portal.storage.arrivals)
+    await _run(portal, path, replace(_home(portal), arrivals=arrivals), coming.id)
+    assert arrivals.sizes
+    assert max(arrivals.sizes) <= STEP_BYTES
+    assert {f"Talk {n}" for n in range(6)} <= (await me.conversations()).keys()
+
+
+async def _run(portal: TestPortal, path: Path, home: Home, import_id: str) -> None:
     async def told() -> None:
         pass
 
@@ -123,14 +155,13 @@ async def test_a_full_disk_ends_it_with_what_to_do(me: Traveller, portal: TestPo
             home=home,
             archive=archive,
             export=reader(archive, "chatgpt", owner=portal.owner),
-            import_id="import_1",
+            import_id=import_id,
             owner=portal.owner,
             source="chatgpt",
             dry=False,
             told=told,
         )
-        with pytest.raises(StorageFull):
-            await importer.run()
+        await importer.run()
 
 
 def _home(portal: TestPortal) -> Any:
@@ -195,3 +226,61 @@ async def test_one_export_at_a_time(me: Traveller, portal: TestPortal) -> None:
     async with other.session:
         assert (await other("GET", "/portal/v1/export"))[:2] == b"PK"
         assert (await other("GET", "/portal/v1/export"))[:2] == b"PK"
+
+
+class Late:
+    """Imports whose list is told late: as it was when it was asked for."""
+
+    def __init__(self, imports: Any) -> None:
+        self._imports = imports
+        self.add = imports.add
+        self.asked, self.told = asyncio.Event(), asyncio.Event()
+        self.told.set()
+
+    async def list(self, owner: str) -> Sequence[ImportRecord]:
+        found: Sequence[ImportRecord] = await self._imports.list(owner)
+        self.asked.set()
+        await self.told.wait()
+        return found
+
+
+async def test_one_that_comes_while_they_are_counted_counts(portal: TestPortal, tmp_path: Path) -> None:
+    """The fifth is stored between the look into the database and what is made of it; a sixth is one too many."""
+    storage, released = portal.portal.storage, asyncio.Event()
+    for _ in range(4):
+        await storage.imports.add(imported(owner=portal.owner, status="ready"))
+
+    async def nobody(owner: str) -> str:
+        return ""
+
+    jobs = ImportJobs(
+        imports=(late := Late(storage.imports)),  # type: ignore[arg-type]
+        home=_home(portal),
+        bus=portal.portal.bus,
+        folder=tmp_path / "uploads",
+        largest=1000,
+        login=nobody,
+    )
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"["
+        await released.wait()
+        yield b"]"
+
+    async def send() -> str:
+        try:
+            return (await jobs.add(portal.owner, slowly(), filename="x.json")).status
+        except Conflict as error:
+            return error.code or ""
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+        fifth = group.create_task(send())
+        await late.asked.wait()
+        late.asked.clear()
+        late.told.clear()
+        sixth = group.create_task(send())
+        await late.asked.wait()
+        released.set()
+        await asyncio.wait([fifth])
+        late.told.set()
+    assert (fifth.result(), sixth.result()) == ("reading", "too_many_imports")

@@ -11,6 +11,7 @@ import pytest
 
 from portal.core.passages import Within
 from portal.settings import Settings
+from portal.storage.cells import SELECT_CELLS, SELECT_SAMPLE, SELECT_SEGMENTS, SELECT_VECTORS
 from portal.storage.cleaning import Cleaning
 from portal.storage.database import Database, Row, Statement
 from portal.storage.open import Storage, open_storage
@@ -36,8 +37,8 @@ def clustered(dice: np.random.Generator, count: int, centres: int = 60) -> Float
 class Library:
     """Documents of one hundred passages each, and what is known of them without an index."""
 
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
+    def __init__(self, storage: Storage, embedder: str = "e") -> None:
+        self.storage, self.embedder = storage, embedder
         self.rows: dict[str, Floats] = {}
         self.groups: dict[str, str] = {}
 
@@ -50,7 +51,7 @@ class Library:
         self.groups |= {one.id: group for one in pieces}
         attributes = {"group": group}
         await self.storage.passages.replace(
-            OWNER, "documents", document, pieces, embedder="e", vectors=vectors, attributes=attributes
+            OWNER, "documents", document, pieces, embedder=self.embedder, vectors=vectors, attributes=attributes
         )
 
     def forget(self, document: str) -> None:
@@ -183,26 +184,39 @@ async def test_what_is_dropped_while_it_moves_is_not_found_again(tmp_path: Path)
 
 
 class Disturbed(TimedDatabase):
-    """Before each of its batches somebody else's comes through."""
+    """Before each of its batches, or of those queries, somebody else's comes through."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, query: str = "") -> None:
         super().__init__(database, lambda _: None)
         self.before: Callable[[], Awaitable[None]] | None = None
+        self._query, self._fetch = query, database.fetch
+        if query:
+            self.fetch = self._disturbed
+
+    async def _disturbed(self, sql: str, **args: object) -> list[Row]:
+        if self.before is not None and sql == self._query:
+            await self.before()
+        return await self._fetch(sql, **args)
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        if self.before is not None:
+        if self.before is not None and not self._query:
             await self.before()
         return await super().batch(statements)
+
+
+def disturbed(storage: Storage, query: str = "") -> tuple[Disturbed, StoredPassages]:
+    """What others come between, and the passages on it."""
+    database = Disturbed(storage.database, query)
+    index = index_on(database)
+    cleaning = Cleaning(database=storage.database, index=index)
+    return database, StoredPassages(database=database, index=index, cleaning=cleaning)
 
 
 async def test_vectors_come_into_cells_though_some_are_dropped_all_the_time(tmp_path: Path) -> None:
     vectors = clustered(np.random.default_rng(6), 6_000)
     async with open_storage(Settings(data_dir=tmp_path)) as storage:
         library = Library(storage)
-        database = Disturbed(storage.database)
-        index = index_on(database)
-        cleaning = Cleaning(database=storage.database, index=index)
-        kept, others = StoredPassages(database=database, index=index, cleaning=cleaning), storage.passages
+        (database, kept), others = disturbed(storage), storage.passages
         library.storage = replace(storage, passages=kept)
         for n in range(60):
             await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
@@ -223,13 +237,18 @@ async def test_vectors_come_into_cells_though_some_are_dropped_all_the_time(tmp_
         assert await library.recall(vectors[:3_000:100]) >= 0.95
 
 
-async def misplaced(storage: Storage) -> float:
-    """The share of vectors that another cell than their own is clearly nearer to."""
-    cells = await storage.database.fetch("SELECT cell, centroid FROM vector_cells")
+async def misplaced(storage: Storage, embedder: str = "e") -> float:
+    """The share of its vectors that another cell than their own is clearly nearer to."""
+    cells = await storage.database.fetch(
+        "SELECT cell, centroid FROM vector_cells WHERE embedder = (SELECT number FROM embedders WHERE name = :name)",
+        name=embedder,
+    )
     centroids = np.array([np.frombuffer(row["centroid"], "<f4") for row in cells])
     place = {row["cell"]: at for at, row in enumerate(cells)}
     wrong, all_of_them = 0, 0
     for row in await storage.database.fetch("SELECT cell, data FROM vector_segments"):
+        if row["cell"] not in place:
+            continue
         vectors = decoded(living(rows_of(row["data"], DIMENSIONS)))
         squares = ((vectors[:, None] - centroids) ** 2).sum(axis=2)
         wrong += int((squares.min(axis=1) < 0.97 * squares[:, place[row["cell"]]]).sum())
@@ -251,3 +270,61 @@ async def test_vectors_settle_in_the_nearest_cell_after_others_replaced_them(tmp
             await storage.passages.tend()
         assert await misplaced(storage) < 0.2
         await check_places(storage, library)
+
+
+async def test_each_embedder_has_its_own_to_settle(tmp_path: Path) -> None:
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        still, moving = Library(storage, "e"), Library(storage, "f")
+        for seed, library in ((7, still), (8, moving)):
+            vectors = clustered(np.random.default_rng(seed), 6_000)
+            for n in range(60):
+                await library.put(f"{library.embedder}{n}", vectors[n * 100 : n * 100 + 100])
+        await storage.passages.tend()
+        before = await placed(storage, "e")
+        for seed in range(8, 12):
+            drifted = clustered(np.random.default_rng(seed), 1_500, centres=20)
+            for n in range(15):
+                await moving.put(f"f{n * 4 + seed % 4}", drifted[n * 100 : n * 100 + 100])
+            await storage.passages.tend()
+        assert await placed(storage, "e") == before
+        assert await misplaced(storage, "f") < 0.2
+
+
+async def placed(storage: Storage, embedder: str) -> int:
+    """How often its cells changed."""
+    (row,) = await storage.database.fetch("SELECT generation FROM embedders WHERE name = :name", name=embedder)
+    return int(row["generation"])
+
+
+@pytest.mark.parametrize("forgotten", [True, False], ids=["the embedder", "each document"])
+@pytest.mark.parametrize(
+    "query",
+    [SELECT_SAMPLE, SELECT_VECTORS, SELECT_CELLS, SELECT_SEGMENTS],
+    ids=["sample", "vectors", "cells", "segments"],
+)
+async def test_all_may_be_dropped_in_the_middle_of_a_step(tmp_path: Path, query: str, forgotten: bool) -> None:
+    vectors = clustered(np.random.default_rng(5), 4_200)
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        database, kept = disturbed(storage, query)
+        library = Library(replace(storage, passages=kept))
+
+        async def drop() -> None:
+            database.before = None
+            if forgotten:
+                await storage.passages.forget_embedder("e")
+            else:
+                await storage.passages.drop(OWNER, "documents")
+
+        for n in range(42):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        if query == SELECT_SEGMENTS:
+            await kept.tend()
+            for n in range(6):
+                await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        database.before = drop
+        await kept.tend()
+        assert database.before is None
+        assert await kept.nearest(DOCUMENTS, "e", vectors[0], 10) == []
+        library.rows.clear()
+        await library.put("file0", vectors[:100])
+        assert len(await kept.nearest(DOCUMENTS, "e", vectors[0], 10)) == 10

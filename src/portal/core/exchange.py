@@ -1,7 +1,8 @@
 """Import and export: what of a person's comes in from elsewhere and goes out again, and the stores around it."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -13,6 +14,8 @@ SOURCES: tuple[Source, ...] = ("chatgpt", "claude", "openwebui", "librechat", "p
 Status: TypeAlias = Literal["reading", "ready", "importing", "done", "failed"]
 """Looked through; looked through, and waiting for a yes; being stored; at its end, one way or the other."""
 GOING: frozenset[str] = frozenset({"reading", "importing"})
+STEP, STEP_BYTES = 200, 2**21
+"""Responses, and bytes of their items, that are stored in one step: running turns wait for it."""
 _LATEST = 2**47 * 1000
 """Microseconds that an id can hold."""
 
@@ -102,8 +105,8 @@ class Arrivals(Protocol):
         """
 
     async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:
-        """The same for several conversations, each in one piece and none of them long: stored at once. Raises as
-        `take`."""
+        """The same for several conversations, each in one piece and all of them no more than one step: stored at once.
+        Raises as `take`."""
 
 
 class Departures(Protocol):
@@ -118,6 +121,23 @@ class Departures(Protocol):
 
     async def turns(self, owner: str, ids: Sequence[str]) -> Sequence[Arriving]:
         """Those that are there still, in this order."""
+
+
+def size_of(turns: Sequence[Arriving]) -> int:
+    """About how many bytes their items take."""
+    return sum(len(json.dumps(item)) for one in turns for item in (*one.inputs, *one.outputs))
+
+
+def steps(turns: Sequence[Arriving]) -> Iterator[Sequence[Arriving]]:
+    """In their order, each no more than one step stores unless it is a single one; nothing is one empty step."""
+    start, size = 0, 0
+    for at, one in enumerate(turns):
+        own = size_of([one])
+        if at > start and (at - start == STEP or size + own > STEP_BYTES):
+            yield turns[start:at]
+            start, size = at, 0
+        size += own
+    yield turns[start:]
 
 
 def derived_id(prefix: str, moment: int, *parts: str) -> str:

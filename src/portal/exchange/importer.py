@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from portal.core.clock import micros
-from portal.core.exchange import Arrivals, Arriving, derived_id
+from portal.core.exchange import STEP, STEP_BYTES, Arrivals, Arriving, derived_id, size_of
 from portal.core.memories import Kept as KeptMemory
 from portal.core.memories import Memories, MemoryRecord, Said
 from portal.core.ports import Files, Folders
@@ -30,8 +30,6 @@ _LONGEST_NAME = 200
 _LONGEST_INSTRUCTIONS = 100_000
 _MOST_FILES = 50
 """Files of one folder."""
-_AT_ONCE = 200
-"""Turns of several conversations that are stored in one step: most of the time goes into steps."""
 _AGAIN = "it is in the export twice"
 
 
@@ -96,6 +94,8 @@ class Importer:
         self._folders: dict[str, str] = {}
         self._seen: set[str] = set()
         self._ready: list[_Ready] = []
+        self._size = 0
+        """Of what is ready, in bytes."""
 
     async def run(self) -> None:
         """To the end. Raises BadRequest for what is damaged, NotFound where the import was deleted, StorageError."""
@@ -122,15 +122,17 @@ class Importer:
             await self._told()
 
     async def _put(self, one: _Ready) -> None:
-        """Store it with others, in order."""
+        """Store it with others, in order, as many as one step takes: most of the time goes into steps."""
+        size = await asyncio.to_thread(size_of, one.turns)
         waiting = sum(max(len(each.turns), 1) for each in self._ready)
-        if self._ready and waiting + len(one.turns) > _AT_ONCE:
+        if self._ready and (waiting + len(one.turns) > STEP or self._size + size > STEP_BYTES):
             await self._flush()
         self._ready.append(one)
+        self._size += size
 
     async def _flush(self) -> None:
         """Store what waits. Where one of them cannot be, the others are."""
-        ready, self._ready = self._ready, []
+        ready, self._ready, self._size = self._ready, [], 0
         if len(ready) > 1:
             with suppress(Conflict):
                 coming = [(one.record, one.turns) for one in ready]

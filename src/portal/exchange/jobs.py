@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -85,16 +85,11 @@ class ImportJobs:
         """
         if source and source not in SOURCES:
             raise BadRequest(f"There is no source {source!r}: it is {', '.join(SOURCES)}.", param="from")
-        mine = [one for one in await self._imports.list(owner) if one.status in (*GOING, "ready")]
-        if len(mine) + list(self._arriving.values()).count(owner) >= _MOST_OPEN:
-            raise Conflict(
-                f"You have {_MOST_OPEN} imports that are sent, under way or looked through: wait for one to end, or "
-                "start or delete one that was looked through, then bring this file in again.",
-                code="too_many_imports",
-            )
         identity, now = new_id("import"), micros()
+        before = {other for other, whose in self._arriving.items() if whose == owner}
         self._arriving[identity] = owner
         try:
+            await self._check_open(owner, before)
             size = await self._kept(self._folder / identity, content)
             record = ImportRecord(
                 id=identity,
@@ -112,6 +107,16 @@ class ImportJobs:
             self._arriving.pop(identity, None)
         self._call(record)
         return record
+
+    async def _check_open(self, owner: str, before: Set[str]) -> None:
+        """Raises Conflict where it is one too many. Those `before` it may be at their end, or listed, meanwhile."""
+        listed = {one.id for one in await self._imports.list(owner) if one.status in (*GOING, "ready")}
+        if len(listed | before) >= _MOST_OPEN:
+            raise Conflict(
+                f"You have {_MOST_OPEN} imports that are sent, under way or looked through: wait for one to end, or "
+                "start or delete one that was looked through, then bring this file in again.",
+                code="too_many_imports",
+            )
 
     async def list(self, owner: str) -> Sequence[ImportRecord]:
         """Newest first."""

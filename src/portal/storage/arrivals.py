@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from portal.core.clock import micros
 from portal.core.events import numbered
-from portal.core.exchange import Arriving, Coming
+from portal.core.exchange import Arriving, Coming, steps
 from portal.core.passages import Passage
 from portal.core.records import ConversationRecord, StoredItem
 from portal.errors import Conflict
@@ -17,9 +17,6 @@ from portal.storage.rows import CONVERSATION, RESPONSE, inputs_of, response_args
 from portal.storage.search import Search, item_row, title_row
 from portal.storage.turn_log import keep_item
 from portal.storage.turn_passages import TurnPassages, passages_of
-
-AT_ONCE = 200
-"""Responses of one batch, so that a long conversation never holds up a running turn for long."""
 
 # Holds the import, and with it its owner, until the batch is through.
 GOING_ON = "UPDATE imports SET changed_at = :now WHERE id = :import_id AND owner = :owner"
@@ -86,11 +83,11 @@ class StoredArrivals:
         said = {one.response.id: one for one in turns}
         opening = None if there else conversation
         ending = None if conversation is None or more else _ending(conversation, there, known)
-        for start in range(0, max(len(new), 1), AT_ONCE):
-            last = start + AT_ONCE >= len(new)
-            part = _Part(opening, new[start : start + AT_ONCE], said, ending if last else None)
-            await self._store(import_id, owner, [part])
+        *first, last = await asyncio.to_thread(list, steps(new))
+        for some in first:
+            await self._store(import_id, owner, [_Part(opening, some, said, None)])
             opening = None
+        await self._store(import_id, owner, [_Part(opening, last, said, ending)])
         return frozenset(one.response.id for one in new)
 
     async def take_all(self, import_id: str, coming: Sequence[Coming], *, owner: str) -> Collection[str]:

@@ -7,6 +7,7 @@ one batch that holds only if nothing of it was deleted meanwhile; whatever a cra
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -94,7 +95,9 @@ class Cells:
         return [self.ids[at] for at in nearest_centroids(self.centroids, vector)] if self.ids else []
 
     def beside(self, cell: int) -> Sequence[int]:
-        """All of them, those closest to this one first, itself before all."""
+        """All of them, those closest to this one first, itself before all. Raises Conflict where it is gone."""
+        if cell not in self.ids:
+            raise _gone()
         distances = ((self.centroids - self.centroids[list(self.ids).index(cell)]) ** 2).sum(axis=1)
         return [self.ids[at] for at in distances.argsort()]
 
@@ -106,8 +109,8 @@ class CellKeeper:
         self._database = database
         self._halved = 0
         """How often what the next step takes is halved: once more after each conflict, once less after each success."""
-        self._unsettled = 0
-        """Vectors that are to be settled for those that came; a new start begins at none."""
+        self._unsettled: Counter[int] = Counter()
+        """Vectors of each embedder that are to be settled for those that came; a new start begins at none."""
 
     async def load(self, embedder: int, generation: int) -> Cells:
         """The cells of an embedder."""
@@ -143,7 +146,7 @@ class CellKeeper:
                 await self._move(embedder)
             elif small := [cell for cell in sizes if _is_small(cell, alone=len(sizes) == 1)]:
                 await self._reshape(embedder, dimensions, min(small, key=_living))
-            elif len(sizes) > 1 and self._unsettled >= min(sum(map(_living, sizes)), SETTLED * SIZE):
+            elif len(sizes) > 1 and self._unsettled[embedder] >= min(sum(map(_living, sizes)), SETTLED * SIZE):
                 await self._settle(embedder, dimensions, sorted(sizes, key=_oldest)[: -(-len(sizes) // 2)])
             else:
                 continue
@@ -156,6 +159,8 @@ class CellKeeper:
 
         cells = await self.load(embedder, 0)
         rows = await self._database.fetch(SELECT_VECTORS, embedder=embedder, most=MOVED_AT_ONCE >> self._halved)
+        if not rows or not cells.ids:
+            raise _gone()
         keys = [row["key"] for row in rows]
         vectors = await asyncio.to_thread(stacked, [row["vector"] for row in rows])
         nearest = await asyncio.to_thread(assigned, vectors, cells.centroids)
@@ -172,7 +177,7 @@ class CellKeeper:
                 Statement(INSERT_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
-        self._unsettled += EARNED * len(keys)
+        self._unsettled[embedder] += EARNED * len(keys)
 
     async def _found(self, embedder: int, waiting: int, count: int) -> None:
         """New cells where there are none, or far too few."""
@@ -180,6 +185,8 @@ class CellKeeper:
 
         wanted = {"nth": max(waiting // SAMPLE, 1), "most": SAMPLE}
         rows = await self._database.fetch(SELECT_SAMPLE, embedder=embedder, **wanted)
+        if not rows:
+            raise _gone()
         sample = await asyncio.to_thread(stacked, [row["vector"] for row in rows])
         del rows
         centroids = await asyncio.to_thread(clustered, sample, min(count, len(sample)))
@@ -241,13 +248,17 @@ class CellKeeper:
                 Statement(MOVE_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
             ]
         )
-        self._unsettled = max(self._unsettled - len(rows), 0)
+        self._unsettled[embedder] = max(self._unsettled[embedder] - len(rows), 0)
 
 
 def _unchanged(cells: Sequence[int], segments: Sequence[Row]) -> Statement:
     """That nothing of these cells was deleted since their segments were read."""
     living = {"segments": len(segments), "living": sum(row["living"] for row in segments)}
     return Statement(CHECK_LIVING, {"cells": to_json(cells), **living}, 1)
+
+
+def _gone() -> Conflict:
+    return Conflict("What is to be put in order was deleted meanwhile.")
 
 
 def _oldest(cell: Row) -> int:
@@ -281,7 +292,8 @@ def _reshaped(segments: Sequence[Row], dimensions: int) -> "tuple[Rows, Floats, 
 def _settled(
     segments: Sequence[Row], dimensions: int, cells: Cells
 ) -> "tuple[Rows, Sequence[int], Mapping[int, bytes]]":
-    """The rows of these segments, the cell that each belongs to now, and the centroids of the segments' cells."""
+    """The rows of these segments, the cell that each belongs to now, and the centroids of the segments' cells. Raises
+    Conflict where none is left."""
     import numpy as np
 
     from portal.storage.vectors import decoded, keys_of, rows_of, settled
@@ -289,6 +301,8 @@ def _settled(
     rows = rows_of(b"".join(row["data"] for row in segments), dimensions)
     each = [len(row["data"]) // rows.shape[1] for row in segments]
     alive = keys_of(rows) != 0
+    if not alive.any():
+        raise _gone()
     at = {cell: place for place, cell in enumerate(cells.ids)}
     parts = np.repeat([at[row["cell"]] for row in segments], each)[alive]
     parts, centroids = settled(decoded(rows[alive]), parts, cells.centroids)

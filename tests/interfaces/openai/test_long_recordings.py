@@ -1,10 +1,10 @@
-"""A recording of two hours over the API: it is heard piece by piece, and takes no more memory than a short one."""
+"""A long recording over the API: it is heard piece by piece, and never is much of it in memory."""
 
 import asyncio
 import json
 import math
-import resource
 import subprocess
+import tracemalloc
 import wave
 from array import array
 from pathlib import Path
@@ -17,7 +17,7 @@ from portal.testing.audio_server import AudioServer
 from portal.testing.portal import open_test_portal
 
 RATE = 8000
-SECONDS = 7200
+SECONDS = 1200
 TURN = 600
 HEARD = 20
 """There is something to hear for so many seconds of every TURN."""
@@ -38,8 +38,8 @@ def _recorded(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-async def test_two_hours_of_sound(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+async def test_a_long_recording(tmp_path: Path) -> None:
     recording = await asyncio.to_thread(_recorded, tmp_path)
     async with AudioServer(models=["whisper-1"]) as server:
         backend = OpenAICompatible(Config(url=server.url, name="sounds"))
@@ -47,17 +47,18 @@ async def test_two_hours_of_sound(tmp_path: Path) -> None:
             open_test_portal(tmp_path / "data", backends=[backend]) as portal,
             openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0) as client,
         ):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            tracemalloc.start()
             asked = client.audio.transcriptions.with_streaming_response.create(
-                model="whisper-1", file=recording, stream=True, extra_query={"portal_events": "1"}, timeout=800
+                model="whisper-1", file=recording, stream=True, extra_query={"portal_events": "1"}, timeout=250
             )
             async with asked as streamed:
                 lines = [json.loads(line[6:]) async for line in streamed.iter_lines() if line.startswith("data: ")]
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+            held = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
     assert lines[-1]["type"] == "transcript.text.done"
     assert lines[-1]["usage"]["seconds"] == pytest.approx(SECONDS, abs=2)
     steps = [line["seconds"] for line in lines if line["type"] == "portal:transcript.progress"]
     assert steps == sorted(steps)
-    assert len(steps) > 100
+    assert len(steps) > SECONDS / 60
     assert sum(one.seconds for one in server.uploads) < SECONDS / 10  # silence is nobody's to hear
-    assert grown < SAMPLES / 4
+    assert held < SAMPLES / 2
