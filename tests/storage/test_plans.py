@@ -39,13 +39,14 @@ from portal.storage import (
     schedule_runs,
     schedules,
     sources,
+    traces,
     turn_log,
     turn_passages,
     users,
 )
 from portal.storage.open import open_storage
 from portal.storage.passage_filters import BY_ID, condition
-from portal.storage.search_sqlite import DELETE_TEXTS, DELETE_WORDS, HITS, INSERT_ITEM_WORDS, INSERT_TITLE_WORDS
+from portal.storage.search_sqlite import DELETE_TEXTS, DELETE_WORDS, HITS, INSERT_ALL_WORDS, INSERT_ITEM_WORDS
 from portal.storage.turns import path_queries
 
 WITHIN, _ = condition(
@@ -91,7 +92,7 @@ QUERIES = (
         "not begun": turn_log.SELECT_NOT_BEGUN,
         "next position": turn_log.NEXT_POSITION,
         "item words": INSERT_ITEM_WORDS,
-        "title words": INSERT_TITLE_WORDS,
+        "words of many": INSERT_ALL_WORDS,
         "files": files.LIST + files.OLDER + files.NEWEST_FIRST,
         "files upwards": files.LIST + files.NEWER + files.OLDEST_FIRST,
         "chunk": files.SELECT_CHUNK,
@@ -108,6 +109,7 @@ QUERIES = (
         "notes": journal.LIST.format(narrower=journal.WITH_TEXT),
         "notes of a kind": journal.LIST.format(narrower=journal.OF_KIND + journal.WITH_TEXT),
         "prune notes": journal.PRUNE,
+        "forget errors": traces.FORGET_ERRORS,
         "approvals that wait": backlog.APPROVALS,
         "documents that wait": backlog.DOCUMENTS,
         "media jobs that wait": backlog.MEDIA,
