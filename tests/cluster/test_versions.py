@@ -21,6 +21,7 @@ from portal.testing.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
+RELEASES = ROOT / "tests/fixtures/releases"
 LONG = "Talk for long"
 MIGRATIONS = "src/portal/storage/migrations"
 
@@ -30,12 +31,23 @@ def git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def released() -> int:
+    """The schema of the last release, as the data that is kept of it has it."""
+    archives = RELEASES.glob("*.tar.xz")
+    last = max(archives, key=lambda archive: tuple(map(int, archive.name.removesuffix(".tar.xz").split("."))))
+    with tarfile.open(last) as packed:
+        data = packed.extractfile("portal.db")
+        assert data is not None
+        return int.from_bytes(data.read(64)[60:], "big")
+
+
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    """The source of before the newest migration came."""
-    last = packaged("postgres")[-1]
-    newest = f"{last.version:04}_{last.name}"
-    came = git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{MIGRATIONS}/{newest}.*")
+    """The source of before the first migration that the last release does not have, else the newest one, came."""
+    known = packaged("postgres")
+    first = next((one for one in known if one.version > released()), known[-1])
+    newer = f"{first.version:04}_{first.name}"
+    came = git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{MIGRATIONS}/{newer}.*")
     before = git("rev-parse", "--verify", "--quiet", f"{came}^" if came else "HEAD")
     if not before:
         pytest.skip("TWO VERSIONS SIDE BY SIDE ARE NOT TESTED: the history of this repository is not here")
@@ -43,7 +55,7 @@ def older(tmp_path: Path) -> Path:
     subprocess.run(["git", "archive", "-o", str(archive), before, "src"], cwd=ROOT, check=True)
     with tarfile.open(archive) as packed:
         packed.extractall(tmp_path / "older", filter="data")
-    assert not list((tmp_path / "older" / MIGRATIONS).glob(f"{newest}.*"))
+    assert not list((tmp_path / "older" / MIGRATIONS).glob(f"{newer}.*"))
     return tmp_path / "older" / "src"
 
 
