@@ -5,6 +5,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.contract.test_collections import added, claimed, rows_of, store, text_of
 
 from portal.errors import StorageError
 from portal.settings import Settings
@@ -13,6 +14,7 @@ from portal.storage.cleaning import Cleaning
 from portal.storage.database import Row, Statement
 from portal.storage.open import Storage, open_storage
 from portal.storage.passage_index import index_on
+from portal.testing.postgres import PostgresServer
 from portal.testing.records import OWNER, passage
 
 MARKED = "SELECT COUNT(*) AS marks FROM key_values WHERE name LIKE 'left.%'"
@@ -121,3 +123,17 @@ async def test_files_that_are_read_all_the_time_are_left_for_later(tmp_path: Pat
         reading.execute("ROLLBACK")
         reading.close()
         assert await storage.cleaning.clean()
+
+
+async def test_servers_that_clear_away_the_same_leave_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
+    """One that meets what another has just deleted finds none of it, which does not say that there is no more."""
+    opened = Settings(data_dir=tmp_path, database=postgres.database())
+    async with open_storage(opened) as one, open_storage(opened) as other:
+        for _ in range(5):
+            shelf = await store(one)
+            file_id = await added(one, shelf)
+            job = await claimed(one)
+            await one.reading_queue.complete(job, "k", text_of(job, *(f"piece{number}" for number in range(500))))
+            await one.documents.remove(OWNER, shelf, file_id)
+            await asyncio.gather(*(storage.cleaning.clean() for storage in (one, other)))
+            assert await rows_of(one) == [0, 0, 0]

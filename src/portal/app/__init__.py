@@ -102,7 +102,7 @@ class Portal:
     @property
     def busy(self) -> bool:
         """Whether answers are under way."""
-        return self.usage.running > 0
+        return self.agent.busy or self.usage.running > 0
 
     def stop(self) -> None:
         """End running answers and open event streams, so that connections end by themselves; then leave the context."""

@@ -17,7 +17,7 @@ from portal.core.call import Call
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
-from portal.core.endings import failed, stopped, traced, unexpected
+from portal.core.endings import accounted, failed, stopped, traced, unexpected
 from portal.core.errand import is_errand
 from portal.core.events import Event
 from portal.core.ids import new_id
@@ -28,11 +28,10 @@ from portal.core.ports import Responses, TurnLog, UsageLog
 from portal.core.preparation import Preparation, Prepared, Turn
 from portal.core.recall import Learning
 from portal.core.recorder import Recorder
-from portal.core.records import ResponseRecord, StoredItem, TraceRecord, UsageRecord
+from portal.core.records import ResponseRecord, StoredItem, TraceRecord
 from portal.core.responses import resource, terminal_event, usage_object
 from portal.core.run import Run
 from portal.core.supervisor import Part, Supervisor
-from portal.core.terms import counted
 from portal.core.titles import Titles
 from portal.core.tracing import Span, Tracer, span
 from portal.core.watching import Watching
@@ -88,7 +87,7 @@ class Agent:
         self._runs: dict[str, Run] = {}
         self._owed: dict[str, tuple[ResponseRecord, Sequence[StoredItem], TraceRecord | None]] = {}
         self._watching = Watching(responses=responses, peers=peers, runs=self._runs, beginning=self._beginning)
-        self._stopping = False
+        self._stopping, self._starting = False, 0
         self._tasks = asyncio.TaskGroup()
         self._flusher: Part | None = None
 
@@ -120,6 +119,11 @@ class Agent:
         if self._learning is not None:
             self._learning.cancel()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way, also one that is still being prepared."""
+        return bool(self._starting or self._runs)
+
     async def start(self, turn: Turn) -> Run:
         """Store the turn's input and begin to answer.
 
@@ -133,8 +137,12 @@ class Agent:
         if turn.parent is None and self._closing():
             raise Stopping
         root = self._tracer.turn(turn.model, stored=turn.store, door=turn.door)
-        with root.beginning():
-            return await self._start(turn, root)
+        self._starting += 1
+        try:
+            with root.beginning():
+                return await self._start(turn, root)
+        finally:
+            self._starting -= 1
 
     async def _start(self, turn: Turn, root: Span) -> Run:
         with span("prepare", turn.door):
@@ -196,7 +204,7 @@ class Agent:
         self._usage.begun()
         outcome = await self._attempt(run, prepared)
         await self._finish(run, outcome, call)
-        self._account(run, turn, call, began)
+        self._usage.record(accounted(run, turn, call, began))
         if run.record.status == "completed" and not self._stopping:
             self._follow_up(run, turn, prepared)
 
@@ -277,27 +285,6 @@ class Agent:
         run.record = replace(run.record, **outcome, completed_at=micros(), usage=usage, last_seq=run.numbers.next_seq)
         view = resource(run.record, outputs, stored=run.stored)
         return run.numbers.event(terminal_event(run.record.status), response=view)
-
-    def _account(self, run: Run, turn: Turn, call: Call, began: float) -> None:
-        usage = call.tokens(run.assembler.snapshot())
-        self._usage.record(
-            UsageRecord(
-                id=run.id,
-                owner=turn.owner,
-                door=turn.door,
-                model=call.request.model,
-                backend=call.route.backend.name,
-                created_at=run.record.created_at,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                estimated=usage.estimated,
-                milliseconds=round((perf_counter() - began) * 1000),
-                status=run.record.status,
-                decision=run.record.decision,
-                first_milliseconds=round((call.first - began) * 1000) if call.first else None,
-                credential=counted(),
-            )
-        )
 
     def _changed(self, run: Run) -> None:
         if run.record.conversation_id is not None and run.stored:

@@ -1,11 +1,13 @@
-"""How a turn ends that does not end well, and where its time went."""
+"""How a turn ends that does not end well, where its time went and what it used."""
 
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 
 from portal.core.call import Call
 from portal.core.items import JsonObject
-from portal.core.records import TraceRecord
+from portal.core.preparation import Turn
+from portal.core.records import TraceRecord, UsageRecord
 from portal.core.run import Run
+from portal.core.terms import counted
 from portal.core.tracing import listed
 from portal.errors import PortalError
 
@@ -53,4 +55,25 @@ def traced(run: Run, call: Call) -> TraceRecord | None:
         error=root.error,
         spans=listed(root),
         dropped=root.kept.dropped,
+    )
+
+
+def accounted(run: Run, turn: Turn, call: Call, began: float) -> UsageRecord:
+    """What a turn used that is over; `began` and the call's times are those of `perf_counter`."""
+    usage = call.tokens(run.assembler.snapshot())
+    return UsageRecord(
+        id=run.id,
+        owner=turn.owner,
+        door=turn.door,
+        model=call.request.model,
+        backend=call.route.backend.name,
+        created_at=run.record.created_at,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        estimated=usage.estimated,
+        milliseconds=round((perf_counter() - began) * 1000),
+        status=run.record.status,
+        decision=run.record.decision,
+        first_milliseconds=round((call.first - began) * 1000) if call.first else None,
+        credential=counted(),
     )

@@ -155,12 +155,14 @@ class Cleaning:
         return False
 
     async def _some(self, which: str, args: Mapping[str, object]) -> bool:
-        """Passages; whether there were any."""
+        """Passages; whether there may be more. None deleted says little: another server may have been at the same."""
         more = {**args, "most": AT_ONCE}
         where = f"key IN ({which})"
         words = self._index.forget_words("documents", where, more)
         delete = Statement(f"DELETE FROM passages WHERE {where} RETURNING key", more)
-        return bool((await self._database.batch([*words, delete]))[-1])
+        if (await self._database.batch([*words, delete]))[-1]:
+            return True
+        return bool(await self._database.fetch(which, **{**more, "most": 1}))
 
     async def _documents(self, collection: Mapping[str, object]) -> bool:
         """Documents of a collection whose passages are gone; whether there were any."""
