@@ -145,7 +145,7 @@ async def test_servers_are_brought_to_a_new_version_one_after_the_other(
         await across(cluster, 0, 1)
         assert len(await members(cluster, 1)) == 3
         async with cluster.client() as api:
-            for one, status in worker.done.items():
+            for one, status in list(worker.done.items()):
                 assert (await told(api, one))["status"] == status
         # 0.7.0 ends what it has just taken when it is stopped
         assert Counter(worker.done.values())["incomplete"] <= 3

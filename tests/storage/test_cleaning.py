@@ -135,5 +135,7 @@ async def test_servers_that_clear_away_the_same_leave_nothing(postgres: Postgres
             job = await claimed(one)
             await one.reading_queue.complete(job, "k", text_of(job, *(f"piece{number}" for number in range(500))))
             await one.documents.remove(OWNER, shelf, file_id)
-            await asyncio.gather(*(storage.cleaning.clean() for storage in (one, other)))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(one.cleaning.clean())
+                tasks.create_task(other.cleaning.clean())
             assert await rows_of(one) == [0, 0, 0]
