@@ -30,7 +30,7 @@ def postgres_url(postgres: PostgresServer) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgres", pytest.param("three", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgres", pytest.param("three", marks=[pytest.mark.slow, pytest.mark.long])])
 def kind(request: pytest.FixtureRequest) -> str:
     """`three`: what three servers on one PostgreSQL have, one after the other for each call."""
     return str(request.param)

@@ -40,7 +40,7 @@ async def read(storage: Storage, file_id: str, owner: str = OWNER) -> list[bytes
     return [chunk async for chunk in storage.files.content(owner, file_id)]
 
 
-@pytest.fixture(params=["sqlite", "postgres", "s3", pytest.param("three", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgres", "s3", pytest.param("three", marks=[pytest.mark.slow, pytest.mark.long])])
 def kind(request: pytest.FixtureRequest) -> str:
     """In the database, in a bucket beside it, or in the database that three servers share."""
     return str(request.param)
