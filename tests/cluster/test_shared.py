@@ -26,7 +26,7 @@ from portal.testing.openai_server import OpenAIServer
 Pair = tuple[Server, Server]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 8) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.02)
@@ -48,7 +48,7 @@ async def test_what_happens_on_one_is_heard_on_the_other(pair: Pair) -> None:
     first, second = pair
     with second.test.portal.bus.subscribe(second.test.owner) as news:
         record = await made(first.api, "/portal/v1/conversations", title="Plans")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (event := await news.get()) is not None and event["type"] != "conversation.changed":
                 continue
     assert event is not None
@@ -60,7 +60,7 @@ async def test_what_another_version_says_otherwise_is_passed_over(pair: Pair, ca
     with second.test.portal.bus.subscribe(second.test.owner) as news:
         first.test.portal.bus.relay(None, "odd", 5)  # type: ignore[arg-type]
         first.test.portal.bus.publish(None, "tools.changed")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (event := await news.get()) is not None and event["type"] != "tools.changed":
                 assert event["type"] != "resync", "the others are still heard"
 
@@ -77,7 +77,7 @@ async def test_a_revoked_key_is_refused_everywhere_at_once(pair: Pair) -> None:
         async def refused() -> bool:
             return await answered(api, "/v1/models") == 401
 
-        await until(refused, seconds=2)
+        await until(refused, seconds=10)
 
 
 async def test_what_was_missed_about_keys_is_looked_up(pair: Pair) -> None:
@@ -102,7 +102,7 @@ async def test_somebody_suspended_is_out_everywhere(pair: Pair) -> None:
         async def out() -> bool:
             return await answered(api, "/v1/models") == 401
 
-        await until(out, seconds=2)
+        await until(out, seconds=10)
 
 
 async def test_workspaces_come_and_go_everywhere(pair: Pair) -> None:
@@ -161,7 +161,7 @@ async def test_budgets_hold_across_servers(pair: Pair) -> None:
     async def spent() -> bool:
         return await call(second) == 429
 
-    await until(spent, seconds=3)
+    await until(spent, seconds=10)
 
 
 async def test_rates_and_failures_to_sign_in_are_counted_together(pair: Pair) -> None:
@@ -181,7 +181,7 @@ async def test_rates_and_failures_to_sign_in_are_counted_together(pair: Pair) ->
     async def waits() -> bool:
         return [await wrong(first), await wrong(second)] == [429, 429]
 
-    await until(waits, seconds=5)
+    await until(waits, seconds=10)
 
 
 async def test_what_is_begun_on_one_is_finished_once_on_any(pair: Pair) -> None:

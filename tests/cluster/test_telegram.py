@@ -37,7 +37,7 @@ class Room:
     def answers(self, text: str) -> list[str]:
         return [words(message) for message in self.alice.sees() if text in words(message)]
 
-    async def answered(self, text: str, seconds: float = 60) -> None:
+    async def answered(self, text: str, seconds: float = 120) -> None:
         async with asyncio.timeout(seconds):
             while not self.answers(text):
                 await asyncio.sleep(0.05)

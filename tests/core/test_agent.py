@@ -91,7 +91,8 @@ async def test_nothing_is_announced_as_done_while_its_commit_is_under_way(rig: R
 async def test_the_last_item_and_the_end_are_one_commit(rig: Rig) -> None:
     rig.backend.script(ReasoningDelta("hm"), TextDelta("so"))
     assert one_ending(await rig.ask())["status"] == "completed"
-    assert rig.log.committed == ["recover", "begin", "append", "finish"]
+    besides = [name for name in rig.log.committed if name != "flush"]  # of unfinished text, where it took its time
+    assert besides == ["recover", "begin", "append", "finish"]
 
 
 async def test_text_is_flushed_while_the_model_stalls(rig: Rig) -> None:

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds in which anything shows, however busy the machine."""
 WIDE = (1440, 900)
 MIDDLE = (820, 1180)

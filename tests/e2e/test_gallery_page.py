@@ -102,7 +102,7 @@ async def _made_again(visit: Visit, comfy: ComfyUIServer) -> None:
     await page.get_by_role("button", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(page.locator(".media-tile").first).to_be_visible()
-    assert await page.get_by_text("a blue barn").count() == 0
+    await expect(page.get_by_text("a blue barn")).to_have_count(0)
 
 
 async def test_where_nothing_is_installed_the_page_says_what_to_do(visiting: Visiting, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ async def test_a_server_that_is_down_is_named_instead_of_the_first_steps(visitin
         await page.get_by_role("button", name="Look again").click()
         await expect(page.get_by_role("button", name="Look again")).to_be_enabled()
         backend.failure = None  # the page looks by itself while this is shown
-        await expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
 
 
 async def test_the_engine_shows_its_build_and_fetches_models(visiting: Visiting, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ async function conversationChanged(event) {
   const changed = event.conversation ?? (await api.conversation(id));
   keepConversation(changed);
   renameChat(changed);
-  if (chat.value.id === id) await catchUp();
+  if (chat.value.id === id) await catchUp(true);
 }
 
 /**

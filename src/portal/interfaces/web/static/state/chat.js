@@ -56,10 +56,12 @@ export function newChat(changes = {}) {
   });
 }
 
+let outdated = false; // the conversation changed while it was being read
 /** Show a stored conversation. @param {string} id */
 export async function openChat(id) {
   if (chat.value.id === id && chat.value.status === "ready") return;
   leave();
+  outdated = false;
   batch(() => {
     chat.value = { ...blank(), id, status: "loading" };
     turns.value = [];
@@ -68,6 +70,7 @@ export async function openChat(id) {
   try {
     const [about, page] = await Promise.all([api.conversation(id), api.turns(id, { limit: PAGE })]);
     if (chat.value.id !== id) return;
+    if (outdated) return openChat(id);
     batch(() => {
       changeChat({ status: "ready", title: about.title, model: about.model, folder: about.folder_id });
       show(page);
@@ -115,12 +118,15 @@ export async function loadOlder() {
   }
 }
 
-/** The newest turns from the server, merged into what is shown; turns that go on elsewhere are followed. */
-export async function catchUp() {
+/** The newest turns from the server, merged into what is shown; turns that go on elsewhere are followed. @param {boolean} [changed]  whether there are others for sure */
+export async function catchUp(changed = false) {
   const { id, status } = chat.value;
+  if (changed && status === "loading") outdated = true;
   if (!id || status !== "ready" || sendingNow()) return;
+  const shown = turns.value;
   const page = await api.turns(id, { limit: PAGE });
   if (chat.value.id !== id || sendingNow()) return;
+  if (turns.value !== shown) return catchUp(); // a question sent meanwhile may not be on that page yet
   const known = new Map(turns.value.map((turn) => [turn.value.id, turn]));
   const first = turns.value.findIndex((turn) => turn.value.id === page.data[0]?.response.id);
   if (first < 0 && turns.value.length) return show(page);
