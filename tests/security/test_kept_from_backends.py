@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from portal.backends import ollama, openai_compatible
+from portal.core.ports import Backend
 from portal.testing.model_server import ModelServer
 from portal.testing.ollama_server import OllamaModel, OllamaServer
 from portal.testing.openai_server import OpenAIServer
@@ -63,7 +64,7 @@ async def servers() -> AsyncIterator[dict[str, ModelServer]]:
 async def portal(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, servers: dict[str, ModelServer]
 ) -> AsyncIterator[TestPortal]:
-    backends = [
+    backends: list[Backend] = [
         ollama.Ollama(ollama.Config(url=servers["able"].url)),
         openai_compatible.OpenAICompatible(
             openai_compatible.Config(url=servers["hosted"].url, api_key="the-servers-own")
