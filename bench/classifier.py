@@ -1,5 +1,6 @@
-"""What judging a request costs: `python bench/classifier.py`. Also as multiples of a fixed loop."""
+"""What judging a request and a second look at it cost: `python bench/classifier.py`. Also as multiples of a loop."""
 
+import asyncio
 import resource
 import sys
 from importlib.resources import files
@@ -11,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.calibration import calibration
 
+from portal.knowledge.minilm import MiniLM, is_installed
 from portal.routing.classifier import Classifier, packaged_classifier
+from portal.routing.second_look import SecondLook
 
 REQUESTS = (
     "write me something that reverses a list",
@@ -37,6 +40,16 @@ def milliseconds(judge: Classifier, text: str, history: tuple[str, ...] = ()) ->
     return (perf_counter() - start) * 1000
 
 
+async def looks(judge: Classifier) -> list[float]:
+    """Milliseconds of second looks with the embedder in memory, whether they are needed or not."""
+    look, times = SecondLook(embedder=MiniLM(), seconds=60), []
+    for text in [*REQUESTS, *REQUESTS * 50]:
+        judged, start = judge.judge(text), perf_counter()
+        await look.judge(text, judged)
+        times.append((perf_counter() - start) * 1000)
+    return times[len(REQUESTS) :]
+
+
 def line(name: str, times: list[float], loop: float) -> str:
     p99 = quantiles(times, n=100)[98]
     return f"| {name} | {median(times):.3f} | {p99:.3f} | {median(times) / loop:.5f} |"
@@ -55,6 +68,8 @@ def main() -> None:
     print(line("with three turns before", [milliseconds(judge, "shorter", REQUESTS[-3:]) for _ in range(500)], loop))
     print(line(f"{len(LONG) / 1000:.0f} kB", [milliseconds(judge, LONG) for _ in range(500)], loop))
     print(line("1 MB", [milliseconds(judge, LONG * 100) for _ in range(100)], loop))
+    if is_installed():
+        print(line("a second look", asyncio.run(looks(judge)), loop))
     print(
         f"\nloaded in {loaded:.0f} ms ({loaded / loop:.2f} loops), {after - before:.0f} MB; the file has {size:.2f} MB"
     )

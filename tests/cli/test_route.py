@@ -19,12 +19,21 @@ def test_lines_are_labelled_without_a_server(installation: Installation) -> None
     rows = [
         {"id": 1, "text": "Schreib mir ein Gedicht über den Herbst"},
         {"id": "b", "text": "and now in Spanish", "history": ["Write a poem about autumn"]},
+        {
+            "id": "c",
+            "text": "and now in Spanish",
+            "history": [
+                {"role": "user", "content": "Write a poem about autumn"},
+                {"role": "assistant", "content": "def reverse(items): return items[::-1]"},
+            ],
+        },
     ]
     lines = "\n".join(json.dumps(row) for row in rows)
     done = installation.run("route", "--jsonl", stdin=f"{lines}\n\n")
     assert done.returncode == 0, done.stderr
     said = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row["id"], row["label"]) for row in said] == [(1, "creative"), ("b", "creative")]
+    assert [(row["id"], row["label"]) for row in said] == [(1, "creative"), ("b", "creative"), ("c", "creative")]
+    assert said[1] | {"id": "c"} == said[2]  # what the model answered is not the user's
     assert all(row.keys() == {"id", "label", "hardness", "needs"} and 0 <= row["hardness"] <= 1 for row in said)
 
 
@@ -32,7 +41,12 @@ def test_a_line_that_is_none_is_named(installation: Installation) -> None:
     good = json.dumps({"id": 1, "text": "Hello"})
     broken = installation.run("route", "--jsonl", stdin=f"{good}\nnot json\n")
     assert (broken.returncode, "Line 2" in broken.stderr) == (1, True)
-    for wrong in ('{"id": 1}', "[]", '{"text": "a", "history": [1]}'):
+    for wrong in (
+        '{"id": 1}',
+        "[]",
+        '{"text": "a", "history": [1]}',
+        '{"text": "a", "history": [{"role": "user", "content": [3]}]}',
+    ):
         assert "Line 1" in installation.run("route", "--jsonl", stdin=wrong).stderr
 
 

@@ -85,19 +85,53 @@ async def test_every_view_in_each_theme_and_size(visiting: Visiting, size: tuple
 
 async def test_models_shows_what_is_there_and_what_auto_means(visiting: Visiting) -> None:
     big = ModelInfo(id="big", backend="scripted", capabilities=frozenset({"chat", "vision"}), parameters=8_000_000_000,
-                    size=5_200_000_000, context_window=32_768, quantization="Q4_K_M")  # fmt: skip
+                    size=5_200_000_000, context_window=32_768, quantization="Q4_K_M", loaded=True,
+                    pace=42.0, first_token=0.5)  # fmt: skip
     small = ModelInfo(id="small", backend="scripted", capabilities=frozenset({"embeddings"}))
     async with visiting(backend=ScriptedBackend(models=[big, small], default=echo)) as visit:
         page = visit.page
         await go(page, "/models")
         line = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="big"))
-        for words in ("8B parameters", "Q4_K_M", "5.2 GB", "32k tokens", "images"):
+        for words in (
+            "8B parameters",
+            "Q4_K_M",
+            "5.2 GB",
+            "32k tokens",
+            "images",
+            "In memory",
+            "42 tokens/s",
+            "starts after",
+        ):
             await expect(line).to_contain_text(words)
         await expect(page.get_by_role("region", name="What auto means now")).to_contain_text("auto answers with big")
         await expect(page.get_by_role("link", name="Chat with small")).to_have_count(0)
         await page.get_by_role("link", name="Chat with big").click()
         await visit.ask("Hello")
         await expect(page.get_by_role("article", name="big answered")).to_contain_text("Hello")
+
+
+async def test_every_answer_says_why_this_model_who_else_could_have_and_what_failed_before(visiting: Visiting) -> None:
+    models = [ModelInfo(id=name, backend="", parameters=size) for name, size in (("big", 8 * 10**9), ("small", 10**9))]
+    async with visiting(backend=ScriptedBackend(models=models)) as visit:
+        page = visit.page
+        pane = page.get_by_role("complementary", name="Details")
+        visit.backend.answer("One.")
+        visit.backend.script(BackendUnavailable("out of order"))
+        visit.backend.answer("Two.")
+        await visit.ask("First")
+        await page.get_by_role("button", name="Answered by big. Why this model").click()
+        for words in ("Asked forauto", "Answered bybig", "Serverscripted", "Reasonauto: the largest of the 2 models"):
+            await expect(pane).to_contain_text(words)
+        others = pane.locator("section").filter(has_text="Who could have answered")
+        await expect(others).to_contain_text("big")
+        await expect(others).to_contain_text("small")
+        await expect(others).to_contain_text("1B parameters")
+        await expect(pane.get_by_role("meter", name="Score 100 of 100")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await visit.ask("Second")
+        await page.get_by_role("button", name="Answered by small. Why this model").click()
+        await expect(pane).to_contain_text("big failed")
+        await expect(pane.locator("section").filter(has_text="Tried before")).to_contain_text("big")
 
 
 async def test_a_model_that_rests_says_until_when(visiting: Visiting) -> None:

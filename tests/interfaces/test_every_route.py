@@ -154,6 +154,7 @@ def bodies(t: Things) -> dict[str, Any]:
         "POST /portal/v1/mcp/servers/{name}/sign-in": {},
         "POST /portal/v1/mcp/servers/{name}/prompts/{prompt}": {"arguments": {}},
         "POST /api/dry-run": {"model": "tiny", "messages": HI},
+        "POST /portal/v1/route": {"model": "tiny", "messages": HI},
         "PATCH /portal/v1/me": {"name": "Mallory"},
         "PUT /portal/v1/preferences": {"a": 1},
         "POST /portal/v1/sign-out": {},

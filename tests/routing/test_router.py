@@ -340,6 +340,21 @@ def test_the_packaged_workspaces_cover_the_tasks() -> None:
 
 # ------------------------------------------------------------------ what to install
 
+NAMED = (
+    *("auto", "auto-coding", "auto-reasoning", "auto-creative", "auto-research", "auto-documents", "auto-vision"),
+    *("auto-security", "auto-image", "auto-audio", "auto-music", "auto-video", "auto-fast"),
+)
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_each_workspace_leads_to_what_is_installed_or_says_what_to_install(name: str) -> None:
+    assert name in [one.name for one in packaged_workspaces()]
+    route = (await router(SMALL)).route(ask(name))
+    assert (route.model.id, route.workspace is not None and route.workspace.name) == ("small", name)
+    assert route.reason
+    with pytest.raises(NoModel, match="Install Ollama and pull a model"):
+        (await router()).route(ask(name))
+
 
 @pytest.mark.parametrize(
     ("needs", "advice"),

@@ -235,11 +235,14 @@ async def test_where_there_is_a_token_a_key_is_not_enough(guarded: TestPortal) -
     assert await status(guarded, "GET", "/api/tags", {"x-api-key": TOKEN}) == 401
     body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
     async with aiohttp.ClientSession(guarded.url) as client:
-        for secret, expected in ((guarded.key, 200), (guarded.portal.local_token, 200), ("wrong", 401)):
-            async with client.post("/api/dry-run", json=body, headers=bearer(secret)) as answer:
-                assert answer.status == expected
-        async with client.post("/api/dry-run", json=body) as answer:
-            assert answer.status == 401
+        for sent in (bearer(guarded.key), bearer(guarded.portal.local_token), bearer("wrong"), {}):
+            async with client.post("/api/dry-run", json=body, headers=sent) as answer:
+                assert answer.status == 401
+        for sent, expected in ((bearer(TOKEN), 401), (bearer(guarded.portal.local_token), 200)):
+            async with client.post("/portal/v1/route", json=body, headers=sent) as answer:
+                assert answer.status == expected  # what the command line asks
+        async with client.post("/api/dry-run", json=body, headers=bearer(TOKEN)) as answer:
+            assert answer.status == 200
     async with (
         aiohttp.ClientSession(guarded.url, headers=guarded.headers) as client,
         client.get("/v1/models") as answer,

@@ -13,7 +13,7 @@ from portal.app.answering import answering
 from portal.app.approving import GoingOn, approving, expire_forever
 from portal.app.backups import ServerBackups
 from portal.app.channels import open_channels
-from portal.app.embedding import open_embedding, packaged_embedder
+from portal.app.embedding import open_embedding, open_second_look, packaged_embedder
 from portal.app.exchange import open_exchange
 from portal.app.ground import Ground, open_ground
 from portal.app.health import checks
@@ -271,6 +271,7 @@ class _Wits:
 async def _wits(ground: Ground, own: Embedder | None, toolsets: Sequence[Toolset] | None, speech: Speech) -> _Wits:
     tool_servers = await _tool_servers(ground)
     choice = await open_embedding(ground, own)
+    open_second_look(ground, own)
     finding = finding_in(ground, choice.current)
     mind = await open_memory(ground, finding)
     table, links = timetable(ground)

@@ -7,6 +7,7 @@ from portal.errors import BadRequest
 from portal.knowledge.embedders import Embedders
 from portal.knowledge.likeness import EmbeddedLikeness
 from portal.knowledge.minilm import MiniLM, is_installed, missing
+from portal.routing.second_look import SecondLook
 
 
 class NoEmbedder:
@@ -37,6 +38,15 @@ async def open_likeness(ground: Ground, own: Embedder | None) -> EmbeddedLikenes
     likeness = EmbeddedLikeness(embedder=own)
     ground.keep_going(choice_of_tools=likeness.run)
     return likeness
+
+
+def open_second_look(ground: Ground, own: Embedder | None) -> None:
+    """Let the router ask what a request means, where there is an embedder."""
+    if own is None:
+        return
+    look = SecondLook(embedder=own)
+    ground.router.look_again(look)
+    ground.keep_going(second_look=look.run)
 
 
 async def open_embedding(ground: Ground, own: Embedder | None) -> Embedders | NoEmbedder:

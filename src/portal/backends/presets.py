@@ -10,20 +10,21 @@ from portal.core.items import JsonObject
 
 KIND = "openai_compatible"
 """What every preset is."""
+_HERE = "http://127.0.0.1:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """`url` is empty for a program that people run themselves, wherever they run it."""
+    """`url` is where it usually is: for a program that people run themselves, on this machine."""
 
     name: str
     label: str
-    url: str = ""
+    url: str
 
     @property
     def cloud(self) -> bool:
         """Whether it is somebody else's computer."""
-        return bool(self.url)
+        return not self.url.startswith(_HERE)
 
     def view(self) -> JsonObject:
         """{name, label, url, cloud}."""

@@ -11,6 +11,7 @@ import click
 from portal.cli.client import Client
 from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
+from portal.core.ask import text_of
 from portal.errors import PortalError
 
 
@@ -30,7 +31,8 @@ def route(text: str | None, model: str, jsonl: bool, replay: int | None, data_di
     if replay:
         _replay(client, replay)
     elif text:
-        told = client.send("POST", "/api/dry-run", {"model": model, "messages": [{"role": "user", "content": text}]})
+        body = {"model": model, "messages": [{"role": "user", "content": text}]}
+        told = client.send("POST", "/portal/v1/route", body)
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         raise click.UsageError("Give a TEXT, --jsonl or --replay N.")
@@ -45,7 +47,7 @@ def _labelled(lines: Iterable[bytes]) -> Iterator[str]:
         if not line.strip():
             continue
         row = _row(line, number)
-        judged = classifier.judge(row["text"], tuple(row.get("history") or ()))
+        judged = classifier.judge(row["text"], row["history"])
         said = {"id": row.get("id"), "label": judged.task, "hardness": round(judged.difficulty, 4)}
         yield json.dumps({**said, "needs": sorted(judged.needs)})
 
@@ -55,10 +57,31 @@ def _row(line: bytes, number: int) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError as error:
         raise PortalError(f"Line {number} is not JSON: {error}") from error
-    history = row.get("history") or () if isinstance(row, dict) else None
-    if history is None or not isinstance(row.get("text"), str) or not all(isinstance(one, str) for one in history):
-        raise PortalError(f"Line {number} is no object with a text, and texts as its history")
-    return dict(row)
+    history = _history(row.get("history")) if isinstance(row, dict) else None
+    if history is None or not isinstance(row.get("text"), str):
+        raise PortalError(f"Line {number} is no object with a text, and as its history texts or messages")
+    return {**row, "history": history}
+
+
+def _history(earlier: Any) -> tuple[str, ...] | None:
+    """What the user said before: texts, or messages of any role; None where it is neither."""
+    said: list[str] = []
+    for one in earlier if isinstance(earlier, list) else [earlier] if earlier else ():
+        if isinstance(one, str):
+            said.append(one)
+        elif not _is_message(one):
+            return None
+        elif one["role"] == "user":
+            said.append(text_of(one))
+    return tuple(said)
+
+
+def _is_message(one: Any) -> bool:
+    """Whether this is a message of Chat Completions, as far as its text goes."""
+    if not isinstance(one, dict) or not isinstance(one.get("role"), str):
+        return False
+    content = one.get("content") or ""
+    return isinstance(content, str) or (isinstance(content, list) and all(isinstance(part, dict) for part in content))
 
 
 def _replay(client: Client, count: int) -> None:

@@ -103,7 +103,7 @@ class Models(Protocol):
         """
 
     async def decide(self, ask: Ask) -> Route:
-        """The same; where the request's kind is unclear, a model may be asked first, within its deadline."""
+        """The same; where the request's kind is unclear, the embedder and a model may be asked, within deadlines."""
 
     def list(self) -> Sequence[ModelInfo]:
         """All plain models, in memory, no waiting."""

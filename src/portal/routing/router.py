@@ -20,6 +20,7 @@ from portal.routing.judgement import Judge, Judgement
 from portal.routing.ranking import ENGINE_TASKS, LAST, Ranked, Wanted, absent, rank
 from portal.routing.registry import AWAY, Registry
 from portal.routing.rules import Rule, first_match
+from portal.routing.second_look import SecondLook
 from portal.routing.workspaces import Workspaces
 
 _NOTHING = (
@@ -52,6 +53,7 @@ class Router:
         self._workspaces = workspaces
         self._judge = judge
         self._consultant = consultant
+        self._second_look: SecondLook | None = None
         self.tune(rules=rules, default_model=default_model, patience=patience)
 
     def tune(self, *, rules: Sequence[Rule], default_model: str, patience: Patience) -> None:
@@ -63,6 +65,10 @@ class Router:
     def ask(self, *, judge: Callable[[], Judge] | None, consultant: Consultant | None) -> None:
         """Have these look at requests from now on."""
         self._judge, self._consultant = judge, consultant
+
+    def look_again(self, second_look: SecondLook) -> None:
+        """Have this look at what the classifier is unsure of, from now on."""
+        self._second_look = second_look
 
     def list(self) -> Sequence[ModelInfo]:
         """See Models: within the terms of the request under way."""
@@ -113,10 +119,18 @@ class Router:
             assert plain is not None
             return plain
         rule, judged = self._rule(ask, workspace), self._judged(ask)
-        unsure = judged is None or judged.confidence < _SURE
-        if self._consultant is not None and unsure and ask.text and not workspace.task and rule is None:
-            judged = await self._consultant.judge(ask) or judged
+        if ask.text and not workspace.task and rule is None:
+            judged = await self._looked_at_again(ask, judged)
         return self._in_workspace(ask, workspace, rule, judged)
+
+    async def _looked_at_again(self, ask: Ask, judged: Judgement | None) -> Judgement | None:
+        """Where the classifier is unsure: by what a request that stands alone means, then by a model that is asked."""
+        alone = not ask.history and ask.needs.isdisjoint(("vision", "audio"))
+        if judged is not None and judged.confidence < _SURE and alone and self._second_look is not None:
+            judged = await self._second_look.judge(ask.text, judged)
+        if self._consultant is not None and (judged is None or judged.confidence < _SURE):
+            judged = await self._consultant.judge(ask) or judged
+        return judged
 
     def _workspace(self, ask: Ask, standing: Standing | None) -> Workspace | None:
         workspace = self._workspaces.get(ask.model, ask.owner) or self._tagged(ask)

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from portal.errors import Forbidden, Unauthenticated
 from portal.security.credentials import Caller, Credentials
 
-_OWN = "/api/dry-run"
-"""Portal's own: its page and command line come with their own credentials."""
 _MANAGING = frozenset({"pull", "push", "delete", "copy", "create", "blobs"})
 _USING = frozenset(("POST", f"/api/{name}") for name in ("chat", "generate", "embed", "embeddings", "show", "dry-run"))
 _READING = frozenset({"GET", "HEAD"})
@@ -41,7 +39,7 @@ class OllamaDoor:
         """
         if self._token and self._is_token(authorization):
             return await self._credentials.as_owner("ollama")
-        if self._token and path != _OWN:
+        if self._token:
             raise Unauthenticated(
                 "Ollama's API wants `Authorization: Bearer` with the token of the setting ollama.token."
             )
@@ -50,7 +48,7 @@ class OllamaDoor:
         except Unauthenticated as error:
             if manages(method, path):
                 raise Unauthenticated(f"Changing models needs the key of an administrator. {error.message}") from error
-            if self._token or not (self._loopback and is_here):
+            if not (self._loopback and is_here):
                 raise
             return await self._credentials.as_owner("open")
         if manages(method, path) and not await self._credentials.is_admin(caller):

@@ -164,6 +164,12 @@ class ModelServer(ABC):
         response.headers.update(answer.headers)
         return response
 
+    def whole(self, answer: Answer, content: object) -> web.Response:
+        """An answer that is not streamed."""
+        response = web.json_response(content)
+        response.headers.update(answer.headers)
+        return response
+
     async def wait_disconnected(self, count: int = 1) -> None:
         """Until this many clients in all went away in the middle of an answer."""
         await self._until(lambda: self.disconnected >= count)

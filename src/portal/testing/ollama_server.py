@@ -179,8 +179,8 @@ class OllamaServer(OllamaManaging):
             return self.failing(answer)
         await self._load(model, body)
         parts = self._parts(model, body, answer, field, tokens)
-        if body.get("stream") is False and answer.fault is None:
-            return web.json_response(_joined(parts, field), headers=answer.headers)
+        if body.get("stream") is False and answer.fault is None and answer.frames is None:
+            return self.whole(answer, _joined(parts, field))
         return await self.play(request, answer, [line(part) for part in parts])
 
     def _model(self, name: str) -> OllamaModel:

@@ -149,10 +149,10 @@ class OpenAIServer(ModelServer):
         if answers[0].status >= 400:
             return self.failing(answers[0])
         usage = _counted(body, answers) if self._usage else None
-        if not body.get("stream") and answers[0].fault is None:
+        if not body.get("stream") and answers[0].fault is None and answers[0].frames is None:
             choices = [shape.whole(answer, body, index) for index, answer in enumerate(answers)]
             whole = {**shape.head(body, whole=True), "choices": choices, **({"usage": usage} if usage else {})}
-            return web.json_response(whole, headers=answers[0].headers)
+            return self.whole(answers[0], whole)
         return await self.play(request, answers[0], self._frames(body, shape, answers, usage))
 
     def _frames(

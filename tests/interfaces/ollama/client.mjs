@@ -1,7 +1,7 @@
 // What a script with npm's `ollama` does; prints what it got as JSON.
 import { Ollama } from "ollama";
 
-const [host, key] = process.argv.slice(2);
+const [host, key, ...models] = process.argv.slice(2);
 const anyone = new Ollama({ host });
 const client = new Ollama({ host, headers: { Authorization: `Bearer ${key}` } });
 const messages = [{ role: "user", content: "hi there" }];
@@ -15,7 +15,7 @@ async function all(stream, pick) {
 const out = { chat: {}, streamed: {}, generated: {}, shown: {} };
 out.models = (await anyone.list()).models.map((model) => model.name);
 out.version = (await anyone.version()).version;
-for (const model of ["qwen3:8b", "gpt", "script", "auto"]) {
+for (const model of models) {
   out.chat[model] = (await anyone.chat({ model, messages })).message.content;
   const parts = await all(await anyone.chat({ model, messages, stream: true }), (part) => part);
   out.streamed[model] = [parts.map((part) => part.message.content).join(""), parts.at(-1).done, parts.at(-1).model];

@@ -2,17 +2,22 @@
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import ollama
 import pytest
 from tests.interfaces.ollama.conftest import HI, asked
 
+from portal.backends import embedded
 from portal.backends.scripted import echo
 from portal.testing.model_server import Answer, Fault, ToolCall
+from portal.testing.portal import open_test_portal
+from portal.testing.scripted_engine import ScriptedEngine, echo_job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+TINY, INSIDE = Path(__file__).parents[2] / "fixtures" / "tinymodel", "portal-tiny-q8_0"
 MODELS = ["qwen3:8b", "tiny", "gpt", "gpt:latest", "script", "second/tiny:latest", "auto", "auto:latest"]
 
 
@@ -135,6 +140,23 @@ async def test_failures(anyone: ollama.AsyncClient, server: Any, openai_server: 
         stand_in.script(Answer(status=409, error="boom"))
         with pytest.raises(ollama.ResponseError, match="boom"):
             await anyone.chat(model, messages=HI)
+
+
+async def test_the_engine_inside_portal(tmp_path: Path) -> None:
+    engine = embedded.Embedded(embedded.Config(folder=TINY), engine=ScriptedEngine(default=echo_job))
+    async with open_test_portal(tmp_path / "data", backends=[engine]) as portal:
+        client = ollama.AsyncClient(host=portal.url)
+        assert f"{INSIDE}:latest" in [one.model for one in (await client.list()).models]
+        for model in (INSIDE, f"{INSIDE}:latest"):
+            whole = await client.chat(model, messages=HI)
+            assert (whole.message.content, whole.done, whole.done_reason) == ("hi there", True, "stop")
+            parts = [part async for part in await client.chat(model, messages=HI, stream=True)]
+            assert ("".join(part.message.content or "" for part in parts), parts[-1].done) == ("hi there", True)
+            assert (await client.generate(model, prompt="one two")).response == "one two"
+        assert "completion" in ((await client.show(INSIDE)).capabilities or ())
+        assert [one.model for one in (await client.ps()).models if one.model != "portal-guide:latest"] == [
+            f"{INSIDE}:latest"
+        ]
 
 
 async def test_without_asyncio(portal: Any, server: Any) -> None:

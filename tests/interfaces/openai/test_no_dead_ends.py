@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,22 +101,29 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield opened_stack
 
 
+SILENT, CUT, ODD, TOLD = "sent nothing for 0.3 seconds", "broke off", "backend_protocol_error", "backend_error"
+FAILS = {"type": "server_error", "message": "out of memory"}
 FAULTS = [
-    Answer(fault=Fault.HANG, text=["x"]),
-    Answer(fault=Fault.CUT, text=["x"]),
-    Answer(fault=Fault.GARBAGE, text=["x"]),
-    Answer(fault=Fault.HTML),
-    Answer(fault=Fault.ERROR, text=["x"], error="out of memory"),
-    Answer(frames=[b'{"error": {"message": "out of memory"}}'], headers={"Content-Type": "application/json"}),
-    Answer(status=503, error="loading"),
-    Answer(status=404, error="no such model"),
+    (Answer(fault=Fault.HANG, text=["x"]), SILENT),
+    (Answer(fault=Fault.CUT, text=["x"]), CUT),
+    (Answer(fault=Fault.GARBAGE, text=["x"]), ODD),
+    (Answer(fault=Fault.HTML), ODD),
+    (Answer(fault=Fault.ERROR, text=["x"], error="out of memory"), TOLD),
+    (Answer(frames=[json.dumps({"error": FAILS}).encode()], headers={"Content-Type": "application/json"}), TOLD),
+    (Answer(status=503, error="loading"), "backend_unavailable"),
+    (Answer(status=404, error="no such model"), "backend_rejected"),
 ]
+"""What the server does, and what is told of it: so each fault is seen to be the one that is meant."""
 
 
-@pytest.mark.parametrize("answer", FAULTS, ids=lambda answer: str(answer.fault or answer.status))
+def named(value: object) -> str:
+    return str(value.fault or value.status) if isinstance(value, Answer) else str(value)
+
+
+@pytest.mark.parametrize(("answer", "told"), FAULTS, ids=named)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_next_model_answers_a_plain_call(
-    stack: AsyncExitStack, tmp_path: Path, answer: Answer, stream: bool
+    stack: AsyncExitStack, tmp_path: Path, answer: Answer, told: str, stream: bool
 ) -> None:
     rig = await opened(stack, tmp_path, deadlines=SHORT, retries=0)
     rig.big.script(answer)
@@ -129,12 +137,40 @@ async def test_the_next_model_answers_a_plain_call(
     assert (row["model"], row["backend"], row["status"]) == ("small:1b", "laptop", "completed")
     (fallback,) = json.loads(row["decision"])["fallbacks"]
     assert (fallback["model"], fallback["backend"]) == ("big-70b", "box")
+    assert told in fallback["error"]
     await rig.big.wait_active(0)
 
 
-@pytest.mark.parametrize("answer", FAULTS, ids=lambda answer: str(answer.fault or answer.status))
+@pytest.mark.parametrize(
+    ("answer", "status", "told"),
+    [
+        (Answer(fault=Fault.HANG, text=["x"]), 504, SILENT),
+        (Answer(fault=Fault.RESET, text=["x"]), 503, "box"),
+        (Answer(fault=Fault.CUT, text=["x"]), 502, "box"),
+        (Answer(fault=Fault.GARBAGE, text=["x"]), 502, "box"),
+        (Answer(fault=Fault.HTML), 502, "box"),
+        (Answer(frames=[json.dumps({"error": FAILS}).encode()]), 502, "out of memory"),
+        (Answer(status=503, error="loading"), 503, "loading"),
+        (Answer(status=404, error="no such model"), 404, "no such model"),
+    ],
+    ids=named,
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_plain_model_says_what_went_wrong(
+    stack: AsyncExitStack, tmp_path: Path, answer: Answer, status: int, told: str, stream: bool
+) -> None:
+    rig = await opened(stack, tmp_path, deadlines=SHORT, retries=0)
+    answer = replace(answer, headers={"Content-Type": "application/json"}) if answer.frames else answer
+    rig.big.script(answer, answer)  # a kept connection that is torn down is worth a new one, once
+    assert told in error_of(await rig.chat(model="big-70b", stream=stream), status)["message"]
+    assert calls(rig.big)[0].body.get("stream", False) is stream
+    assert not calls(rig.small)
+    assert [row["status"] for row in await usage_rows(rig.portal)] == ["failed"]
+
+
+@pytest.mark.parametrize(("answer", "told"), FAULTS, ids=named)
 async def test_the_next_model_answers_a_turn_and_everybody_is_told_before_its_first_item(
-    stack: AsyncExitStack, tmp_path: Path, answer: Answer
+    stack: AsyncExitStack, tmp_path: Path, answer: Answer, told: str
 ) -> None:
     rig = await opened(stack, tmp_path, deadlines=SHORT, retries=0)
     rig.big.script(answer)
@@ -142,12 +178,13 @@ async def test_the_next_model_answers_a_turn_and_everybody_is_told_before_its_fi
     kinds = [event["type"] for event in events]
     assert kinds.count("portal:route") == 2
     assert kinds[-1] == "response.completed"
-    told = events[len(kinds) - 1 - kinds[::-1].index("portal:route")]
-    assert kinds.index("response.output_item.added") > events.index(told)
-    assert told["decision"]["resolved_model"] == "small:1b"
-    assert told["decision"]["fallbacks"][0]["model"] == "big-70b"
+    route_told = events[len(kinds) - 1 - kinds[::-1].index("portal:route")]
+    assert kinds.index("response.output_item.added") > events.index(route_told)
+    assert route_told["decision"]["resolved_model"] == "small:1b"
+    (fallback,) = route_told["decision"]["fallbacks"]
+    assert (fallback["model"], told in fallback["error"]) == ("big-70b", True)
     route = (await rig.client.get(f"/portal/v1/responses/{events[-1]['response']['id']}/route")).json()
-    assert route.items() >= told["decision"].items()
+    assert route.items() >= route_told["decision"].items()
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
 
 

@@ -256,6 +256,17 @@ async def test_services_are_known_by_name(me: Door) -> None:
     added = await me("POST", "/portal/v1/backends", body, 201)
     assert (added["name"], added["kind"]) == ("lmstudio", "openai_compatible")
     await me("DELETE", "/portal/v1/backends/lmstudio")
+    clouds = {name for name, row in known.items() if row["cloud"]}
+    assert clouds == {"openai", "openrouter", "groq", "mistral", "deepseek", "together", "gemini", "xai"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "port"), [("lmstudio", 1234), ("llamacpp", 8080), ("vllm", 8000), ("mlx", 8080), ("localai", 8080)]
+)
+async def test_a_program_of_this_machine_needs_no_address(me: Door, kind: str, port: int) -> None:
+    added = await me("POST", "/portal/v1/backends", {"kind": kind}, 201)
+    assert (added["name"], added["url"]) == (kind, f"http://127.0.0.1:{port}/v1")
+    await me("DELETE", f"/portal/v1/backends/{kind}")
 
 
 async def test_the_manual(me: Door) -> None:

@@ -11,9 +11,10 @@ HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 
-async def test_it_says_which_model_would_answer_and_asks_none(me: Door, backend: ScriptedBackend) -> None:
+@pytest.mark.parametrize("path", ["/api/dry-run", "/portal/v1/route"])
+async def test_it_says_which_model_would_answer_and_asks_none(me: Door, backend: ScriptedBackend, path: str) -> None:
     before = len(backend.requests)
-    told = await me("POST", "/api/dry-run", {"model": "auto", "messages": HELLO})
+    told = await me("POST", path, {"model": "auto", "messages": HELLO})
     wanted = "requested_model resolved_model reason task difficulty needs tools candidates ms"
     assert set(wanted.split()) <= told.keys()
     assert (told["requested_model"], told["resolved_model"]) == ("auto", "tiny")

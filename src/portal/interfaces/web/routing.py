@@ -39,6 +39,7 @@ def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) ->
     """Routes about routing."""
     router = LateRouter(tags=["routing"], strict_content_type=False)  # so that a plain `curl -d` will do
 
+    @router.post("/portal/v1/route")  # the same where the token of Ollama's API is not at hand
     @router.post("/api/dry-run")
     async def dry_run(who: Who, body: DryRun) -> JsonObject:
         check_messages(body.messages)
