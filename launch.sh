@@ -18,12 +18,12 @@ python=$here/.venv/bin/python
 
 find_python() {
     for name in python3.13 python3.12 python3.11 python3 python3.14; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        if "$name" -c 'import sys, tomllib; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             command -v "$name"
             return
         fi
     done
-    say "Portal needs Python 3.11 or newer, and none was found. On Debian or Ubuntu: apt install python3 python3-venv"
+    say "Portal needs Python 3.11 or newer, with all of its library (Debian's python3-minimal has a part of it), and none was found. On Debian or Ubuntu: apt install python3 python3-venv"
     return 1
 }
 

@@ -89,3 +89,53 @@ def test_the_variables_of_opentelemetry(
         check=True,
     )
     assert told.stdout.split() == [*shown.split(), "False"]
+
+
+_EVERY = """
+import os
+from pydantic import BaseModel, SecretStr
+from pydantic_core import to_json
+from portal.settings import Settings, load_settings
+
+def leaves(section, path=()):
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+def written(value):
+    if isinstance(value, bool):
+        return str(not value)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else to_json(value).decode()
+
+read = 0
+for path, value in leaves(load_settings()):
+    if value is None:
+        continue
+    os.environ[name := "PORTAL_" + "__".join(path).upper()] = written(value)
+    now = load_settings()
+    for part in path:
+        now = getattr(now, part)
+    assert now == (not value if isinstance(value, bool) else value), (name, now)
+    assert path == ("data_dir",) or os.environ.pop(name) is not None
+    read += 1
+print(read)
+"""
+
+
+def test_every_setting_can_be_given_in_the_environment(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "ROUTER_"))}  # noqa: TID251
+    read = subprocess.run(
+        [sys.executable, "-c", _EVERY],
+        env={**clean, "PORTAL_DATA_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert read.returncode == 0, read.stderr
+    assert int(read.stdout) > 150

@@ -126,6 +126,47 @@ def test_without_a_model_the_guide_answers(installation: Installation) -> None:
         assert terminal.wait() == 0
 
 
+def test_a_model_that_comes_while_one_chats_is_told_and_answers(
+    installation: Installation, ollama: ModelServerThread
+) -> None:
+    installation.up()
+
+    with Terminal(installation, "chat") as terminal:
+        terminal.until("portal-guide answers")
+        terminal.prompt()
+        assert installation.run("backends", "add", "ollama", ollama.server.url).returncode == 0
+        terminal.until(f"Found ollama {ollama.server.url}: tiny:latest")
+        terminal.until("auto (tiny:latest) answers from now on.")
+        terminal.type("Say this" + ENTER)
+        terminal.until("Say this", times=2)
+        terminal.prompt()
+        terminal.type(END)
+        assert terminal.wait() == 0
+
+    assert ollama.told() == ["Say this"]
+
+
+def test_earlier_questions_come_back_with_up_also_in_the_next_chat(
+    shared: Installation, ollama: ModelServerThread
+) -> None:
+    with Terminal(shared, "chat") as terminal:
+        terminal.prompt()
+        terminal.type("The question before" + ENTER)
+        terminal.until("The question before", times=2)
+        terminal.prompt()
+        terminal.type(END)
+        assert terminal.wait() == 0
+    with Terminal(shared, "chat") as terminal:
+        terminal.prompt()
+        terminal.type("\x1b[A" + ENTER)
+        terminal.until("The question before", times=2)
+        terminal.prompt()
+        terminal.type(END)
+        assert terminal.wait() == 0
+
+    assert ollama.told() == ["The question before"]
+
+
 def test_without_a_terminal_it_names_the_command_for_pipes(shared: Installation) -> None:
     done = shared.run("chat")
 

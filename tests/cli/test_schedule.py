@@ -62,7 +62,7 @@ def test_what_it_means_and_what_cannot_be(empty: Installation) -> None:
         (("preview", "soon"), "no time to run at"),
         (("add", "soon", "x"), "no time to run at"),
         (("run", "zzz"), "There is no schedule 'zzz'"),
-        (("add", "webhook", "x", "--signed", "github"), "Aborted"),
+        (("add", "webhook", "x", "--signed", "github"), "say --secret"),
     ):
         done = empty.run("schedule", *words)
         assert done.returncode != 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.cli.conftest import Installation, ModelServerThread, get
+from tests.cli.conftest import Installation, ModelServerThread, Terminal, get
 from websockets.sync.client import connect
 
 from portal.cli.client import Client
@@ -55,6 +55,16 @@ def test_without_a_model_server_it_says_how_to_get_one(installation: Installatio
     assert "Ollama" in said
     assert "backends add" in said
     assert "models install-engine" in said
+
+
+def test_on_a_terminal_it_says_when_a_model_was_found(installation: Installation, ollama: ModelServerThread) -> None:
+    with Terminal(installation, "up", "--port", "0") as terminal:
+        terminal.until("Stop     Ctrl+C")
+        assert "No model server was found" in terminal.seen
+        assert installation.run("backends", "add", "ollama", ollama.server.url).returncode == 0
+        terminal.until(f"Found    ollama {ollama.server.url}: tiny:latest")
+        terminal.type("\x03")
+        assert terminal.wait() == 0
 
 
 def test_nobody_else_can_read_what_is_kept(installation: Installation) -> None:

@@ -6,6 +6,7 @@ from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.records import ConversationRecord, FolderRecord
 from portal.storage.database import Statement
+from portal.testing import records
 from portal.testing.portal import TestPortal
 
 DAY = 86_400 * 1_000_000
@@ -46,3 +47,19 @@ async def add_many(portal: TestPortal, count: int, *, step: int = HOUR // 6) -> 
             for n in numbers
         ]
         await portal.portal.storage.database.batch([Statement(_MANY, row) for row in rows])
+
+
+async def add_long(portal: TestPortal, turns: int) -> str:
+    """A conversation of so many numbered questions and answers; its id."""
+    storage, owner, previous = portal.portal.storage, portal.owner, None
+    record = records.conversation(owner=owner, title="A long one")
+    await storage.conversations.create(record)
+    for number in range(1, turns + 1):
+        response = records.response(
+            owner=owner, conversation_id=record.id, previous_id=previous, status="completed", id=new_id("resp")
+        )
+        said = records.output(response.id, records.answered(f"Answer {number}."))
+        await storage.turn_log.begin(response, [records.said(f"Question {number}.")])
+        await storage.turn_log.finish(response, [said])
+        previous = response.id
+    return record.id

@@ -189,7 +189,7 @@ async def test_a_running_answer_is_marked_on_every_device(visiting: Visiting) ->
         await expect(row.get_by_text("Answering")).to_have_count(0)
 
 
-async def test_a_folder_shares_instructions_model_and_files(visiting: Visiting) -> None:
+async def test_a_folder_shares_instructions_workspace_and_files(visiting: Visiting) -> None:
     backend = echoing()
     async with visiting(backend=backend) as visit:
         page = visit.page
@@ -205,14 +205,18 @@ async def test_a_folder_shares_instructions_model_and_files(visiting: Visiting) 
             {"name": "stamps.txt", "mimeType": "text/plain", "buffer": b"blue mauritius"}
         )
         await expect(page.get_by_role("link", name="stamps.txt")).to_be_visible()
+        await page.get_by_label("Workspace or model for new chats").select_option("auto-creative")
         assert await violations(page) == []
 
         await page.get_by_role("link", name="New chat here").click()
+        await expect(page.get_by_role("button", name="Choose a model: auto-creative")).to_be_visible()
         await visit.ask("What do you carry?")
         await expect(page.locator(".answer .md")).to_contain_text("What do you carry?")
         sent = str(backend.requests[-1].messages)
         assert "Answer as a postman." in sent
         assert "blue mauritius" in sent
+        newest = await visit.portal.portal.storage.conversations.list(visit.portal.owner, limit=1)
+        assert newest.data[0].model == "auto-creative"
         await rail(page).get_by_role("link", name="Letters").click()
         await expect(page.get_by_role("main").get_by_role("link", name="What do you carry?")).to_be_visible()
 

@@ -22,6 +22,14 @@ TINY_GGUF = Path(__file__).parents[1] / "fixtures" / "tinymodel" / "portal-tiny-
 VIEWS = {
     "/models": "All models",
     "/welcome": "Ask the guide",
+    "/knowledge": "Let answers rest on your documents",
+    "/memory": "Nothing is remembered yet.",
+    "/workspaces": "New workspace",
+    "/approvals": "Nothing waits for you.",
+    "/tools": "Tools",
+    "/skills": "There are no skills yet.",
+    "/settings/sign-in": "Password",
+    "/settings/people": "Invite",
     "/settings/appearance": "Text size",
     "/settings/keys": "Address for OpenAI clients",
     "/settings/devices": "Signed-in browsers",
@@ -32,6 +40,8 @@ VIEWS = {
     "/settings/about": "Licence",
     "/activity": "Event loop late by",
     "/activity/turns": "What took how long",
+    "/activity/events": "Events",
+    "/activity/log": "About the log",
     "/schedules": "Nothing runs by itself yet",
     "/gallery": "Nothing was made yet.",
     "/manual": "Install and start Portal",
@@ -53,13 +63,33 @@ async def go(page: Page, address: str) -> None:
     await page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + address)
 
 
-async def test_every_view_opens_at_its_address_fits_and_satisfies_axe(visiting: Visiting) -> None:
+STATIC = Path(__file__).parents[2] / "src/portal/interfaces/web/static"
+ELSEWHERE = {"", "documents", "sign-in"}
+"""The chat, a document and the sign-in: shown with something in them by tests of their own, with axe."""
+
+
+async def test_no_view_is_left_out() -> None:
+    router = (STATIC / "router.js").read_text(encoding="utf-8")
+    routes = set(re.findall(r"^  \[/\^\\/([a-z-]*)", router, re.MULTILINE))
+    sections = {
+        f"/{place}/{name}"
+        for place, file in (("settings", "settings.js"), ("activity", "insight.js"))
+        for name in re.findall(r'^  \["([a-z-]+)", \(\) =>', (STATIC / "views" / file).read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert len(routes) > 15
+    assert routes - ELSEWHERE == {address.split("/")[1] for address in VIEWS} - {"nowhere"}
+    assert sections - {"/activity/now"} <= VIEWS.keys()
+
+
+@pytest.mark.parametrize("part", range(3))
+async def test_every_view_opens_at_its_address_fits_and_satisfies_axe(visiting: Visiting, part: int) -> None:
     async with visiting(backend=echoing()) as visit:
         page = visit.page
         await visit.ask("Use some tokens")
         await expect(page.locator(".answer .md")).to_be_visible()
         looks = cycle([(WIDE, "light"), (NARROW, "dark"), (WIDE, "dark"), (NARROW, "light")])
-        for (address, words), ((width, height), theme) in zip(VIEWS.items(), looks, strict=False):
+        for (address, words), ((width, height), theme) in zip([*VIEWS.items()][part::3], looks, strict=False):
             await page.set_viewport_size({"width": width, "height": height})
             await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             await go(page, address)

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import venv
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,27 @@ def test_without_a_python_it_says_what_to_install(checkout: Checkout, tmp_path: 
     assert done.returncode == 1
     assert "Portal needs Python 3.11 or newer" in done.stderr
     assert "stopped before Portal was started" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("tomllib", "with all of its library"), ("venv", "This Python has no venv module")]
+)
+def test_a_python_without_a_part_of_its_library_is_told_what_to_install(
+    checkout: Checkout, tmp_path: Path, part: str, said: str
+) -> None:
+    venv.create(tmp_path / "part", with_pip=False, symlinks=True)
+    packages = next((tmp_path / "part/lib").glob("python3*")) / "site-packages"
+    lacking = f"import sys\nsys.modules[{part!r}] = None\n"
+    (packages / "sitecustomize.py").write_text(lacking, encoding="utf-8")
+    env = without_python(checkout, tmp_path)
+    env["PATH"] += f":{tmp_path / 'part/bin'}"
+
+    done = checkout.run("up", **env)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert re.search(r"apt install .*python3-venv", done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_called_through_sh_it_does_the_same(checkout: Checkout, tmp_path: Path) -> None:

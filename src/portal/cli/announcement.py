@@ -19,8 +19,9 @@ FIRST_RUN = """\
 
 def announce(
     client: Client, *, version: str, data_dir: str, called_as: str, stop: str, say: Callable[[str], None]
-) -> None:
-    """Say where Portal is, with a sign-in link and a key, at once; then what models were found."""
+) -> bool:
+    """Say where Portal is, with a sign-in link and a key, at once; then what models were found, and whether a model is
+    there to chat with."""
     say(f"\nPortal {version} is running.\n")
     say(f"  Page     {client.send('POST', '/portal/v1/links')['url']}")
     say(f"           (signs one browser in, once; `{called_as} link` makes another)")
@@ -28,9 +29,11 @@ def announce(
     say(f"  Key      {_key(client, called_as)}")
     say(f"  Data     {data_dir}")
     client.send("POST", "/portal/v1/models/refresh")
-    for line in models_found(client.get("/portal/v1/models"), called_as):
+    seen = client.get("/portal/v1/models")
+    for line in models_found(seen, called_as):
         say(line)
     say(f"  Stop     {stop}\n")
+    return answers_by_itself(seen)
 
 
 def _key(client: Client, called_as: str) -> str:
@@ -45,12 +48,25 @@ def models_found(seen: dict[str, Any], called_as: str) -> list[str]:
     """Lines for what the model servers offer, or for how to get one."""
     lines = []
     for backend in noteworthy(seen["backends"]):
-        names = [model["id"] for model in seen["data"] if model["backend"] == backend["name"]]
-        more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
-        found = ", ".join(names[:SHOWN_MODELS]) + more or "no models yet"
-        said = found if backend["status"] == "up" else backend["error"] or backend["status"]
-        lines.append(f"  Models   {backend['name']} {backend['url']}".rstrip() + f": {said}")
+        said = _offer(seen, backend) if backend["status"] == "up" else backend["error"] or backend["status"]
+        lines.append(f"  Models   {_place(backend)}: {said}")
     return lines or FIRST_RUN.format(name=called_as).rstrip("\n").split("\n")
+
+
+def found_by_now(seen: dict[str, Any]) -> str:
+    """The model servers that have something, in one line."""
+    there = [one for one in noteworthy(seen["backends"]) if one["status"] == "up" and one["models"]]
+    return "; ".join(f"{_place(backend)}: {_offer(seen, backend)}" for backend in there)
+
+
+def _place(backend: dict[str, Any]) -> str:
+    return f"{backend['name']} {backend['url']}".rstrip()
+
+
+def _offer(seen: dict[str, Any], backend: dict[str, Any]) -> str:
+    names = [model["id"] for model in seen["data"] if model["backend"] == backend["name"]]
+    more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
+    return ", ".join(names[:SHOWN_MODELS]) + more or "no models yet"
 
 
 def answers_by_itself(seen: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from portal.cli.agreeing import secret
 from portal.cli.options import data_dir_option, read_settings
 from portal.errors import PortalError
 
@@ -75,7 +76,7 @@ def read_password(settings: "Settings", file: Path | None, *, ask: bool, again: 
             raise PortalError(f"There is no password in {file}")
         return password
     if ask:
-        return str(click.prompt("Password of the backup", hide_input=True, confirmation_prompt=again, err=True))
+        return secret("Password of the backup", twice=again, instead="say --password-file FILE, or - for a pipe.")
     return settings.backup.password.get_secret_value() if settings.backup.password else None
 
 

@@ -39,7 +39,7 @@ def chat(model: str, data_dir: Path | None) -> None:
     session = _session(folder / HISTORY)
     while True:
         try:
-            if not talk.take(session.prompt("> ").strip()):
+            if not talk.take(_typed(session, talk)):
                 return
         except KeyboardInterrupt:
             click.echo("Ctrl+D leaves.")
@@ -49,13 +49,27 @@ def chat(model: str, data_dir: Path | None) -> None:
             click.echo(f"Error: {error.message}", err=True)
 
 
+def _typed(session: "PromptSession[str]", talk: "Talk") -> str:
+    """What the person types; while there is no model yet, the prompt says when one was found."""
+    if not talk.waits_for_model:
+        return session.prompt("> ").strip()
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    from portal.cli.lookout import Lookout
+
+    with patch_stdout(), Lookout(talk.client, talk.found):
+        return session.prompt("> ").strip()
+
+
 class Talk:
     """What was typed, answered: commands here, questions by the server."""
 
     def __init__(self, client: Client, *, model: str, called_as: str) -> None:
         from rich.console import Console
 
-        self._client = client
+        self.client = client
+        self.waits_for_model = False
+        """The guide answers because there was no model yet."""
         self._model = model
         self._called_as = called_as
         self._conversation: str | None = None
@@ -65,12 +79,20 @@ class Talk:
         """Say who will answer; with no model server, how to get one, and the guide answers meanwhile."""
         from portal.cli.announcement import FIRST_RUN, GUIDE_MODEL, answers_by_itself
 
-        seen = self._client.get("/portal/v1/models")
+        seen = self.client.get("/portal/v1/models")
         if self._model == "auto" and not answers_by_itself(seen):
             click.echo(FIRST_RUN.format(name=self._called_as))
-            self._model = GUIDE_MODEL
+            self._model, self.waits_for_model = GUIDE_MODEL, True
         auto = f" ({seen['auto']['model']})" if self._model == "auto" else ""
         click.echo(f"{self._model}{auto} answers. /help lists the commands, Ctrl+D leaves.")
+
+    def found(self, seen: dict[str, Any]) -> None:
+        """A model is there by now: it answers from now on."""
+        from portal.cli.announcement import found_by_now
+
+        self._model, self.waits_for_model = "auto", False
+        click.echo(f"Found {found_by_now(seen)}")
+        click.echo(f"auto ({seen['auto']['model']}) answers from now on.")
 
     def take(self, line: str) -> bool:
         """Answer one input; False to leave. Raises PortalError."""
@@ -93,9 +115,9 @@ class Talk:
         return True
 
     def _choose(self, wanted: str) -> None:
-        names = [model["id"] for model in self._client.get("/v1/models")["data"]]
+        names = [model["id"] for model in self.client.get("/v1/models")["data"]]
         if wanted in names:
-            self._model = wanted
+            self._model, self.waits_for_model = wanted, False
             click.echo(f"{wanted} answers from now on.")
             return
         if wanted:
@@ -103,7 +125,7 @@ class Talk:
         click.echo("\n".join(f"{'*' if name == self._model else ' '} {name}" for name in names))
 
     def _ask(self, question: str) -> None:
-        answer: Answer | None = Answer(self._client, self._request(question))
+        answer: Answer | None = Answer(self.client, self._request(question))
         while answer is not None:
             self._follow(answer)
             answer = self._decided(answer) if answer.waiting else None
@@ -111,7 +133,7 @@ class Talk:
     def _decided(self, answer: Answer) -> Answer | None:
         """The answer that goes on, once the person has decided."""
         try:
-            return decided(self._client, answer)
+            return decided(self.client, answer)
         except click.Abort:
             click.echo(f"\nIt waits for you: {self._called_as} approvals list")
             return None
@@ -132,7 +154,7 @@ class Talk:
 
     def _request(self, question: str) -> dict[str, Any]:
         if self._conversation is None:
-            self._conversation = self._client.send("POST", "/v1/conversations", {})["id"]
+            self._conversation = self.client.send("POST", "/v1/conversations", {})["id"]
         place = {"conversation": self._conversation, "truncation": "auto"}  # so that a long chat goes on
         return {"model": self._model, "input": question, **place}
 
@@ -141,7 +163,7 @@ class Talk:
 
         with MarkdownScreen(self._console) as screen:
             screen.note("...")
-            shown(self._client, answer, screen)
+            shown(self.client, answer, screen)
 
 
 def _session(history: Path) -> "PromptSession[str]":

@@ -80,6 +80,7 @@ def _masked(value: Any) -> str:
 
 
 @click.command()
-def version() -> None:
-    """Print the version."""
+@data_dir_option
+def version(data_dir: Path | None) -> None:
+    """Print the version, which is that of every data folder."""
     click.echo(__version__)

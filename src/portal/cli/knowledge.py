@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from portal.cli.agreeing import agreed
 from portal.cli.client import Client, segment
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, data_folder
@@ -210,8 +211,8 @@ def remove(files: tuple[str, ...], collection: str | None, everything: bool, yes
     client = _client(data_dir)
     store = _chosen(client, collection)
     if everything:
-        if not yes:
-            click.confirm(f"Forget {store['name'] or store['id']} and its {_counted(store)}?", abort=True, err=True)
+        question = f"Forget {store['name'] or store['id']} and its {_counted(store)}?"
+        agreed(question, yes=yes, otherwise="Nothing was forgotten")
         client.send("DELETE", f"{_ADDRESS}/{segment(store['id'])}?files=true")
         click.echo(f"Forgot {store['name'] or store['id']}.", err=True)
         return

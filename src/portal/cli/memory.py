@@ -1,7 +1,6 @@
 """Memory from the terminal: what is remembered about you, adding, correcting, forgetting, moving it elsewhere."""
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TextIO
 
 import click
 
+from portal.cli.agreeing import agreed
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
@@ -109,7 +109,8 @@ def forget(memory_ids: tuple[str, ...], everything: bool, yes: bool, data_dir: P
     if everything == bool(memory_ids):
         raise PortalError("Name the memories to forget, or say --all.")
     if everything:
-        _confirm(yes=yes)
+        question = "Everything that Portal remembers about you will be deleted. Go on?"
+        agreed(question, yes=yes, otherwise="Nothing was forgotten")
         gone = client.send("DELETE", f"{_ADDRESS}?confirm={segment(_CONFIRMATION)}")["deleted"]
     else:
         ids = [_id(client, one) for one in memory_ids]
@@ -191,16 +192,6 @@ def _switch(data_dir: Path | None, to: bool, *, proposals: bool, conversations: 
     if any(now[name] != to for name in chosen):
         raise PortalError("The settings of this installation do not allow that.")
     click.echo(", ".join(f"{name}: {'on' if now[name] else 'off'}" for name in ("enabled", *named)))
-
-
-def _confirm(*, yes: bool) -> None:
-    """Raises PortalError for a no, and where nobody can be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise PortalError("Nothing was forgotten: say --yes.")
-    if not click.confirm("Everything that Portal remembers about you will be deleted. Go on?", err=True):
-        raise PortalError("Nothing was forgotten.")
 
 
 def _id(client: Client, wanted: str) -> str:

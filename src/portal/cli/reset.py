@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from portal.cli.agreeing import agreed
 from portal.cli.options import called_as, data_dir_option, read_settings
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def reset_secrets(yes: bool, data_dir: Path | None) -> None:
 
     settings = read_settings(data_dir)
     with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
-        if not yes:
-            click.confirm("End every key, session and sign-in link of everybody?", abort=True)
+        agreed("End every key, session and sign-in link of everybody?", yes=yes, otherwise="Nothing was ended")
         ended = asyncio.run(_ended(settings))
         kept = _sealed_anew(settings)
     click.echo(f"Ended are {ended} keys, sessions and links. The sealing key is new.")

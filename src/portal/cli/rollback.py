@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from portal.cli.agreeing import agreed
 from portal.cli.options import data_dir_option, read_settings
 from portal.errors import PortalError
 
@@ -42,11 +43,8 @@ def rollback(schema: int | None, yes: bool, data_dir: Path | None) -> None:
             f"There is no such copy of the database in {settings.data_dir}.{has} Copies with schema: {known}"
         )
     with lock_data_folder(settings.data_dir, f"a command (process {os.getpid()})"):
-        if not yes:
-            question = (
-                f"Put back the database with schema {found[0]}? What was written since stays in a file beside it."
-            )
-            click.confirm(question, abort=True)
+        question = f"Put back the database with schema {found[0]}? What was written since stays in a file beside it."
+        agreed(question, yes=yes, otherwise="Nothing was put back")
         aside = put_back(path, found[1])
     click.echo(f"The database has schema {found[0]} again; how it was a moment ago is in {aside}.", err=True)
     click.echo("Now install and start the version before: this one would upgrade it again.", err=True)

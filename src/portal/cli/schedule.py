@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from portal.cli.agreeing import secret
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, data_folder
 from portal.cli.server_file import need_running
@@ -55,7 +56,7 @@ def add(data_dir: Path | None, **fields: Any) -> None:
     """Run PROMPT at WHEN: a cron expression, "every weekday at 8:00", "every 30 minutes", "2026-12-24 18:00", or
     "webhook" for an address that others call."""
     if fields["signature"] and not fields["secret"]:
-        fields["secret"] = click.prompt("The secret that the sender signs with", hide_input=True, err=True)
+        fields["secret"] = secret("The secret that the sender signs with", twice=False, instead="say --secret SECRET.")
     wanted = {name: value for name, value in fields.items() if value}
     made = _client(data_dir).send("POST", _ADDRESS, wanted)
     click.echo(_line(made))

@@ -6,8 +6,10 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator
 from socket import socket
+from typing import Any
 
 import click
 import uvicorn
@@ -16,7 +18,8 @@ import uvloop
 from portal import __version__
 from portal.app import Portal, open_portal
 from portal.app.rereading import Watched
-from portal.cli.announcement import announce
+from portal.cli.announcement import announce, found_by_now
+from portal.cli.lookout import Lookout
 from portal.cli.ports import listen, local_url
 from portal.cli.server_file import ServerFile, log_path
 from portal.core.clock import micros, seconds
@@ -164,17 +167,19 @@ async def _run(
         gc.set_threshold(_GC_YOUNG, 20, 20)
         draining = group.create_task(server.drained())
         try:
-            if called_as:
-                await asyncio.to_thread(_announce, file, settings, called_as)
-            await serving
+            with contextlib.ExitStack() as stack:
+                if called_as and not await asyncio.to_thread(_announce, file, settings, called_as):
+                    stack.enter_context(Lookout(file.client(), _tell_found))
+                await serving
         finally:
             draining.cancel()
             file.remove(settings.data_dir)
 
 
-def _announce(file: ServerFile, settings: Settings, called_as: str) -> None:
+def _announce(file: ServerFile, settings: Settings, called_as: str) -> bool:
+    """False where somebody at a terminal has no model yet: it is told when there is one."""
     try:
-        announce(
+        there = announce(
             file.client(),
             version=file.version,
             data_dir=str(settings.data_dir),
@@ -184,3 +189,9 @@ def _announce(file: ServerFile, settings: Settings, called_as: str) -> None:
         )
     except PortalError as error:
         click.echo(f"  {error.message}", err=True)
+        return True
+    return there or not sys.stdout.isatty()
+
+
+def _tell_found(seen: dict[str, Any]) -> None:
+    click.echo(f"  Found    {found_by_now(seen)}\n")

@@ -123,8 +123,9 @@ def _install(manager: "Manager", wanted: "Service") -> None:
 
 
 @service.command()
-def uninstall() -> None:
-    """Stop the service and take it away; the data folder stays."""
+@data_dir_option
+def uninstall(data_dir: Path | None) -> None:
+    """Stop the service and take it away; the data folder stays, whichever it is."""
     from portal.cli.service_units import manager_of
 
     manager = manager_of(sys.platform)

@@ -2,16 +2,16 @@
 data folder: a running server sees what changes here at its next turn."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from portal.cli.agreeing import agreed
 from portal.cli.counted import counted
 from portal.cli.options import called_as, data_dir_option, read_settings
-from portal.errors import Conflict, NotFound, PortalError
+from portal.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from portal.tools.skill import Shelf, Skill
@@ -89,20 +89,11 @@ async def _install(shelf: "Shelf", source: str, names: Sequence[str], *, yes: bo
             _describe(skill)
             if skill.name in shelf.skills():
                 click.echo("It takes the place of a skill of that name.")
-        _confirm(yes=yes)
+        question = "Models will read these words and may run these scripts. Install?"
+        agreed(question, yes=yes, otherwise="Nothing was installed")
         for skill in chosen:
             put(skill, shelf.home)
     click.echo(f"Installed {', '.join(skill.name for skill in chosen)}.", err=True)
-
-
-def _confirm(*, yes: bool) -> None:
-    """Raises PortalError for a no, and where nobody can be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise PortalError("Nothing was installed: look at it, then say --yes.")
-    if not click.confirm("Models will read these words and may run these scripts. Install?", default=False, err=True):
-        raise PortalError("Nothing was installed.")
 
 
 def _describe(skill: "Skill") -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from portal.cli.agreeing import has_person, secret
 from portal.cli.bounds import bounds_in_words, bounds_options, budget_of
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, data_folder
@@ -108,9 +109,9 @@ def password(user: str | None, data_dir: Path | None) -> None:
 
 
 def _asked() -> str:
-    if not sys.stdin.isatty():
+    if not has_person():
         return sys.stdin.readline().rstrip("\n")
-    return str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
+    return secret("New password", twice=True, instead="write it into a pipe.")
 
 
 @users.command()

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import click
 
+from portal.cli.agreeing import has_person
 from portal.cli.client import Client, segment
 from portal.cli.options import called_as, data_dir_option, data_folder, read_settings
 from portal.cli.server_file import need_running
@@ -79,7 +80,7 @@ def edit(name: str, file: TextIO | None, data_dir: Path | None) -> None:
             _report(_put(client, name, edited))
         except PortalError as error:
             click.echo(f"Error: {error.message}", err=True)
-            if error.status >= 500 or not click.confirm("Edit again?", default=True, err=True):
+            if error.status >= 500 or not has_person() or not click.confirm("Edit again?", default=True, err=True):
                 raise PortalError("Nothing was changed.") from error
             text = edited
         else:

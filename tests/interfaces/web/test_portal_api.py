@@ -349,6 +349,35 @@ async def test_broken_json(me: Door, raw: bytes) -> None:
         assert (await answer.json())["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"), [(b'{"theme": "\xff"}', "it is not valid UTF-8"), (b"[" * 100_000, "it is nested too deeply")]
+)
+async def test_a_body_that_cannot_be_read_says_why(me: Door, raw: bytes, said: str) -> None:
+    sent = {"Content-Type": "application/json"}
+    async with me.client.put("/portal/v1/preferences", data=raw, headers=sent) as answer:
+        assert answer.status == 400
+        assert said in (await answer.json())["error"]["message"]
+
+
+async def test_a_cursor_of_another_list_is_refused_by_every_list(me: Door) -> None:
+    for number in range(2):
+        await conversation(me, title=f"Number {number}")
+    foreign = (await me("GET", "/portal/v1/conversations?limit=1"))["next"]
+    document = await me("GET", "/openapi.json")
+    lists = {
+        (path, asked["name"])
+        for path, ways in document["paths"].items()
+        for asked in ways.get("get", {}).get("parameters", ())
+        if asked["name"] in ("cursor", "after") and "{" not in path and path != "/portal/v1/conversations"
+    }
+    assert len(lists) > 8
+    for path, name in lists:
+        for cursor in (foreign, "nonsense"):
+            async with me.client.get(path, params={name: cursor}) as answer:
+                assert answer.status == 400, path
+                assert (await answer.json())["error"]["param"] == name, path
+
+
 async def test_null_where_there_has_to_be_something(me: Door) -> None:
     made = await conversation(me, title="kept")
     for name in ("title", "pinned", "head"):

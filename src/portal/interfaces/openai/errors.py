@@ -20,6 +20,11 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
+_UNREADABLE: Mapping[type[BaseException], str] = {
+    UnicodeDecodeError: "We could not parse the JSON body of your request: it is not valid UTF-8.",
+    RecursionError: "We could not parse the JSON body of your request: it is nested too deeply.",
+}
+"""Why the framework could not read a body, which it says of all alike."""
 
 
 def error_object(error: PortalError) -> JsonObject:
@@ -68,7 +73,9 @@ def _http_failure(request: Request, error: HTTPException) -> PortalError:
         404: f"Invalid URL ({request.method} {request.url.path})",
         405: f"Not allowed to {request.method} on {request.url.path}.",
     }
-    made = PortalError(messages.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code))
+    unreadable = next((said for kind, said in _UNREADABLE.items() if isinstance(error.__cause__, kind)), None)
+    message = unreadable or messages.get(error.status_code, str(error.detail))
+    made = PortalError(message, code=_CODES.get(error.status_code))
     made.status = error.status_code
     made.type = "invalid_request_error" if error.status_code < 500 else "server_error"
     return made

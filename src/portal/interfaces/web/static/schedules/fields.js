@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import * as api from "../api.js";
 import { scheduleTargets } from "../api/schedules.js";
-import { chatModels } from "../state.js";
+import { ModelOptions } from "../models/options.js";
 import { useLoad } from "../load.js";
 import { t } from "../strings.js";
 import { Preview } from "./preview.js";
@@ -19,7 +19,6 @@ const typed = (event) => event.target.value;
 
 /** What is asked, and where. @param {Props} props */
 export function Task({ fields, change }) {
-  const known = chatModels.value.some(({ id }) => id === fields.workspace);
   return html`<div class="form">
     <div class="field"><label for="schedule-prompt">${t("schedules.prompt")}</label>
       <textarea id="schedule-prompt" class="input" dir="auto" rows="4" required maxlength="100000" placeholder=${t("schedules.idea.news")} value=${fields.prompt} aria-describedby="schedule-prompt-hint"
@@ -28,9 +27,7 @@ export function Task({ fields, change }) {
       <div class="field"><label for="schedule-name">${t("schedules.name")}</label>
         <input id="schedule-name" class="input" dir="auto" maxlength="100" autocomplete="off" placeholder=${fields.prompt.slice(0, 60)} value=${fields.name} onInput=${(/** @type {any} */ event) => change({ name: typed(event) })} /></div>
       <div class="field"><label for="schedule-workspace">${t("schedules.workspace")}</label>
-        <select id="schedule-workspace" class="input" onChange=${(/** @type {any} */ event) => change({ workspace: typed(event) })}>
-          ${!known && html`<option value=${fields.workspace} selected>${fields.workspace}</option>`}
-          ${chatModels.value.map(({ id }) => html`<option key=${id} value=${id} selected=${id === fields.workspace}>${id}</option>`)}</select></div>
+        <select id="schedule-workspace" class="input" onChange=${(/** @type {any} */ event) => change({ workspace: typed(event) })}><${ModelOptions} value=${fields.workspace} /></select></div>
     </div></div>`;
 }
 

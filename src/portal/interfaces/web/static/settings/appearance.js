@@ -1,6 +1,7 @@
-// Theme, language, text size, and the model a new chat starts with.
+// Theme, language, text size, and the workspace or model a new chat starts with.
 import { html } from "htm/preact";
-import { attempt, chatModels, prefer, preferences, theme } from "../state.js";
+import { ModelOptions } from "../models/options.js";
+import { attempt, prefer, preferences, theme } from "../state.js";
 import { LANGUAGES, t } from "../strings.js";
 
 export function Appearance() {
@@ -16,7 +17,7 @@ export function Appearance() {
     <div class="field"><label for="default-model">${t("settings.model")}</label>
       <select id="default-model" class="input" value=${model ?? ""} onChange=${(/** @type {any} */ event) => set({ default_model: event.target.value || null })}>
         <option value="">${t("settings.modelAuto")}</option>
-        ${chatModels.value.map(({ id }) => html`<option key=${id} value=${id} selected=${id === model}>${id}</option>`)}
+        <${ModelOptions} value=${model} />
       </select></div>`;
 }
 

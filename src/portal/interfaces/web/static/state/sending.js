@@ -5,7 +5,7 @@ import { conversationPath, navigate } from "../router.js";
 import { moveDraft, settleDraft } from "../chat/draft.js";
 import { answerText, goesOn, isRunning, newTurn, questionText, resendable } from "../turns.js";
 import { arrive, catchUp, chat, changeChat, follow, running, turns } from "./chat.js";
-import { keepConversation } from "./conversations.js";
+import { findFolder, keepConversation } from "./conversations.js";
 import { defaultModel, findModel, guideModel, loadModels, modelsLoaded } from "./models.js";
 import { route, toast } from "./place.js";
 import { t } from "../strings.js";
@@ -20,7 +20,7 @@ export const setEditing = (key) => void (editing.value = key);
 /** The model the next question goes to; null until the models are known. @returns {string|null} */
 export function nextModel() {
   const last = turns.value.at(-1)?.peek();
-  const wanted = chat.value.model ?? last?.route?.workspace ?? last?.model;
+  const wanted = chat.value.model ?? last?.route?.workspace ?? last?.model ?? findFolder(chat.value.folder)?.model;
   return wanted && (!modelsLoaded.value || findModel(wanted)) ? wanted : defaultModel.value;
 }
 

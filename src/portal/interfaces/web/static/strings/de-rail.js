@@ -52,7 +52,7 @@ export const rail = {
   "folder.instructions": "Anweisungen",
   "folder.instructionsHint": "Das Modell bekommt sie mit jeder Frage in diesem Ordner.",
   "folder.instructionsExample": "Zum Beispiel: Antworte auf Deutsch und nenne deine Quellen.",
-  "folder.model": "Modell für neue Chats",
+  "folder.model": "Arbeitsbereich oder Modell für neue Chats",
   "folder.modelAny": "Das übliche ({model})",
   "folder.files": "Dateien",
   "folder.filesHint": "Jeder Chat in diesem Ordner kann sie nutzen.",

@@ -137,7 +137,7 @@ export const views = {
   "settings.size.m": "Üblich",
   "settings.size.l": "Groß",
   "settings.size.xl": "Am größten",
-  "settings.model": "Modell für neue Chats",
+  "settings.model": "Arbeitsbereich oder Modell für neue Chats",
   "settings.modelAuto": "auto: das beste, das da ist",
   "settings.keysAbout": "Mit einem Schlüssel nutzt ein Programm Portal in Ihrem Namen. Geben Sie jedem seinen eigenen.",
   "settings.keysBase": "Adresse für OpenAI-Programme",

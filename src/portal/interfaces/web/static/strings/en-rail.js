@@ -51,7 +51,7 @@ export const rail = {
   "folder.instructions": "Instructions",
   "folder.instructionsHint": "Given to the model with every question in this folder.",
   "folder.instructionsExample": "For example: Answer in British English, and name your sources.",
-  "folder.model": "Model for new chats",
+  "folder.model": "Workspace or model for new chats",
   "folder.modelAny": "The usual one ({model})",
   "folder.files": "Files",
   "folder.filesHint": "Every chat in this folder can use them.",

@@ -136,7 +136,7 @@ export const views = {
   "settings.size.m": "Usual",
   "settings.size.l": "Large",
   "settings.size.xl": "Largest",
-  "settings.model": "Model for new chats",
+  "settings.model": "Workspace or model for new chats",
   "settings.modelAuto": "auto: the best there is",
   "settings.keysAbout": "A key lets a program use Portal in your name. Give each program its own.",
   "settings.keysBase": "Address for OpenAI clients",

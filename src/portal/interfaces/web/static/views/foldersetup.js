@@ -1,12 +1,13 @@
-// What the conversations of a folder share: instructions, a model, files.
+// What the conversations of a folder share: instructions, a workspace or model, files.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
-import { announce, attempt, changeFolder, chatModels, defaultModel, findFolder, toast, uploadLimit } from "../state.js";
+import { announce, attempt, changeFolder, defaultModel, findFolder, toast, uploadLimit } from "../state.js";
 import { bytes } from "../format.js";
 import { useLoad } from "../load.js";
 import { t } from "../strings.js";
 import { Icon } from "../icons.js";
+import { ModelOptions } from "../models/options.js";
 
 /** @typedef {import("../types.js").Folder} Folder */
 
@@ -34,12 +35,10 @@ function Instructions({ folder }) {
 
 /** @param {{folder: Folder}} props */
 function Model({ folder }) {
-  const known = chatModels.value.some(({ id }) => id === folder.model);
   return html`<div class="field"><label for="folder-model">${t("folder.model")}</label>
     <select id="folder-model" class="input" onChange=${(/** @type {any} */ event) => changeFolder(folder, { model: event.target.value || null })}>
       <option value="" selected=${!folder.model}>${t("folder.modelAny", { model: defaultModel.value ?? "auto" })}</option>
-      ${folder.model && !known && html`<option value=${folder.model} selected>${folder.model}</option>`}
-      ${chatModels.value.map(({ id }) => html`<option key=${id} value=${id} selected=${id === folder.model}>${id}</option>`)}
+      <${ModelOptions} value=${folder.model} />
     </select></div>`;
 }
 
