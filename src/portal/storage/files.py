@@ -32,7 +32,8 @@ INSERT_CHUNK = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:
 SAME = "owner = :owner AND sha256 = :sha256 AND size = :size AND ready = 1"
 
 HOLD_OWNER = "UPDATE users SET name = name WHERE id = :owner"
-"""On PostgreSQL nobody else publishes in between, for whom there would be room as well."""
+"""On PostgreSQL nobody else publishes in between: for whom there would be room as well, or what the next statement
+does not hold and the one after it relies on."""
 
 HOLD_SAME = f"UPDATE files SET ready = 1 WHERE {SAME}"
 """On PostgreSQL nobody deletes in between what the next statement relies on."""
@@ -303,9 +304,9 @@ class StoredFiles:
             size, sha256 = await self._store(record, content)
             same = {"owner": record.owner, "size": size, "sha256": sha256}
             args = {**same, "id": record.id, "quota": self._quota}
-            hold = [Statement(HOLD_OWNER, same)] if self._quota else []
+            hold = [Statement(HOLD_OWNER, same), Statement(HOLD_SAME, same)]
             publish = Statement(PUBLISH, args, 1, self._full(record.filename))
-            rows = await self._database.batch([*hold, Statement(HOLD_SAME, same), publish])
+            rows = await self._database.batch([*hold, publish])
             whole = True
         finally:
             if not whole:
