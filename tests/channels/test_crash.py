@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from portal.channels import words
+from portal.core.agent import Turn
 from portal.core.approvals import Decision
 from portal.core.model import TextDelta
 from portal.testing.channel import GrowingChannel, PlatformState, TestChannel
+from portal.testing.records import said
 
 from .conftest import open_chat
 from .desk import Desk, able, calls, says
@@ -39,6 +41,50 @@ async def test_what_was_accepted_is_answered_by_the_next(tmp_path: Path) -> None
             await asyncio.sleep(0)
     async with open_chat(tmp_path, platform) as chat:
         await chat.until(words.INTERRUPTED, "Two")
+
+
+async def test_what_still_waits_when_portal_is_told_to_stop_is_answered_by_the_next(tmp_path: Path) -> None:
+    """Behind a turn that the page began, which goes on to its end."""
+    platform = PlatformState()
+    async with open_chat(tmp_path, platform) as chat:
+        await chat.link()
+        chat.write("One")
+        await chat.until("One")
+        portal = chat.portal.portal
+        (talk,) = (await portal.storage.conversations.list(chat.portal.owner)).data
+        chat.backend.script(TextDelta("On the page."), gate := asyncio.Event())
+        page = Turn(owner=chat.portal.owner, model="tiny", input=[said("x")], conversation_id=talk.id, background=True)
+        run = await portal.agent.start(page)
+        chat.write("Two")
+        await platform.until(lambda: not platform.pending)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        portal.drain()
+        gate.set()
+        await run.ended()
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert chat.texts() == ["One"]
+    async with open_chat(tmp_path, platform) as chat:
+        await chat.until("One", "Two")
+
+
+async def test_what_is_decided_while_portal_stops_goes_on_with_the_next(tmp_path: Path) -> None:
+    platform, desk = PlatformState(), Desk()
+    async with open_chat(tmp_path, platform, backend=able(), toolsets=desk.toolsets()) as chat:
+        await chat.link()
+        chat.backend.script(*calls(("write_note", {"text": "milk"})))
+        chat.write("Note it")
+        await platform.until(lambda: bool(chat.texts()) and "Allow write_note" in chat.texts()[-1])
+        agent, approvals = chat.portal.portal.agent, chat.portal.portal.storage.approvals
+        (record,) = (await approvals.list(chat.portal.owner, status="pending")).data
+        chat.portal.portal.drain()
+        decision = Decision(approve=True, by=chat.portal.owner, door="web")
+        assert await agent.decide(chat.portal.owner, {record.id: decision}) is None
+    backend = able()
+    backend.script(*says("Noted."))
+    async with open_chat(tmp_path, platform, backend=backend, toolsets=desk.toolsets()) as chat:
+        await chat.until("✅ Allowed: **write_note**", "Noted.")
 
 
 @pytest.mark.parametrize("kind", [TestChannel, GrowingChannel])

@@ -18,7 +18,7 @@ from portal.storage.database import Statement
 from portal.storage.files import CHUNK, StoredFiles
 from portal.storage.open import Storage, open_storage
 from portal.testing.postgres import empty
-from portal.testing.records import OWNER, STRANGER, credential, file
+from portal.testing.records import OWNER, STRANGER, credential, file, user
 from portal.testing.s3_server import S3Server
 
 DAY = 86_400_000_000
@@ -315,6 +315,7 @@ async def test_what_a_crash_left_of_content_that_is_kept_already_is_swept_away(s
 
 
 async def test_equal_files_come_and_go_side_by_side(storage: Storage, rows: Count) -> None:
+    await storage.people.add(user(id=OWNER))
     content = b"z" * (CHUNK + 1)
 
     async def come_and_go() -> None:

@@ -55,7 +55,19 @@ async def test_jobs_are_claimed_once_in_order(storage: Storage) -> None:
     assert await queue.claim(150, 250) is None
     again = await queue.claim(200, 300)  # nobody renewed it
     assert again is not None
-    assert again.started_at == 100
+    assert again.started_at == 101
+
+
+async def test_whoever_held_a_job_too_long_changes_nothing_of_it(storage: Storage) -> None:
+    queue = storage.media_jobs
+    made = await kept(storage, created_at=1)
+    late, theirs = await queue.claim(5, 10), await queue.claim(10, 1000)
+    assert late is not None
+    assert theirs is not None
+    assert not await queue.change(replace(late, engine_job="late"), 2000)
+    assert await queue.change(replace(theirs, engine_job="theirs"), 2000)
+    assert not await queue.change(replace(late, status="failed", ended_at=9), 0)
+    assert (await queue.get(OWNER, made.id)).engine_job == "theirs"
 
 
 async def test_what_runs_is_changed_until_it_has_ended(storage: Storage) -> None:

@@ -9,6 +9,7 @@ from portal.core.clock import micros
 from portal.core.oauth import Client, Refresh
 from portal.errors import RateLimited
 from portal.storage.open import Storage
+from portal.storage.pending import StoredPending
 from portal.testing.records import OWNER, credential, user
 
 DAY = 86_400_000_000
@@ -83,3 +84,13 @@ async def test_tokens_end_with_their_key(storage: Storage) -> None:
     await storage.sweep()
     assert await storage.refreshes.get("one") is None
     assert await storage.refreshes.of_key(key.id) is None
+
+
+async def test_what_is_pending_is_changed_only_while_it_is_there(storage: Storage) -> None:
+    kept = StoredPending(database=storage.database)
+    assert not await kept.change("hash", {"x": 1}, 9, 1)
+    await kept.keep("hash", {"x": 1}, 5)
+    assert not await kept.change("hash", {"x": 2}, 9, 5), "it is too old"
+    assert await kept.change("hash", {"x": 2}, 9, 4)
+    assert await kept.take("hash", 8) == {"x": 2}
+    assert not await kept.change("hash", {"x": 3}, 9, 1)

@@ -48,6 +48,20 @@ async def test_people_are_added_changed_and_listed(storage: Storage) -> None:
         await storage.people.save(replace(new, login="bob"))
 
 
+async def test_a_change_takes_back_nothing_that_another_did_meanwhile(storage: Storage) -> None:
+    """As when somebody renames themselves while they are suspended."""
+    await storage.people.add(alice := user(login="alice"))
+    await storage.people.save(replace(alice, role="guest", suspended_at=7, terms={"requests": 5}), before=alice)
+    await storage.people.save(replace(alice, name="Al"), before=alice)
+    await storage.people.save(replace(alice, login="al"), before=alice)
+    await storage.people.save(alice, before=alice)
+    now = replace(alice, name="Al", login="al", role="guest", suspended_at=7, terms={"requests": 5})
+    assert await storage.users.get(alice.id) == now
+    await storage.people.remove(alice.id, None)
+    with pytest.raises(NotFound):
+        await storage.people.save(alice, before=alice)
+
+
 async def test_the_owner_stays_the_owner(storage: Storage) -> None:
     owner = await storage.users.owner()
     await storage.people.save(replace(owner, name="Me", login="me", role="guest", suspended_at=7))

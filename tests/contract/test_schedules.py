@@ -255,6 +255,8 @@ async def test_deliveries(storage: Storage) -> None:
     again = await storage.runs.take(10)
     assert again is not None
     assert again[2].attempts == 2
+    await storage.runs.settle(run.id, replace(delivery, status="sent"))  # by somebody who was taken for gone
+    assert (await storage.runs.list(OWNER, made.id)).data[0].deliveries[1].status == "sending"
     await storage.runs.settle(run.id, replace(again[2], status="failed", error="Blocked."))
     (listed,) = (await storage.runs.list(OWNER, made.id)).data
     assert {one.target: (one.status, one.error) for one in listed.deliveries} == {

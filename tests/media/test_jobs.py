@@ -12,6 +12,7 @@ import pytest
 from tests.media.conftest import MODELS, audio_nodes, studio_at
 
 from portal.core.ids import new_id
+from portal.storage.database import Statement
 from portal.testing.comfyui_jobs import Painter
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import flac, mp4, png
@@ -220,6 +221,29 @@ async def test_a_restart_does_not_keep_twice_what_was_kept(tmp_path: Path, comfy
         assert [one["filename"] for one in ended["files"]] == ["a-boat-1.png", "a-boat-2.png"]
         assert (await storage.files.usage(portal.owner)).files == 2 + 1
         assert len(comfy.prompts) == 1 + 1
+
+
+async def test_a_job_that_was_held_too_long_is_another_s_and_is_kept_once(tmp_path: Path, comfy: ComfyUIServer) -> None:
+    """As where the database was away for a minute: then whoever looks next takes it up, on this server or another."""
+    engine = {"kind": "comfyui", "url": comfy.url}
+    async with studio_at(tmp_path, engine, parallel=2) as portal, Api(portal) as api:
+        storage = portal.portal.storage
+        comfy.hold()
+        job = await api.order()
+        await comfy.wait_running()
+        first = await storage.media_jobs.get(portal.owner, job)
+        await storage.database.batch([Statement("UPDATE media_jobs SET ready_at = 0")])
+        portal.portal.media.hurry()
+        while (await storage.media_jobs.get(portal.owner, job)).started_at == first.started_at:
+            await asyncio.sleep(0.01)
+        comfy.release()
+        ended = await api.ended(job)
+        assert (ended["status"], len(ended["files"])) == ("done", 1)
+        assert (await api.ended(await api.order()))["status"] == "done"
+        while (await storage.files.usage(portal.owner)).files > 2:
+            await asyncio.sleep(0.01)
+        assert (await api.file(ended)).status_code == 200
+        assert (comfy.interrupts, len(comfy.prompts)) == (0, 2)
 
 
 class Hostile(Painter):

@@ -537,6 +537,43 @@ async def test_what_a_portal_that_is_gone_was_at(tmp_path: Path) -> None:
         assert len({content.key for _, content in table.post.sent}) == len(table.post.sent) == 4
 
 
+async def test_a_run_that_is_under_way_while_the_duty_goes_over_is_seen_through(table: Table) -> None:
+    """Another scheduler, on this server or another one, follows the turn, which goes on where it is."""
+    made = await table.make(parallel=1, targets=["telegram"])
+    table.backend.script(TextDelta("Half"), gate := asyncio.Event(), TextDelta(" and whole."))
+    await table.keeper.run_now(table.owner, made.id)
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(table.scheduler.run())
+        while (await table.runs(made))[0].status != "running":
+            await asyncio.sleep(0.01)
+        working.cancel()
+    next_one = table.scheduling()
+    await next_one.recover()
+    gate.set()
+    await table.portal.portal.agent.ended(table.owner, (await table.runs(made))[0].last_id)
+    for _ in range(2):
+        async with asyncio.TaskGroup() as tasks:
+            await next_one.once(tasks)
+    (run,) = await table.runs(made)
+    assert (run.status, [one.status for one in run.deliveries]) == ("completed", ["sent"])
+    assert "Half and whole." in table.post.sent[0][1].text
+
+
+async def test_a_run_that_was_claimed_as_portal_is_told_to_stop_waits_for_the_next(table: Table) -> None:
+    made = await table.make()
+    await table.keeper.run_now(table.owner, made.id)
+    claimed = await table.portal.portal.storage.runs.claim(table.clock(), 1)
+    assert claimed is not None
+    table.portal.portal.drain()
+    await runner(table.portal, table.clock).work(*claimed)
+    (run,) = await table.runs(made)
+    assert (run.status, run.error) == ("queued", "")
+    table.portal.portal.health.draining = False
+    table.clock.pass_(minutes=1)
+    await table.tick()
+    assert [run.status for run in await table.runs(made)] == ["completed"]
+
+
 async def _settled(table: Table, schedule: ScheduleRecord, run: RunRecord) -> None:
     await runner(table.portal, table.clock).settle(schedule, run, "starting")
 

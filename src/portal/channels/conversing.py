@@ -37,7 +37,7 @@ from portal.core.records import ConversationRecord, FileRecord
 from portal.core.run import Run
 from portal.core.speech import Listening, Transcriber, whole
 from portal.core.tool_ports import Approvals
-from portal.errors import Conflict, NotFound, PortalError
+from portal.errors import Conflict, NotFound, PortalError, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,8 @@ class Conversing:
             if isinstance(event, Press):
                 return await self._press(arrival, event, link.owner, before)
             await self._react(event, link.owner)
+        except Stopping:  # it is done with the next start
+            return ()
         except PortalError as error:
             return await self._reply(arrival, link.owner, Content(text=words.FAILED.format(why=error.message)))
         return await self._reply(arrival, link.owner, None)
@@ -145,6 +147,8 @@ class Conversing:
                 return await self._reply(arrival, owner, None)
             desks.admit(owner)
             run = await self._start(await self._turn(arrival, event, chat))
+        except Stopping:  # it is answered with the next start
+            return ()
         except PortalError as error:
             log.info("a message could not be answered: %s", error, extra={"channel": self._channel.name})
             return await self._reply(arrival, owner, Content(text=words.FAILED.format(why=error.message)))

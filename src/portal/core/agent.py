@@ -7,6 +7,7 @@ task group, whoever watches it. What was stored is what is announced: a complete
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
@@ -303,13 +304,16 @@ class Agent:
         return self._runs.get(response_id)
 
     async def decide(self, owner: str, decisions: Mapping[str, Decision]) -> Run | None:
-        """Decide questions of one response; once all of it are, the run that goes on with it.
+        """Decide questions of one response; once all of it are, the run that goes on with it. None while Portal stops:
+        what was decided goes on with the next start.
 
         Raises:
             NotFound, Conflict, BadRequest: as Approvals.decide; nothing was decided.
         """
         turn = await self._deciding.decide(owner, decisions)
-        return None if turn is None else await self.start(turn)
+        with suppress(Stopping):
+            return None if turn is None else await self.start(turn)
+        return None
 
     async def go_on(self, owner: str, response_id: str) -> Run:
         """Begin the turn that follows a response of which every question is decided. Raises what `start` raises."""

@@ -33,8 +33,10 @@ class People(Protocol):
     async def add(self, user: UserRecord) -> None:
         """Raises Conflict for a login that somebody has."""
 
-    async def save(self, user: UserRecord) -> None:
-        """Change name, login, role and suspension of somebody but the owner's role. Raises NotFound, Conflict."""
+    async def save(self, user: UserRecord, *, before: UserRecord | None = None) -> None:
+        """Change name, login, terms, role and suspension of somebody but the owner's role: all of them, or only what is
+        another than `before`, so that of two changes at once neither takes the other back. Raises NotFound, Conflict.
+        """
 
     async def remove(self, user_id: str, heir: str | None) -> None:
         """Delete somebody and all that is theirs; with an heir what they made becomes the heir's, and only what stands

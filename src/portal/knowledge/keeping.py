@@ -78,6 +78,8 @@ class KnowledgeKeeping:
         self._collections = collections
         self._documents = documents
         self._files = files
+        self._placing = asyncio.Lock()
+        """Of several documents that come together the first one makes the collection."""
 
     def tools(self) -> Sequence[ToolSpec]:
         """See Toolset."""
@@ -103,7 +105,8 @@ class KnowledgeKeeping:
         content = _decoded(base64) if base64 else text.encode("utf-8", "replace")
         if not content.strip():
             return failure("There is nothing in it: give `text` or `base64`.")
-        place = await self._place(context.owner, collection or FIRST)
+        async with self._placing:
+            place = await self._place(context.owner, collection or FIRST)
         record = FileRecord(
             id=new_id("file"),
             owner=context.owner,

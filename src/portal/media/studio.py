@@ -214,27 +214,41 @@ class MediaStudio:
             if not live.work.cancelled():
                 await self._end(live.work.result())
         finally:
-            del self._live[job.id]
+            if self._live.get(job.id) is live:  # else it was held too long, and another lane has it
+                del self._live[job.id]
             self._bell.ring()
 
     async def _hold(self, live: Live) -> None:
-        """Renew, and store how far it is; a job that was stopped elsewhere is stopped here."""
+        """Renew, and store how far it is; a job that was stopped elsewhere is stopped here, and one that another has
+        taken up is left to it."""
         while True:
             await asyncio.sleep(_RENEW)
             with suppress(StorageError):
                 if not await self.jobs.change(live.job, micros() + _HOLD) and live.work is not None:
                     live.work.cancel()
-                    await self._stop(live.job)
+                    if await self._newest(live.job) is None:
+                        await self._stop(live.job)
                     return
 
+    async def _newest(self, job: MediaJob) -> MediaJob | None:
+        """How it is by now where another has taken it up; None where it was stopped, or deleted."""
+        with suppress(NotFound):
+            newest = await self.jobs.get(job.owner, job.id)
+            return newest if newest.status != "cancelled" else None
+        return None
+
     async def _end(self, ended: MediaJob) -> None:
-        """Store how it ended; what came of one that was stopped in the last moment is not kept."""
+        """Store how it ended; what came of one that was stopped in the last moment is not kept, nor what comes twice
+        where another has taken it up."""
         if await self.jobs.change(ended, 0):
             self._changed(ended)
             return
+        newest = await self._newest(ended)
+        theirs = newest.results if newest else ()
         for one in ended.results:
-            with suppress(NotFound):
-                await self._files.delete(ended.owner, one["file_id"])
+            if one not in theirs:
+                with suppress(NotFound):
+                    await self._files.delete(ended.owner, one["file_id"])
 
     async def _made(self, live: Live) -> MediaJob:
         """The job as it ended; nothing is raised."""

@@ -23,7 +23,7 @@ from portal.core.schedules import (
     ScheduleRecord,
 )
 from portal.core.tool_ports import Approvals
-from portal.errors import Conflict, ModelNotFound, NoModel, NotFound, PortalError
+from portal.errors import Conflict, ModelNotFound, NoModel, NotFound, PortalError, Stopping
 from portal.schedules.timing import zone_of
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,8 @@ class Runner:
             if error.code != "conversation_locked":  # its response is there: another has begun it
                 await self.settle(schedule, run, "starting")
                 return None
+        except Stopping:
+            log.info("a run begins with the next start", extra={"schedule": schedule.id})
         await self._queue.change(replace(run, status="queued", ready_at=self._now() + _AGAIN), "starting")
         return None
 

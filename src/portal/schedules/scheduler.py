@@ -33,7 +33,7 @@ _MICROS = 1_000_000
 _LONGEST = 30.0
 """Seconds after which it looks again, whatever it expects."""
 _WAITING = 3.0
-"""The same while a run waits for a person."""
+"""The same while a run waits for a person, or goes on elsewhere."""
 _LOOKED_AT = 1000
 """Of the times that passed while Portal was off."""
 _AT_ONCE = 8
@@ -92,7 +92,7 @@ class Scheduler:
         self._mine: set[str] = set()
         """Runs that a task of this one is at."""
         self._doubtful = False
-        """Whether something failed half done: what became of it is looked up again."""
+        """Whether something failed half done, or goes on that no task is at: what became of it is looked up again."""
 
     def hurry(self) -> None:
         """Look at once whether there is something to do."""
@@ -138,17 +138,19 @@ class Scheduler:
             what = f"{taken[1].id}:{taken[2].target}:{taken[2].attempts}"
             self._begin(tasks, partial(self._deliver, *taken), "a delivery", self._sending, what)
         then = await self._queue.next_after(now)
-        longest = _WAITING if waiting else _LONGEST
+        longest = _WAITING if waiting or self._doubtful else _LONGEST
         return longest if then is None else min(max((then - self._now()) / _MICROS, 0.0), longest)
 
     async def recover(self) -> None:
-        """At start: what a Portal that is gone was at."""
+        """At start: what a Portal that is gone was at, or one that goes on with the turns it had begun."""
         await self._deliveries.interrupted()
-        for run in await self._queue.among(["starting", "running"]):
+        left = await self._queue.among(["starting", "running"])
+        for run in left:
             await self._on(run, self._runner.recover)
+        self._doubtful = bool(left)
 
     async def _pick_up(self) -> None:
-        """What failed half done: runs that no task is at, and deliveries of which nobody knows how they went."""
+        """Runs that no task is at, and deliveries of which nobody knows how they went."""
         if not self._doubtful:
             return
         left = [run for run in await self._queue.among(["starting", "running"]) if run.id not in self._mine]

@@ -35,8 +35,8 @@ class Acquaintance:
         if user.suspended_at is not None:
             raise Forbidden("Your account is suspended here.", code="suspended")
         if role is not None and user.role not in (role, "owner"):
-            user = replace(user, role=role)
-            await self._people.save(user)
+            before, user = user, replace(user, role=role)
+            await self._people.save(user, before=before)
             self._credentials.shut_out(user.id)
         return user
 
@@ -50,8 +50,8 @@ class Acquaintance:
             return None
         user = await self._identities.with_login(email)
         if user is not None:
-            await self._identities.add(settings.issuer, subject, user.id)
-        return user
+            return await self._acquainted(settings.issuer, subject, user)
+        return None
 
     async def _new(self, claims: Mapping[str, Any], settings: OidcSettings, role: Role) -> UserRecord:
         if not settings.create:
@@ -65,7 +65,20 @@ class Acquaintance:
         except Conflict:  # somebody else has that sign-in name: theirs it stays
             user = replace(user, login=None)
             await self._people.add(user)
-        await self._identities.add(settings.issuer, str(claims["sub"]), user.id)
+        known = await self._acquainted(settings.issuer, str(claims["sub"]), user)
+        if known.id != user.id:
+            await self._people.remove(user.id, None)
+        return known
+
+    async def _acquainted(self, issuer: str, subject: str, user: UserRecord) -> UserRecord:
+        """Known by it from now on; or whoever became so in the same moment, in another window."""
+        try:
+            await self._identities.add(issuer, subject, user.id)
+        except Conflict:
+            known = await self._identities.find(issuer, subject)
+            if known is None:
+                raise
+            return await self._users.get(known)
         return user
 
 

@@ -89,11 +89,11 @@ class Granted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a code got that was used."""
+    """What a code got."""
 
     owner: str
     key_id: str
-    """Empty while it is being made."""
+    """Empty before there is one."""
 
     def packed(self) -> JsonObject:
         """As it is kept."""
@@ -106,8 +106,8 @@ class Spent:
 
 
 class OAuth:
-    """The authorization server. `questions` wait for a person, `codes` for the program, `spent` for those who bring a
-    code again."""
+    """The authorization server. `questions` wait for a person, `codes` for the program; `spent` is there as soon as a
+    code is, until it is brought again."""
 
     def __init__(
         self,
@@ -196,8 +196,10 @@ class OAuth:
             raise OAuthError("invalid_request", "This was answered already, or is too old. Begin again in the program.")
         if scope is None:
             return asked, ""
-        asked = replace(asked, scopes=_scopes(scope))
-        return asked, await self._codes.begin(asked)
+        asked, code = replace(asked, scopes=_scopes(scope)), secrets.token_urlsafe(32)
+        await self._spent.put(code, Spent(owner=owner, key_id=""))
+        await self._codes.put(code, asked)
+        return asked, code
 
     async def exchange(self, *, code: str, client_id: str, redirect: str, verifier: str, resource: str) -> Granted:
         """A code for a key. Raises OAuthError; for a code that comes again what it got is taken away."""
@@ -211,12 +213,10 @@ class OAuth:
             raise OAuthError("invalid_grant", "The code was given to another program, address or code_verifier.")
         if resource and resource.rstrip("/") != asked.resource:
             raise OAuthError("invalid_target", f"The code is for {asked.resource}.")
-        await self._spent.put(code, Spent(owner=asked.owner, key_id=""))
         granted, key_id = await self._granted(asked)
-        if await self._spent.finish(code) is None:  # it came again meanwhile
+        if not await self._spent.change(code, Spent(owner=asked.owner, key_id=key_id)):  # it came again meanwhile
             await self._revoke(asked.owner, key_id)
             raise OAuthError("invalid_grant", "This code came twice at once.")
-        await self._spent.put(code, Spent(owner=asked.owner, key_id=key_id))
         return granted
 
     async def _granted(self, asked: Asked) -> tuple[Granted, str]:

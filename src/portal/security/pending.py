@@ -25,6 +25,9 @@ class Kept(Protocol):
     async def take(self, token_hash: str, now: int) -> JsonObject | None:
         """Use it up: of two takers one gets it."""
 
+    async def change(self, token_hash: str, value: JsonObject, until: int, now: int) -> bool:
+        """Put this in its place; False where it is not there any more."""
+
 
 class Pending(Generic[T]):
     """By a token that nobody guesses. In memory."""
@@ -45,6 +48,13 @@ class Pending(Generic[T]):
             del self._begun[next(iter(self._begun))]
         self._begun[token] = (self._clock() + SECONDS, what)
 
+    async def change(self, token: str, what: T) -> bool:
+        """Put this in the place of what was begun; False where that is too old, or finished already."""
+        if self._begun.get(token, (0.0,))[0] <= self._clock():
+            return False
+        self._begun[token] = (self._clock() + SECONDS, what)
+        return True
+
     async def finish(self, token: str) -> T | None:
         """What was begun; None for what is unknown, too old, or finished already."""
         until, what = self._begun.pop(token, (0.0, None))
@@ -62,7 +72,12 @@ class KeptPending(Pending[T]):
 
     async def put(self, token: str, what: T) -> None:
         """See Pending. Raises StorageError."""
-        await self._kept.keep(self._hash(token), self._pack(what), micros() + round(SECONDS * 1e6))
+        await self._kept.keep(self._hash(token), self._pack(what), _until(micros()))
+
+    async def change(self, token: str, what: T) -> bool:
+        """See Pending. Raises StorageError."""
+        now = micros()
+        return await self._kept.change(self._hash(token), self._pack(what), _until(now), now)
 
     async def finish(self, token: str) -> T | None:
         """See Pending. Raises StorageError."""
@@ -71,3 +86,7 @@ class KeptPending(Pending[T]):
 
     def _hash(self, token: str) -> str:
         return hashlib.sha256(f"{self._kind} {token}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _until(now: int) -> int:
+    return now + round(SECONDS * 1e6)

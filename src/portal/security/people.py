@@ -97,7 +97,7 @@ class Membership:
         if changes.role is not None:
             self._may_give(by, changes.role)
         new = _changed(old, changes)
-        await self._people.save(new)
+        await self._people.save(new, before=old)
         await self._noted(new)
         if changes.password is not None:
             await self._passwords.change(user_id, new=changes.password)
@@ -116,7 +116,7 @@ class Membership:
         new = _changed(user, changes)
         if self._logins_known and new.login != user.login and RANKS[user.role] < RANKS["admin"]:
             raise Forbidden("An identity provider knows people here by their sign-in name: only admins change one.")
-        await self._people.save(new)
+        await self._people.save(new, before=user)
         if told := _told(user, new, changes):
             await self._note(caller, "user.changed", new, **told)
         return new
@@ -130,7 +130,7 @@ class Membership:
         user = await self._below(by, user_id)
         if heir == user_id:
             raise BadRequest("Somebody else must take it over.", param="heir")
-        await self._people.save(replace(user, suspended_at=micros()))
+        await self._people.save(replace(user, suspended_at=micros()), before=user)
         self._credentials.shut_out(user_id)
         await self._stop(user_id)
         await self._people.remove(user_id, heir)

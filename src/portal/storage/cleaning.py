@@ -13,6 +13,7 @@ from portal.errors import StorageError
 from portal.storage.database import Database, Statement
 from portal.storage.key_values import DELETE as FORGET_MARK
 from portal.storage.key_values import SAVE
+from portal.storage.passage_filters import ELEMENTS
 from portal.storage.passage_index import Index
 from portal.storage.rows import to_json
 
@@ -165,8 +166,10 @@ class Cleaning:
         return bool(await self._database.fetch(which, **{**more, "most": 1}))
 
     async def _documents(self, collection: Mapping[str, object]) -> bool:
-        """Documents of a collection whose passages are gone; whether there were any."""
-        more = {**collection, "most": AT_ONCE}
-        steps = (HIDE_FILES, DELETE_ATTRIBUTES, UNHIDE_DOCUMENTS, f"{DELETE_DOCUMENTS} RETURNING id")
-        batch = [Statement(sql.format(those=SOME_DOCUMENTS), more) for sql in steps]
-        return bool((await self._database.batch(batch))[-1])
+        """Documents of a collection whose passages are gone; whether there were any. They are named: each step would
+        find others where another server is at the same."""
+        found = await self._database.fetch(SOME_DOCUMENTS, **collection, most=AT_ONCE)
+        those, named = ELEMENTS[self._database.dialect].format("ids"), {"ids": to_json([row["id"] for row in found])}
+        steps = (HIDE_FILES, DELETE_ATTRIBUTES, UNHIDE_DOCUMENTS, DELETE_DOCUMENTS) if found else ()
+        await self._database.batch([Statement(sql.format(those=those), {**collection, **named}) for sql in steps])
+        return bool(found)

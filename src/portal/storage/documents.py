@@ -1,6 +1,7 @@
 """The Documents port, and what becomes of documents whose file or collection is gone."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from portal.core.clock import micros
@@ -8,7 +9,7 @@ from portal.core.collections import DocumentRecord, DocumentStatus, NewDocument,
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.records import Page
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.storage.collections import SELECT as SELECT_COLLECTION
 from portal.storage.collections import STAYS, forgetting, no_collection
 from portal.storage.database import Database, Row, Statement
@@ -90,9 +91,11 @@ SELECT id, owner FROM documents d WHERE {OF_COLLECTIONS} AND NOT EXISTS (
 LEAVE_CHAINS = f"""
 UPDATE collections SET leaving = 1 WHERE conversation_id IS NOT NULL AND {STAYS}
     AND last_active_at + expires_days * 86400000000 <= :now"""
+_OVER = f"last_active_at + expires_days * 86400000000 <= :now AND {STAYS}"
 EXPIRED = f"""
-SELECT d.id, d.owner FROM collections c JOIN documents d ON d.collection_id = c.id
-WHERE c.last_active_at + c.expires_days * 86400000000 <= :now AND c.{STAYS}"""
+SELECT id, owner, collection_id FROM documents WHERE collection_id IN (SELECT id FROM collections WHERE {_OVER})"""
+STILL_EXPIRED = f"UPDATE collections SET leaving = leaving WHERE id = :collection_id AND {_OVER}"
+"""Nobody uses it before this batch is stored."""
 
 
 class StoredDocuments:
@@ -211,9 +214,12 @@ class StoredDocuments:
         """Forget documents whose file is gone, and those of collections whose time is over."""
         now = micros()
         await self._database.batch([Statement(LEAVE_CHAINS, {"now": now})])
-        gone = [row for sql in (ORPHANS, EXPIRED) for row in await self._database.fetch(sql, now=now)]
-        for row in gone:
+        for row in await self._database.fetch(ORPHANS, now=now):
             await self._database.batch(forgetting(self._passages, row["owner"], [row["id"]]))
+        for row in await self._database.fetch(EXPIRED, now=now):
+            still = Statement(STILL_EXPIRED, {"collection_id": row["collection_id"], "now": now}, 1)
+            with suppress(Conflict):  # somebody uses it again
+                await self._database.batch([still, *forgetting(self._passages, row["owner"], [row["id"]])])
         self._passages.clean()
 
 

@@ -31,6 +31,10 @@ INSERT_CHUNK = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:
 
 SAME = "owner = :owner AND sha256 = :sha256 AND size = :size AND ready = 1"
 
+HOLD_OWNER = "UPDATE users SET name = name WHERE id = :owner"
+"""On PostgreSQL nobody else publishes in between: for whom there would be room as well, or what the next statement
+does not hold and the one after it relies on."""
+
 HOLD_SAME = f"UPDATE files SET ready = 1 WHERE {SAME}"
 """On PostgreSQL nobody deletes in between what the next statement relies on."""
 
@@ -41,10 +45,13 @@ FROM (SELECT DISTINCT content_id, size FROM files WHERE owner = :owner AND ready
 PUBLISH = f"""
 UPDATE files SET ready = 1, size = :size, sha256 = :sha256,
     content_id = COALESCE((SELECT MIN(content_id) FROM files WHERE {SAME}), id)
-WHERE id = :id AND owner = :owner AND ready = 0 AND (
+WHERE id = :id AND owner = :owner AND ready = 0 AND sha256 = '' AND (
     CAST(:quota AS BIGINT) = 0 OR CAST(:size AS BIGINT) + ({USED}) <= CAST(:quota AS BIGINT)
     OR EXISTS (SELECT 1 FROM files WHERE {SAME})
 ) RETURNING content_id"""
+
+FORSAKE = "UPDATE files SET ready = 0, sha256 = 'broken off' WHERE id = :id RETURNING content_id"
+"""On PostgreSQL the batch that publishes it goes on where its caller was cancelled: before this one, or in vain."""
 
 USAGE = f"""
 SELECT ({USED}) AS bytes, (SELECT COUNT(*) FROM files WHERE owner = :owner AND ready = 1) AS files"""
@@ -297,13 +304,15 @@ class StoredFiles:
             size, sha256 = await self._store(record, content)
             same = {"owner": record.owner, "size": size, "sha256": sha256}
             args = {**same, "id": record.id, "quota": self._quota}
+            hold = [Statement(HOLD_OWNER, same), Statement(HOLD_SAME, same)]
             publish = Statement(PUBLISH, args, 1, self._full(record.filename))
-            rows = await self._database.batch([Statement(HOLD_SAME, same), publish])
+            rows = await self._database.batch([*hold, publish])
             whole = True
         finally:
             if not whole:
-                await self._drop(record.id, record.id)
-        if rows[1][0]["content_id"] != record.id:
+                for row in (await self._database.batch([Statement(FORSAKE, {"id": record.id})]))[0]:
+                    await self._drop(record.id, row["content_id"])
+        if rows[-1][0]["content_id"] != record.id:
             await self._drop_own(record.id)
         return replace(record, size=size, sha256=sha256)
 

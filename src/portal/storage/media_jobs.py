@@ -26,8 +26,9 @@ UPDATE media_jobs SET status = 'cancelled', ended_at = :now
 WHERE id = :job_id AND owner = :owner AND status IN ('queued', 'running')"""
 DELETE = "DELETE FROM media_jobs WHERE id = :job_id AND owner = :owner AND status NOT IN ('queued', 'running')"
 
+# Whoever takes it up has a time of their own, by a microsecond: what the one before still writes finds no such job.
 CLAIM = f"""
-UPDATE media_jobs SET status = 'running', ready_at = :until, started_at = COALESCE(started_at, :now)
+UPDATE media_jobs SET status = 'running', ready_at = :until, started_at = COALESCE(started_at + 1, :now)
 WHERE id = (
     SELECT id FROM media_jobs WHERE status IN ('queued', 'running') AND ready_at <= :now
         AND {ADMITTED.format(owner="media_jobs.owner")}
@@ -39,7 +40,7 @@ CHANGE = """
 UPDATE media_jobs SET
     status = :status, engine_job = :engine_job, progress = :progress, detail = :detail, error = :error, code = :code,
     results = :results, ended_at = CAST(:ended_at AS BIGINT), ready_at = :until
-WHERE id = :id AND owner = :owner AND status = 'running' RETURNING id"""
+WHERE id = :id AND owner = :owner AND status = 'running' AND started_at = :started_at RETURNING id"""
 RELEASE = "UPDATE media_jobs SET ready_at = :now WHERE status = 'running' AND ready_at > :now"
 
 

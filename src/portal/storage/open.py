@@ -139,7 +139,6 @@ class Storage:
         await forget_old(
             wanted,
             database=self.database,
-            conversations=self.conversations,
             responses=self.responses,
             audit=StoredAudit(database=self.database),
         )

@@ -11,6 +11,8 @@ SWEEP = "DELETE FROM pending WHERE until <= :now"
 MAKE_ROOM = """
 DELETE FROM pending WHERE until < (SELECT until FROM pending ORDER BY until DESC LIMIT 1 OFFSET :most)"""
 INSERT = "INSERT INTO pending (token_hash, value, until) VALUES (:token_hash, :value, :until)"
+CHANGE = """
+UPDATE pending SET value = :value, until = :until WHERE token_hash = :token_hash AND until > :now RETURNING until"""
 TAKE = "DELETE FROM pending WHERE token_hash = :token_hash RETURNING value, until"
 
 
@@ -32,6 +34,12 @@ class StoredPending:
             return None
         value: JsonObject = from_json(rows[0]["value"])
         return value
+
+    async def change(self, token_hash: str, value: JsonObject, until: int, now: int) -> bool:
+        """See Kept."""
+        args = {"token_hash": token_hash, "value": to_json(value), "until": until, "now": now}
+        (rows,) = await self._database.batch([Statement(CHANGE, args)])
+        return bool(rows)
 
     async def sweep(self, now: int) -> None:
         """Forget what is too old."""

@@ -17,11 +17,14 @@ LIST = f"SELECT {USER} FROM users ORDER BY created_at, id"
 INSERT = f"""
 INSERT INTO users ({USER}) VALUES (:id, :name, :role, :created_at, :preferences, :login, :suspended_at, :terms)"""
 # There is one owner, who stays it and is never kept out.
-SAVE = """
-UPDATE users SET name = :name, login = :login, terms = :terms,
-    role = CASE WHEN role = 'owner' THEN role ELSE :role END,
-    suspended_at = CASE WHEN role = 'owner' THEN NULL ELSE CAST(:suspended_at AS BIGINT) END
-WHERE id = :id"""
+SAVE = "UPDATE users SET {changes} WHERE id = :id"
+SAVED = {
+    "name": "name = :name",
+    "login": "login = :login",
+    "terms": "terms = :terms",
+    "role": "role = CASE WHEN role = 'owner' THEN role ELSE :role END",
+    "suspended_at": "suspended_at = CASE WHEN role = 'owner' THEN NULL ELSE CAST(:suspended_at AS BIGINT) END",
+}
 DELETE = "DELETE FROM users WHERE id = :user_id AND role <> 'owner'"
 THERE = "SELECT 1 FROM users WHERE id = :user_id"
 
@@ -46,10 +49,14 @@ class StoredPeople:
         """See People."""
         await self._database.batch([Statement(INSERT, _args(user), 1, _taken(user))])
 
-    async def save(self, user: UserRecord) -> None:
+    async def save(self, user: UserRecord, *, before: UserRecord | None = None) -> None:
         """See People."""
-        there = Statement(THERE, {"user_id": user.id}, 1, no_user(user.id))
-        await self._database.batch([there, Statement(SAVE, _args(user), 1, _taken(user))])
+        changes = [sql for name, sql in SAVED.items() if before is None or getattr(user, name) != getattr(before, name)]
+        statements = [Statement(THERE, {"user_id": user.id}, 1, no_user(user.id))]
+        if changes:
+            sql = SAVE.format(changes=", ".join(changes))
+            statements.append(Statement(sql, _args(user), 1, _taken(user)))
+        await self._database.batch(statements)
 
     async def remove(self, user_id: str, heir: str | None) -> None:
         """See People."""

@@ -94,9 +94,10 @@ WHERE (run_id, target) IN (
 ) AND status = 'pending' RETURNING run_id, target, status, attempts, ready_at, error"""
 TAKE_LOCK = {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"}
 SELECT_RUN = f"SELECT {RUN} FROM schedule_runs WHERE id = :run_id"
+# Of the last attempt only: whoever was taken for gone, and is late, says nothing about a later one.
 SETTLE = """
-UPDATE schedule_deliveries SET status = :status, attempts = :attempts, ready_at = :ready_at, error = :error
-WHERE run_id = :run_id AND target = :target AND status <> 'failed'"""
+UPDATE schedule_deliveries SET status = :status, ready_at = :ready_at, error = :error
+WHERE run_id = :run_id AND target = :target AND attempts = :attempts AND status <> 'failed'"""
 REFUSED = """
 UPDATE schedule_deliveries SET status = 'failed', error = :error
 WHERE run_id = :run_id AND target = :target RETURNING run_id"""
@@ -237,9 +238,9 @@ class StoredRuns:
         """See DeliveryQueue."""
         sql = TAKE.format(lock=TAKE_LOCK[self._database.dialect])
         for row in (await self._database.batch([*self._fence.on_duty(), Statement(sql, {"now": now})]))[-1]:
-            (run,) = await self._database.fetch(SELECT_RUN, run_id=row["run_id"])
-            (schedule,) = await self._database.fetch(OF_RUN, schedule_id=run["schedule_id"])
-            return schedule_of(schedule), _run_of(run), _delivery_of(row)
+            for run in await self._database.fetch(SELECT_RUN, run_id=row["run_id"]):
+                for schedule in await self._database.fetch(OF_RUN, schedule_id=run["schedule_id"]):
+                    return schedule_of(schedule), _run_of(run), _delivery_of(row)
         return None
 
     async def settle(self, run_id: str, delivery: Delivery) -> None:
