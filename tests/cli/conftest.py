@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
+from tests.cli import forked
 
 from portal.cli.client import Client
 from portal.cli.server_file import ServerFile, read
@@ -99,16 +100,7 @@ class Installation:
         }
 
     def run(self, *words: str, stdin: str | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*PORTAL, *words],
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=self.env | env,
-            timeout=60,
-            check=False,
-        )
+        return forked.run(words, env=self.env | env, stdin=stdin, timeout=60)
 
     def up(self, *words: str, backends: Sequence[str] = (), port: int = 0) -> "Server":
         """Start in the foreground and wait until it has announced itself."""
