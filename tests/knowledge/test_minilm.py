@@ -73,6 +73,24 @@ async def test_a_cancelled_call_leaves_the_embedder_usable() -> None:
     assert (await embedder.embed(["a", "b"])).shape == (2, 384)
 
 
+async def test_it_is_loaded_once_though_the_one_who_woke_it_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    embedder, loads, load = MiniLM(), list[object](), onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *args, **rest: loads.append(args) or load(*args, **rest)
+    )
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await embedder.embed(["a"])
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(embedder.embed(["a"]))
+
+    assert (embedder.is_loaded, len(loads)) == (True, 1)
+
+
 async def test_the_model_is_freed_when_it_is_idle_and_loaded_again() -> None:
     kept, freed = MiniLM(), MiniLM(idle=0)
     assert not kept.is_loaded

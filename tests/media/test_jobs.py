@@ -12,6 +12,8 @@ import pytest
 from tests.media.conftest import MODELS, audio_nodes, studio_at
 
 from portal.core.ids import new_id
+from portal.core.media import MediaJob, MediaJobs
+from portal.errors import StorageUnavailable
 from portal.storage.database import Statement
 from portal.testing.comfyui_jobs import Painter
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
@@ -244,6 +246,38 @@ async def test_a_job_that_was_held_too_long_is_another_s_and_is_kept_once(tmp_pa
             await asyncio.sleep(0.01)
         assert (await api.file(ended)).status_code == 200
         assert (comfy.interrupts, len(comfy.prompts)) == (0, 2)
+
+
+class Away:
+    """The jobs of a database that is away when the first result is to be kept."""
+
+    def __init__(self, jobs: MediaJobs) -> None:
+        self._jobs, self.was_away = jobs, asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def change(self, job: MediaJob, ready_at: int) -> bool:
+        if job.results and not self.was_away.is_set():
+            self.was_away.set()
+            raise StorageUnavailable("The database is away.")
+        return await self._jobs.change(job, ready_at)
+
+
+async def test_a_result_that_comes_while_the_database_is_away_is_asked_for_again(
+    tmp_path: Path, comfy: ComfyUIServer
+) -> None:
+    async with studio_at(tmp_path, {"kind": "comfyui", "url": comfy.url}) as portal, Api(portal) as api:
+        storage, studio = portal.portal.storage, portal.portal.media
+        away = studio.jobs = Away(storage.media_jobs)  # type: ignore[assignment]
+        job = await api.order()
+        await away.was_away.wait()
+        assert (await api.call("GET", f"/jobs/{job}"))["status"] == "running"
+        await storage.database.batch([Statement("UPDATE media_jobs SET ready_at = 0")])
+        studio.hurry()
+        ended = await api.ended(job)
+        assert (ended["status"], len(ended["files"])) == ("done", 1)
+        assert len(comfy.prompts) == 1
 
 
 class Hostile(Painter):

@@ -132,6 +132,7 @@ async def test_a_request_that_leaves_it_open_goes_where_its_meaning_points(tmp_p
         body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
         told = (await client.post("/api/dry-run", json=body)).json()
     assert (told["task"], told["resolved_model"]) == ("coding", "coder:7b")
+    assert "looks like coding by its meaning" in told["reason"]
 
 
 def test_the_layer_is_small_and_kept_as_it_was() -> None:

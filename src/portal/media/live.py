@@ -33,7 +33,7 @@ class Live:
         self.job = job
         self.version = 0
         """Rises with all there is to tell."""
-        self.work: asyncio.Task[MediaJob] | None = None
+        self.work: asyncio.Task[MediaJob | None] | None = None
         self._bell = bell
         self._preview: Picture | None = None
         self._previews = 0

@@ -33,7 +33,7 @@ from portal.core.media import (
 from portal.core.ports import Files
 from portal.core.records import FileRecord
 from portal.core.terms import calling
-from portal.errors import Conflict, MediaError, NotFound, PortalError, StorageError
+from portal.errors import Conflict, MediaError, NotFound, PortalError, StorageError, StorageUnavailable
 from portal.media import content
 from portal.media.live import Bell, Live
 from portal.media.orders import chosen, settled
@@ -211,8 +211,8 @@ class MediaStudio:
                 holding = tasks.create_task(self._hold(live))
                 await asyncio.wait([live.work])
                 holding.cancel()
-            if not live.work.cancelled():
-                await self._end(live.work.result())
+            if not live.work.cancelled() and (ended := live.work.result()):
+                await self._end(ended)
         finally:
             if self._live.get(job.id) is live:  # else it was held too long, and another lane has it
                 del self._live[job.id]
@@ -225,9 +225,9 @@ class MediaStudio:
             await asyncio.sleep(_RENEW)
             with suppress(StorageError):
                 if not await self.jobs.change(live.job, micros() + _HOLD) and live.work is not None:
-                    live.work.cancel()
                     if await self._newest(live.job) is None:
                         await self._stop(live.job)
+                    live.work.cancel()
                     return
 
     async def _newest(self, job: MediaJob) -> MediaJob | None:
@@ -250,8 +250,8 @@ class MediaStudio:
                 with suppress(NotFound):
                     await self._files.delete(ended.owner, one["file_id"])
 
-    async def _made(self, live: Live) -> MediaJob:
-        """The job as it ended; nothing is raised."""
+    async def _made(self, live: Live) -> MediaJob | None:
+        """The job as it ended; None where the database is away: it is taken up again. Nothing is raised."""
         try:
             async with asyncio.timeout(self._settings.timeout):
                 results = await self._results(live)
@@ -260,6 +260,9 @@ class MediaStudio:
             await self._stop(live.job)
             limit = f"{self._settings.timeout:g} seconds"
             return _failed(live.job, MediaError(f"It was not done within {limit} and was stopped.", code="timed_out"))
+        except StorageUnavailable as error:
+            log.warning("a media job could not be kept and will be taken up again: %s", error.message)
+            return None
         except PortalError as error:
             return _failed(live.job, error)
         except Exception:  # the boundary of a job: whatever an engine sends ends it, not the queue

@@ -49,7 +49,8 @@ class Consultant:
         found = _ANSWER.search(answer)
         if found is None:
             return None
-        return Judgement(task=found[1].lower(), confidence=1.0, difficulty=min(int(found[2] or 50), 100) / 100)
+        difficulty = min(int(found[2] or 50), 100) / 100
+        return Judgement(task=found[1].lower(), confidence=1.0, difficulty=difficulty, by=f"as {self._model} says")
 
 
 def _request(model: str, ask: Ask) -> ModelRequest:

@@ -18,6 +18,8 @@ class Judgement:
     difficulty: float
     scores: Mapping[str, float] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
+    by: str = ""
+    """What decided the task where its words did not: `by its meaning`, `as NAME says`."""
 
 
 class Judge(Protocol):

@@ -192,7 +192,7 @@ class Router:
         return Route(
             requested=ask.model,
             candidates=ready,
-            reason=_reason(workspace, task, rule, order[0], stays)
+            reason=_reason(workspace, task, rule, judged, order[0], stays)
             + self._without_wish(wishes)
             + self._without_engine(task, order[0].model)
             + _instead(candidates[0], ready[0]),
@@ -297,12 +297,15 @@ def _instead(wanted: Candidate, first: Candidate) -> str:
     return f"; {names[0]} is {wanted.gate.rest()}, so {names[1]} answers"
 
 
-def _reason(workspace: Workspace, task: str, rule: Rule | None, first: Ranked, stays: bool) -> str:
-    """`auto: looks like coding, the best of the 3 models that could answer (8B parameters)`."""
+def _reason(
+    workspace: Workspace, task: str, rule: Rule | None, judged: Judgement | None, first: Ranked, stays: bool
+) -> str:
+    """`auto: looks like coding by its meaning, the best of the 3 models that could answer (8B parameters)`."""
     if stays:
         return f"{workspace.name}: the conversation stays with it"
     shown = task.replace("_", " ") if task and not workspace.task else ""
     if rule and rule.task:
         return f"{workspace.name}: {shown} by your rule {rule.name!r}, {first.why}"
-    about = f"looks like {shown}, " if shown and shown != "general" else ""
+    by = f" {judged.by}" if judged and judged.by else ""
+    about = f"looks like {shown}{by}, " if shown and shown != "general" else ""
     return f"{workspace.name}: {about}{first.why}"

@@ -83,7 +83,8 @@ def mixed(judged: Judgement, scores: Sequence[float]) -> Judgement:
     both = numpy.exp((1 - SHARE) * said + SHARE * meant)
     shares = dict(zip(TASKS, (both / both.sum()).tolist(), strict=True))
     task = max(shares, key=shares.__getitem__)
-    return replace(judged, task=task, confidence=shares[task], scores=shares)
+    by = judged.by if task == judged.task else "by its meaning"
+    return replace(judged, task=task, confidence=shares[task], scores=shares, by=by)
 
 
 def packaged() -> bytes:

@@ -23,7 +23,9 @@ VALUES (:id, :owner, :name, :description, :metadata, :created_at, :last_active_a
     :conversation_id)"""
 
 SELECT = f"SELECT {COLLECTION} FROM collections WHERE id = :collection_id AND owner = :owner AND {STAYS}"
-OF_CONVERSATION = f"SELECT id FROM collections WHERE conversation_id = :conversation_id AND owner = :owner AND {STAYS}"
+OF_CONVERSATION = f"""
+SELECT id FROM collections WHERE conversation_id = :conversation_id AND owner = :owner AND {STAYS}
+ORDER BY created_at, id LIMIT 1"""
 LIST = f"SELECT {COLLECTION} FROM collections WHERE owner = :owner AND {STAYS}"
 CURSOR = "SELECT created_at, id FROM collections WHERE id = :cursor AND owner = :owner"
 

@@ -57,7 +57,7 @@ class MiniLM:
         self._idle = idle
         self._exact = exact
         self._free = asyncio.Semaphore(threads)
-        self._loading = asyncio.Lock()
+        self._arriving: asyncio.Future[_Model] | None = None
         self._model: _Model | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -86,11 +86,20 @@ class MiniLM:
             return vectors
 
     async def _loaded(self) -> "_Model":
-        async with self._loading:
-            if self._model is None:
-                self._model = await asyncio.to_thread(self._load)
+        """It is loaded once for all who wait, also where one of them waits no longer."""
+        if self._model is None:
+            if self._arriving is None:
+                self._arriving = asyncio.get_running_loop().run_in_executor(None, self._load)
+                self._arriving.add_done_callback(self._arrived)
+            return await asyncio.shield(self._arriving)
+        self._touch()
+        return self._model
+
+    def _arrived(self, future: "asyncio.Future[_Model]") -> None:
+        self._arriving = None
+        if not future.cancelled() and future.exception() is None:
+            self._model = future.result()
             self._touch()
-            return self._model
 
     def _load(self) -> "_Model":
         try:
