@@ -16,7 +16,7 @@ from portal.security.ollama_door import manages
 from portal.storage.database import Statement
 from portal.testing.ollama_server import OllamaModel, OllamaServer
 from portal.testing.portal import TestPortal, open_test_portal
-from portal.testing.records import used
+from portal.testing.records import used, user
 
 from .conftest import raw
 
@@ -248,6 +248,19 @@ async def test_where_there_is_a_token_a_key_is_not_enough(guarded: TestPortal) -
         client.get("/v1/models") as answer,
     ):
         assert answer.status == 200
+
+
+async def test_a_guest_is_told_what_a_key_is_told(here: TestPortal, guarded: TestPortal) -> None:
+    body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+    for portal, at_the_door in ((here, 200), (guarded, 401)):
+        await portal.portal.storage.people.add(user(id="user_guest", name="Gus", role="guest"))
+        _, key = await portal.portal.credentials.create_key("user_guest", "key")
+        async with aiohttp.ClientSession(portal.url, headers=bearer(key)) as client:
+            for path, expected in (("/api/dry-run", at_the_door), ("/portal/v1/route", 200)):
+                async with client.post(path, json=body) as answer:
+                    assert answer.status == expected
+            async with client.get("/portal/v1/route/replay") as answer:
+                assert (await answer.json())["data"] == []  # nobody else's turns
 
 
 async def test_the_usage_is_the_owners(guarded: TestPortal) -> None:

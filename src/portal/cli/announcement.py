@@ -33,7 +33,7 @@ def announce(
     for line in models_found(seen, called_as):
         say(line)
     say(f"  Stop     {stop}\n")
-    return answers_by_itself(seen)
+    return has_model(seen)
 
 
 def _key(client: Client, called_as: str) -> str:
@@ -67,6 +67,11 @@ def _offer(seen: dict[str, Any], backend: dict[str, Any]) -> str:
     names = [model["id"] for model in seen["data"] if model["backend"] == backend["name"]]
     more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
     return ", ".join(names[:SHOWN_MODELS]) + more or "no models yet"
+
+
+def has_model(seen: dict[str, Any]) -> bool:
+    """Is there a model to chat with, beside the guide? In the cloud as well, where it answers only by its name."""
+    return any("chat" in model["capabilities"] and model["id"] != GUIDE_MODEL for model in seen["data"])
 
 
 def answers_by_itself(seen: dict[str, Any]) -> bool:

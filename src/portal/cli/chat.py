@@ -23,6 +23,7 @@ Enter sends, Alt+Enter makes a new line, Up brings back earlier questions, Ctrl+
   /model          show the models       /model NAME   answer with this one
   /new            start a new conversation
   /help           this                  /quit         leave (also Ctrl+D)"""
+CLOUD = "Only models in the cloud are there, and Portal sends nothing there by itself: /model NAME chooses one."
 
 
 @click.command()
@@ -76,23 +77,27 @@ class Talk:
         self._console = Console()
 
     def greet(self) -> None:
-        """Say who will answer; with no model server, how to get one, and the guide answers meanwhile."""
-        from portal.cli.announcement import FIRST_RUN, GUIDE_MODEL, answers_by_itself
+        """Say who will answer; where none would, how to get or choose one, and the guide answers meanwhile."""
+        from portal.cli.announcement import FIRST_RUN, GUIDE_MODEL, answers_by_itself, has_model
 
         seen = self.client.get("/portal/v1/models")
         if self._model == "auto" and not answers_by_itself(seen):
-            click.echo(FIRST_RUN.format(name=self._called_as))
-            self._model, self.waits_for_model = GUIDE_MODEL, True
+            self._model, self.waits_for_model = GUIDE_MODEL, not has_model(seen)
+            click.echo(FIRST_RUN.format(name=self._called_as) if self.waits_for_model else CLOUD)
         auto = f" ({seen['auto']['model']})" if self._model == "auto" else ""
         click.echo(f"{self._model}{auto} answers. /help lists the commands, Ctrl+D leaves.")
 
     def found(self, seen: dict[str, Any]) -> None:
-        """A model is there by now: it answers from now on."""
-        from portal.cli.announcement import found_by_now
+        """A model is there by now: it answers from now on, unless it is to be chosen by its name."""
+        from portal.cli.announcement import answers_by_itself, found_by_now
 
-        self._model, self.waits_for_model = "auto", False
+        self.waits_for_model = False
         click.echo(f"Found {found_by_now(seen)}")
-        click.echo(f"auto ({seen['auto']['model']}) answers from now on.")
+        if answers_by_itself(seen):
+            self._model = "auto"
+            click.echo(f"auto ({seen['auto']['model']}) answers from now on.")
+        else:
+            click.echo(CLOUD)
 
     def take(self, line: str) -> bool:
         """Answer one input; False to leave. Raises PortalError."""

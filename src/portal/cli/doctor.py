@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from portal.cli.announcement import answers_by_itself
+from portal.cli.announcement import has_model
 from portal.cli.backup_doctor import backup_findings
 from portal.cli.counted import counted
 from portal.cli.doctor_checks import (
@@ -152,7 +152,7 @@ def _running(server: ServerFile) -> Iterator[Finding]:
         else:
             way = f"Start it, or take it out: {called_as()} backends remove {backend['name']}"
             yield Finding("bad", f"{where} does not answer: {backend['error'] or backend['status']}", way, "backend")
-    if not answers_by_itself(seen):
+    if not has_model(seen):
         how = f"{called_as()} models install-engine, or start Ollama"
         yield Finding("note", "There is no chat model yet; the guide answers questions about Portal", how, "models")
     for channel in server.client().get("/portal/v1/channels")["data"]:

@@ -1,24 +1,37 @@
 """The live check of the first steps: looks for model servers until one has a model, while somebody is watching."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from portal.cli.announcement import answers_by_itself
+from portal.cli.announcement import has_model
 from portal.cli.client import Client
 from portal.errors import PortalError
 
-LOOK_SECONDS = 3
+_FIRST_SECONDS = 3.0
+_LONGEST_SECONDS = 60.0
+
+
+def pauses() -> Iterator[float]:
+    """Seconds before each look: ever longer ones, since each asks every server there is, with the person's key."""
+    pause = _FIRST_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.2, _LONGEST_SECONDS)
 
 
 class Lookout:
     """Looks inside `with`, in a thread of its own. `found` is called there, once, with what is there then; never after
     the end of the block."""
 
-    def __init__(self, client: Client, found: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, client: Client, found: Callable[[dict[str, Any]], None], *, waits: Iterable[float] | None = None
+    ) -> None:
+        """`waits` are the seconds before each look; it ends with them."""
         self._client = client
         self._found = found
+        self._waits = pauses() if waits is None else waits
         self._over = threading.Event()
         self._telling = threading.Lock()
 
@@ -33,13 +46,14 @@ class Lookout:
             self._over.set()
 
     def _look(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
+        for pause in self._waits:
+            if self._over.wait(pause):
+                return
             try:
-                self._client.send("POST", "/portal/v1/models/refresh")
-                seen = self._client.get("/portal/v1/models")
+                seen = self._client.send("POST", "/portal/v1/models/refresh")
             except PortalError:  # the server may be ending, or be busy: there is another look
                 continue
-            if answers_by_itself(seen):
+            if has_model(seen):
                 with self._telling:
                     if not self._over.is_set():
                         self._found(seen)

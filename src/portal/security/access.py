@@ -47,6 +47,7 @@ GUESTS = (
     "/portal/v1/folders",
     "/portal/v1/manual",
     "/portal/v1/approvals",
+    "/portal/v1/route",
 )
 """What a chat takes: nothing else is a guest's."""
 GUESTS_READ = (

@@ -118,15 +118,34 @@ export async function loadOlder() {
   }
 }
 
-/** The newest turns from the server, merged into what is shown; turns that go on elsewhere are followed. @param {boolean} [changed]  whether there are others for sure */
+/**
+ * The newest turns being read: of which conversation, and the reading after it, for those who asked since it began.
+ * @type {{id: string, done: Promise<void>, next: Promise<void>|null}|null}
+ */
+let reading = null;
+/**
+ * The newest turns from the server, merged into what is shown; turns that go on elsewhere are followed. One reading at a
+ * time: however many ask meanwhile, one more tells them all.
+ * @param {boolean} [changed]  whether there are others for sure @returns {Promise<void>}
+ */
 export async function catchUp(changed = false) {
   const { id, status } = chat.value;
   if (changed && status === "loading") outdated = true;
   if (!id || status !== "ready" || sendingNow()) return;
+  const again = () => catchUp();
+  if (reading?.id === id) return (reading.next ??= reading.done.then(again, again));
+  const ended = () => void (reading === mine && (reading = null));
+  const mine = { id, done: readNewest(id).finally(ended), next: null };
+  reading = mine;
+  return mine.done;
+}
+
+/** @param {string} id @returns {Promise<void>} */
+async function readNewest(id) {
   const shown = turns.value;
   const page = await api.turns(id, { limit: PAGE });
-  if (chat.value.id !== id || sendingNow()) return;
-  if (turns.value !== shown) return catchUp(); // a question sent meanwhile may not be on that page yet
+  if (chat.value.id !== id || chat.value.status !== "ready" || sendingNow()) return;
+  if (turns.value !== shown) return readNewest(id); // a question sent meanwhile may not be on that page yet
   const known = new Map(turns.value.map((turn) => [turn.value.id, turn]));
   const first = turns.value.findIndex((turn) => turn.value.id === page.data[0]?.response.id);
   if (first < 0 && turns.value.length) return show(page);
