@@ -574,6 +574,24 @@ async def test_a_run_that_was_claimed_as_portal_is_told_to_stop_waits_for_the_ne
     assert [run.status for run in await table.runs(made)] == ["completed"]
 
 
+async def test_a_run_that_another_has_claimed_anew_is_not_put_back(table: Table) -> None:
+    """By who had it before, and hears late that Portal stops."""
+    made, queue = await table.make(), table.portal.portal.storage.runs
+    await table.keeper.run_now(table.owner, made.id)
+    before = await queue.claim(table.clock(), 1)
+    table.clock.pass_(seconds=1)
+    await table.scheduling().recover()
+    now = await queue.claim(table.clock(), 1)
+    assert before is not None
+    assert now is not None
+    table.portal.portal.drain()
+    await runner(table.portal, table.clock).work(*before)
+    assert [run.status for run in await table.runs(made)] == ["starting"]
+    table.portal.portal.health.draining = False
+    await runner(table.portal, table.clock).work(*now)
+    assert [run.status for run in await table.runs(made)] == ["completed"]
+
+
 async def _settled(table: Table, schedule: ScheduleRecord, run: RunRecord) -> None:
     await runner(table.portal, table.clock).settle(schedule, run, "starting")
 

@@ -228,6 +228,7 @@ QUERIES = (
         "advance": schedule_runs.ADVANCE,
         "claim run": schedule_runs.CLAIM.format(lock=schedule_runs.LOCK["sqlite"]),
         "change run": schedule_runs.CHANGE,
+        "requeue run": schedule_runs.REQUEUE,
         "continue": schedule_runs.CONTINUE,
         "followed run": schedule_runs.FOLLOWED,
         "prune": schedule_runs.PRUNE,

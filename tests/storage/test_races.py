@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
-from tests.contract.test_collections import added, store
+from tests.contract.test_collections import added, claimed, store, text_of
 from tests.contract.test_files import pieces, read
 
 from portal.core.clock import micros
 from portal.core.collections import NewDocument
 from portal.core.schedules import Delivery
-from portal.errors import NotFound, StorageFull
+from portal.errors import Conflict, NotFound, StorageFull
 from portal.settings import Settings
 from portal.settings.backup import RetentionSettings
 from portal.settings.files import FileSettings
@@ -24,12 +25,13 @@ from portal.storage.open import Storage, open_storage
 from portal.storage.retention import forget_old
 from portal.storage.schedule_runs import StoredRuns
 from portal.testing.postgres import PostgresServer
-from portal.testing.records import OWNER, collection, conversation, file, response, schedule, schedule_run, user
+from portal.testing.records import OWNER, collection, conversation, file, response, schedule, schedule_run, source, user
 
 DAY = 86_400_000_000
 WAITING = "SELECT COUNT(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT granted AND datname = %s"
 HOLD_FIRST = """
 SELECT 1 FROM files WHERE id = (SELECT file_id FROM documents ORDER BY created_at, id LIMIT 1) FOR UPDATE"""
+HOLD_MARK = "SELECT 1 FROM key_values WHERE name = 'left.documents' FOR UPDATE"
 CHANGE = Callable[[], Awaitable[object]]
 
 
@@ -83,6 +85,43 @@ async def test_servers_that_delete_a_collection_together_leave_none_of_its_files
                 await connection.rollback()
         assert await one.database.fetch("SELECT id FROM collections UNION SELECT id FROM documents") == []
         assert await one.database.fetch("SELECT id FROM files WHERE ready = 1") == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("delete", "sweep"), ("delete", "remove"), ("sweep", "complete")])
+async def test_none_who_clear_documents_away_wait_for_each_other(
+    postgres: PostgresServer, tmp_path: Path, first: str, second: str
+) -> None:
+    """After a second PostgreSQL would end one of them. Here it is patient, and the test is not."""
+    opened = Settings(data_dir=tmp_path, database=postgres.database() + "&options=-c%20deadlock_timeout%3D30s")
+    async with open_storage(opened) as one, open_storage(opened) as other:
+        shelf = await store(one, expires_days=1)
+        await one.sources.add(watched := source(shelf))
+        file_id = await added(one, shelf, source_id=watched.id)
+        await one.reading_queue.claim(micros(), 0)
+        job = await claimed(one)  # whoever read it before is gone
+        over = Statement("UPDATE collections SET last_active_at = 1")
+        await one.database.batch([over, one.cleaning.marking("documents")])
+        ways: dict[str, Callable[[Storage], Awaitable[None]]] = {
+            "delete": lambda at: at.collections.delete(OWNER, shelf),
+            "sweep": lambda at: at.documents.sweep(),
+            "remove": lambda at: at.documents.remove(OWNER, shelf, file_id),
+            "complete": lambda at: at.reading_queue.complete(job, "key", text_of(job, "read")),
+        }
+
+        async def done(name: str, at: Storage) -> None:
+            with suppress(Conflict):  # it comes too late
+                await ways[name](at)
+
+        async with await psycopg.AsyncConnection.connect(opened.database) as connection:
+            await connection.execute(HOLD_MARK)
+            async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+                tasks.create_task(done(first, one))
+                await blocked(opened.database, 1)
+                tasks.create_task(done(second, other))
+                await blocked(opened.database, 2)
+                await connection.rollback()
+        await one.cleaning.clean()
+        assert await one.database.fetch("SELECT id FROM documents") == []
 
 
 async def test_files_that_come_together_have_no_more_room_than_one_by_one(

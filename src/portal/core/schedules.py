@@ -227,7 +227,8 @@ class RunQueue(Protocol):
         are under way, or the schedule's own bound is reached."""
 
     async def change(self, run: RunRecord, status: RunStatus) -> bool:
-        """Store a run that was of this status; whether it was. One that has ended has no permits any more."""
+        """Store a run that was of this status; whether it was. One that has ended has no permits any more; one that
+        goes back into the queue is not one that was claimed anew."""
 
     async def permit(self, schedule: ScheduleRecord, run: RunRecord) -> None:
         """Let the conversation of a run that is `starting` use what its schedule permits, unless that is another by

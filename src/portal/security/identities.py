@@ -1,6 +1,7 @@
 """From what an identity provider says of somebody to who that is here."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -66,8 +67,16 @@ class Acquaintance:
             user = replace(user, login=None)
             await self._people.add(user)
         known = await self._acquainted(settings.issuer, str(claims["sub"]), user)
-        if known.id != user.id:
-            await self._people.remove(user.id, None)
+        return known if known.id == user.id else await self._one_of(known, user)
+
+    async def _one_of(self, known: UserRecord, other: UserRecord) -> UserRecord:
+        """The first, for both are the same person: with the sign-in name, whichever of them had got it."""
+        await self._people.remove(other.id, None)
+        if other.login is not None and known.login is None:
+            with suppress(Conflict):  # somebody else has taken it meanwhile
+                named = replace(known, login=other.login)
+                await self._people.save(named, before=known)
+                return named
         return known
 
     async def _acquainted(self, issuer: str, subject: str, user: UserRecord) -> UserRecord:

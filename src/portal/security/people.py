@@ -96,8 +96,9 @@ class Membership:
         old = await self._below(by, user_id)
         if changes.role is not None:
             self._may_give(by, changes.role)
-        new = _changed(old, changes)
-        await self._people.save(new, before=old)
+        wanted = _changed(old, changes)
+        await self._people.save(wanted, before=old)
+        new = await self._users.get(user_id)  # with what others changed meanwhile
         await self._noted(new)
         if changes.password is not None:
             await self._passwords.change(user_id, new=changes.password)
@@ -106,20 +107,20 @@ class Membership:
             self._credentials.shut_out(user_id)
         if new.suspended_at is not None:
             await self._stop(user_id)
-        await self._note(by, "user.changed", new, **_told(old, new, changes))
+        await self._note(by, "user.changed", new, **_told(old, wanted, changes))
         return new
 
     async def rename(self, caller: Caller, *, name: str | None, login: str | None) -> UserRecord:
         """What people may change about themselves. Raises Conflict, BadRequest, Forbidden."""
         user = await self._users.get(caller.owner)
         changes = Changes(name=name, login=login)
-        new = _changed(user, changes)
-        if self._logins_known and new.login != user.login and RANKS[user.role] < RANKS["admin"]:
+        wanted = _changed(user, changes)
+        if self._logins_known and wanted.login != user.login and RANKS[user.role] < RANKS["admin"]:
             raise Forbidden("An identity provider knows people here by their sign-in name: only admins change one.")
-        await self._people.save(new, before=user)
-        if told := _told(user, new, changes):
-            await self._note(caller, "user.changed", new, **told)
-        return new
+        await self._people.save(wanted, before=user)
+        if told := _told(user, wanted, changes):
+            await self._note(caller, "user.changed", wanted, **told)
+        return await self._users.get(caller.owner)
 
     async def remove(self, by: Caller, user_id: str, *, heir: str | None) -> None:
         """Delete somebody with everything that is theirs, or hand what they made over.

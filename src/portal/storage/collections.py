@@ -170,7 +170,7 @@ def forgetting(passages: StoredPassages, owner: str, document_ids: Iterable[str]
             *passages.hiding(owner, one),
             Statement(DELETE_DOCUMENT, args),
         ]
-    return statements
+    return [passages.marking(), *statements] if statements else []
 
 
 def no_collection(collection_id: str) -> NotFound:

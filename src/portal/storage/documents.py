@@ -1,5 +1,6 @@
 """The Documents port, and what becomes of documents whose file or collection is gone."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.core.records import Page
 from portal.errors import Conflict, NotFound
+from portal.storage.cleaning import AT_ONCE
 from portal.storage.collections import SELECT as SELECT_COLLECTION
 from portal.storage.collections import STAYS, forgetting, no_collection
 from portal.storage.database import Database, Row, Statement
@@ -207,7 +209,8 @@ class StoredDocuments:
         """See Documents."""
         record = await self.get(owner, collection_id, file_id)
         remembered = [] if gone else [Statement(REMEMBER, {"owner": owner, "document_id": record.id})]
-        await self._database.batch([*remembered, *forgetting(self._passages, owner, [record.id])])
+        forgotten = forgetting(self._passages, owner, [record.id])
+        await self._database.batch([self._passages.marking(), *remembered, *forgotten])
         self._passages.clean()
 
     async def sweep(self) -> None:
@@ -216,10 +219,15 @@ class StoredDocuments:
         await self._database.batch([Statement(LEAVE_CHAINS, {"now": now})])
         for row in await self._database.fetch(ORPHANS, now=now):
             await self._database.batch(forgetting(self._passages, row["owner"], [row["id"]]))
+        over: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in await self._database.fetch(EXPIRED, now=now):
-            still = Statement(STILL_EXPIRED, {"collection_id": row["collection_id"], "now": now}, 1)
-            with suppress(Conflict):  # somebody uses it again
-                await self._database.batch([still, *forgetting(self._passages, row["owner"], [row["id"]])])
+            over[row["owner"], row["collection_id"]].append(row["id"])
+        for (owner, collection_id), ids in over.items():
+            still = Statement(STILL_EXPIRED, {"collection_id": collection_id, "now": now}, 1)
+            with suppress(Conflict):  # somebody uses it again, or deletes it
+                for at in range(0, len(ids), AT_ONCE):
+                    forgotten = forgetting(self._passages, owner, ids[at : at + AT_ONCE])
+                    await self._database.batch([self._passages.marking(), still, *forgotten])
         self._passages.clean()
 
 

@@ -145,12 +145,13 @@ class StoredPassages:
         return [mark, Statement(DELETE_ATTRIBUTES.format(where=where), args), *self._deleting(space, where, args)]
 
     def hiding(self, owner: str, document: str) -> Sequence[Statement]:
-        """What `dropping` does to a document, however long it is: found no more now, and deleted by and by."""
+        """What `dropping` does to a document, however long it is: found no more now, and deleted by and by. `marking`
+        goes before it."""
         args = {"owner": owner, "document": document}
-        return [self._cleaning.marking("documents"), Statement(CLEAR_ATTRIBUTES, args), Statement(HIDE, args)]
+        return [Statement(CLEAR_ATTRIBUTES, args), Statement(HIDE, args)]
 
     def marking(self) -> Statement:
-        """For a batch that hides passages of documents itself."""
+        """For a batch that hides passages of documents; the first of it, so that no two wait for each other."""
         return self._cleaning.marking("documents")
 
     def clean(self) -> None:

@@ -100,17 +100,18 @@ class StoredReadingQueue:
             args |= {"passages": len(text.passages), "usage_bytes": _usage(text), "note": text.note}
             filled, seen = FILLED, [Statement(HIDE_OLD, args), Statement(SHOW_NEW, args)]
         older = await self._older(document)
-        if text is not None and (document.passages or document.attempts > 1):
-            seen.append(self._passages.marking())
+        again = text is not None and (document.passages or document.attempts > 1)
+        marked = [self._passages.marking()] if older or again else []
         await self._database.batch(
             [
+                *marked,
                 Statement(COMPLETE + filled + MINE, args, 1, _lost(job)),
                 *describing(document.owner, document.id, document.attributes),
                 *seen,
                 *older,
             ]
         )
-        if older or len(seen) > 2:
+        if marked:
             self._passages.clean()
 
     async def _arrive(self, job: Job, text: ReadText) -> None:

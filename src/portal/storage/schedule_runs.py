@@ -64,6 +64,8 @@ UPDATE schedule_runs SET
     error = :error, payload = :payload,
     started_at = CAST(:started_at AS BIGINT), ended_at = CAST(:ended_at AS BIGINT)
 WHERE id = :id AND status = :was"""
+REQUEUE = f"{CHANGE} AND started_at = :started_at"
+"""Whoever claimed it before, and is late, puts back nothing that another has claimed since."""
 CONTINUE = "UPDATE schedules SET conversation_id = :conversation_id WHERE id = :schedule_id AND continued = 1"
 INSERT_DELIVERY = f"""
 INSERT INTO schedule_deliveries (run_id, owner, {DELIVERY})
@@ -191,7 +193,8 @@ class StoredRuns:
     async def change(self, run: RunRecord, status: RunStatus) -> bool:
         """See RunQueue."""
         late = Conflict("The run is another one by now.", code="overtaken")
-        statements = [Statement(CHANGE, {**_args(run), "was": status}, 1, late)]
+        sql = REQUEUE if run.status == "queued" else CHANGE
+        statements = [Statement(sql, {**_args(run), "was": status}, 1, late)]
         for one in run.deliveries:
             args = {name: getattr(one, name) for name in DELIVERY.split(", ")}
             statements.append(Statement(INSERT_DELIVERY, {"run_id": run.id, "owner": run.owner, **args}))
