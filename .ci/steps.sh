@@ -50,17 +50,6 @@ install_node_packages() {
     git diff --exit-code -- 'tests/*/package-lock.json'
 }
 
-# Folders of tests are in memory where that can be had: thousands of small databases wait for no disk then.
-use_memory() {
-    local folder=/tmp/portal-tests
-    mkdir -p "$folder"
-    if mountpoint -q "$folder" || mount -t tmpfs -o size=8g tmpfs "$folder" 2>/dev/null; then
-        export PYTEST_DEBUG_TEMPROOT=$folder
-    else
-        echo "on disk"
-    fi
-}
-
 # Every Python process that a command starts is measured as well: coverage's own start-up file sees the variable.
 measured() {
     local code=0

@@ -24,7 +24,7 @@ VIEWS = {
     "/welcome": "Ask the guide",
     "/knowledge": "Let answers rest on your documents",
     "/memory": "Nothing is remembered yet.",
-    "/workspaces": "New workspace",
+    "/workspaces": "Reviews code and systems",
     "/approvals": "Nothing waits for you.",
     "/tools": "Tools",
     "/skills": "There are no skills yet.",
