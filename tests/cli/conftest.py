@@ -163,7 +163,7 @@ class Server:
 class Terminal:
     """A command on a terminal of 100 x 30 characters; what it shows is read without colours and cursor moves."""
 
-    def __init__(self, installation: Installation, *words: str) -> None:
+    def __init__(self, installation: Installation, *words: str, **env: str) -> None:
         self._terminal, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self._process = subprocess.Popen(
@@ -171,7 +171,7 @@ class Terminal:
             stdin=child,
             stdout=child,
             stderr=child,
-            env=installation.env | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env=installation.env | env | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )

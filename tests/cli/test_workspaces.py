@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Installation
+from tests.cli.conftest import Installation, Terminal
 
 from portal.cli.workspaces import to_toml
 
@@ -58,10 +58,12 @@ def test_the_editor_opens_again_after_a_mistake(shared: Installation, tmp_path: 
         encoding="utf-8",
     )
     editor = shlex.join([sys.executable, str(script)])
-    done = shared.run("workspaces", "edit", "mine", stdin="y\n", EDITOR=editor)
-    assert done.returncode == 0, done.stderr
-    assert "strategy" in done.stderr
-    assert "Saved mine" in done.stderr
+    with Terminal(shared, "workspaces", "edit", "mine", EDITOR=editor) as terminal:
+        terminal.until("Edit again?")
+        terminal.type("y\r")
+        assert terminal.wait() == 0, terminal.seen
+    assert "strategy" in terminal.seen
+    assert "Saved mine" in terminal.seen
     assert shared.run("workspaces", "edit", "mine", EDITOR="true").returncode == 1
     refused = shared.run("workspaces", "edit", "mine", stdin="n\n", EDITOR="sh -c 'echo nonsense > \"$1\"' -")
     assert (refused.returncode, "Nothing was changed" in refused.stderr) == (1, True)

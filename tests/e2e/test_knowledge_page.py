@@ -155,7 +155,8 @@ async def test_a_recording_in_a_chat_is_listened_to(visiting: Visiting, tmp_path
         await expect(page.locator(".md").last).to_contain_text("The door code is 4821")
         assert "front door is 4821" in str(backend.requests[-1].messages[0]["content"])
         await expect(page.locator(".question audio.file-player")).to_be_visible()
-        await page.wait_for_function("document.querySelector('.question audio').readyState > 0")
+        while not await page.evaluate("document.querySelector('.question audio').readyState > 0"):
+            await asyncio.sleep(0.05)
 
 
 async def test_a_recording_that_nobody_here_hears(visiting: Visiting, tmp_path: Path) -> None:
