@@ -154,6 +154,7 @@ async def test_the_engine_inside_portal(tmp_path: Path) -> None:
             assert ("".join(part.message.content or "" for part in parts), parts[-1].done) == ("hi there", True)
             assert (await client.generate(model, prompt="one two")).response == "one two"
         assert "completion" in ((await client.show(INSIDE)).capabilities or ())
+        await portal.portal.models.refresh()
         assert [one.model for one in (await client.ps()).models if one.model != "portal-guide:latest"] == [
             f"{INSIDE}:latest"
         ]

@@ -153,10 +153,9 @@ class _Door:
             await reply.aclose()
 
     async def ps(self, request: Request) -> Response:
-        """What every server has in memory, now."""
+        """What every server has in memory; of others than Ollama's what was last seen."""
         servers = self._servers.all()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._models.refresh())
             asked = [group.create_task(_ask(server, name, "/api/ps")) for name, server in servers.items()]
         rows = [row for task in asked for row in task.result().get("models") or ()]
         others = (info for info in self._models.list() if info.loaded and info.backend not in servers)
