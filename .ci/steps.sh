@@ -50,11 +50,10 @@ install_node_packages() {
     git diff --exit-code -- 'tests/*/package-lock.json'
 }
 
-# Every Python process that a command starts is measured as well: coverage's own start-up file sees the variable.
-measured() {
+run_tests() {
     local code=0
-    mkdir -p build/coverage
-    COVERAGE_PROCESS_START="${coverage_of-$PWD/pyproject.toml}" "$@" | tee build/last-run.txt || code=$?
+    mkdir -p build
+    "$@" | tee build/last-run.txt || code=$?
     summary="${summary:+$summary$'\n'}$(grep -E '^(=+ )?[0-9]+ passed|[0-9]+ failed' build/last-run.txt | tail -n 1)"
     return "$code"
 }
@@ -62,18 +61,22 @@ measured() {
 # A few tests that fail are run once more, one at a time: a machine that stalls for a second is no fault of the code.
 # What passes then is named as unsteady, to be mended; more than ten, or one that fails again, fail the step.
 tests() {
-    measured "$@" && return
+    run_tests "$@" && return
     local failed
     failed=$(grep -cE '^(FAILED|ERROR) ' build/last-run.txt || true)
     if [ "$failed" -eq 0 ] || [ "$failed" -gt 10 ]; then return 1; fi
     printf '\nOnce more, one at a time:\n'
     grep -E '^(FAILED|ERROR) ' build/last-run.txt | sed 's/^[A-Z]* /UNSTEADY? /'
-    measured "$@" -n 0 --last-failed --last-failed-no-failures none
+    run_tests "$@" -n 0 --last-failed --last-failed-no-failures none
 }
 
-# Suites that start and kill servers again and again, which measuring would only slow down.
-unmeasured_tests() {
-    local coverage_of=""
+# Where it is asked for, every Python process that a command starts is measured as well: coverage's own start-up file
+# sees the variable.
+measured_tests() {
+    if [ -n "${CI_COVERAGE-}" ]; then
+        mkdir -p build/coverage
+        local -x COVERAGE_PROCESS_START="$PWD/pyproject.toml"
+    fi
     tests "$@"
 }
 

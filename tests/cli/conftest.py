@@ -82,7 +82,7 @@ class Installation:
 
     data_dir: Path
     home: Path
-    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    started: list[forked.Running] = field(default_factory=list)
     discovery: bool = False
 
     @property
@@ -105,16 +105,8 @@ class Installation:
     def up(self, *words: str, backends: Sequence[str] = (), port: int = 0) -> "Server":
         """Start in the foreground and wait until it has announced itself."""
         named = [word for url in backends for word in ("--backend", f"ollama={url}")]
-        process = subprocess.Popen(
-            [*PORTAL, "up", "--port", str(port), *named, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.env,
-        )
+        process = forked.Running(["up", "--port", str(port), *named, *words], env=self.env)
         self.started.append(process)
-        assert process.stdout is not None
         said = []
         for line in process.stdout:
             said.append(line)
@@ -131,11 +123,7 @@ class Installation:
 
     def end(self) -> None:
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
+            process.close()
         file = read(self.data_dir)
         if file is not None and file.pid not in {process.pid for process in self.started}:
             self.run("down")
@@ -143,7 +131,7 @@ class Installation:
 
 @dataclass(kw_only=True)
 class Server:
-    process: "subprocess.Popen[str]"
+    process: forked.Running
     said: str
     file: ServerFile
 

@@ -112,8 +112,7 @@ def test_without_a_channel_it_says_where_to_read(tmp_path_factory: pytest.TempPa
     assert "manual" in told.stderr
     code = made.run("channels", "link")
     assert (code.returncode, code.stdout, "manual" in code.stderr) == (1, "", True)
-    server.process.terminate()
-    server.process.wait()
+    server.stop()
 
 
 def test_the_manifest_of_slack_is_printed(tmp_path_factory: pytest.TempPathFactory) -> None:

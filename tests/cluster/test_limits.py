@@ -109,6 +109,10 @@ async def test_calls_of_all_servers_are_counted_and_go_in_order(
     models: OpenAIServer, database: str, tmp_path: Path
 ) -> None:
     gates = held(models, 4)
+
+    async def two() -> bool:
+        return models.active == 2
+
     async with several(tmp_path, database, limited(models, 2)) as (first, second, third):
         async with asyncio.TaskGroup() as group:
             calls = [group.create_task(first.call())]
@@ -119,10 +123,10 @@ async def test_calls_of_all_servers_are_counted_and_go_in_order(
             await told(third, 0, 2, 1)
             calls.append(group.create_task(first.call()))
             await told(first, 1, 1, 1)
-            assert models.active == 2
+            await until(two, seconds=30)
             gates[0].set()  # of the first server, where another one waits: the third one's came before
             await told(third, 1, 1, 0)
-            assert models.active == 2
+            await until(two, seconds=30)
             await told(first, 0, 2, 1)
             for gate in gates[1:]:
                 gate.set()

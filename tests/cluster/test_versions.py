@@ -20,7 +20,7 @@ from portal.testing.model_server import Answer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 RELEASES = ROOT / "tests/fixtures/releases"
 LONG = "Talk for long"

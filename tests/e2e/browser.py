@@ -43,6 +43,7 @@ if CHROMIUM is None:  # pragma: no cover
     pytest.skip("NOT RUN: the page's tests need chromium-headless-shell or chromium", allow_module_level=True)
 
 __all__ = [
+    "IN_FULL",
     "MIDDLE",
     "NARROW",
     "WIDE",
@@ -57,6 +58,8 @@ __all__ = [
     "violations",
 ]
 
+IN_FULL = (pytest.mark.slow, pytest.mark.long)
+"""For the second look at a view: each is seen on a phone's screen in every run, and on a wide one by .ci/full."""
 in_browser_loop = pytest.mark.asyncio(loop_scope="session")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from tests.e2e.browser import Visiting, open_chromium, open_visit
+from tests.e2e.browser import IN_FULL, Visiting, open_chromium, open_visit
 from tests.e2e.standing import Opening, open_standing
 
 
@@ -26,7 +26,7 @@ def visiting(chromium: Browser, tmp_path: Path) -> Visiting:
     return partial(open_visit, chromium, tmp_path)
 
 
-@pytest.fixture(params=["alone", pytest.param("three", marks=pytest.mark.slow)])
+@pytest.fixture(params=["alone", pytest.param("three", marks=IN_FULL)])
 def standing(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     """`async with standing(backend=url) as servers`: what is killed."""
     database = request.getfixturevalue("postgres").database() if request.param == "three" else ""

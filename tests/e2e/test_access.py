@@ -3,7 +3,18 @@
 import asyncio
 
 import pytest
-from tests.e2e.browser import MIDDLE, NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
+from tests.e2e.browser import (
+    IN_FULL,
+    MIDDLE,
+    NARROW,
+    WIDE,
+    Theme,
+    Visiting,
+    composer,
+    expect,
+    in_browser_loop,
+    violations,
+)
 
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ReasoningDelta, TextDelta
@@ -32,10 +43,10 @@ def f(argument: int) -> str:  # a comment that is much longer than any narrow sc
 @pytest.mark.parametrize(
     ("size", "theme"),
     [
-        pytest.param(WIDE, "light", id="wide-light"),
+        pytest.param(WIDE, "light", id="wide-light", marks=IN_FULL),
         pytest.param(NARROW, "dark", id="narrow-dark"),
-        pytest.param(WIDE, "dark", id="wide-dark", marks=pytest.mark.slow),
-        pytest.param(NARROW, "light", id="narrow-light", marks=pytest.mark.slow),
+        pytest.param(WIDE, "dark", id="wide-dark", marks=IN_FULL),
+        pytest.param(NARROW, "light", id="narrow-light", marks=IN_FULL),
     ],
 )
 async def test_a_conversation_is_accessible_and_fits(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.clock import micros
@@ -43,7 +43,7 @@ async def some_usage(portal: TestPortal) -> None:
             portal.portal.storage.usage.record(call)
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_those_who_run_it_see_how_it_is(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme) as visit:
         page, url = visit.page, visit.portal.url
@@ -76,7 +76,7 @@ async def test_those_who_run_it_see_how_it_is(visiting: Visiting, size: tuple[in
         logging.getLogger("portal.routing").setLevel(logging.NOTSET)
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "dark"), (NARROW, "light")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "dark", marks=IN_FULL), (NARROW, "light")])
 async def test_usage_has_charts_and_tables(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme) as visit:
         page = visit.page

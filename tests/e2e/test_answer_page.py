@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import pytest
 from tests.e2e.browser import Visiting, composer, expect, in_browser_loop
 from tests.e2e.conversations import add_long
 
@@ -104,6 +105,8 @@ async def test_the_model_titles_a_conversation_in_the_background(visiting: Visit
         await expect(page).to_have_title("Heat pumps explained · Portal")
 
 
+@pytest.mark.slow
+@pytest.mark.long
 async def test_five_thousand_messages_are_read_page_by_page(visiting: Visiting) -> None:
     async with visiting() as visit:
         page = visit.page
@@ -111,7 +114,7 @@ async def test_five_thousand_messages_are_read_page_by_page(visiting: Visiting) 
         await page.goto(f"{visit.portal.url}/c/{conversation}")
         await expect(page.get_by_text("Answer 2500.", exact=True)).to_be_in_viewport()
         rows, scroller = page.locator(".turn-row"), page.locator(".turns")
-        for loaded in range(2, 12):
+        for loaded in range(2, 7):
             await scroller.evaluate("element => element.scrollTo(0, 0)")
             await expect(rows).to_have_count(30 * loaded)
             drawn = await page.locator(".turn-row .bubble").count()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from playwright.async_api import Locator, Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 from tests.e2e.tool_desk import Desk, able, calls
 
 from portal.core.model import TextDelta
@@ -166,10 +166,12 @@ async def test_going_on_without_an_answer_counts_as_no(visiting: Visiting) -> No
 
 
 @pytest.mark.parametrize(
-    ("size", "theme"),
-    [pytest.param(WIDE, "light", id="wide-light"), pytest.param(NARROW, "dark", id="narrow-dark")],
+    ("size", "theme", "language"),
+    [
+        pytest.param(WIDE, "light", "en", id="wide-light-en", marks=IN_FULL),
+        pytest.param(NARROW, "dark", "de", id="narrow-dark-de"),
+    ],
 )
-@pytest.mark.parametrize("language", ["en", "de"])
 async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, size: tuple[int, int], theme: Theme, language: str
 ) -> None:

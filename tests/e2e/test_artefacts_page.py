@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from playwright.async_api import FrameLocator, Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 
 from portal.core.model import TextDelta
 
@@ -207,7 +207,7 @@ async def test_the_frame_shows_nothing_by_itself(visiting: Visiting) -> None:
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
-        pytest.param(WIDE, "dark", "en", id="wide-dark-en"),
+        pytest.param(WIDE, "dark", "en", id="wide-dark-en", marks=IN_FULL),
         pytest.param(NARROW, "light", "de", id="narrow-light-de"),
     ],
 )

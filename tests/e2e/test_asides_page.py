@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 from tests.e2e.tool_desk import able, calls
 from tests.mcp.workshop import Workshop
 
@@ -123,7 +123,11 @@ async def test_a_model_answers_only_after_a_yes(visiting: Visiting, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("size", "theme"), [pytest.param(WIDE, "dark", id="wide-dark"), pytest.param(NARROW, "light", id="narrow-light")]
+    ("size", "theme"),
+    [
+        pytest.param(WIDE, "dark", id="wide-dark", marks=IN_FULL),
+        pytest.param(NARROW, "light", id="narrow-light"),
+    ],
 )
 async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, tmp_path: Path, size: tuple[int, int], theme: Theme

@@ -1,7 +1,7 @@
 """Channels on the page: linked by a code, somebody let in, a conversation that goes on in a chat, unlinked."""
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.channels import words
@@ -18,7 +18,7 @@ def write(platform: PlatformState, text: str, sender: Sender) -> None:
     platform.deliver(Message(event_id=text, id=text, text=text, place=place, sender=sender))
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
     visiting: Visiting, size: tuple[int, int], theme: Theme
 ) -> None:

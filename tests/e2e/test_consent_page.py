@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 pytestmark = in_browser_loop
 VERIFIER = "v" * 50
@@ -37,7 +37,7 @@ async def program() -> AsyncIterator[tuple[str, list[dict[str, str]]]]:
         await runner.cleanup()
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_a_person_lets_a_program_in(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     async with visiting(size=size, theme=theme) as visit, program() as (back, heard):
         url, page = visit.portal.url, visit.page

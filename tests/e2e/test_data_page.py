@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 pytestmark = in_browser_loop
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_a_backup_is_made_from_the_page(
     visiting: Visiting, size: tuple[int, int], theme: Theme, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 from tests.exchange import samples
 
 from portal.backends.scripted import ScriptedBackend
@@ -15,7 +15,8 @@ pytestmark = in_browser_loop
 
 
 @pytest.mark.parametrize(
-    ("size", "theme"), [pytest.param(NARROW, "dark", id="narrow-dark"), pytest.param(WIDE, "light", id="wide-light")]
+    ("size", "theme"),
+    [pytest.param(NARROW, "dark", id="narrow-dark"), pytest.param(WIDE, "light", id="wide-light", marks=IN_FULL)],
 )
 async def test_an_export_is_brought_in_and_gone_on_with(
     visiting: Visiting, size: tuple[int, int], theme: Theme

@@ -114,7 +114,7 @@ async def test_killed_at_random_moments(standing: Opening, request: pytest.Fixtu
     rolled = random.Random(seed)
     async with room_of(standing) as room:
         telegram, alice = room.telegram, room.alice
-        rounds = room.servers.rounds(min(request.config.getoption("--kill-rounds"), MOST))
+        rounds = room.servers.rounds(min(request.config.getoption("--kill-rounds") // 2, MOST))
         for number in range(rounds):
             polls, alone = telegram.updates.polls, len(telegram.calls)
             await until(lambda polls=polls: telegram.updates.polls > polls)

@@ -245,11 +245,6 @@ async def decide_the_rest(api: aiohttp.ClientSession, desk: Desk) -> None:
     await desk.decide(api, {one["id"]: desk.chooser.random() < 0.8 for one in open_ones})
 
 
-@pytest.mark.timeout(300)
-async def test_kill_while_tools_run(standing: Opening, tmp_path: Path) -> None:
-    await kill_rounds(standing, tmp_path, len(MOMENTS), seed=time.time_ns())
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 async def test_kill_often_while_tools_run(standing: Opening, tmp_path: Path, request: pytest.FixtureRequest) -> None:

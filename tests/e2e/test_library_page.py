@@ -10,17 +10,16 @@ from pathlib import Path
 import docx
 import openpyxl
 import pptx
-import pytest
 from fpdf import FPDF
 from playwright.async_api import Page
-from tests.e2e.browser import Visit, Visiting, expect, in_browser_loop
+from tests.e2e.browser import IN_FULL, Visit, Visiting, expect, in_browser_loop
 from tests.e2e.test_knowledge_page import drop
 
 from portal.backends.scripted import ScriptedBackend, Step
 from portal.core.model import ModelRequest, TextDelta
 from portal.knowledge.minilm import MiniLM
 
-pytestmark = [in_browser_loop, pytest.mark.slow]
+pytestmark = [in_browser_loop, *IN_FULL]
 
 COUNT = 300
 BROKEN = {"broken.pdf": b"%PDF-1.4 nothing of the kind", "broken.docx": b"PK\x03\x04 nothing of the kind"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend, Step
 from portal.core.memories import MemoryRecord
@@ -149,7 +149,7 @@ async def test_switches_and_moving_everything(visiting: Visiting, tmp_path: Path
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
-        pytest.param(WIDE, "dark", "en", id="wide-dark-en"),
+        pytest.param(WIDE, "dark", "en", id="wide-dark-en", marks=IN_FULL),
         pytest.param(NARROW, "light", "de", id="narrow-light-de"),
     ],
 )

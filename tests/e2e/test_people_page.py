@@ -1,13 +1,13 @@
 """People on the page: invited, signed in by a link, then by a password, made a guest, suspended, deleted."""
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
 
 pytestmark = in_browser_loop
 PASSWORD = "correct horse"
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_somebody_is_let_in_and_goes(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     async with visiting(size=size, theme=theme) as visit:
         page, url = visit.page, visit.portal.url

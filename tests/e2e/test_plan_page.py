@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 from tests.e2e.tool_desk import STEPS, Desk, able, calls, change, done, planned
 
 from portal.core.model import TextDelta
@@ -90,7 +90,7 @@ async def test_a_plan_that_was_stopped_says_where(visiting: Visiting) -> None:
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
-        pytest.param(WIDE, "light", "en", id="wide-light"),
+        pytest.param(WIDE, "light", "en", id="wide-light", marks=IN_FULL),
         pytest.param(NARROW, "dark", "de", id="narrow-dark-german"),
     ],
 )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from playwright.async_api import Locator, Page
-from tests.e2e.browser import NARROW, Visit, Visiting, composer, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, Visit, Visiting, composer, expect, in_browser_loop, violations
 from tests.e2e.conversations import DAY, add_conversations, add_folder, add_many
 
 from portal.backends.scripted import ScriptedBackend, echo
@@ -285,7 +285,7 @@ async def test_narrow_and_folded_the_list_is_a_drawer_or_icons(visiting: Visitin
         await expect(wide.get_by_role("searchbox", name="Search conversations")).to_be_focused()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=IN_FULL), "dark"])
 async def test_the_list_in_use_has_nothing_axe_objects_to(visiting: Visiting, theme: str) -> None:
     async with visiting(theme=theme) as visit:
         await add_folder(visit.portal, "Work")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 from playwright.async_api import Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visit, Visiting, expect, in_browser_loop, violations
 from tests.e2e.tool_desk import Desk, able, calls
 
 from portal.backends.scripted import ScriptedBackend, Step
@@ -136,7 +136,7 @@ async def test_what_a_run_may_do_and_what_waits_for_a_person(visiting: Visiting)
         assert [path for path, *_ in desk.done] == ["b"]
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_everyone_can_use_it(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     async with visiting(backend=scripted(), size=size, theme=theme) as visit:
         identity = await make(visit, name="A name that is far too long for one line of a phone")

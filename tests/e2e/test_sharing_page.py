@@ -1,14 +1,14 @@
 """Sharing on the page: a link made from the palette, read in a browser that is nobody's, ended."""
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend
 
 pytestmark = in_browser_loop
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_whoever_has_the_link_reads(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
     backend = ScriptedBackend(models=["tiny"])
     backend.answer("An **answer** with ![a picture](https://pictures.example/a.png) and `code`")

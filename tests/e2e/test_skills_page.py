@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from playwright.async_api import Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 pytestmark = in_browser_loop
 
@@ -89,7 +89,7 @@ async def test_an_address_that_may_not_be_reached_is_told(visiting: Visiting) ->
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
-        pytest.param(WIDE, "dark", "en", id="wide-dark-en"),
+        pytest.param(WIDE, "dark", "en", id="wide-dark-en", marks=IN_FULL),
         pytest.param(NARROW, "light", "de", id="narrow-light-de"),
     ],
 )

@@ -12,7 +12,7 @@ from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions
 from mcp.server.mcpserver import MCPServer
 from playwright.async_api import Page
 from pydantic import AnyHttpUrl
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 from tests.mcp.test_remote import Gate
 from tests.mcp.workshop import serve
 
@@ -109,7 +109,7 @@ async def test_signing_in_leads_there_and_back(visiting: Visiting, unused_tcp_po
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
-        pytest.param(WIDE, "dark", "en", id="wide-dark-en"),
+        pytest.param(WIDE, "dark", "en", id="wide-dark-en", marks=IN_FULL),
         pytest.param(NARROW, "light", "de", id="narrow-light-de"),
     ],
 )

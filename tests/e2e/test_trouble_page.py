@@ -1,7 +1,7 @@
 """What is wrong is told over the page to those who run Portal, with what mends it, and only to them."""
 
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend
 from portal.errors import BackendUnavailable
@@ -9,7 +9,7 @@ from portal.errors import BackendUnavailable
 pytestmark = in_browser_loop
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "dark"), (NARROW, "light")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "dark", marks=IN_FULL), (NARROW, "light")])
 async def test_a_model_server_that_is_away_is_told_until_it_is_back(
     visiting: Visiting, size: tuple[int, int], theme: Theme
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import aiohttp
 import pytest
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend, Step
 from portal.core.model import ModelRequest, TextDelta, ToolCallDelta
@@ -31,7 +31,7 @@ def answer(request: ModelRequest) -> Sequence[Step]:
     return [ToolCallDelta(0, "c1", "dawdle", "{}")]
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_a_slow_turn_and_a_failed_one_are_found_with_their_causes(
     visiting: Visiting, size: tuple[int, int], theme: Theme
 ) -> None:

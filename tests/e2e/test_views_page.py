@@ -99,6 +99,7 @@ async def test_every_view_opens_at_its_address_fits_and_satisfies_axe(visiting: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, MIDDLE, NARROW], ids=["wide", "middle", "narrow"])
 async def test_every_view_in_each_theme_and_size(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
-from tests.e2e.browser import NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
+from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.model import ModelInfo
@@ -218,10 +218,12 @@ async def test_an_export_is_imported(visiting: Visiting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "theme"),
-    [pytest.param(WIDE, "light", id="wide-light"), pytest.param(NARROW, "dark", id="narrow-dark")],
+    ("size", "theme", "language"),
+    [
+        pytest.param(WIDE, "light", "en", id="wide-light-en", marks=IN_FULL),
+        pytest.param(NARROW, "dark", "de", id="narrow-dark-de"),
+    ],
 )
-@pytest.mark.parametrize("language", ["en", "de"])
 async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, size: tuple[int, int], theme: Theme, language: str
 ) -> None:

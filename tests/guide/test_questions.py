@@ -70,6 +70,8 @@ async def test_the_guide_finds_what_there_is_and_refuses_what_there_is_not(guide
     assert share["unanswerable"] >= 0.90
 
 
+@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.unmeasured
 async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
     share = shares(await ask_all(guide, DEVELOPMENT))
@@ -79,6 +81,8 @@ async def test_the_development_questions_do_not_get_worse(guide: Guide) -> None:
     assert share["unanswerable"] >= 0.90
 
 
+@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.unmeasured
 async def test_terse_questions_do_not_get_worse(guide: Guide) -> None:
     share = shares(await ask_all(guide, TERSE))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from portal.backends.http import Deadlines
 from portal.backends.ollama import Config as OllamaConfig
 from portal.backends.ollama import Ollama
 from portal.backends.openai_compatible import Config, OpenAICompatible
@@ -52,12 +53,17 @@ async def objects() -> int:
     return len(gc.get_objects())
 
 
-@pytest.mark.parametrize("kind", ["ollama", "openai_compatible"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ollama", marks=[pytest.mark.slow, pytest.mark.long]), "openai_compatible"]
+)
 async def test_two_hundred_who_leave(kind: str, tmp_path: Path) -> None:
     server: ModelServer = OllamaServer() if kind == "ollama" else OpenAIServer()
     async with server:
+        patient = Deadlines(connect=60)
         backend: Backend = (
-            Ollama(OllamaConfig(url=server.url)) if kind == "ollama" else OpenAICompatible(Config(url=server.url))
+            Ollama(OllamaConfig(url=server.url, deadlines=patient))
+            if kind == "ollama"
+            else OpenAICompatible(Config(url=server.url, deadlines=patient))
         )
         async with open_test_portal(tmp_path / "data", backends=[backend]) as portal:
             await all_leave(portal, server, so_far=0)

@@ -79,6 +79,7 @@ def test_an_index_that_cannot_be_reached_is_told_and_tried_again(checkout: Check
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_commands_with_pip_alone(checkout: Checkout) -> None:
     first = checkout.run("up", "--detach", "--port", "0")

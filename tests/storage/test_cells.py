@@ -212,6 +212,8 @@ def disturbed(storage: Storage, query: str = "") -> tuple[Disturbed, StoredPassa
     return database, StoredPassages(database=database, index=index, cleaning=cleaning)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 async def test_vectors_come_into_cells_though_some_are_dropped_all_the_time(tmp_path: Path) -> None:
     vectors = clustered(np.random.default_rng(6), 6_000)
     async with open_storage(Settings(data_dir=tmp_path)) as storage:
@@ -272,6 +274,8 @@ async def test_vectors_settle_in_the_nearest_cell_after_others_replaced_them(tmp
         await check_places(storage, library)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 async def test_each_embedder_has_its_own_to_settle(tmp_path: Path) -> None:
     async with open_storage(Settings(data_dir=tmp_path)) as storage:
         still, moving = Library(storage, "e"), Library(storage, "f")

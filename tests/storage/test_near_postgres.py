@@ -42,6 +42,8 @@ async def filled(storage: Storage, documents: int) -> Library:
     return library
 
 
+@pytest.mark.slow
+@pytest.mark.long
 async def test_many_are_found_by_an_index_with_conditions_inside(storage: Storage) -> None:
     library = await filled(storage, 60)
     queries = clustered(np.random.default_rng(4), 30)
