@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_processes import SOON, leader
+from tests.cluster.test_processes import leader
 
 from portal.channels import words
 from portal.interfaces.slack.manifest import manifest
@@ -49,7 +49,7 @@ class Room:
 
     async def taken(self, opened: int) -> None:
         """There were more connections than so many; Slack's side of one that stands still may be there or not."""
-        await self.slack.wait(lambda: self.slack.opened > opened, SOON)
+        await self.slack.wait(lambda: self.slack.opened > opened, 60)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A server that is killed in the middle of reading documents: after the next start each is there, once."""
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +47,7 @@ def wait(client: Client, store: str, completed: int) -> None:
 
 
 def killed(server: Server) -> None:
-    server.process.kill()
-    server.process.wait()
+    server.stop(signal.SIGKILL)
 
 
 def test_every_document_is_completed_exactly_once(installation: Installation, tmp_path: Path) -> None:

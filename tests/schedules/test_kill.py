@@ -1,6 +1,7 @@
 """A server that is killed at any moment of runs: each happens once, or says that its outcome is unknown."""
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,8 +71,7 @@ def test_each_request_is_one_run(installation: Installation, models: ModelServer
         with ThreadPoolExecutor(4) as senders:
             sending = [senders.submit(sent, url, number) for number in wanted]
             sleep(random.uniform(0, 0.4))
-            server.process.kill()
-            server.process.wait()
+            server.stop(signal.SIGKILL)
         named |= {number: one.result() or "" for number, one in zip(wanted, sending, strict=True)}
         server = installation.up(backends=[models.server.url])
         for number in wanted:  # senders that heard nothing, and some that did, send it again
