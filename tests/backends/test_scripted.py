@@ -64,6 +64,7 @@ async def test_echo() -> None:
         (ASK, "one two"),
         (ModelRequest(model="m", messages=[{"role": "user", "content": parts}]), "a b"),
         (ModelRequest(model="m", prompt="x y"), "x y"),
+        (ModelRequest(model="m", prompt=["x", " y"]), "x y"),
     ):
         assert "".join(step.text for step in echo(request) if isinstance(step, TextDelta)) == text
 

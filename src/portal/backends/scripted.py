@@ -49,7 +49,8 @@ _EVENTS = get_args(ModelEvent)
 def echo(request: ModelRequest) -> Sequence[Step]:
     """An answer that repeats the last message, word by word."""
     content: Any = request.messages[-1].get("content") if request.messages else request.prompt
-    text = content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content or ())
+    parts = [content] if isinstance(content, str) else content or ()
+    text = "".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts)
     words = text.split(" ")
     return [TextDelta(word if index == 0 else f" {word}") for index, word in enumerate(words)]
 
