@@ -36,6 +36,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests go first: one of them as the last would have one core wait for the other."""
+    items.sort(key=lambda item: item.path.parent.name != "robustness")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Pause measuring where the same lines run a million times: it doubles their time and finds nothing new."""
