@@ -14,7 +14,7 @@ from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.migrate import migrate, packaged
 from portal.storage.open import Storage, open_storage
-from portal.storage.postgres import SERVER_LOCK, PostgresDatabase, translated_sql
+from portal.storage.postgres import IDLE_SECONDS, SERVER_LOCK, PostgresDatabase, translated_sql
 from portal.testing.postgres import PostgresServer
 from portal.testing.records import OWNER, conversation, response
 
@@ -88,6 +88,14 @@ async def test_of_two_processes_one_migrates(url: str) -> None:
         assert len(await first.fetch("SELECT * FROM schema_versions")) == len(packaged("postgres"))
         await first.aclose()
         await second.aclose()
+
+
+async def test_one_that_stands_still_in_the_middle_of_a_write_keeps_others_from_it_for_seconds(url: str) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        database = await PostgresDatabase.open(url, tasks)
+        (row,) = await database.fetch("SHOW idle_in_transaction_session_timeout")
+        assert row == {"idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"}
+        await database.aclose()
 
 
 async def test_two_servers_share_one_database(storage: Storage, url: str) -> None:

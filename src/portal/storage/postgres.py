@@ -57,6 +57,9 @@ AWAY = "The database cannot be reached at present"
 _IN_THE_WAY = (errors.DeadlockDetected, errors.SerializationFailure)
 _CUT = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.IdleSessionTimeout)
 
+IDLE_SECONDS = 8
+"""A server that stands still in the middle of a write, as one whose machine sleeps, holds what it has locked no longer:
+others want it to take over."""
 _RESTARTED = CONNECTIONS + 2
 """How often work is begun again on another connection: after a restart of the server every idle one is a dead one."""
 
@@ -98,6 +101,7 @@ class PostgresDatabase:
             open=False,
             timeout=seconds,
             reconnect_timeout=seconds,
+            configure=_bound,
             kwargs={"row_factory": dict_row, "autocommit": True},
         )
         await pool.open()
@@ -212,6 +216,10 @@ class PostgresDatabase:
                     continue
                 raise translated(error) from error
         raise AssertionError("unreachable")
+
+
+async def _bound(connection: "AsyncConnection[Row]") -> None:
+    await connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
 
 
 @contextmanager
