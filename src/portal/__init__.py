@@ -1,3 +1,3 @@
 """Portal: the private AI platform for the models people run themselves."""
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
