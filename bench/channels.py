@@ -93,7 +93,8 @@ async def link(portal: TestPortal, channel: str, chat: str, sender: str) -> None
 @asynccontextmanager
 async def opened(folder: Path, channel: Channel, backend: ScriptedBackend | None = None) -> AsyncIterator[TestPortal]:
     backend = backend or ScriptedBackend(models=["tiny"], default=lambda request: [TextDelta("Hi")])
-    async with open_test_portal(folder, backends=[backend], channels=[channel]) as portal:
+    settings = {"limits": {"messages": 0}}  # all of them are one person's
+    async with open_test_portal(folder, backends=[backend], channels=[channel], settings=settings) as portal:
         yield portal
 
 

@@ -274,6 +274,26 @@ async def test_vectors_settle_in_the_nearest_cell_after_others_replaced_them(tmp
         await check_places(storage, library)
 
 
+async def test_what_is_to_settle_is_known_after_every_new_start(tmp_path: Path) -> None:
+    """Little comes each time, too little to settle for: after a while it is settled all the same."""
+    vectors = clustered(np.random.default_rng(7), 6_000)
+    async with open_storage(Settings(data_dir=tmp_path)) as storage:
+        library = Library(storage)
+        for n in range(60):
+            await library.put(f"file{n}", vectors[n * 100 : n * 100 + 100])
+        await storage.passages.tend()
+    drifted = clustered(np.random.default_rng(8), 6_000, centres=20)
+    for day in range(10):
+        async with open_storage(Settings(data_dir=tmp_path)) as storage:
+            library.storage = storage
+            for n in range(day * 6, day * 6 + 6):
+                await library.put(f"file{n}", drifted[n * 100 : n * 100 + 100])
+            await storage.passages.tend()
+            if day == 9:
+                assert await misplaced(storage) < 0.2
+                await check_places(storage, library)
+
+
 @pytest.mark.slow
 @pytest.mark.long
 async def test_each_embedder_has_its_own_to_settle(tmp_path: Path) -> None:

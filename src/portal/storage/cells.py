@@ -7,7 +7,6 @@ one batch that holds only if nothing of it was deleted meanwhile; whatever a cra
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,7 +40,8 @@ HALVINGS = 6
 """How often what a step takes is halved, where others delete all the time."""
 
 SELECT_EMBEDDERS = """
-SELECT number, dimensions, (SELECT COUNT(*) FROM passage_vectors WHERE embedder = number) AS waiting FROM embedders"""
+SELECT number, dimensions, unsettled, (SELECT COUNT(*) FROM passage_vectors WHERE embedder = number) AS waiting
+FROM embedders"""
 SELECT_CELLS = "SELECT cell, centroid FROM vector_cells WHERE embedder = :embedder ORDER BY cell"
 SELECT_SIZES = """
 SELECT c.cell, COALESCE(SUM(s.living), 0) AS living, COALESCE(SUM(s.rows), 0) AS rows, MIN(s.segment) AS oldest
@@ -57,6 +57,8 @@ WHERE cell IN (SELECT value FROM json_each(:cells)) ORDER BY segment"""
 SELECT_LAST = "SELECT COALESCE(MAX(seq), 0) AS last FROM sqlite_sequence WHERE name = :name"
 
 CHANGED = "UPDATE embedders SET generation = generation + 1 WHERE number = :embedder"
+EARN = "UPDATE embedders SET unsettled = unsettled + :vectors WHERE number = :embedder"
+PAY = "UPDATE embedders SET unsettled = MAX(unsettled - :vectors, 0) WHERE number = :embedder"
 INSERT_CELL = "INSERT INTO vector_cells (cell, embedder, centroid) VALUES (:cell, :embedder, :centroid)"
 PLACE_CELL = "UPDATE vector_cells SET centroid = :centroid WHERE cell = :cell"
 DELETE_SEGMENTS = "DELETE FROM vector_segments WHERE cell IN (SELECT value FROM json_each(:cells))"
@@ -109,8 +111,6 @@ class CellKeeper:
         self._database = database
         self._halved = 0
         """How often what the next step takes is halved: once more after each conflict, once less after each success."""
-        self._unsettled: Counter[int] = Counter()
-        """Vectors of each embedder that are to be settled for those that came; a new start begins at none."""
 
     async def load(self, embedder: int, generation: int) -> Cells:
         """The cells of an embedder."""
@@ -146,7 +146,7 @@ class CellKeeper:
                 await self._move(embedder)
             elif small := [cell for cell in sizes if _is_small(cell, alone=len(sizes) == 1)]:
                 await self._reshape(embedder, dimensions, min(small, key=_living))
-            elif len(sizes) > 1 and self._unsettled[embedder] >= min(sum(map(_living, sizes)), SETTLED * SIZE):
+            elif len(sizes) > 1 and row["unsettled"] >= min(sum(map(_living, sizes)), SETTLED * SIZE):
                 await self._settle(embedder, dimensions, sorted(sizes, key=_oldest)[: -(-len(sizes) // 2)])
             else:
                 continue
@@ -175,9 +175,9 @@ class CellKeeper:
                 Statement(DELETE_VECTORS, {"embedder": embedder, "keys": to_json(keys)}, len(keys)),
                 *packing.statements(),
                 Statement(INSERT_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
+                Statement(EARN, {"embedder": embedder, "vectors": EARNED * len(keys)}),
             ]
         )
-        self._unsettled[embedder] += EARNED * len(keys)
 
     async def _found(self, embedder: int, waiting: int, count: int) -> None:
         """New cells where there are none, or far too few."""
@@ -246,9 +246,9 @@ class CellKeeper:
                 *(Statement(PLACE_CELL, {"cell": cell, "centroid": centroids[cell]}, 1) for cell in centroids),
                 *packing.statements(),
                 Statement(MOVE_PLACES, {"embedder": embedder, "places": to_json(sorted(packing.places))}),
+                Statement(PAY, {"embedder": embedder, "vectors": len(rows)}),
             ]
         )
-        self._unsettled[embedder] = max(self._unsettled[embedder] - len(rows), 0)
 
 
 def _unchanged(cells: Sequence[int], segments: Sequence[Row]) -> Statement:

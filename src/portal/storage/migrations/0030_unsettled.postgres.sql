@@ -1,0 +1,2 @@
+-- compatible_from: 25
+-- Nothing: pgvector keeps its own index in order.
