@@ -123,8 +123,8 @@ class OpenAICompatible:
         return RawRequest(method="POST", path="/audio/speech", body=orjson.dumps(body))
 
     async def hear(self, piece: Piece, wanted: Listening) -> AsyncGenerator[Heard, None]:
-        """See Hearing. A server that has no segments is asked for the text alone; where speakers matter, for their names
-        in either of the ways in which servers tell them."""
+        """See Hearing. A server that has no segments is asked for the text alone; where speakers matter, for their
+        names in either of the ways in which servers tell them."""
         first, second = ("diarized_json", "verbose_json") if wanted.speakers else ("verbose_json", "json")
         try:
             answer = await self._heard(piece, wanted, first)
