@@ -28,6 +28,7 @@ class Server:
         self.gate = asyncio.Event()
         self.gate.set()
         self.url = ""
+        self.fields: list[str] = []
 
     async def listed(self, request: web.Request) -> web.Response:
         if self.models is None:
@@ -38,6 +39,7 @@ class Server:
         kind = request.content_type
         sent = await request.json() if kind == "application/json" else await request.post()
         body = {key: one.file.read() if isinstance(one, web.FileField) else one for key, one in sent.items()}
+        self.fields = [name for name, _ in sent.items()]
         self.received.append(body)
         await self.gate.wait()
         if self.answers:
@@ -97,6 +99,8 @@ async def test_pictures_by_an_image_server(server: Server, tmp_path: Path) -> No
         edited = await client.images.edit(image=png(), mask=png(alpha=0), prompt="a hat")
         assert edited.data is not None
         assert server.received[-1]["mask"] == png(alpha=0)
+        await client.images.edit(image=[("a.png", png()), ("b.png", png())], mask=png(alpha=0), prompt="together")
+        assert [name for name in server.fields if name[:5] in ("image", "mask")] == ["image[]", "image[]", "mask"]
         flows = {one["name"]: one["needs"] for one in (await api.call("GET", "/workflows"))["data"]}
         assert flows == {"flux": None, "gone": "openai_images has no model 'gone'."}
         (state,) = (await api.call("GET", "/engines"))["data"]

@@ -45,7 +45,7 @@ def test_a_shipped_workflow_is_one_that_comfyui_takes(name: str) -> None:
     values = {key: value for key, value in workflow.defaults.items() if value is not None}
     graph = workflow.filled({**values, **{one: f"{one}.png" for one in workflow.pictures}, "prompt": "a boat"})
 
-    good, errors = validated(graph, stocked(workflow), ["image.png", "mask.png"])
+    good, errors = validated(graph, stocked(workflow), ["image.png", "image2.png", "mask.png"])
 
     assert errors == {}
     assert [graph[one]["class_type"] for one in good] == ["SaveVideo" if workflow.kind == "video" else "SaveImage"]

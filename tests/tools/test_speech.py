@@ -76,9 +76,23 @@ async def test_a_voice_is_imitated(tmp_path: Path, folder: Path) -> None:
         sent = server.requests[-1].body
         assert base64.b64decode(sent["ref_audio"].removeprefix("data:audio/x-wav;base64,")) == wav()
         assert sent["ref_text"] == "Good day."
+        await call(family, "speak_text", folder, text="Hello.", like="me.wav", save_as="said.wav")
+        assert "ref_text" not in server.requests[-1].body
         for path, words in (("note.txt", "is a recording"), ("/etc/me.wav", "not in a folder")):
             with pytest.raises(ToolError, match=words):
                 await call(family, "speak_text", folder, text="hi", like=path)
+
+
+async def test_what_is_said_in_the_recording_is_found_out(tmp_path: Path, folder: Path) -> None:
+    (folder / "me.wav").write_bytes(wav())
+    engine = {"kind": "openai_compatible", "speech": ["tts-base"], "transcription": ["whisper-1"], "clones": True}
+    async with AudioServer(models=["tts-base", "whisper-1"], clones=True) as server, AsyncExitStack() as stack:
+        named = {"data_dir": tmp_path / "data", "speech": {"engines": [{**engine, "url": server.url}]}}
+        family = toolsets(tmp_path, open_speech(load_settings(named), None, stack))["speech"]
+        given = {"text": "Hello.", "like": "me.wav", "save_as": "said.wav"}
+        server.answer("Good evening.")
+        await call(family, "speak_text", folder, **given)
+        assert server.requests[-1].body["ref_text"] == "Good evening."
 
 
 async def test_voices_are_listed(tools: dict[str, Toolset], folder: Path) -> None:
@@ -102,6 +116,23 @@ async def test_recordings_are_written_down(tools: dict[str, Toolset], folder: Pa
     assert b"00:00:10,000 --> 00:00:20,000\nThen others." in subtitles.files[0].data
     vtt = await call(family, "transcribe_recording", folder, path="talk.mp3", form="vtt")
     assert vtt.files[0].data.startswith(b"WEBVTT")
+
+
+async def test_who_says_what_is_told(tmp_path: Path, folder: Path) -> None:
+    (folder / "talk.wav").write_bytes(wav())
+    engine = {"kind": "openai_compatible", "transcription": ["whisperx"], "diarizes": True}
+    async with AudioServer(models=["whisperx"], diarizes="verbose_json") as server, AsyncExitStack() as stack:
+        named = {"data_dir": tmp_path / "data", "speech": {"engines": [{**engine, "url": server.url}]}}
+        family = toolsets(tmp_path, open_speech(load_settings(named), None, stack))["transcription"]
+        for form, words in (("text", "A: Hello.\nB: Good day."), ("srt", "with 2 subtitles")):
+            server.answer("Hello.", "Good day.")
+            given = {"path": "talk.wav", "speakers": True, "form": form}
+            made = await call(family, "transcribe_recording", folder, **given)
+            assert words in made.text
+        assert b"B: Good day." in made.files[0].data
+        server.answer("Hello.", "Good day.")
+        plain = await call(family, "transcribe_recording", folder, path="talk.wav")
+        assert plain.text == "Hello. Good day."
 
 
 async def test_where_nothing_speaks_or_listens(tmp_path: Path, folder: Path) -> None:

@@ -25,7 +25,9 @@ from portal.cli.doctor_checks import (
     settings_findings,
     version_findings,
 )
+from portal.cli.document_doctor import document_findings
 from portal.cli.finding import Finding, State
+from portal.cli.hardware import hardware_findings, this_machine
 from portal.cli.media_doctor import media_findings
 from portal.cli.options import called_as, data_dir_option, read_settings
 from portal.cli.ports import is_free, next_free, owner_of
@@ -50,7 +52,7 @@ KNOCK_SECONDS = 2.0
 @data_dir_option
 def doctor(as_json: bool, data_dir: Path | None) -> None:
     """Check Python, data, disk, database, port, settings, certificate, clock, versions, model servers, channels, tool
-    servers, media, speech, sandbox, extras; for what is wrong, say what mends it.
+    servers, hardware, media, documents, speech, sandbox, extras; for what is wrong, say what mends it.
 
     The exit code is 1 where something is BAD.
     """
@@ -97,7 +99,10 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
         yield _port(settings.server.host, settings.server.port)
         yield from _servers(settings)
     yield from backup_findings(settings)
-    yield from media_findings(settings)
+    machine = this_machine()
+    yield from hardware_findings(machine)
+    yield from media_findings(settings, machine)
+    yield from document_findings()
     yield _sandbox(settings)
     yield from _environment()
     yield from _extras()

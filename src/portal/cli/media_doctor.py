@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from portal.cli.finding import Finding
+from portal.cli.hardware import Machine, suiting
 from portal.core.media import KINDS, EngineState, Kind, Recipe
 
 if TYPE_CHECKING:
@@ -14,14 +15,17 @@ _START = "Start ComfyUI, or name an engine in `[[media.engines]]`; the manual te
 _WORDS: dict[Kind, str] = {"image": "Pictures", "video": "Videos", "music": "Music"}
 
 
-def media_findings(settings: "Settings") -> Iterator[Finding]:
-    """Ask every engine. An engine of the settings that is away is bad, one at the usual place only worth a note."""
+def media_findings(settings: "Settings", machine: Machine) -> Iterator[Finding]:
+    """Ask every engine. An engine of the settings that is away is bad, one at the usual place only worth a note. What
+    suits this machine is told where no engine says what it runs on."""
     states, recipes = asyncio.run(_looked(settings))
     named = bool(settings.media.engines)
     for one in states:
         yield _engine(one, named=named)
     if states and not any(one.reachable for one in states):
-        yield Finding("note", f"Pictures, videos and music: not ready. {_START}")
+        first = suiting("image", machine)
+        model = f" A picture model for this machine: {first.models[0]}." if first else ""
+        yield Finding("note", f"Pictures, videos and music: not ready. {_START}{model}")
         return
     memory = max((one.memory for one in states if one.reachable), default=0.0)
     for kind in KINDS:

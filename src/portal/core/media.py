@@ -15,8 +15,15 @@ JobStatus: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled
 ENDED: frozenset[JobStatus] = frozenset({"done", "failed", "cancelled"})
 Value: TypeAlias = str | int | float | bool
 """What a named input of a recipe takes; of one for a picture, the file's id."""
+MOST_PICTURES = 16
+"""To begin with, as OpenAI has it."""
 ANY_RECIPE = re.compile(r"dall-e-.*|gpt-image-.*|chatgpt-image-.*|auto|auto-image|default")
 """Names of models that clients send when they mean the best there is."""
+
+
+def numbered(name: str, at: int) -> str:
+    """The input for the picture at this place: `image`, `image2`, `image3`."""
+    return name if at == 1 else f"{name}{at}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +38,7 @@ class Recipe:
     inputs: Mapping[str, Value | None] = field(default_factory=dict)
     """Names of what can be set, with what it is otherwise, as far as that is known."""
     pictures: Sequence[str] = ()
-    """Names of the inputs that take a picture: `image`, `mask`."""
+    """Names of the inputs that take a picture: `image`, `image2`, `mask`."""
     needed: Sequence[str] = ()
     """Pictures among them without which it cannot begin."""
     ready: bool = True

@@ -77,6 +77,10 @@ class Listening:
     """Whether the times of single words are wanted."""
     translate: bool = False
     """Into English."""
+    speakers: bool = False
+    """Whether it matters who says what."""
+    known: Sequence[tuple[str, str]] = ()
+    """Names of speakers, each with a recording of the voice as a `data:audio/...` URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Segment:
     """The mean log probability of its tokens."""
     silence: float | None = None
     """How likely nothing was said at all."""
+    speaker: str = ""
+    """Who says it, as the engine calls them; empty where it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ class Transcriber(Protocol):
         iterator stops the work.
 
         Raises:
-            BadRequest: the file is empty, damaged, or has no sound.
+            BadRequest: the file is empty, damaged, or has no sound; or nothing here tells speakers apart.
             ModelNotFound: there is no such model.
             NoModel: nothing here can listen, with what to do.
             BackendError: the engine failed or is away.

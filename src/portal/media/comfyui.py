@@ -14,10 +14,11 @@ from time import monotonic
 
 from portal.core.items import JsonObject
 from portal.core.media import EngineState, Picture, Recipe, Task, Value
-from portal.errors import MediaError, MediaMissing, MediaUnavailable, NotFound
+from portal.errors import MediaError, MediaMissing, MediaRefused, MediaUnavailable, NotFound
 from portal.media import content
 from portal.media.comfyui_api import ComfyApi, Nodes, failure, outputs
 from portal.media.needs import missing, resolved
+from portal.media.pictures import opaque
 from portal.media.watch import Watch
 from portal.media.wire import Wire
 from portal.media.workflow import Workflow
@@ -128,6 +129,9 @@ class ComfyUI:
     # ------------------------------------------------------------------ a job
 
     async def _submit(self, workflow: Workflow, task: Task, work: _Work) -> None:
+        for name in workflow.masks:
+            if name in task.pictures and await opaque(task.pictures[name]):
+                raise MediaRefused(f"Nothing of the {name} is transparent: make it so where the picture is to change.")
         nodes = await self._nodes(fresh=True)
         names = {name: await self._uploaded(picture) for name, picture in task.pictures.items()}
         graph = resolved(workflow.filled({**task.values, **names}), nodes)

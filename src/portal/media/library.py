@@ -18,6 +18,7 @@ ORDER = (
     "sdxl",
     "sd15",
     "flux-kontext",
+    "flux-kontext-two",
     "sdxl-inpaint",
     "sdxl-edit",
     "wan22-video",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from portal.core.items import JsonObject
-from portal.core.media import EngineState, Kind, Picture, Recipe, Task, Value
+from portal.core.media import MOST_PICTURES, EngineState, Kind, Picture, Recipe, Task, Value, numbered
 from portal.errors import MediaError, MediaMissing, MediaRefused
 from portal.media import content
 from portal.media.wire import Wire, told
@@ -137,7 +137,7 @@ class ImageServer(OpenAIServer):
     kind = "openai_images"
     makes = "image"
     inputs = _UNSET
-    pictures = ("image", "mask")
+    pictures = ("image", "mask", *(numbered("image", at) for at in range(2, MOST_PICTURES + 1)))
 
     async def _made(self, task: Task) -> Sequence[bytes]:
         fields = _fields(task)
@@ -155,8 +155,10 @@ class ImageServer(OpenAIServer):
         form = self._wire.form()
         for name, value in fields.items():
             form.add_field(name, str(value))
+        several = "image2" in task.pictures
         for name, picture in task.pictures.items():
-            form.add_field(name, picture.data, filename=f"{name}.png", content_type=picture.content_type)
+            field = "image[]" if several and name != "mask" else name
+            form.add_field(field, picture.data, filename=f"{name}.png", content_type=picture.content_type)
         return await self._wire.json("POST", "/v1/images/edits", data=form, seconds=seconds)
 
     async def _bytes(self, one: Any) -> bytes:

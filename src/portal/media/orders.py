@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from portal.core.media import KINDS, Kind, Order, Recipe, Value
-from portal.errors import BadRequest, MediaMissing, MediaUnavailable, NotFound
+from portal.errors import BadRequest, MediaMissing, MediaUnavailable, NotFound, PortalError
 
 USUAL = frozenset(
     {
@@ -52,8 +52,9 @@ def chosen(recipes: Sequence[Recipe], order: Order) -> Recipe:
     """The one that is named, or the first that is ready and takes these pictures.
 
     Raises:
+        BadRequest: none takes just these pictures; says what those there are take.
         NotFound: there is none of this name, with those there are.
-        MediaMissing: the one named is not ready; says what it needs.
+        MediaMissing: the one named, or the only one that takes these pictures, is not ready; says what it needs.
         MediaUnavailable: none is ready; says what to install.
     """
     kind = [one for one in recipes if one.kind == order.kind]
@@ -67,10 +68,27 @@ def chosen(recipes: Sequence[Recipe], order: Order) -> Recipe:
         return found
     fitting = [one for one in kind if takes(one, order.pictures)]
     ready = next((one for one in fitting if one.ready), None)
-    if ready is None:
-        needs = next((one.needs for one in fitting), "")
-        raise MediaUnavailable(f"{INSTALL[order.kind]} {needs}".strip())
-    return ready
+    if ready is not None:
+        return ready
+    if any(one.ready for one in kind):
+        raise _unfitting(kind, fitting, order.pictures)
+    needs = next((one.needs for one in fitting), "")
+    raise MediaUnavailable(f"{INSTALL[order.kind]} {needs}".strip())
+
+
+def _unfitting(recipes: Sequence[Recipe], fitting: Sequence[Recipe], pictures: Mapping[str, str]) -> PortalError:
+    """What is ready begins with other pictures."""
+    wanted = " and ".join(pictures) or "no picture"
+    if fitting:
+        message = f"Nothing that is ready here begins with {wanted}; {fitting[0].title} would. {fitting[0].needs}"
+        return MediaMissing(message, param="model")
+    known = ", or ".join(dict.fromkeys(" and ".join(one.pictures) or "no picture" for one in recipes if one.ready))
+    return BadRequest(
+        f"Nothing here begins with {wanted}; what is ready takes {known}. A workflow of your own can: name its inputs "
+        "so.",
+        param="image",
+        code="unsupported_pictures",
+    )
 
 
 def takes(recipe: Recipe, pictures: Mapping[str, str]) -> bool:

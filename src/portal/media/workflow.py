@@ -92,6 +92,16 @@ class Workflow:
         return [name for name, places in self.inputs.items() if self._node(places[0])["class_type"] in _PICTURES]
 
     @property
+    def masks(self) -> Sequence[str]:
+        """Those of them whose transparency says what is to be changed."""
+        nodes = {name: self._node(places[0]) for name, places in self.inputs.items()}
+        return [
+            name
+            for name, node in nodes.items()
+            if node["class_type"] == "LoadImageMask" and node["inputs"].get("channel") == "alpha"
+        ]
+
+    @property
     def defaults(self) -> Mapping[str, Value | None]:
         """What stands in the graph for each input, pictures apart."""
         pictures = set(self.pictures)

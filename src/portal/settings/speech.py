@@ -26,6 +26,11 @@ class SpeechEngineSettings(Section):
         description="Whether this server imitates the voice of a recording that comes with the text (`ref_audio`), as "
         "vLLM's does.",
     )
+    diarizes: bool = Field(
+        False,
+        description="Whether this server tells speakers apart (`response_format` diarized_json). Models whose names "
+        "say so need no word.",
+    )
     model: str = Field(
         "", description="For faster_whisper: a model by name, such as small, that is on this machine, or its folder."
     )

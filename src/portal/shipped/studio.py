@@ -32,6 +32,7 @@ _STORED, _FILES = "file_", "/v1/files/"
 _PICTURES = {
     "image": "The picture: its path, or the file id of one that was made here",
     "mask": "The same of a picture that is transparent where it is to be changed",
+    "second": "The same of a second picture to take from, where the workflow has `image2`",
 }
 """Arguments that name a picture: there is no conversation here that it could be in."""
 _LARGEST = 64 * 2**20

@@ -1,5 +1,6 @@
 """Which engine answers for a model."""
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ ANY = frozenset(("", "auto"))
 class Choice(Generic[E]):
     """The engines that could answer, each with its models, the first one first."""
 
-    def __init__(self, offers: Sequence[tuple[E, SpeechModel]], *, usual: str, known: frozenset[str]) -> None:
+    def __init__(self, offers: Sequence[tuple[E, SpeechModel]], *, usual: str, known: re.Pattern[str]) -> None:
         """`usual` is the model the settings name; `known` are names of others that mean the usual one."""
         self._offers = sorted(offers, key=lambda offer: offer[1].id != usual) if usual else offers
         self._known = known
@@ -29,7 +30,7 @@ class Choice(Generic[E]):
         for engine, info in self._offers:
             if info.id == model:
                 return engine, info
-        if model not in ANY and model not in self._known:
+        if model not in ANY and not self._known.fullmatch(model):
             raise ModelNotFound(model, get_close_matches(model, [info.id for _, info in self._offers], n=3, cutoff=0.4))
         if not self._offers:
             raise NoModel(nothing)

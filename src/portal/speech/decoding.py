@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from portal.errors import BadRequest, NoModel
+from portal.errors import BadRequest, NoModel, TooLarge
 from portal.extras import add_command
 from portal.speech import ffmpeg
 from portal.speech.programs import Flow, ProgramError
@@ -60,6 +60,29 @@ async def samples(recording: Path, told: Decoded) -> AsyncGenerator[bytes, None]
     async with aclosing(pieces) as all_of_them:
         async for piece in all_of_them:
             yield piece
+
+
+async def small(recording: Path, most: int) -> bytes:
+    """All of it as an Ogg file of `most` bytes: some two hours.
+
+    Raises:
+        BadRequest: it is damaged, or has no sound.
+        TooLarge: it is too long.
+        NoModel: there is no ffmpeg.
+    """
+    program, made = ffmpeg.program(), bytearray()
+    if program is None:
+        raise NoModel(f"To have speakers told apart in a recording like this, {ffmpeg.MISSING}.")
+    flow = Flow(ffmpeg.compressing(program, str(recording), RATE, FORMATS))
+    try:
+        async with aclosing(flow.output()) as output:
+            async for piece in output:
+                made += piece
+                if len(made) > most:
+                    raise TooLarge("Speakers can be told apart in two hours at most: cut the recording.")
+    except ProgramError as error:
+        raise BadRequest(_NO_SOUND if _silent(str(error)) else _DAMAGED, code="invalid_file") from error
+    return bytes(made)
 
 
 def _size(recording: Path) -> int:

@@ -42,7 +42,7 @@ class EspeakNg:
         """See Voicing."""
         return [MODEL]
 
-    async def voices(self, model: str) -> Sequence[Voice]:
+    async def voices(self, model: str, *, anew: bool = False) -> Sequence[Voice]:
         """By language, as the program lists them; asked for once."""
         if not self._voices:
             flow, listed = Flow([self._found() or MODEL, "--voices"]), b""

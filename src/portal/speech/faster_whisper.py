@@ -52,6 +52,10 @@ class FasterWhisper:
         name = Path(self._model).name
         return [name if name.startswith(_PREFIX) else _PREFIX + name]
 
+    def diarizes(self, model: str) -> bool:
+        """See Hearing."""
+        return False
+
     async def hear(self, piece: Piece, wanted: Listening) -> AsyncGenerator[Heard, None]:
         """See Hearing. Each segment is a step in a thread; who closes this waits for the step under way, no longer."""
         async with self._turn:

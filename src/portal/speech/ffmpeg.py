@@ -15,7 +15,7 @@ _ENCODERS: dict[SoundFormat, Sequence[str]] = {
     "aac": ("-c:a", "aac", "-b:a", "96k", "-f", "adts"),
     "flac": ("-c:a", "flac", "-f", "flac"),
     "wav": ("-c:a", "pcm_s16le", "-f", "wav"),
-    "pcm": ("-c:a", "pcm_s16le", "-ar", str(PCM_RATE), "-f", "s16le"),
+    "pcm": ("-c:a", "pcm_s16le", "-ac", "1", "-ar", str(PCM_RATE), "-f", "s16le"),
 }
 
 
@@ -29,8 +29,29 @@ def encoding(ffmpeg: str, rate: int, wanted: SoundFormat, *, headed: bool) -> Se
     length, else bare ones of this rate."""
     bare = ("-f", "s16le", "-ar", str(rate), "-ac", "1")
     source = (*(("-ignore_length", "1", "-f", "wav") if headed else bare), "-i", "pipe:0")
-    low = ("-probesize", "32", "-analyzeduration", "0", "-fflags", "nobuffer")
+    low = ("-probesize", "32", "-analyzeduration", "0")  # with nobuffer it would lose the first tenth of a second
     return (ffmpeg, *_QUIET, "error", *low, *source, "-flush_packets", "1", *_ENCODERS[wanted], "pipe:1")
+
+
+def compressing(ffmpeg: str, path: str, rate: int, formats: str) -> Sequence[str]:
+    """The command that writes a file's sound as small as speech can be: some 10 MB an hour."""
+    only = ("-protocol_whitelist", "file", "-format_whitelist", formats)
+    small = ("-c:a", "libopus", "-b:a", "24k", "-ac", "1", "-ar", str(rate), "-f", "ogg")
+    return (
+        ffmpeg,
+        *_QUIET,
+        "error",
+        *only,
+        "-i",
+        f"file:{path}",
+        "-map",
+        "0:a:0",
+        "-vn",
+        "-sn",
+        "-dn",
+        *small,
+        "pipe:1",
+    )
 
 
 def decoding(ffmpeg: str, path: str, rate: int, formats: str) -> Sequence[str]:

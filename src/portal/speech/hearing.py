@@ -1,6 +1,7 @@
 """Transcriber over all the engines there are: short files go to an engine as they are, long ones piece by piece."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,15 +12,20 @@ from portal.errors import BadRequest
 from portal.speech import decoding
 from portal.speech.choosing import Choice
 from portal.speech.cutting import Cut, pieces
-from portal.speech.ports import Hearing, Piece
+from portal.speech.ports import NO_SPEAKERS, Hearing, Piece
 
-KNOWN = frozenset(("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"))
+KNOWN = re.compile(r"whisper-1|gpt-(4o-)?(mini-)?transcribe(-diarize)?(-[\d-]+)?")
 """OpenAI's own, which many programs name without asking: here they mean the usual model."""
 NOTHING = "Nothing here can write down speech: the manual's page on speech says how it can."
 _SHORT = 4 * 2**20
 """Bytes of a file that an engine gets as it is."""
+_WHOLE = 24 * 2**20
+"""Bytes of a recording that an engine gets whole, where it is to tell speakers apart."""
 _TAIL = 400
 """Characters of what was said before that an engine is reminded of."""
+DIARIZING = (
+    "Name a server that does in `[[speech.engines]]`, with `diarizes = true`; the manual's page on speech says which."
+)
 
 
 class Listener:
@@ -35,12 +41,14 @@ class Listener:
         self._model = model
         self._language = language
 
-    def _choice(self) -> Choice[Hearing]:
+    def _choice(self, *, diarizing: bool = False) -> Choice[Hearing]:
         ready = [engine for engine in self._engines() if not engine.refusal()]
         offers = [
             (engine, SpeechModel(name, engine.name, "transcription")) for engine in ready for name in engine.hears()
         ]
-        return Choice(offers, usual=self._model, known=KNOWN)
+        if diarizing:  # whoever tells speakers apart is the usual one then
+            offers.sort(key=lambda offer: not offer[0].diarizes(offer[1].id))
+        return Choice(offers, usual="" if diarizing else self._model, known=KNOWN)
 
     def refusal(self) -> str:
         """See Transcriber."""
@@ -54,13 +62,18 @@ class Listener:
 
     async def transcribe(self, recording: Path, wanted: Listening) -> AsyncGenerator[Heard, None]:
         """See Transcriber."""
-        engine, model = self._choice().of(wanted.model, self.refusal())
+        engine, model = self._choice(diarizing=wanted.speakers).of(wanted.model, self.refusal())
+        if wanted.speakers and not engine.diarizes(model.id):
+            message = f"{engine.name} does not tell speakers apart. {DIARIZING}"
+            raise BadRequest(message, param="response_format", code=NO_SPEAKERS)
         asked = replace(wanted, model=model.id, language=wanted.language or self._language)
         if (size := await asyncio.to_thread(_size, recording)) == 0:
             raise BadRequest("The file is empty.", code="invalid_file")
-        if size <= _SHORT and recording.suffix.lower() in engine.takes:
+        if size <= (_WHOLE if wanted.speakers else _SHORT) and recording.suffix.lower() in engine.takes:
             data = await asyncio.to_thread(recording.read_bytes)
             hearing = engine.hear(Piece(data, recording.suffix.lower()), asked)
+        elif wanted.speakers:
+            hearing = engine.hear(Piece(await decoding.small(recording, _WHOLE), ".ogg"), asked)
         else:
             hearing = _piecewise(engine, recording, asked)
         async with aclosing(hearing) as all_of_it:

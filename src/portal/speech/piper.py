@@ -53,7 +53,7 @@ class PiperProgram:
         """See Voicing."""
         return [MODEL]
 
-    async def voices(self, model: str) -> Sequence[Voice]:
+    async def voices(self, model: str, *, anew: bool = False) -> Sequence[Voice]:
         """Those in the folder, whose names begin with their language."""
         return [Voice(file.stem, MODEL, _language(file.stem)) for file in self._files()]
 
@@ -90,9 +90,9 @@ class PiperServer:
         """See Voicing."""
         return [MODEL]
 
-    async def voices(self, model: str) -> Sequence[Voice]:
-        """As the server lists them; asked for once."""
-        if not self._voices:
+    async def voices(self, model: str, *, anew: bool = False) -> Sequence[Voice]:
+        """As the server lists them."""
+        if anew or not self._voices:
             told = await self._served.json(RawRequest(method="GET", path=f"{self._url}/voices"))
             names = told if isinstance(told, dict) else {}
             self._voices = [Voice(name, MODEL, _language(name)) for name in names]

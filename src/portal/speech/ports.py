@@ -9,6 +9,9 @@ from portal.core.ports import Forwarding
 from portal.core.speech import Heard, Listening, Utterance, Voice
 from portal.settings.speech import SpeechEngineSettings
 
+NO_SPEAKERS = "diarization_unavailable"
+"""The code of the error where nobody tells speakers apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -35,8 +38,9 @@ class Voicing(Protocol):
     def speaks(self) -> Sequence[str]:
         """Its models that speak."""
 
-    async def voices(self, model: str) -> Sequence[Voice]:
-        """The usual one first; none where the engine does not tell. Raises BackendError."""
+    async def voices(self, model: str, *, anew: bool = False) -> Sequence[Voice]:
+        """The usual one first; none where the engine does not tell. What a server told before is enough unless it is
+        to be asked `anew`. Raises BackendError."""
 
     def speak(self, said: Utterance) -> AsyncGenerator[bytes, None]:
         """In the format that is asked for. `said.model` and, where voices are told, `said.voice` are its own."""
@@ -49,6 +53,9 @@ class Hearing(Protocol):
     name: str
     takes: frozenset[str]
     """Suffixes of files that it takes as they are, where they are short."""
+
+    def diarizes(self, model: str) -> bool:
+        """Whether this model of its tells speakers apart."""
 
     def refusal(self) -> str:
         """See Voicing."""

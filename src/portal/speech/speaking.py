@@ -1,5 +1,6 @@
 """Speaker over all the engines there are."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from portal.speech.ports import Voicing
 from portal.speech.sentences import parts
 from portal.speech.voices import OPENAI, chosen
 
-KNOWN = frozenset(("tts-1", "tts-1-hd", "gpt-4o-mini-tts"))
+KNOWN = re.compile(r"tts-1(-hd)?(-\d+)?|gpt-4o-mini-tts(-[\d-]+)?")
 """OpenAI's own, which many programs name without asking: here they mean the usual model."""
 NOTHING = (
     "Nothing here can speak. The quickest step: install espeak-ng (`apt install espeak-ng`, `brew install espeak-ng` "
@@ -59,7 +60,7 @@ class Speaking:
             choice.of(name, NOTHING) for name in ([model] if model else [one.id for one in choice.models])
         ]:
             try:
-                found += await engine.voices(info.id)
+                found += await engine.voices(info.id, anew=True)
             except BackendError as error:  # one that is away does not hide the others'
                 away.append(error)
         if away and not found:
@@ -90,7 +91,11 @@ class Speaking:
         """The id of the voice; that of a recording has none."""
         if said.sample and said.voice.lower() in OPENAI | {""}:
             return ""
-        return chosen(await engine.voices(model), said.voice, usual=self._voice, language=said.language)
+        try:
+            return chosen(await engine.voices(model), said.voice, usual=self._voice, language=said.language)
+        except BadRequest:  # it may be new
+            known = await engine.voices(model, anew=True)
+            return chosen(known, said.voice, usual=self._voice, language=said.language)
 
 
 async def _in_parts(engine: Voicing, said: Utterance) -> AsyncGenerator[bytes, None]:

@@ -35,6 +35,7 @@ def _segment(row: dict[str, Any], language: str, words: Sequence[Word]) -> Segme
         language=language,
         confidence=_number(row.get("avg_logprob")),
         silence=_number(row.get("no_speech_prob")),
+        speaker=str(row.get("speaker") or "").strip(),
     )
 
 

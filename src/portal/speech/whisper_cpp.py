@@ -37,6 +37,10 @@ class WhisperCpp:
         """See Hearing."""
         return [MODEL]
 
+    def diarizes(self, model: str) -> bool:
+        """See Hearing."""
+        return False
+
     async def hear(self, piece: Piece, wanted: Listening) -> AsyncGenerator[Heard, None]:
         """See Hearing."""
         fields = [

@@ -2,7 +2,7 @@
 
 import io
 import wave
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, UploadFile
@@ -30,8 +30,12 @@ _MAGIC: Mapping[str, Sequence[bytes]] = {
 }
 _LARGEST = 25 * 2**20
 _SHAPES = ("json", "text", "srt", "verbose_json", "vtt")
+DIARIZED = "diarized_json"
+_UNCUT = 30
+"""Seconds of a recording that speakers are told apart in without a word on how it is cut."""
 _FIELDS = frozenset({"model", "prompt", "response_format", "temperature"})
-_MORE = _FIELDS | {"language", "timestamp_granularities[]", "stream", "include[]", "chunking_strategy"}
+_LISTS = ("timestamp_granularities[]", "known_speaker_names[]", "known_speaker_references[]")
+_MORE = _FIELDS | {"language", "stream", "include[]", "chunking_strategy", *_LISTS}
 
 
 def _is_text(value: object) -> bool:
@@ -52,7 +56,10 @@ _SPEECH: Mapping[str, tuple[str, Check]] = {
     "stream_format": ("a string", _is_text),
 }
 SPEECH = Endpoint(_SPEECH, ("model", "input", "voice"))
-_CLONED = dict.fromkeys(("task_type", "ref_audio", "ref_text"), ("a string", _is_text))
+_CLONED: Mapping[str, tuple[str, Check]] = {
+    **dict.fromkeys(("task_type", "ref_audio", "ref_text"), ("a string", _is_text)),
+    "x_vector_only_mode": ("a boolean", lambda value: isinstance(value, bool)),
+}
 CLONING = Endpoint({**_SPEECH, **_CLONED}, ("model", "input"))
 """Of a server that imitates voices, as vLLM's does."""
 
@@ -64,7 +71,17 @@ class Upload:
     name: str
     content: bytes
     fields: Mapping[str, str]
-    grains: Sequence[str] = field(default_factory=list)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def grains(self) -> Sequence[str]:
+        """Whose times are wanted."""
+        return self.lists.get("timestamp_granularities[]", ())
+
+    @property
+    def known(self) -> Sequence[str]:
+        """Names of speakers."""
+        return self.lists.get("known_speaker_names[]", ())
 
     @property
     def shape(self) -> str:
@@ -81,8 +98,8 @@ class Upload:
             return len(self.content) / 16_000
 
 
-async def upload(content_type: str, raw: bytes, *, translates: bool) -> Upload:
-    """The form, checked. Raises Refused."""
+async def upload(content_type: str, raw: bytes, *, translates: bool, diarizes: str = "") -> Upload:
+    """The form, checked; `diarizes` as of AudioServer. Raises Refused."""
     if not content_type.startswith("multipart/form-data"):
         raise Refused(f"Unsupported content type: '{content_type}'.", status=415)
 
@@ -93,27 +110,39 @@ async def upload(content_type: str, raw: bytes, *, translates: bool) -> Upload:
         form = await MultiPartParser(Headers({"content-type": content_type}), stream()).parse()
     except MultiPartException as error:
         raise Refused(f"We could not parse the form of your request: {error.message}") from error
-    fields, grains = {}, []
+    fields, lists = dict[str, str](), dict[str, list[str]]()
+    more = _MORE | ({"diarize"} if diarizes == "verbose_json" else set())
     for name, value in form.multi_items():
         if name == "file":
             continue
-        if name not in (_FIELDS if translates else _MORE):
+        if name not in (_FIELDS if translates else more):
             raise Refused(f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
         if not isinstance(value, str):
             raise Refused(f"Invalid type for '{name}'.", code="invalid_type", param=name)
-        if name == "timestamp_granularities[]":
-            grains.append(value)
+        if name in _LISTS:
+            lists.setdefault(name, []).append(value)
         else:
             fields[name] = value
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise Refused("Missing required parameter: 'file'.", code="missing_required_parameter", param="file")
-    made = Upload(file.filename or "", await file.read(), fields, grains)
-    _check(made)
+    made = Upload(file.filename or "", await file.read(), fields, lists)
+    _check(made, [*_SHAPES, DIARIZED] if diarizes == DIARIZED else _SHAPES)
+    if made.shape == DIARIZED:
+        _check_diarized(made)
     return made
 
 
-def _check(made: Upload) -> None:
+def _check_diarized(made: Upload) -> None:
+    if "prompt" in made.fields:
+        raise Refused("Prompt is not supported for diarization models.", param="prompt")
+    if "chunking_strategy" not in made.fields and made.seconds > _UNCUT:
+        raise Refused("chunking_strategy is required for diarization models.", param="chunking_strategy")
+    if len(made.known) != len(made.lists.get("known_speaker_references[]", ())):
+        raise Refused("Each known speaker needs a reference.", param="known_speaker_names")
+
+
+def _check(made: Upload, shapes: Sequence[str]) -> None:
     if not made.fields.get("model"):
         raise Refused("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
     ending = made.name.rsplit(".", 1)[-1].lower()
@@ -123,9 +152,9 @@ def _check(made: Upload) -> None:
         raise Refused("Maximum content size limit (26214400) exceeded", status=413)
     if ending in _MAGIC and not made.content.startswith(tuple(_MAGIC[ending])):
         raise Refused("The audio file could not be decoded or its format is not supported.", param="file")
-    if made.shape not in _SHAPES:
+    if made.shape not in shapes:
         raise Refused(f"Invalid value: '{made.shape}'.", code="invalid_value", param="response_format")
-    if made.fields["model"].startswith("gpt-4o") and made.shape not in ("json", "text"):
+    if made.fields["model"].startswith("gpt-4o") and made.shape not in ("json", "text", DIARIZED):
         raise Refused(
             f"response_format '{made.shape}' is not compatible with model '{made.fields['model']}'. Use 'json' or "
             "'text' instead.",
@@ -138,8 +167,8 @@ def _check(made: Upload) -> None:
         raise Refused("Invalid 'temperature'.", code="invalid_value", param="temperature")
 
 
-def check_speech(body: dict[str, object], voices: Sequence[str]) -> None:
-    """What only the values show. Raises Refused."""
+def check_speech(body: dict[str, object], voices: Sequence[str], formats: Collection[str] = KINDS) -> None:
+    """What only the values show; `formats` are those that the server makes. Raises Refused."""
     text, speed, shape = str(body["input"]), body.get("speed", 1), body.get("response_format") or "mp3"
     if not text or len(text) > 4096:
         code = "string_too_short" if not text else "string_above_max_length"
@@ -149,9 +178,16 @@ def check_speech(body: dict[str, object], voices: Sequence[str]) -> None:
         raise Refused("ref_audio is not an audio data URL.", code="invalid_value", param="ref_audio")
     if body.get("task_type") == "Base" and not sample:
         raise Refused("Base task requires 'ref_audio' for voice cloning", code="invalid_value", param="ref_audio")
+    if sample and not body.get("ref_text") and not body.get("x_vector_only_mode"):
+        raise Refused(
+            "Base task requires non-empty 'ref_text' (transcript of the reference audio) unless 'x_vector_only_mode' "
+            "is enabled",
+            code="invalid_value",
+            param="ref_text",
+        )
     if body.get("voice") not in ((*voices, None) if sample else voices):
         raise Refused(f"Invalid value: '{body.get('voice')}'.", code="invalid_value", param="voice")
-    if shape not in KINDS:
+    if shape not in formats:
         raise Refused(f"Invalid value: '{shape}'.", code="invalid_value", param="response_format")
     if not isinstance(speed, int | float) or not 0.25 <= speed <= 4:
         raise Refused("Invalid 'speed': 0.25 to 4.", code="invalid_value", param="speed")

@@ -5,7 +5,10 @@
 
 Steering and records are those of ModelServer; without a script a transcription tells how long the recording is. Speech
 is a tone of 0.06 seconds a word; formats but `wav` and `pcm` need ffmpeg. `voices` are those there are; with `lists`
-they are told at `/v1/audio/voices`, as many local servers do; with `clones` it takes `ref_audio`, as vLLM's does.
+they are told at `/v1/audio/voices`, as many local servers do; with `clones` it takes `ref_audio`, as vLLM's does. With
+`diarizes` it tells speakers apart, who take turns: in `diarized_json`, as OpenAI does, or in `verbose_json` where it is
+asked to `diarize`, as others do. `wav` is what small servers do that make nothing else: they refuse other formats, or
+send it whatever they were asked for.
 Models whose names begin with `gpt-4o` have no segments.
 """
 
@@ -17,13 +20,13 @@ import shutil
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
 from portal.core.speech import Segment
 from portal.core.subtitles import srt, vtt
-from portal.testing.audio_rules import CLONING, KINDS, SPEECH, VOICES, Upload, check_speech, upload
+from portal.testing.audio_rules import CLONING, DIARIZED, KINDS, SPEECH, VOICES, Upload, check_speech, upload
 from portal.testing.model_server import Answer
 from portal.testing.openai_rules import Refused
 from portal.testing.openai_server import OpenAIServer
@@ -41,13 +44,17 @@ class AudioServer(OpenAIServer):
         voices: Sequence[str] = VOICES,
         lists: bool = False,
         clones: bool = False,
+        diarizes: Literal["", "diarized_json", "verbose_json"] = "",
+        wav: Literal["", "only", "always"] = "",
         api_key: str | None = None,
     ) -> None:
         super().__init__(models=models, api_key=api_key)
         self.uploads: list[Upload] = []
-        self._voices = voices
+        self.voices = list(voices)
         self._lists = lists
         self._speech = CLONING if clones else SPEECH
+        self._diarizes = diarizes
+        self._wav = wav
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
         """With those for sound."""
@@ -62,7 +69,7 @@ class AudioServer(OpenAIServer):
     async def _told(self, request: web.Request) -> web.Response:
         if not self._lists:
             return web.json_response({"detail": "Not Found"}, status=404)
-        return web.json_response({"voices": [{"id": name, "name": name.title()} for name in self._voices]})
+        return web.json_response({"voices": [{"id": name, "name": name.title()} for name in self.voices]})
 
     # ------------------------------------------------------------------ listening
 
@@ -71,7 +78,7 @@ class AudioServer(OpenAIServer):
         try:
             self._admit(request)
             kind = request.headers.get("Content-Type", "")
-            made = await upload(kind, await request.read(), translates=translates)
+            made = await upload(kind, await request.read(), translates=translates, diarizes=self._diarizes)
             if made.fields["model"] not in self.models:
                 raise Refused(f"The model '{made.fields['model']}' does not exist.", code="model_not_found", status=404)
         except Refused as refused:
@@ -81,6 +88,9 @@ class AudioServer(OpenAIServer):
         if answer.status >= 400:
             return self.failing(answer)
         segments = _segments(answer.text, made.seconds, words="word" in made.grains)
+        if made.shape == DIARIZED or "diarize" in made.fields:
+            for number, row in enumerate(segments):
+                row["speaker"] = (made.known or "AB")[number % len(made.known or "AB")]
         streams = made.fields.get("stream") == "true" and made.fields["model"] != "whisper-1"
         if streams:
             return await self.play(request, answer, _events(answer.text, made.seconds))
@@ -92,13 +102,13 @@ class AudioServer(OpenAIServer):
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         try:
             body = self._checked(request, self._speech)
-            check_speech(body, self._voices)
+            check_speech(body, self.voices, ("wav",) if self._wav == "only" else KINDS)
         except Refused as refused:
             return self._refused(refused)
         answer = self._answers.popleft() if self._answers else Answer()
         if answer.status >= 400:
             return self.failing(answer)
-        shape = body.get("response_format") or "mp3"
+        shape = "wav" if self._wav else body.get("response_format") or "mp3"
         sound = await _encoded(_tone(len(body["input"].split()) * 0.06 / body.get("speed", 1)), shape)
         pieces = [sound[at : at + 4096] for at in range(0, len(sound), 4096)]
         if body.get("stream_format") == "sse":
@@ -134,6 +144,9 @@ def _shaped(made: Upload, segments: list[dict[str, Any]], *, translates: bool) -
         rows = [Segment(start=row["start"], end=row["end"], text=row["text"]) for row in segments]
         told = {"text": f"{text}\n", "srt": srt(rows), "vtt": vtt(rows)}
         return told[made.shape], "text/plain; charset=utf-8"
+    if made.shape == DIARIZED:
+        answer = {"task": "transcribe", "duration": made.seconds, "text": text}
+        return json.dumps({**answer, "segments": [_spoken_by(row) for row in segments]}), "application/json"
     body: dict[str, Any] = {"text": text, "usage": {"type": "duration", "seconds": math.ceil(made.seconds)}}
     if made.shape == "verbose_json":
         words = [word for row in segments for word in row.pop("words", ())]
@@ -144,6 +157,11 @@ def _shaped(made: Upload, segments: list[dict[str, Any]], *, translates: bool) -
         if "word" in made.grains:
             body["words"] = words
     return json.dumps(body), "application/json"
+
+
+def _spoken_by(row: dict[str, Any]) -> dict[str, Any]:
+    told = {name: row[name] for name in ("start", "end", "text", "speaker")}
+    return {"type": "transcript.text.segment", "id": f"seg_{row['id']}", **told}
 
 
 def _events(texts: Sequence[str], seconds: float) -> list[bytes]:

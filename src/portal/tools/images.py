@@ -50,15 +50,16 @@ class ImageTools(Making):
         context: ToolContext,
         image: Annotated[str, "File id of the picture; `last` is the newest of this conversation"] = LAST,
         mask: Annotated[str, "File id of a picture that is transparent where it is to be changed"] = "",
+        second: Annotated[str, "File id of a second picture to take from, where the workflow has `image2`"] = "",
         strength: Annotated[float | None, "From 0, as it is, to 1, all new"] = None,
         count: Annotated[int, "How many"] = 1,
         seed: int | None = None,
         workflow: Annotated[str, _WORKFLOW] = "",
         inputs: Annotated[Inputs, _INPUTS] = {},  # noqa: B006 -- a schema
     ) -> ToolResult:
-        """Change a picture: edit, retouch, restyle or vary an image or photo, or paint within a mask."""
+        """Change a picture: edit, retouch, restyle or vary an image or photo, paint within a mask, put two together."""
         values = {"prompt": prompt, "strength": strength, "count": count, "seed": seed}
-        return await self.made(context, workflow, values, {"image": image, "mask": mask}, inputs)
+        return await self.made(context, workflow, values, {"image": image, "image2": second, "mask": mask}, inputs)
 
     @tool(risk="read", title="List picture workflows")
     async def list_image_workflows(self) -> str:

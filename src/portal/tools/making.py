@@ -29,6 +29,8 @@ Inputs = dict[str, str | int | float | bool]
 Wishes = dict[str, Value | None]
 _SIZE = re.compile(r"(\d{2,5}) ?[x×*] ?(\d{2,5})")
 _DATA = re.compile(r"data:(image/[a-z+.-]+);base64,(.+)", re.DOTALL)
+_PICTURES = 3
+"""Names of inputs for pictures that are listed: `image`, `mask`, `image2`; whoever takes more goes on counting."""
 _DAY = 86_400_000_000
 _SPARE = 60.0
 """Seconds that a call may take beyond its job's time, so that the job ends first."""
@@ -177,7 +179,7 @@ def _pictures(item: Item) -> Iterator[str]:
 
 
 def _line(one: Recipe) -> str:
-    pictures = [f"{name} (a picture{'' if name in one.needed else ', if wanted'})" for name in one.pictures]
+    pictures = [f"{name} (a picture{'' if name in one.needed else ', if wanted'})" for name in one.pictures[:_PICTURES]]
     inputs = ", ".join([*pictures, *one.inputs])
     state = f"ready; inputs: {inputs}" if one.ready else f"not ready: {one.needs}"
     return f"{one.name}: {one.description or one.title} [{state}]"

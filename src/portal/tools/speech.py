@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 from pydantic import Field
 
-from portal.core.speech import FORMATS, SoundFormat, Speaker, Utterance, Voice
+from portal.core.speech import FORMATS, Listening, SoundFormat, Speaker, Transcriber, Utterance, Voice, whole
 from portal.core.tool_ports import Toolset
 from portal.core.tools import ToolContext, ToolResult
 from portal.core.wav import with_length
@@ -28,8 +28,9 @@ _SHOWN = 60
 class Voices:
     """The tools."""
 
-    def __init__(self, *, speaker: Speaker, folders: Folders) -> None:
+    def __init__(self, *, speaker: Speaker, transcriber: Transcriber, folders: Folders) -> None:
         self._speaker = speaker
+        self._transcriber = transcriber
         self._folders = folders
 
     @tool(risk="read", scopes={"path": "path", "like": "path"}, timeout=1800)
@@ -43,13 +44,14 @@ class Voices:
         speed: Annotated[float, "1 is the usual pace", Field(ge=0.25, le=4)] = 1.0,
         save_as: Annotated[str, "Name of the sound file: .mp3, .wav, .opus, .aac or .flac"] = "speech.mp3",
         like: Annotated[str, "A recording of the voice to imitate, of somebody who agreed to it"] = "",
-        like_text: Annotated[str, "What is said in that recording"] = "",
+        like_text: Annotated[str, "What is said in that recording, where it is known"] = "",
     ) -> ToolResult:
         """Read a text aloud into a sound file (text to speech)."""
         said = text or self._text(path, context)
         name = save_as if PurePath(save_as).suffix[1:].lower() in FORMATS else f"{save_as}.mp3"
         kind = cast(SoundFormat, PurePath(name).suffix[1:].lower())
         sample = await asyncio.to_thread(self._sample, like, context) if like else ""
+        words = like_text or (await self._words(like, context) if like else "")
         asked = Utterance(
             text=said,
             voice=voice,
@@ -57,7 +59,7 @@ class Voices:
             speed=speed,
             format=kind,
             sample=sample,
-            sample_text=like_text,
+            sample_text=words,
         )
         sound = bytearray()
         try:
@@ -96,6 +98,16 @@ class Voices:
         data = self._folders.file(path, context, largest=_SAMPLE).read()
         return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
+    async def _words(self, path: str, context: ToolContext) -> str:
+        """What is said in the recording, where something here can listen: some engines want it of every sample."""
+        if self._transcriber.refusal():
+            return ""
+        place = self._folders.file(path, context, largest=_SAMPLE)
+        try:
+            return (await whole(self._transcriber.transcribe(place.path, Listening()))).text
+        except PortalError:  # the engine may do without
+            return ""
+
 
 def _told(voice: Voice) -> str:
     parts: Sequence[str] = [part for part in (voice.language, voice.name, f"of {voice.model}") if part]
@@ -106,5 +118,6 @@ def create(needs: Needs) -> Toolset | None:
     """The family `speech`."""
     if needs.speech is None:
         return None
-    voices = Voices(speaker=needs.speech.speaker, folders=granted(needs.settings))
+    ears = needs.speech.transcriber
+    voices = Voices(speaker=needs.speech.speaker, transcriber=ears, folders=granted(needs.settings))
     return Functions("speech", [voices.speak_text, voices.list_voices])

@@ -1,6 +1,7 @@
 """What is said in a recording or film, as text or as subtitles."""
 
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Literal
 
@@ -33,11 +34,12 @@ class Transcripts:
             Literal["text", "timestamps", "srt", "vtt"], "text, text with times, or subtitles as a file"
         ] = "text",
         translate: Annotated[bool, "Into English"] = False,
+        speakers: Annotated[bool, "Who says what, where an engine tells speakers apart"] = False,
     ) -> ToolResult:
         """Write down what is said in a recording or film (speech to text), also as subtitles (SRT or VTT)."""
         place = self._folders.file(path, context, largest=_LARGEST)
         segments: list[Segment] = []
-        wanted = Listening(language=language, translate=translate)
+        wanted = Listening(language=language, translate=translate, speakers=speakers)
         try:
             async with aclosing(self._transcriber.transcribe(place.path, wanted)) as hearing:
                 async for heard in hearing:
@@ -49,17 +51,23 @@ class Transcripts:
             raise ToolError(error.message) from error
         if not segments:
             return ToolResult(text="Nothing is said in this recording.")
-        return _result(segments, form, PurePath(path).stem, context)
+        return _result([_named(one) for one in segments], form, PurePath(path).stem, context)
 
 
 def _result(segments: list[Segment], form: str, name: str, context: ToolContext) -> ToolResult:
     if form in ("text", "timestamps"):
         timed = form == "timestamps"
         lines = [f"[{subtitles.minute(one.start)}] {one.text}" if timed else one.text for one in segments]
-        return ToolResult(text=("\n" if timed else " ").join(lines))
+        apart = timed or any(one.speaker for one in segments)
+        return ToolResult(text=("\n" if apart else " ").join(lines))
     made = (subtitles.srt if form == "srt" else subtitles.vtt)(segments)
     file = keep(context, f"{name}.{form}", made.encode("utf-8"))
     return ToolResult(text=f"Made {file.name} with {len(segments)} subtitles.", files=(file,))
+
+
+def _named(one: Segment) -> Segment:
+    """With who says it before what is said."""
+    return replace(one, text=f"{one.speaker}: {one.text.strip()}") if one.speaker else one
 
 
 def create(needs: Needs) -> Toolset | None:

@@ -96,6 +96,20 @@ async def test_every_format_is_what_it_says(client: openai.AsyncOpenAI) -> None:
     assert bare.response.headers["content-type"] == "audio/pcm"
 
 
+async def test_nothing_of_a_sound_is_lost_on_its_way_into_another_format(client: openai.AsyncOpenAI) -> None:
+    async def said(wanted: Any) -> bytes:
+        made = await client.audio.speech.create(
+            model="espeak-ng", voice="en-us", input="Good morning.", response_format=wanted
+        )
+        return made.content
+
+    whole = (len(await said("wav")) - 44) / 2 / 22_050
+    assert len(await said("pcm")) / 2 / 24_000 == pytest.approx(whole, abs=0.005)
+    command = ["ffmpeg", "-loglevel", "error", "-i", "pipe:0", "-f", "s16le", "-ar", "24000", "pipe:1"]
+    again = subprocess.run(command, input=await said("flac"), capture_output=True, check=True).stdout
+    assert len(again) / 2 / 24_000 == pytest.approx(whole, abs=0.005)
+
+
 async def test_speech_of_a_server_comes_as_the_server_sends_it(server: AudioServer, client: openai.AsyncOpenAI) -> None:
     made = await client.audio.speech.create(
         model="tts-1", voice="AF_Sky", input="one two", response_format="wav", speed=1.5, instructions="Softly."

@@ -14,6 +14,7 @@ from PIL import Image
 from tests.interfaces.openai.conftest import usage_rows
 
 from portal.core.terms import Terms
+from portal.testing.comfyui_jobs import Painter
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import png
 from portal.testing.portal import TestPortal, open_test_portal
@@ -114,6 +115,42 @@ async def test_a_picture_is_changed_within_its_mask(client: openai.AsyncOpenAI, 
     assert [event.type async for event in stream] == ["image_edit.completed"]
 
 
+async def test_a_mask_that_hides_nothing_is_told_of(client: openai.AsyncOpenAI, comfy: ComfyUIServer) -> None:
+    """As a drawing in black and white, which would change nothing at all."""
+    drawn = io.BytesIO()
+    Image.new("L", (64, 48)).save(drawn, "png")
+    for mask in (png(alpha=255), drawn.getvalue()):
+        with pytest.raises(openai.BadRequestError, match="Nothing of the mask is transparent"):
+            await client.images.edit(image=png(), mask=mask, prompt="a hat")
+    assert comfy.prompts == []
+
+
+TWO = [("a.png", png(8, 8)), ("b.png", png(16, 16))]
+
+
+async def test_who_takes_several_pictures_is_told(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.InternalServerError, match=r"FLUX\.1 Kontext of two pictures would\. A model is missing"):
+        await client.images.edit(image=TWO, prompt="together")
+    with pytest.raises(openai.BadRequestError, match="begins with image and image2 and image3; what is ready takes"):
+        await client.images.edit(image=[*TWO, ("c.png", png())], prompt="together")
+    with pytest.raises(openai.BadRequestError, match="takes these pictures: image"):
+        await client.images.edit(image=TWO, prompt="together", model="sdxl-edit")
+
+
+async def test_one_picture_of_two(client: openai.AsyncOpenAI, comfy: ComfyUIServer) -> None:
+    comfy.install("unet_name", "flux1-dev-kontext_fp8_scaled.safetensors")
+    for name in ("clip_name1", "clip_name2"):
+        comfy.install(name, "clip_l.safetensors", "t5xxl_fp8_e4m3fn_scaled.safetensors")
+    comfy.install("vae_name", "ae.safetensors")
+    made = await client.images.edit(image=TWO, prompt="together", size="512x512")
+
+    assert made.data is not None
+    assert opened(made.data[0].b64_json).size == (512, 512)
+    graph = comfy.prompts[-1]
+    sent = [comfy.uploads[graph[node]["inputs"]["image"]] for node in ("image", "image2")]
+    assert sent == [content for _, content in TWO]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "param"),
     [
@@ -142,7 +179,7 @@ async def test_forms_are_held_to_account(drawing: TestPortal) -> None:
         answers = [
             await plain.post("/v1/images/edits", json={"prompt": "a"}),
             await plain.post("/v1/images/edits", data={"prompt": "a"}, files={"other": b"x"}),
-            await plain.post("/v1/images/edits", data={"prompt": "a"}, files=[("image[]", png()), ("image[]", png())]),
+            await plain.post("/v1/images/edits", data={"prompt": "a"}, files=[("image[]", png())] * 17),
             await plain.post("/v1/images/edits", data={"prompt": "a", "n": "x"}, files={"image": png()}),
             await plain.post("/v1/images/edits", data={"prompt": "a", "stream": "x"}, files={"image": png()}),
             await plain.post("/v1/images/edits", data={"prompt": "a"}, files={"image": b"<svg onload=alert(1)>"}),
@@ -178,6 +215,26 @@ async def test_failures_say_why(client: openai.AsyncOpenAI, comfy: ComfyUIServer
     with pytest.raises(openai.InternalServerError, match="cannot be reached") as away:
         await client.images.generate(prompt="a")
     assert away.value.status_code == 503
+
+
+class Torn(Painter):
+    """Pictures that are whole only as far as their chunks go."""
+
+    def picture(self, width: int, height: int, number: int) -> bytes:
+        whole = png(width, height)
+        at = whole.index(b"IDAT") + 4
+        return whole[:at] + bytes(20) + whole[at + 20 :]
+
+
+async def test_a_picture_that_cannot_be_read_is_told_as_damaged(tmp_path: Path) -> None:
+    async with ComfyUIServer(models=MODELS, painter=Torn()) as comfy:
+        settings = {"media": {"engines": [{"kind": "comfyui", "url": comfy.url}]}}
+        async with open_test_portal(tmp_path / "data", settings=settings) as portal:
+            client = openai.AsyncOpenAI(base_url=f"{portal.url}/v1", api_key=portal.key, max_retries=0)
+            for more in ({}, {"response_format": "url"}):
+                with pytest.raises(openai.InternalServerError, match="damaged") as caught:
+                    await client.images.generate(prompt="a", output_format="jpeg", **more)  # type: ignore[call-overload]
+                assert (caught.value.status_code, caught.value.code) == (502, "damaged")
 
 
 @pytest.mark.parametrize("stream", [False, True])

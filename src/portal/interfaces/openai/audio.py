@@ -21,11 +21,13 @@ from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.errors import error_frame
 from portal.interfaces.openai.forms import read_form
 from portal.interfaces.openai.sounding import Call
-from portal.interfaces.openai.transcripts import SHAPES, delta, done, progress, shaped
+from portal.interfaces.openai.transcripts import DIARIZED, SHAPES, delta, done, progress, said_by, shaped
 from portal.interfaces.openai.validation import missing, one_of, wrong_type
 from portal.interfaces.wire import KEEP_ALIVE, ClientGone, EventStream, while_there
 
 _GRAINS = ("word", "segment")
+_KNOWN = 4
+"""Speakers whose voices may be named, as OpenAI has it."""
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,9}")
 
 
@@ -101,7 +103,7 @@ class _Door:
         except BaseException:
             await hearing.aclose()
             raise
-        frames = _frames(first, hearing, tells=asked.tells)
+        frames = _frames(first, hearing, asked)
         return EventStream(frames, headers=call.headers, on_gone=lambda: None, keep_alive=self._keep_alive)
 
 
@@ -111,9 +113,9 @@ async def _whole(hearing: AsyncGenerator[Heard, None]):  # type: ignore[no-untyp
 
 
 async def _frames(
-    first: Heard | None, hearing: AsyncGenerator[Heard, None], *, tells: bool
+    first: Heard | None, hearing: AsyncGenerator[Heard, None], asked: _Asked
 ) -> AsyncGenerator[bytes, None]:
-    said, seconds = "", 0.0
+    said, seconds, count = "", 0.0, 0
     async with aclosing(hearing):
         try:
             async for heard in _again(first, hearing):
@@ -121,8 +123,11 @@ async def _frames(
                 if heard.segment is not None and (text := heard.segment.text.strip()):
                     more = f" {text}" if said else text
                     said += more
-                    yield delta(more)
-                if tells:
+                    yield delta(more, count if asked.wanted.speakers else None)
+                    if asked.wanted.speakers:
+                        yield said_by(count, heard.segment)
+                    count += 1
+                if asked.tells:
                     yield progress(heard.seconds, heard.duration)
         except PortalError as error:
             yield error_frame(error)
@@ -154,8 +159,9 @@ def _asked(request: Request, form: FormData, *, translate: bool) -> _Asked:
     if not fields.get("model"):
         raise missing("model")
     shape = fields.get("response_format") or "json"
-    if shape not in SHAPES:
-        raise one_of(SHAPES, shape, "response_format")
+    shapes = SHAPES[:-1] if translate else SHAPES
+    if shape not in shapes:
+        raise one_of(shapes, shape, "response_format")
     grains = _grains(form, shape)
     wanted = Listening(
         model=fields["model"],
@@ -164,9 +170,33 @@ def _asked(request: Request, form: FormData, *, translate: bool) -> _Asked:
         temperature=_temperature(fields.get("temperature") or "0"),
         words="word" in grains,
         translate=translate,
+        speakers=shape == DIARIZED,
+        known=_known(form),
     )
     tells = request.query_params.get("portal_events") == "1"
     return _Asked(wanted, shape, grains, _flag(fields.get("stream") or "false"), tells)
+
+
+def _known(form: FormData) -> Sequence[tuple[str, str]]:
+    """Names of speakers with recordings of them."""
+    names, samples = (
+        [str(one) for key in (f"{field}[]", field) for one in form.getlist(key)]
+        for field in ("known_speaker_names", "known_speaker_references")
+    )
+    if len(names) != len(samples) or len(names) > _KNOWN:
+        raise BadRequest(
+            f"Each of 'known_speaker_names' needs one of 'known_speaker_references'; at most {_KNOWN} are taken.",
+            param="known_speaker_names",
+            code="invalid_value",
+        )
+    for sample in samples:
+        if not sample.startswith("data:audio/"):
+            raise BadRequest(
+                "Each of 'known_speaker_references' is a short recording as a data:audio/...;base64, URL.",
+                param="known_speaker_references",
+                code="invalid_value",
+            )
+    return list(zip(names, samples, strict=True))
 
 
 def _grains(form: FormData, shape: str) -> Sequence[str]:

@@ -8,10 +8,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from portal.core.media import ANY_RECIPE, Order, Value
+from portal.core.media import ANY_RECIPE, Order, Value, numbered
 from portal.errors import BadRequest
 from portal.interfaces.openai.schema import Background, PictureQuality, PictureSize
-from portal.interfaces.openai.validation import Checked, check, missing
+from portal.interfaces.openai.validation import Checked, check
 
 _NAMED = {
     "negative_prompt": "negative",
@@ -88,19 +88,12 @@ class Sent:
                 fields[name] = _read(name, value)
         return check(model, fields)
 
-    def picture(self, name: str) -> UploadFile | None:
-        """The picture of this field. Raises BadRequest for several."""
+    def pictures(self, name: str, *, most: int = 1) -> Mapping[str, UploadFile]:
+        """Those of this field by the inputs that they are for: `image`, `image2`. Raises BadRequest for more."""
         found = [one for key in (name, f"{name}[]") for one in self.form.getlist(key) if isinstance(one, UploadFile)]
-        if len(found) > 1:
-            raise BadRequest(f"Portal takes one picture as '{name}', but got {len(found)}.", param=name)
-        return found[0] if found else None
-
-    def needed(self, name: str) -> UploadFile:
-        """Raises BadRequest where there is none."""
-        found = self.picture(name)
-        if found is None:
-            raise missing(name)
-        return found
+        if len(found) > most:
+            raise BadRequest(f"Portal takes {most} as '{name}', but got {len(found)}.", param=name)
+        return {numbered(name, at): one for at, one in enumerate(found, 1)}
 
 
 async def read_form(request: Request) -> Sent:

@@ -15,16 +15,16 @@ from starlette.routing import BaseRoute
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
-from portal.core.media import MediaJob, Order, Picture, Progress, Studio
+from portal.core.media import MOST_PICTURES, MediaJob, Order, Picture, Progress, Studio
 from portal.core.ports import Files, UsageLog
 from portal.core.records import FileRecord, UsageRecord
 from portal.core.terms import counted
 from portal.core.tokens import estimate
-from portal.errors import BadRequest, Conflict, NotFound, PortalError
+from portal.errors import BadRequest, Conflict, MediaError, NotFound, PortalError
 from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.errors import DIALECT
 from portal.interfaces.openai.image_request import CreateImage, EditImage, VaryImage, read_form
-from portal.interfaces.openai.validation import check, parse_json
+from portal.interfaces.openai.validation import check, missing, parse_json
 from portal.interfaces.wire import ClientGone, EventStream, header_value, json_response, while_there
 from portal.media.pictures import Format, converted
 
@@ -92,22 +92,23 @@ class _Door:
         return await self._answered(request, body, body.order(), "image_generation")
 
     async def edit(self, request: Request) -> Response:
-        """Change a picture; where a mask is transparent."""
-        return await self._from_form(request, EditImage, ("mask",))
+        """Change a picture, where a mask is transparent; or make one of several."""
+        return await self._from_form(request, EditImage, {"image": MOST_PICTURES, "mask": 1})
 
     async def vary(self, request: Request) -> Response:
         """Make pictures like a picture."""
-        return await self._from_form(request, VaryImage, ())
+        return await self._from_form(request, VaryImage, {"image": 1})
 
-    async def _from_form(self, request: Request, model: type[CreateImage], more: Sequence[str]) -> Response:
+    async def _from_form(self, request: Request, model: type[CreateImage], fields: Mapping[str, int]) -> Response:
+        """`fields`: those with pictures, and how many of each."""
         sent = await read_form(request)
         try:
-            body, owner = sent.body(model), request.state.caller.owner
-            pictures = {"image": await self._taken(owner, sent.needed("image"), "image")}
-            for name in more:
-                upload = sent.picture(name)
-                if upload is not None:
+            body, owner, pictures = sent.body(model), request.state.caller.owner, dict[str, str]()
+            for field_, most in fields.items():
+                for name, upload in sent.pictures(field_, most=most).items():
                     pictures[name] = await self._taken(owner, upload, name)
+            if "image" not in pictures:
+                raise missing("image")
         finally:
             await sent.form.close()
         return await self._answered(request, body, body.order(pictures), "image_edit")
@@ -247,7 +248,7 @@ def _sound(job: MediaJob) -> MediaJob:
 async def _partial(call: _Call, progress: Progress, index: int) -> bytes:
     assert progress.preview is not None
     picture = progress.preview
-    with suppress(BadRequest, OSError):  # a preview in another format is better than none
+    with suppress(BadRequest, MediaError):  # a preview in another format is better than none
         picture = await converted(picture, call.format)
     kind = f"{call.kind}.partial_image"
     facts = {**call.facts(progress.job), "partial_image_index": index, "created_at": seconds(micros())}

@@ -127,7 +127,10 @@ _TRANSCRIPTION: JsonObject = {
     "properties": {
         **_TRANSLATION["properties"],
         "language": {"type": "string"},
+        "response_format": {"enum": ["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]},
         "timestamp_granularities[]": {"type": "array", "items": {"enum": ["word", "segment"]}},
+        "known_speaker_names[]": {"type": "array", "maxItems": 4, "items": {"type": "string"}},
+        "known_speaker_references[]": {"type": "array", "maxItems": 4, "items": {"type": "string"}},
     },
 }
 _FILE: JsonObject = {"type": "string", "format": "binary"}
@@ -138,8 +141,13 @@ _PICTURE: JsonObject = {
 }
 _EDIT: JsonObject = {
     "type": "object",
-    "required": ["image", "prompt"],
-    "properties": {**_PICTURE["properties"], "mask": _FILE, "prompt": {"type": "string"}},
+    "required": ["prompt"],
+    "properties": {
+        **_PICTURE["properties"],
+        "image[]": {"type": "array", "maxItems": 16, "items": _FILE},
+        "mask": _FILE,
+        "prompt": {"type": "string"},
+    },
 }
 _FORMS: Mapping[str, JsonObject] = {
     "/v1/files": _FORM,

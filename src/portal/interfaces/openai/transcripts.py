@@ -11,7 +11,8 @@ from portal.core.items import JsonObject
 from portal.core.speech import Listening, Segment, Transcript
 from portal.interfaces.wire import json_response
 
-SHAPES = ("json", "text", "srt", "verbose_json", "vtt")
+DIARIZED = "diarized_json"
+SHAPES = ("json", "text", "srt", "verbose_json", "vtt", DIARIZED)
 _USUAL_RATIO = 1.0
 
 
@@ -23,6 +24,10 @@ def shaped(
     if plain is not None:
         return PlainTextResponse(plain(made), headers=headers)
     body = {"text": made.text, "usage": usage(made.duration)}
+    if shape == DIARIZED:
+        segments = [spoken(number, one) for number, one in enumerate(made.segments)]
+        told = {"task": "transcribe", "duration": round(made.duration, 3), **body, "segments": segments}
+        return json_response(told, headers=headers)
     return json_response(body if shape == "json" else {**_verbose(made, wanted, grains), **body}, headers=headers)
 
 
@@ -38,9 +43,21 @@ def usage(seconds: float) -> JsonObject:
     return {"type": "duration", "seconds": max(0, round(seconds))}
 
 
-def delta(text: str) -> bytes:
-    """The event with more text."""
-    return _event({"type": "transcript.text.delta", "delta": text})
+def spoken(number: int, one: Segment) -> JsonObject:
+    """A segment with who says it, as an object of an answer and as an event."""
+    times = {"start": one.start, "end": one.end}
+    return {"type": "transcript.text.segment", "id": _id(number), **times, "text": one.text, "speaker": one.speaker}
+
+
+def delta(text: str, segment: int | None = None) -> bytes:
+    """The event with more text, of a segment with its number where speakers are told apart."""
+    of = {} if segment is None else {"segment_id": _id(segment)}
+    return _event({"type": "transcript.text.delta", "delta": text, **of})
+
+
+def said_by(number: int, one: Segment) -> bytes:
+    """The event with a segment and who says it."""
+    return _event(spoken(number, one))
 
 
 def done(text: str, seconds: float) -> bytes:
@@ -51,6 +68,10 @@ def done(text: str, seconds: float) -> bytes:
 def progress(seconds: float, duration: float) -> bytes:
     """Portal's own, for those who asked for it: how far it is."""
     return _event({"type": "portal:transcript.progress", "seconds": round(seconds, 3), "duration": round(duration, 3)})
+
+
+def _id(number: int) -> str:
+    return f"seg_{number + 1:03}"
 
 
 def _event(event: JsonObject) -> bytes:
