@@ -231,7 +231,8 @@ async def test_content_goes_to_a_group(chat: Chat) -> None:
     group = chat.place(chat="g1", thread="7", direct=False, title="Family")
     chat.write("Hello", place=group)
     await chat.until("Hello", chat="g1")
-    assert await channels.targets(owner) == [("test", "Alice, direct"), ("test:g1/7", "Family")]
+    targets = await channels.targets(owner)
+    assert targets == [("test", "Alice, direct"), ("test:g1", "Family"), ("test:g1/7", "Family: Hello")]
     await channels.deliver(owner, "test:g1/7", Content(text="Good morning"))
     await chat.until("Hello", "Good morning", chat="g1")
 

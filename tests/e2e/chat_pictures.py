@@ -1,7 +1,7 @@
 """The pictures of docs/telegram.md and docs/slack.md: `python -m tests.e2e.chat_pictures [FOLDER]`.
 
-A real Portal talks with the stand-ins of both platforms, and what stands in their chats is drawn; the Home tab and the
-page are as they are. FOLDER: docs/pictures.
+A real Portal talks with the stand-ins of both platforms. What stands in their chats is drawn, also what the Home tab
+holds; the page is shown as it is. FOLDER: docs/pictures.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from typing import Any
 
 from PIL import Image
 from playwright.async_api import Browser
-from tests.e2e.browser import Visit, open_chromium, open_visit
+from tests.e2e.browser import Visit, expect, open_chromium, open_visit
+from tests.e2e.screenshots import settle
 from tests.e2e.tool_desk import calls
 from tests.interfaces.slack.conftest import channel as slack_channel
 from tests.interfaces.telegram.conftest import made_channel, until
@@ -126,6 +127,10 @@ async def telegram_pictures(browser: Browser, folder: Path) -> None:
         alice.write("How does a heat pump work?")
         await ready(alice, "moves")
         await draw(browser, folder / "telegram-first.png", "Telegram · Portal", telegram_bubbles(telegram, alice))
+        await visit.page.goto(visit.portal.url + "/settings/channels")
+        await visit.page.get_by_role("button", name="Make a code").click()
+        await expect(visit.page.get_by_role("img", name=re.compile("QR"))).to_be_visible()
+        await show(visit, folder / "channels.png", (1000, 880))
         for message in list(alice.chat.messages.values()):
             alice.delete(message)
         visit.backend.script(*calls(CALL))
@@ -147,6 +152,10 @@ async def telegram_pictures(browser: Browser, folder: Path) -> None:
             [*asked, *telegram_bubbles(telegram, alice)][:2],
         )
         await draw(browser, folder / "telegram-files.png", "Telegram · Portal", telegram_bubbles(telegram, alice))
+        await visit.page.goto(visit.portal.url)
+        await visit.page.get_by_role("link", name="How does a heat pump work?").click()
+        await expect(visit.page.get_by_text("Here is the code.").first).to_be_visible()
+        await show(visit, folder / "telegram-chat.png", (1000, 860))
 
 
 async def ready(alice: TelegramPerson, text: str) -> None:
@@ -180,7 +189,11 @@ async def slack_pictures(browser: Browser, folder: Path) -> None:
         room = server.world.direct("U1").id
         async with opened(browser, slack_channel(server)) as visit:
             await server.wait(lambda: server.sockets, 60)
+            await visit.page.goto(visit.portal.url + "/settings/channels")
             server.direct("U1", "Hello")
+            await expect(visit.page.get_by_role("button", name="Let in Alice")).to_be_visible()
+            await visit.page.get_by_role("button", name="Make a code").click()
+            await show(visit, folder / "slack-pairing.png", (1000, 640))
             await server.wait(lambda: server.world.spoken(room), 60)
             code = (await visit.post("/portal/v1/channels/codes", {}))["code"]
             await server.command("U1", room, "/portal", f"link {code}")
@@ -220,11 +233,22 @@ async def opened(browser: Browser, channel: Channel) -> AsyncIterator[Visit]:
             yield visit
 
 
+async def show(visit: Visit, path: Path, size: tuple[int, int]) -> None:
+    """The page as it is now."""
+    await visit.page.set_viewport_size({"width": size[0], "height": size[1]})
+    await settle(visit.page)
+    save(await visit.page.screenshot(), path)
+
+
 async def draw(browser: Browser, path: Path, title: str, bubbles: Iterator[str] | Sequence[str]) -> None:
     page = await browser.new_page(device_scale_factor=2)
     await page.set_content(drawn(title, list(bubbles)))
     content = await page.locator("main").screenshot()
     await page.close()
+    save(content, path)
+
+
+def save(content: bytes, path: Path) -> None:
     with Image.open(io.BytesIO(content)) as picture:  # few colours say as much at a third of the size
         picture.convert("RGB").quantize(64).save(path, optimize=True)
 

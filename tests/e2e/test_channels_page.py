@@ -47,13 +47,19 @@ async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
         await platform.until(lambda: len(platform.texts("alice")) == 2)
         group = Place(channel="test", chat="g1", direct=False, title="The shed")
         platform.deliver(Message(event_id="g", id="g", text="Hello", place=group, sender=ALICE))
-        await platform.until(lambda: len(platform.texts("g1")) == 1)
+        inside = Place(channel="test", chat="g1", thread="7", direct=False, title="The shed")
+        platform.deliver(Message(event_id="t", id="t", text="Hello in a thread", place=inside, sender=ALICE))
+        await platform.until(lambda: len(platform.texts("g1")) == 2)
         await page.reload()
         always = page.get_by_role("checkbox", name="Answer everything in The shed")
         async with page.expect_response(lambda answer: answer.request.method != "GET"):
             await always.check()
-        platform.deliver(Message(event_id="h", id="h", text="Psst", place=group, sender=ALICE, addressed=False))
-        await platform.until(lambda: len(platform.texts("g1")) == 2)
+        for place in (group, inside):
+            event = Message(
+                event_id=f"h{place.thread}", id="h", text="Psst", place=place, sender=ALICE, addressed=False
+            )
+            platform.deliver(event)
+        await platform.until(lambda: len(platform.texts("g1")) == 4)
         await page.reload()
         await expect(always).to_be_checked()
         assert await violations(page) == []

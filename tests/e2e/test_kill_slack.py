@@ -83,6 +83,21 @@ async def test_killed_before_the_reply_arrives(standing: Opening, method: str, t
         await slack.wait(lambda: not slack.world.rooms["C1"].streaming, 60)
 
 
+async def test_killed_after_a_file_was_taken_and_before_that_was_known(standing: Opening) -> None:
+    async with room_of(standing) as (servers, slack, model):
+        slack.fail("files.completeUploadExternal", SlackFault.NO_REPLY)
+        model.script(Answer(text=["```python\n", "answer = 42\n" * 1500, "```\n"]))
+        ask = slack.mention("U1", "C1", "write it")
+        await slack.wait(lambda: any(one.done for one in slack.called("files.completeUploadExternal")), 60)
+        await servers.kill()
+        await servers.again()
+        model.answer("after", " that")
+        slack.say("U1", "C1", "more", thread=ask)
+        await slack.wait(lambda: "after that" in slack.world.spoken("C1", ask), 120)
+        files = [one for one in slack.world.messages("C1", ask) if one.get("files")]
+        assert len(files) == len(slack.called("files.completeUploadExternal")) == 1
+
+
 @pytest.mark.timeout(7200)
 async def test_killed_at_random_moments(standing: Opening, request: pytest.FixtureRequest) -> None:
     chooser = random.Random(7)

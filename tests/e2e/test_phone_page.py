@@ -35,6 +35,19 @@ async def linked(visit: Visit, alice: TelegramPerson) -> None:
     await expect(visit.page.get_by_role("button", name="Unlink Alice")).to_be_visible()
 
 
+async def in_the_list_at_once(visit: Visit, alice: TelegramPerson) -> None:
+    """While it is answered yet, and without a reload."""
+    await visit.page.goto(visit.portal.url)
+    visit.backend.script(answered := asyncio.Event(), TextDelta("Hello, phone"))
+    alice.write("Hello from the phone")
+    row = visit.page.get_by_role("link", name="Hello from the phone")
+    await expect(row).to_be_visible()
+    answered.set()
+    await alice.reads("Hello, phone")
+    await row.click()
+    await expect(said(visit, "Hello, phone")).to_be_visible()
+
+
 async def spoken_sent_and_drawn(visit: Visit, alice: TelegramPerson) -> None:
     """A voice note and a PDF go in, a chart comes back."""
     alice.send("voice", b"what is it about", mime="audio/ogg")
@@ -88,10 +101,7 @@ async def test_from_the_phone_to_the_page_and_back(visiting: Visiting) -> None:
             backend=backend, toolsets=desk.toolsets(), channels=[channel], transcriber=ScriptedTranscriber()
         ) as visit:
             await linked(visit, alice)
-            alice.write("Hello from the phone")
-            await alice.reads("Hello from the phone")
-            await visit.page.goto(visit.portal.url)
-            await visit.page.get_by_role("link", name="Hello from the phone").click()
+            await in_the_list_at_once(visit, alice)
             await spoken_sent_and_drawn(visit, alice)
             await allowed_on_the_phone(visit, alice, desk)
             await gone_on_with(visit, alice)

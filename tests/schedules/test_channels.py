@@ -49,6 +49,22 @@ async def test_the_answer_comes_to_the_chat_once(tmp_path: Path) -> None:
         assert [one["target"] for one in run["deliveries"]] == ["test"]
 
 
+async def test_a_reply_to_an_answer_goes_on_with_its_conversation(tmp_path: Path) -> None:
+    backend = able()
+    backend.default = answer
+    async with open_chat(tmp_path, backend=backend) as chat:
+        await chat.link()
+        await make(chat)
+        await api(chat, "POST", "/portal/v1/schedules/News/run")
+        await chat.until("**News**\n\nAs asked.")
+        run = await newest(chat, "completed")
+        chat.write("Tell me more", replies_to=chat.bubbles()[-1].id)
+        await chat.until("**News**\n\nAs asked.", "As asked.")
+        turns = await chat.portal.portal.storage.conversations.turns(chat.portal.owner, run["conversation_id"])
+        assert len(turns.data) == 2
+        assert "Tell me the news" in str(backend.requests[-1].messages)
+
+
 async def test_an_answer_that_the_platform_refuses_is_in_the_history(tmp_path: Path) -> None:
     backend = able()
     backend.default = answer

@@ -43,7 +43,7 @@ class ChannelPost:
 
     async def deliver(self, owner: str, target: str, content: Content) -> None:
         """See Deliverer."""
-        told = channels.Content(text=content.text, files=content.files)
+        told = channels.Content(text=content.text, files=content.files, conversation_id=content.conversation_id)
         await self._channels.deliver(owner, target, told, key=content.key)
 
     async def ask(self, owner: str, target: str, response_id: str, name: str) -> None:

@@ -13,6 +13,7 @@ from portal.channels.asking import Asking
 from portal.channels.border import border
 from portal.channels.commands import Commands, command_in, spelled
 from portal.channels.linking import Linking
+from portal.channels.places import Places
 from portal.channels.spoken import Voice, spoken_part
 from portal.core.agent import Agent, Turn
 from portal.core.bus import Bus
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 DOOR = "portal:door"
 """In a conversation's metadata: the kind of channel in which it was begun."""
+_BEGINNING = 60
+"""Characters of what a thread begins with that are in its title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +76,10 @@ class Desks:
 class Conversing:
     """For one channel: `handle` says what is to be sent, which is stored by then."""
 
-    def __init__(self, *, channel: Channel, desks: Desks) -> None:
+    def __init__(self, *, channel: Channel, desks: Desks, places: Places) -> None:
         self._channel = channel
         self._desks = desks
+        self._places = places
         self._asking = Asking(
             agent=desks.agent,
             approvals=desks.approvals,
@@ -132,9 +136,7 @@ class Conversing:
     # ------------------------------------------------------------------ messages
 
     async def _message(self, arrival: Arrival, event: Message, owner: str, before: bool) -> Sequence[Delivery]:
-        desks = self._desks
-        chat = await desks.chats.get(owner, event.place)
-        chat = chat or ChatRecord(owner=owner, place=event.place, mode=desks.mode, changed_at=micros())
+        desks, chat = self._desks, await self._places.of(owner, event.place)
         if not (event.place.direct or event.addressed or chat.mode == "always"):
             return await self._reply(arrival, owner, None)
         command = command_in(event.text)
@@ -146,6 +148,7 @@ class Conversing:
             if await self._asking.tell(event, owner, chat):
                 return await self._reply(arrival, owner, None)
             desks.admit(owner)
+            chat = await self._places.follow(event, chat)
             run = await self._start(await self._turn(arrival, event, chat))
         except Stopping:  # it is answered with the next start
             return ()
@@ -219,7 +222,7 @@ class Conversing:
             owner=chat.owner,
             created_at=now,
             updated_at=now,
-            title=event.place.title,
+            title=_title(event),
             title_source="user" if event.place.title else "none",
             metadata={DOOR: self._channel.kind},
         )
@@ -299,8 +302,7 @@ class Conversing:
                 await self._start(await self._again(arrival, owner, value))
             return await self._answered(arrival, owner, arrival.response_id)
         elif action == "choose":
-            chat = await desks.chats.get(owner, event.place)
-            chat = chat or ChatRecord(owner=owner, place=event.place, mode=desks.mode, changed_at=micros())
+            chat = await self._places.of(owner, event.place)
             return await self._reply(arrival, owner, await desks.commands.choose(value, chat))
         return await self._reply(arrival, owner, None)
 
@@ -329,6 +331,12 @@ class Conversing:
         delivery = await self._desks.outbox.of_message(event.place, event.message_id)
         if delivery is not None and delivery.response_id is not None:
             await self._desks.responses.feedback(owner, delivery.response_id, event.rating)
+
+
+def _title(event: Message) -> str:
+    """A group's name; of a thread in it with what it begins with, or all of them would look the same."""
+    group, begun = event.place.title, " ".join(event.text.split())[:_BEGINNING]
+    return f"{group}: {begun}" if group and event.place.thread and begun else group
 
 
 def message_item(content: Sequence[JsonObject]) -> Item:

@@ -17,9 +17,10 @@ from portal.channels.courier import Courier
 from portal.channels.delivering import Delivering
 from portal.channels.lines import Lines
 from portal.channels.pace import Pace
+from portal.channels.places import Places
 from portal.channels.reception import Reception
 from portal.channels.shared import Alone
-from portal.core.channel_stores import ChatRecord, Delivery, LinkRecord, Mode, PairingRecord, new_delivery
+from portal.core.channel_stores import Delivery, PairingRecord, new_delivery
 from portal.core.channels import (
     Channel,
     Closes,
@@ -28,7 +29,6 @@ from portal.core.channels import (
     HookReply,
     HookRequest,
     Invites,
-    Place,
 )
 from portal.core.clock import micros, seconds
 from portal.core.ids import new_id
@@ -76,6 +76,15 @@ class Channels:
         asked = Asked(desks=desks, health=self.health, slash=lambda name: self._open[name].channel.limits.slash)
         self.home, self.ask = asked.home, asked.ask
         self._patience = patience
+        self.places = Places(
+            links=desks.links,
+            chats=desks.chats,
+            outbox=desks.outbox,
+            conversations=desks.conversations,
+            responses=desks.responses,
+            channels=[channel.name for channel in channels],
+            mode=desks.mode,
+        )
         self.on_given_up: Callable[[Delivery, str], Awaitable[None]] = _nothing
         """Told of a delivery that cannot be sent, and why."""
         self._open: dict[str, Open] = {}
@@ -177,7 +186,7 @@ class Channels:
             channel=channel,
             inbox=desks.inbox,
             outbox=desks.outbox,
-            conversing=Conversing(channel=channel, desks=desks),
+            conversing=Conversing(channel=channel, desks=desks, places=self.places),
             delivering=delivering,
             lines=lines,
             tasks=tasks,
@@ -222,7 +231,7 @@ class Channels:
     async def _show(self, one: Open, asked: Delivery, response_id: str) -> None:
         turn = await self._desks.responses.get(asked.owner, response_id)
         decided = any(stored.item["type"] == "mcp_approval_response" for stored in turn.items)
-        if not (decided and await self._reaches(asked.owner, asked.place)):
+        if not (decided and await self.places.reaches(asked.owner, asked.place)):
             return
         delivery = new_delivery(asked.owner, asked.place, response_id=response_id)
         if await self._desks.outbox.add(delivery):
@@ -260,11 +269,11 @@ class Channels:
         Raises:
             NotFound: there is no such channel, or they have no such chat there; says what there is.
         """
-        return await self._send(new_delivery(owner, await self._place(owner, target), content=content, key=key))
+        return await self._send(new_delivery(owner, await self.places.find(owner, target), content=content, key=key))
 
     async def deliver_answer(self, owner: str, target: str, response_id: str) -> str:
         """The same with an answer: as it is written, with its files and questions. Raises as `deliver`."""
-        return await self._send(new_delivery(owner, await self._place(owner, target), response_id=response_id))
+        return await self._send(new_delivery(owner, await self.places.find(owner, target), response_id=response_id))
 
     async def _send(self, delivery: Delivery) -> str:
         one = self._open.get(delivery.place.channel)
@@ -274,60 +283,23 @@ class Channels:
 
     async def targets(self, owner: str) -> Sequence[tuple[str, str]]:
         """What `deliver` can be given for this owner, each with words for it."""
-        found = [(link.channel, f"{link.sender.name or link.sender.id}, direct") for link in await self._direct(owner)]
-        linked = {link.channel for link in await self._desks.links.list(owner) if link.channel in self._open}
-        places = [chat.place for chat in await self._desks.chats.list(owner)]
-        groups = [place for place in places if place.channel in linked and not place.direct]
-        return [*found, *((target_of(place), place.title or place.chat) for place in groups)]
-
-    async def _direct(self, owner: str) -> Sequence[LinkRecord]:
-        links = await self._desks.links.list(owner)
-        return [link for link in links if link.channel in self._open and link.chat]
-
-    async def _reaches(self, owner: str, place: Place) -> bool:
-        """Whether what is the owner's may be said there still: their account may have been unlinked since."""
-        links = [link for link in await self._desks.links.list(owner) if link.channel == place.channel]
-        return any(not place.direct or link.chat == place.chat for link in links)
-
-    async def _place(self, owner: str, target: str) -> Place:
-        channel, _, where = target.partition(":")
-        if channel not in self._open:
-            raise NotFound(f"There is no channel {channel!r}. There are: {', '.join(self._open) or 'none'}.")
-        if where:
-            for chat in await self._desks.chats.list(owner):
-                if target_of(chat.place) == target and await self._reaches(owner, chat.place):
-                    return chat.place
-        else:
-            for link in await self._direct(owner):
-                if link.channel == channel:
-                    return Place(channel=channel, chat=link.chat)
-        known = ", ".join(name for name, _ in await self.targets(owner))
-        raise NotFound(f"There is no chat {target!r} of yours. There are: {known or 'none: write there first'}.")
+        return await self.places.targets(owner)
 
     async def move_to(self, owner: str, conversation_id: str, target: str) -> None:
         """Go on with a conversation in a chat: what is said there belongs to it from now on. Raises NotFound."""
-        place, desks = await self._place(owner, target), self._desks
+        place, desks = await self.places.find(owner, target), self._desks
         record = await desks.conversations.get(owner, conversation_id)
-        chat = await desks.chats.get(owner, place)
-        chat = chat or ChatRecord(owner=owner, place=place, mode=desks.mode, changed_at=micros())
+        chat = await self.places.of(owner, place)
         await desks.chats.save(replace(chat, conversation_id=conversation_id, model="", changed_at=micros()))
         title = record.title or words.UNTITLED
-        await self.deliver(owner, target, Content(text=words.MOVED.format(title=title, last=await self._last(record))))
+        said = words.MOVED.format(title=title, last=await self._last(record))
+        await self.deliver(owner, target, Content(text=said, conversation_id=conversation_id))
 
     async def _last(self, record: ConversationRecord) -> str:
         if record.head is None:
             return ""
         turn = await self._desks.responses.get(record.owner, record.head)
         return text_so_far([stored.item for stored in turn.items if stored.side == "output"])
-
-    async def change(self, owner: str, target: str, *, mode: Mode | None, model: str | None) -> ChatRecord:
-        """When and by which model a chat is answered; None leaves that as it is. Raises NotFound."""
-        for chat in await self._desks.chats.list(owner):
-            if target_of(chat.place) == target:
-                changed = replace(chat, mode=mode or chat.mode, model=chat.model if model is None else model)
-                await self._desks.chats.save(changed)
-                return changed
-        raise NotFound(f"There is no chat {target!r} of yours.", param="target")
 
     async def unlink(self, owner: str, link_id: str) -> None:
         """That account speaks for nobody any more. Raises NotFound."""
@@ -391,8 +363,3 @@ class Channels:
 
 async def _nothing(delivery: Delivery, why: str) -> None:
     """Where nobody wants to know."""
-
-
-def target_of(place: Place) -> str:
-    """What names a chat for `deliver`."""
-    return f"{place.channel}:{place.chat}" + (f"/{place.thread}" if place.thread else "")

@@ -144,6 +144,8 @@ class Content:
     files: Sequence[str] = ()
     """Ids of the owner's files."""
     buttons: Sequence[Sequence[Button]] = ()
+    conversation_id: str = ""
+    """Of the owner's conversation that a reply goes on with; empty for that of the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,8 @@ class Content:
     """Markdown."""
     files: Sequence[str] = ()
     """Ids of the owner's files that the answer brought."""
+    conversation_id: str = ""
+    """That a reply to it goes on with."""
     key: str
     """The same for a delivery that is tried again, and for no other."""
 

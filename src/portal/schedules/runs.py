@@ -206,6 +206,7 @@ class Runner:
         return Content(
             text=f"**{schedule.name}**\n\n{text}" if text else f"**{schedule.name}**: {run.error or run.status}",
             files=[file["file_id"] for item in said for file in item.get("portal:files") or ()],
+            conversation_id=run.conversation_id,
             key=f"{run.id}:{target}",
         )
 

@@ -166,7 +166,8 @@ def delivery_of(row: Row) -> Delivery:
 
 def _content(stored: JsonObject) -> Content:
     rows = tuple(tuple(Button(**button) for button in buttons) for buttons in stored["buttons"])
-    return Content(text=stored["text"], files=tuple(stored["files"]), buttons=rows)
+    conversation_id = stored.get("conversation_id", "")  # which earlier versions did not keep
+    return Content(text=stored["text"], files=tuple(stored["files"]), buttons=rows, conversation_id=conversation_id)
 
 
 def sent_args(place: Place, sent: Sent) -> dict[str, object]:

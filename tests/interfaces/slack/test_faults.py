@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.channels.desk import Desk, able, calls, says
 
-from portal.core.model import TextDelta
+from portal.backends.scripted import ScriptedBackend, echo
+from portal.core.model import ModelRequest, TextDelta
 from portal.testing.slack_server import SlackFault, SlackServer
 
 from .conftest import FAST, Slack, open_slack
@@ -40,6 +41,29 @@ async def test_messages_come_at_the_pace_of_each_room(slack: Slack) -> None:
     slack.server.mention("U1", "C1", "elsewhere")
     await slack.heard("0", "1", "2")
     assert slack.spoken("C1")
+
+
+class SlowBackend(ScriptedBackend):
+    """Answers word by word."""
+
+    async def stream(self, request: ModelRequest):  # type: ignore[no-untyped-def, override]
+        async for event in super().stream(request):
+            await asyncio.sleep(0.02)
+            yield event
+
+
+async def test_edits_of_an_answer_that_grows_leave_room_for_its_end(tmp_path: Path, server: SlackServer) -> None:
+    text = [f"word{number} " for number in range(100)]
+    backend = SlowBackend(models=["tiny"], default=lambda request: [TextDelta(word) for word in text])
+    async with open_slack(tmp_path, server, backend=backend) as slack:
+        server.limited = True
+        for user in ("U1", "U2"):
+            await slack.link(user)
+            server.direct(user, "Go on")
+        for user in ("U1", "U2"):
+            await slack.heard("".join(text).strip(), room=server.world.direct(user).id)
+        assert 2 < len(server.called("chat.update")) < 10
+        assert not [call for call in server.calls if call.error]
 
 
 async def test_what_comes_twice_or_in_disorder_is_answered_once(slack: Slack) -> None:
@@ -82,6 +106,22 @@ async def test_what_was_written_meanwhile_is_answered_after_a_start(tmp_path: Pa
         await slack.heard("in the channel", room="C1", thread=other)
         await slack.heard("before", "in the thread", room="C1", thread=ask)
         assert len(slack.backend.requests) == 3
+
+
+async def test_what_was_asked_before_much_else_was_written_is_answered_too(tmp_path: Path, server: SlackServer) -> None:
+    server.retry_delays = ()
+    async with open_slack(tmp_path, server) as slack:
+        await slack.link()
+        ask = server.mention("U1", "C1", "before")
+        await slack.heard("before", room="C1", thread=ask)
+    other = server.mention("U1", "C1", "in the channel")
+    for number in range(250):
+        server.say("U1", "C1", f"for people only: {number}", thread=ask)
+        server.say("U1", "C1", f"for people only: {number}")
+    server.mention("U1", "C1", "at the end", thread=ask)
+    async with open_slack(tmp_path, server, backend=ScriptedBackend(models=["tiny"], default=echo)) as slack:
+        await slack.heard("in the channel", room="C1", thread=other)
+        await slack.until(lambda: "at the end" in slack.spoken("C1", ask))
 
 
 async def test_a_connection_that_slack_renews_is_made_before_the_old_one_ends(slack: Slack) -> None:
@@ -143,6 +183,33 @@ async def test_a_token_that_is_not_taken_is_told(tmp_path: Path, server: SlackSe
     async with open_slack(tmp_path, server, by_http=True) as slack:
         channels = slack.portal.portal.channels
         await slack.until(lambda: bool(server.calls))
+        async with asyncio.timeout(30):
+            while channels.status()[0]["state"] != "refused":
+                await asyncio.sleep(0.01)
+        assert "token_revoked" in channels.status()[0]["detail"]
+
+
+@pytest.mark.parametrize("reason", ["revoked", "missing"])
+async def test_a_token_that_is_revoked_later_is_told(tmp_path: Path, server: SlackServer, reason: str) -> None:
+    """Its socket stays open. That some rooms cannot be looked into is no reason to hear nothing more."""
+    async with open_slack(tmp_path, server, limits=replace(FAST, silence=1.0), probe=0.0) as slack:
+        await slack.link()
+        server.direct("U1", "hello")
+        await slack.heard("hello")
+        looked = len(server.called("conversations.history"))
+        if reason == "missing":
+            assert server.scopes is not None
+            server.scopes.discard("channels:history")
+            server.scopes.discard("im:history")
+        else:
+            server.revoked = True
+        channels = slack.portal.portal.channels
+        if reason == "missing":
+            await slack.until(lambda: len(server.called("conversations.history")) > looked + 1)
+            server.direct("U1", "still there?")
+            await slack.heard("hello", "still there?")
+            assert channels.status()[0]["state"] == "up"
+            return
         async with asyncio.timeout(30):
             while channels.status()[0]["state"] != "refused":
                 await asyncio.sleep(0.01)

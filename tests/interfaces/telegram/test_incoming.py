@@ -35,6 +35,8 @@ def read(update: dict[str, Any]) -> Any:
         ({"dice": {"emoji": "🎲", "value": 4}}, "🎲 4"),
         ({"contact": {"first_name": "Bob", "phone_number": "123"}}, "Contact: Bob, 123"),
         ({"poll": {"question": "Tea?", "options": [{"text": "yes"}, {"text": "no"}]}}, "Poll: Tea?\n- yes\n- no"),
+        ({"checklist": {"title": "Shop", "tasks": [{"id": 1, "text": "milk"}]}}, "Checklist: Shop\n- milk"),
+        ({"story": {"chat": PRIVATE, "id": 1}}, "(A story, which bots cannot see.)"),
         ({"location": {"latitude": 1.5, "longitude": 2}}, "Location: 1.5, 2"),
         ({"location": {"latitude": 1, "longitude": 2}, "venue": {"title": "Pub"}}, "Location: Pub, 1, 2"),
     ],

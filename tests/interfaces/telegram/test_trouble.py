@@ -153,6 +153,21 @@ async def test_of_two_programs_with_one_bot_this_one_stands_back(room: Room) -> 
     await room.alice.reads("I can still write")
 
 
+async def test_of_two_portals_with_one_bot_one_goes_on(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with (
+        open_room(tmp_path / "one", telegram) as first,
+        open_room(tmp_path / "two", telegram, alice=first.alice) as second,
+    ):
+
+        def states() -> list[str]:
+            return sorted(str(one.portal.portal.channels.status()[0]["state"]) for one in (first, second))
+
+        await until(lambda: states() == ["taken", "up"])
+        first.alice.write("/start")
+        await first.alice.reads(lambda message: "Hello!" in words(message))
+        assert states() == ["taken", "up"]
+
+
 async def test_a_wrong_token_is_told(tmp_path: Path, telegram: TelegramServer) -> None:
     channel = made_channel(telegram, token="1:" + "x" * 30)
     alice = telegram.person("Alice")
@@ -187,6 +202,34 @@ async def test_a_message_that_is_gone_is_not_edited(tmp_path: Path, telegram: Te
         gate.set()
         room.alice.write("Next")
         await room.alice.reads("Next")
+
+
+@pytest.mark.parametrize(
+    ("status", "words_of_telegram"),
+    [(400, "Bad Request: TEXTDRAFT_PEER_INVALID"), (404, "Not Found: method not found")],
+)
+async def test_where_drafts_are_refused_an_answer_is_edited_as_it_grows(
+    room: Room, status: int, words_of_telegram: str
+) -> None:
+    room.telegram.fail("sendMessageDraft", TelegramFault(status=status, description=words_of_telegram))
+    gates = [asyncio.Event(), asyncio.Event()]
+    for gate in gates:
+        room.backend.script(TextDelta("One"), gate, TextDelta(" two"))
+        asked = room.alice.write("Count")
+        growing = await room.alice.reads("One", after=asked)
+        gate.set()
+        await room.alice.reads(lambda message: words(message) == "One two", after=asked)
+        assert growing["message_id"] == room.alice.sees()[-1]["message_id"]
+    assert len([one for one in room.telegram.calls if one.method == "sendMessageDraft"]) == 1
+
+
+async def test_a_look_at_what_waits_that_fails_breaks_no_connection(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with open_room(tmp_path, telegram, silence=3, poll=1) as room:
+        telegram.fail("getWebhookInfo", TelegramFault(status=500), TelegramFault(reply="dropped"))
+        await until(lambda: len([one for one in telegram.calls if one.method == "getWebhookInfo"]) > 2)
+        room.alice.write("Hello")
+        await room.alice.reads("Hello")
+        assert ((await room.state())["state"], (await room.state())["repairs"]) == ("up", 0)
 
 
 async def test_what_the_port_promises_of_errors(telegram: TelegramServer) -> None:

@@ -42,7 +42,7 @@ _FAULTS = {"fatal_error", "internal_error", "request_timeout", "service_unavaila
 
 
 class SlackApi:
-    """Raises the errors that `Channel` names; of ChannelRejected and ChannelGone `param` is Slack's own word."""
+    """Raises the errors that `Channel` names; where Slack says no, `param` is its own word."""
 
     def __init__(self, *, token: str, base: str, timeout: float = _TIMEOUT) -> None:
         self._timeout = timeout
@@ -154,5 +154,5 @@ def refusal(method: str, response: Any) -> ChannelError | RateLimited:
     text = f"Slack says {word} to {method}."
     if word in _REFUSED:
         needed = data.get("needed") if isinstance(data, dict) else ""
-        return ChannelRefused(f"{text} It needs the scope {needed}." if needed else text)
+        return ChannelRefused(f"{text} It needs the scope {needed}." if needed else text, param=word)
     return (ChannelGone if word in _GONE else ChannelRejected)(text, param=word)

@@ -20,7 +20,7 @@ from portal.core.channels import (
     Place,
     Sender,
 )
-from portal.errors import ChannelError, ChannelGone, ChannelRejected, NotFound, PortalError, RateLimited
+from portal.errors import ChannelError, ChannelGone, ChannelRefused, ChannelRejected, NotFound, PortalError, RateLimited
 from portal.interfaces.slack import events
 from portal.interfaces.slack.api import SlackApi
 from portal.interfaces.slack.blocks import home_view
@@ -280,6 +280,8 @@ class SlackChannel:
             try:
                 deaf = await self._history.probe()
             except (ChannelError, RateLimited) as error:  # that it cannot be looked says nothing about what is heard
+                if isinstance(error, ChannelRefused) and error.param != "missing_scope":
+                    raise
                 log.info("it could not be looked whether Slack tells everything: %s", error)
                 return
             if deaf:

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 _KINDS = "im,mpim,private_channel,public_channel"
 _PAGE = 200
+_MOST = 5_000
+"""Messages of one room that are looked through for what was missed."""
 _OVERLAP = 3_600_000_000
 """Microseconds that are looked through again: for clocks that differ, and where looking was cut short."""
 
@@ -47,9 +49,9 @@ class History:
     async def missed(self, room: Mapping[str, Any], since: int) -> AsyncIterator[Mapping[str, Any]]:
         """Events of what people wrote in a room since a moment, oldest first."""
         oldest, chat = (since - _OVERLAP) / 1e6, str(room["id"])
-        page = await self._api.look("conversations.history", channel=chat, limit=_PAGE)
-        found = [one for one in page["messages"] if float(one["ts"]) > oldest]
-        for root in page["messages"]:
+        newest = await self._newest(chat, oldest)
+        found = [one for one in newest if float(one["ts"]) > oldest]
+        for root in newest:
             if float(root.get("latest_reply") or 0) > oldest:
                 found += await self._replies(chat, str(root["ts"]), oldest)
         kind = "im" if room.get("is_im") else "channel"
@@ -57,9 +59,28 @@ class History:
         for ts in sorted(seen, key=float):
             yield {**seen[ts], "channel": chat, "channel_type": kind}
 
+    async def _newest(self, chat: str, oldest: float) -> Sequence[Mapping[str, Any]]:
+        """A page of what stands in a room at least, and all that is newer than that."""
+        found: list[Mapping[str, Any]] = []
+        async for page in self._pages("conversations.history", channel=chat):
+            found += page
+            if len(found) >= _MOST or any(float(one["ts"]) <= oldest for one in page):
+                break
+        return found
+
     async def _replies(self, chat: str, root: str, oldest: float) -> Sequence[Mapping[str, Any]]:
-        page = await self._api.look("conversations.replies", channel=chat, ts=root, oldest=f"{oldest:.6f}", limit=_PAGE)
-        return [one for one in page["messages"] if float(one["ts"]) > oldest and one["ts"] != root]
+        found: list[Mapping[str, Any]] = []
+        async for page in self._pages("conversations.replies", channel=chat, ts=root, oldest=f"{oldest:.6f}"):
+            found += [one for one in page if float(one["ts"]) > oldest and one["ts"] != root]
+        return found
+
+    async def _pages(self, method: str, **where: Any) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Messages, a page after the other."""
+        cursor: str | None = None
+        while cursor != "":
+            page = await self._api.look(method, limit=_PAGE, cursor=cursor, **where)
+            yield page["messages"]
+            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
 
     async def probe(self) -> bool:
         """Look into one room: whether somebody wrote there and it was not told."""
@@ -86,17 +107,14 @@ class History:
 
     async def find(self, place: Place, nonce: str, after: int) -> str | None:
         """The message that carries this nonce: as metadata, as a stream's block, or beside a file."""
-        oldest, cursor = f"{after / 1e6:.6f}", None
-        while cursor != "":
-            where: dict[str, Any] = {"channel": place.chat, "oldest": oldest, "limit": _PAGE, "cursor": cursor}
-            if place.thread:
-                where["ts"] = place.thread
-            method = "conversations.replies" if place.thread else "conversations.history"
-            page = await self._api.look(method, include_all_metadata=True, **where)
-            for one in page["messages"]:
+        where: dict[str, Any] = {"channel": place.chat, "oldest": f"{after / 1e6:.6f}", "include_all_metadata": True}
+        if place.thread:
+            where["ts"] = place.thread
+        method = "conversations.replies" if place.thread else "conversations.history"
+        async for page in self._pages(method, **where):
+            for one in page:
                 if one.get("bot_id") == self._me.bot and carries(one, nonce):
                     return str(one["ts"])
-            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
         return None
 
 

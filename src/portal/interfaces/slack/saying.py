@@ -14,6 +14,9 @@ STOP = "say:/stop"
 """The value of the button under a message that is being streamed."""
 _TOO_ODD = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"}
 _FILE, _REMEMBERED, _LOOKS = "file:", 2_000, 5
+_GROWING = 1.5
+"""Seconds between two edits of answers that are still written, of all rooms together: Slack takes fifty edits a minute,
+and that which completes an answer is not to wait for them."""
 
 
 class Saying:
@@ -27,6 +30,8 @@ class Saying:
         self._nonces: dict[tuple[str, str], str] = {}
         self._no_streams: dict[str, float] = {}
         """Rooms in which nothing is streamed before this moment of the event loop's clock; "" for all."""
+        self._grown = 0.0
+        """When an answer that is still written was last edited, by that clock."""
 
     def asked_by(self, place: Place, user: str) -> None:
         """Who is answered there: a stream in a channel is for one person."""
@@ -45,6 +50,8 @@ class Saying:
         """See Channel."""
         if message_id.startswith(_FILE):
             raise ChannelRejected("A file cannot be changed.")
+        if any(button.action == "stop" for row in outgoing.buttons for button in row):
+            self._grow()
         nonce = self._nonces.get((place.chat, message_id), message_id)
         where = {"channel": place.chat, "ts": message_id, "metadata": metadata(nonce)}
         try:
@@ -54,6 +61,13 @@ class Saying:
                 raise
             await self._api.call("chat.stopStream", channel=place.chat, ts=message_id)
             await self._taken("chat.update", where, outgoing)
+
+    def _grow(self) -> None:
+        """Raises RateLimited where another answer was edited just now."""
+        now = asyncio.get_running_loop().time()
+        if (wait := self._grown + _GROWING - now) > 0:
+            raise RateLimited("Edits are spared for answers that are complete.", retry_after=wait)
+        self._grown = now
 
     def streams(self, place: Place) -> bool:
         """In threads: of the Assistant pane, and of channels where it is known whom it is for."""

@@ -21,7 +21,16 @@ from portal.core.channels import (
     Place,
     Surroundings,
 )
-from portal.errors import ChannelError, Forbidden, PortalError, RateLimited, Unauthenticated
+from portal.errors import (
+    ChannelError,
+    ChannelRefused,
+    ChannelRejected,
+    ChannelTaken,
+    Forbidden,
+    PortalError,
+    RateLimited,
+    Unauthenticated,
+)
 from portal.interfaces.telegram.html import length
 from portal.interfaces.telegram.incoming import KINDS, Bot, Reader, sender_of
 from portal.settings.telegram import TelegramSettings
@@ -37,6 +46,8 @@ _TYPED = 0.8
 """Seconds after which somebody who asks inline has stopped typing."""
 _GROUP_INTERVAL = 3.0
 """Seconds between two calls to a group: Telegram takes twenty a minute."""
+_NO_DRAFTS = 3600.0
+"""Seconds for which answers are edited as they grow, once drafts were refused."""
 _SECRET = "x-telegram-bot-api-secret-token"  # noqa: S105 -- the name of a header
 
 
@@ -68,6 +79,8 @@ class TelegramChannel:
         self._asides = _Asides()
         self._free: dict[str, float] = {}
         """When a group may be called again."""
+        self._no_drafts: dict[str, float] = {}
+        """Chats that are shown no drafts before this moment of the event loop's clock; "" for all."""
         self._settled = False
         """Whether Telegram knows by now how it is to tell what happens."""
         self._heard = 0
@@ -164,7 +177,14 @@ class TelegramChannel:
 
     async def probe(self) -> None:
         """See Probes. Updates that wait although none comes are the sign of a deaf connection, however it is made."""
-        url, count, why = await (await self._connected()).waiting()
+        client = await self._connected()
+        try:
+            url, count, why = await client.waiting()
+        except (ChannelRefused, ChannelTaken):
+            raise
+        except ChannelError as error:  # that it cannot be looked says nothing about what is heard
+            log.info("it could not be looked whether updates wait at Telegram: %s", error)
+            return
         if not self._settled:
             return
         if url != self._hook:
@@ -201,11 +221,18 @@ class TelegramChannel:
 
     def drafts(self, place: Place) -> bool:
         """See Drafts."""
-        return self._settings.drafts and place.direct
+        closed = max(self._no_drafts.get("", 0), self._no_drafts.get(place.chat, 0))
+        return self._settings.drafts and place.direct and closed <= asyncio.get_running_loop().time()
 
     async def draft(self, place: Place, text: str, nonce: str) -> None:
-        """See Drafts."""
-        await (await self._connected()).draft(place, text, nonce)
+        """See Drafts. Where they are refused, or a Bot API server does not know them, edits do it meanwhile."""
+        client = await self._connected()
+        try:
+            await client.draft(place, text, nonce)
+        except (ChannelRejected, ChannelRefused) as error:
+            where = place.chat if isinstance(error, ChannelRejected) else ""
+            self._no_drafts[where] = asyncio.get_running_loop().time() + _NO_DRAFTS
+            raise
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """See Channel."""

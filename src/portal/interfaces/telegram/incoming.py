@@ -24,6 +24,14 @@ _FILES: Mapping[str, tuple[FileKind, str, str]] = {
     "animation": ("video", "animation.mp4", "video/mp4"),
     "document": ("file", "document", "application/octet-stream"),
 }
+_UNSEEN: Mapping[str, str] = {
+    "story": "A story",
+    "game": "A game",
+    "paid_media": "Paid media",
+    "giveaway": "A giveaway",
+    "invoice": "An invoice",
+}
+"""What people send and would wait in vain for an answer to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,10 @@ def _words(message: Json) -> str:
     if (location := message.get("location")) is not None:
         title = (message.get("venue") or {}).get("title")
         return f"Location: {f'{title}, ' if title else ''}{location['latitude']}, {location['longitude']}"
-    return ""
+    if (checklist := message.get("checklist")) is not None:
+        tasks = "".join(f"\n- {task.get('text')}" for task in checklist.get("tasks") or ())
+        return f"Checklist: {checklist.get('title')}{tasks}"
+    return next((f"({what}, which bots cannot see.)" for name, what in _UNSEEN.items() if name in message), "")
 
 
 def _files(message: Json) -> tuple[Attachment, ...]:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from portal.channels.house import Channels, target_of
+from portal.channels.house import Channels
+from portal.channels.places import room_of, target_of
 from portal.core.channel_stores import ChatRecord, LinkRecord, PairingRecord
 from portal.core.channels import HookRequest
 from portal.core.items import JsonObject
@@ -87,7 +88,7 @@ def channel_routes(*, channels: Channels, is_admin: Callable[[Caller], Awaitable
 
     @router.patch("/chats")
     async def change_chat(who: Who, body: ChatChanges) -> JsonObject:
-        return _chat(await channels.change(who.owner, body.target, mode=body.mode, model=body.model))
+        return _chat(await channels.places.change(who.owner, body.target, mode=body.mode, model=body.model))
 
     @router.get("/targets")
     async def list_targets(who: Who) -> JsonObject:
@@ -146,6 +147,7 @@ def _chat(record: ChatRecord) -> JsonObject:
         "object": "portal.channel_chat",
         "channel": record.place.channel,
         "target": target_of(record.place),
+        "room": target_of(room_of(record.place)),
         "title": record.place.title,
         "direct": record.place.direct,
         "conversation_id": record.conversation_id,

@@ -4,7 +4,7 @@ import { P, json, path } from "../api.js";
 /** @typedef {{name: string, kind: string, state: "starting"|"up"|"deaf"|"down"|"refused"|"taken"|"broken", detail: string, events?: number}} Channel */
 /** @typedef {{id: string, channel: string, sender: string, name: string, direct: boolean, created_at: number}} Link */
 /** @typedef {{id: string, channel: string, sender: string, name: string, place: string}} Pairing */
-/** @typedef {{channel: string, target: string, title: string, direct: boolean, mode: "mentioned"|"always"}} Chat */
+/** @typedef {{channel: string, target: string, room: string, title: string, direct: boolean, mode: "mentioned"|"always"}} Chat */
 /** @typedef {{code: string, expires_at: number, invitations: {channel: string, url: string}[]}} Code */
 
 const C = `${P}/channels`;

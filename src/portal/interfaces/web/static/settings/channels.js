@@ -29,21 +29,28 @@ export function Channels() {
     <section class="column" aria-labelledby="channels-linked"><h3 id="channels-linked">${t("channels.linked")}</h3>
       ${linked.data?.data.length ? html`<ul class="lines">${linked.data.data.map((one) => html`<${Linked} key=${one.id} link=${one} onGone=${linked.reload} />`)}</ul>`
         : html`<p class="muted">${t("channels.nobody")}</p>`}<${NewCode} /></section>
-    <${Groups} chats=${(chats.data?.data ?? []).filter(({ direct }) => !direct)} onDone=${chats.reload} />`;
+    <${Groups} chats=${rooms(chats.data?.data ?? [])} onDone=${chats.reload} />`;
+}
+
+/** A line for each group, however many threads there are in it: they are answered alike. @param {api.Chat[]} chats */
+function rooms(chats) {
+  const found = /** @type {Map<string, api.Chat>} */ (new Map());
+  for (const one of chats) if (!one.direct && (one.target === one.room || !found.has(one.room))) found.set(one.room, one);
+  return [...found.values()];
 }
 
 /** @param {{chats: api.Chat[], onDone: () => void}} props */
 function Groups({ chats, onDone }) {
   if (!chats.length) return null;
   return html`<section class="column" aria-labelledby="channels-groups"><h3 id="channels-groups">${t("channels.groups")}</h3><p class="muted">${t("channels.groupsAbout")}</p>
-    <ul class="lines">${chats.map((one) => html`<${Group} key=${one.target} chat=${one} onDone=${onDone} />`)}</ul></section>`;
+    <ul class="lines">${chats.map((one) => html`<${Group} key=${one.room} chat=${one} onDone=${onDone} />`)}</ul></section>`;
 }
 
 /** @param {{chat: api.Chat, onDone: () => void}} props */
 function Group({ chat, onDone }) {
-  const name = chat.title || chat.target;
+  const name = chat.title || chat.room;
   const change = (/** @type {any} */ event) => attempt(async () => {
-    await api.answerIn(chat.target, event.target.checked ? "always" : "mentioned");
+    await api.answerIn(chat.room, event.target.checked ? "always" : "mentioned");
     onDone();
   });
   return html`<li class="line"><div class="grow"><p class="clip"><strong dir="auto">${name}</strong></p><p class="small muted">${chat.channel}</p></div>
