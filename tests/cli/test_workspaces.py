@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import Installation, Terminal
 
 from portal.cli.workspaces import to_toml
+from portal.settings.workspaces import WorkspaceSettings
 
 EXPORTS = Path(__file__).parents[1] / "fixtures/personas"
 
@@ -36,6 +37,21 @@ def test_list_show_edit_and_delete(shared: Installation) -> None:
     assert tomllib.loads(shared.run("workspaces", "show", "mine").stdout)["users"] == []
     assert shared.run("workspaces", "delete", "mine").stderr == "Deleted mine.\n"
     assert "There is no workspace 'mine'" in shared.run("workspaces", "show", "mine").stderr
+
+
+def test_what_is_shown_is_all_there_is_and_comes_back_as_it_was(shared: Installation) -> None:
+    """No tools are not all tools, and no bound gets lost between `show` and `edit`."""
+    wanted = (
+        'tools = []\ncollections = ["Bikes"]\nmax_rounds = 2\nmax_seconds = 90.5\nmax_tokens = 5000\nmemory = false\n'
+    )
+    shared.run("workspaces", "edit", "bounded", "--file", "-", stdin=wanted)
+    shown = shared.run("workspaces", "show", "bounded").stdout
+    assert tomllib.loads(wanted).items() <= tomllib.loads(shown).items()
+    named = {line.removeprefix("# ").partition(" = ")[0] for line in shown.splitlines() if " = " in line}
+    assert named == WorkspaceSettings.model_fields.keys()
+    shared.run("workspaces", "edit", "bounded", "--file", "-", stdin=shown)
+    assert shared.run("workspaces", "show", "bounded").stdout == shown
+    shared.run("workspaces", "delete", "bounded")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Workspaces on the page: seen, made, changed, tried, chosen in the chat, reset, deleted and brought back, imported."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page
 from tests.e2e.browser import IN_FULL, NARROW, WIDE, Theme, Visiting, composer, expect, in_browser_loop, violations
+from tests.e2e.tool_desk import Desk
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.core.model import ModelInfo
+from portal.routing.catalogue import fields_of
 
 pytestmark = in_browser_loop
 
@@ -138,6 +141,43 @@ async def test_who_may_use_it_and_a_refusal(visiting: Visiting) -> None:
         await page.get_by_label("Title").fill("x" * 101)
         await page.get_by_role("button", name="Save", exact=True).click()
         await expect(page.get_by_role("alert")).to_have_text("Title: this is too long.")
+
+
+async def test_its_tools_and_bounds_stay_as_they_are_said(visiting: Visiting) -> None:
+    bounds = {"max_rounds": 3, "max_seconds": 60.0, "max_tokens": 9000}
+    desk = Desk()
+    async with visiting(
+        backend=two(), toolsets=desk.toolsets(), settings={"workspaces": {"bounded": {"tools": [], **bounds}}}
+    ) as visit:
+        page = visit.page
+
+        async def saved(name: str) -> dict[str, Any]:
+            await expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+            one = visit.portal.portal.router.workspace(name, visit.portal.owner)
+            assert one is not None
+            return fields_of(one)
+
+        tools = page.get_by_role("group", name="Tools it may use")
+        await go(page, "/workspaces/bounded")
+        await expect(tools.get_by_role("radio", name="None")).to_be_checked()
+        await page.get_by_label("Title").fill("Bounded")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        assert (await saved("bounded")).items() >= {"title": "Bounded", "tools": (), **bounds}.items()
+
+        await go(page, "/workspaces/~new")
+        await expect(tools.get_by_role("radio", name="All")).to_be_checked()
+        await page.get_by_label("Title").fill("Notes")
+        await page.get_by_role("button", name="Create workspace").click()
+        assert (await saved("notes"))["tools"] == ("*",)
+        await tools.get_by_role("radio", name="These").check()
+        await page.get_by_role("checkbox", name="notes").check()
+        await page.get_by_label("Single tools").fill("ask_*, draw_chart")
+        await page.get_by_label("Single tools").press("Tab")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        assert (await saved("notes"))["tools"] == ("notes", "ask_*", "draw_chart")
+        await page.reload()
+        await expect(page.get_by_role("checkbox", name="notes")).to_be_checked()
+        await expect(page.get_by_label("Single tools")).to_have_value("ask_*, draw_chart")
 
 
 async def test_a_model_without_its_tag_is_found_and_one_that_is_missing_is_told(visiting: Visiting) -> None:

@@ -18,8 +18,11 @@ from portal.errors import PortalError
 _ADDRESS = "/portal/v1/workspaces"
 _FIELDS = (
     *("title", "description", "task", "persona", "instructions", "prefer", "strategy", "parameters"),
-    *("tools", "knowledge", "memory", "users", "max_output_tokens"),
+    *("tools", "knowledge", "collections", "memory", "users"),
+    *("max_output_tokens", "max_rounds", "max_seconds", "max_tokens"),
 )
+_TOLD_EMPTY = frozenset({"tools", "users"})
+"""An empty list says something: no tools at all, and everyone."""
 _SLOW = 600.0
 """Seconds that a model may take to be loaded and answer a test."""
 
@@ -122,7 +125,7 @@ def to_toml(one: Mapping[str, Any]) -> str:
     lines = []
     for name in _FIELDS:
         value = one.get(name)
-        if value in (None, "", {}) or (value == [] and name != "users"):  # no users at all means everyone
+        if value in (None, "", {}) or (value == [] and name not in _TOLD_EMPTY):
             lines.append(f"# {name} = ")
         elif name == "instructions" and _reads_well(str(value)):
             lines.append(f"{name} = '''\n{value}'''")

@@ -44,7 +44,7 @@
  * @typedef {{
  *   title: string, description: string, task: string, persona: string, instructions: string, prefer: string[],
  *   strategy: string, parameters: Record<string, any>, tools: string[], knowledge: boolean, collections: string[], memory: boolean,
- *   users: string[], max_output_tokens: number|null,
+ *   users: string[], max_output_tokens: number|null, max_rounds: number|null, max_seconds: number|null, max_tokens: number|null,
  * }} WorkspaceFields
  * @typedef {WorkspaceFields & {
  *   name: string, source: "built-in"|"settings"|"page", mine: boolean, replaces: string|null, advice: string|null,

@@ -28,7 +28,8 @@ export async function loadPersonas() {
 export const findWorkspace = (name) => workspaces.value.find((each) => each.name === name) ?? null;
 
 /** @type {(keyof WorkspaceFields)[]} */
-const FIELDS = ["title", "description", "task", "persona", "instructions", "prefer", "strategy", "parameters", "tools", "knowledge", "collections", "memory", "users", "max_output_tokens"];
+const FIELDS = ["title", "description", "task", "persona", "instructions", "prefer", "strategy", "parameters", "tools", "knowledge", "collections", "memory", "users",
+  "max_output_tokens", "max_rounds", "max_seconds", "max_tokens"];
 
 /** What of a workspace can be saved. @param {Workspace} one @returns {WorkspaceFields} */
 export const fieldsOf = (one) => /** @type {any} */ (Object.fromEntries(FIELDS.map((name) => [name, one[name]])));

@@ -8,6 +8,7 @@ import { t } from "../strings.js";
 import { Bar } from "../layout.js";
 import { Icon } from "../icons.js";
 import { Menu } from "../menu.js";
+import { Allowed } from "./allowed.js";
 import { Behaviour, Limits, Names, Who } from "./fields.js";
 import { Recalls } from "./recalls.js";
 import { Preferred } from "./preferred.js";
@@ -19,8 +20,8 @@ import { wrong } from "./wrong.js";
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 /** @type {Omit<Fields, "users">} */
 const EMPTY = {
-  title: "", description: "", task: "", persona: "", instructions: "", prefer: [], strategy: "auto", parameters: {}, tools: [],
-  knowledge: true, collections: [], memory: true, max_output_tokens: null,
+  title: "", description: "", task: "", persona: "", instructions: "", prefer: [], strategy: "auto", parameters: {}, tools: ["*"],
+  knowledge: true, collections: [], memory: true, max_output_tokens: null, max_rounds: null, max_seconds: null, max_tokens: null,
 };
 
 /** @param {string} title */
@@ -74,6 +75,7 @@ function Editor({ workspace, initial }) {
         <${Names} fields=${fields} change=${change} name=${name} setName=${workspace ? null : setNamed} />
         <${Behaviour} fields=${fields} change=${change} />
         <${Preferred} prefer=${fields.prefer} onChange=${(/** @type {string[]} */ prefer) => change({ prefer })} />
+        <${Allowed} fields=${fields} change=${change} />
         <${Recalls} fields=${fields} change=${change} />
         <${Limits} fields=${fields} change=${change} />
         <${Who} users=${fields.users} onChange=${(/** @type {string[]} */ users) => change({ users })} />
