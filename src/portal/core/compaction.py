@@ -12,6 +12,7 @@ from portal.core.items import Item, JsonObject
 from portal.core.model import ModelRequest
 from portal.core.ports import Models, Sealer
 from portal.core.responses import usage_object
+from portal.core.terms import counted
 from portal.errors import BadRequest
 
 _PROMPT = (
@@ -46,14 +47,17 @@ class Compactor:
         Raises:
             BadRequest: there is nothing to compact.
             ModelNotFound, BackendError: nobody can summarise.
+            Forbidden, RateLimited: the terms of whoever asks do not allow it.
         """
         if not items:
             raise BadRequest("There is nothing to compact.", param="input")
         resolved = self.opened(await self._attachments.resolve(owner, items))
         messages = [*to_messages(resolved, instructions), {"role": "user", "content": _PROMPT}]
-        route = self._models.route(Ask(model=model, owner=owner, messages=messages))
+        route = await self._models.decide(Ask(model=model, owner=owner, messages=messages))
         request = ModelRequest(model=route.model.id, messages=messages)
-        summary, usage = await self._completions.complete(route, request, owner=owner, door="compact")
+        summary, usage = await self._completions.complete(
+            route, request, owner=owner, door="compact", credential=counted()
+        )
         return {
             "id": new_id("resp"),
             "object": "response.compaction",
