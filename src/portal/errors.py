@@ -166,9 +166,18 @@ class BackendRejected(BackendError):
 
 
 class BackendKeyRefused(BackendError):
-    """A model server does not accept the key that Portal has for it: neither the client's fault nor a passing one."""
+    """A model server does not accept the key or account that Portal has for it: neither the client's fault nor a
+    passing one."""
 
     quotes = False
+    STATUSES = frozenset({401, 402, 403, 407})
+    """What such a server answers."""
+
+    @classmethod
+    def of(cls, who: str, status: int) -> "BackendKeyRefused":
+        """For one of those statuses. What the server says is left out: some repeat the key."""
+        why = "says that there is no credit left for Portal's key" if status == 402 else "did not accept Portal's key"
+        return cls(f"{who} {why} ({status}).")
 
 
 class BackendProtocolError(BackendError):

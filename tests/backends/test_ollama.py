@@ -304,6 +304,7 @@ async def test_models_with_all_that_ollama_knows(server: OllamaServer, backend: 
     able, embedder = await backend.models()
     assert able.capabilities == {"chat", "completion", "tools", "vision", "thinking"}
     assert (able.context_window, able.parameters, able.quantization) == (16384, 1_000_000, "Q4_K_M")
+    assert able.given == 16384
     assert (able.size, able.family, able.loaded) == (17_300_000_000, "llama", True)
     assert (able.held, embedder.held) == (17_300_000_000, None)
     assert able.created == 1767323045

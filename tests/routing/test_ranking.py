@@ -291,6 +291,21 @@ def test_whatever_is_installed_and_wanted(models: Sequence[ModelInfo], wanted: W
     assert rank(models, wanted) == ranked
 
 
+def test_what_a_model_is_given_counts_not_what_it_could_take() -> None:
+    capped = info("a", 70, context_window=131_072, given=32_768)
+    assert rank([capped, info("b", 8, context_window=65_536)], Wanted(tokens=40_000))[0].model.id == "b"
+    (alone,) = rank([capped], Wanted(tokens=40_000))
+    assert "this one holds the most (32768 tokens)" in alone.why
+
+
+def test_of_those_that_hold_the_most_the_best_is_taken() -> None:
+    same = {"context_window": 131_072, "given": 32_768}
+    models = [info("tiny", 1, **same), info("narrow", 90, context_window=4096), info("big", 70, **same)]
+    ranked = rank(models, Wanted(tokens=40_000))
+    assert [one.model.id for one in ranked] == ["big", "tiny", "narrow"]
+    assert [one.why.partition(" (")[0] for one in ranked[1:]] == ["holds as much", "a smaller window"]
+
+
 @given(MODELS, WANTED)
 def test_a_window_that_is_large_enough_goes_before_one_that_is_not(models: Sequence[ModelInfo], wanted: Wanted) -> None:
     ranked = [one.model.context_window or 10**9 for one in rank(models, wanted) if one.model.id != GUIDE]

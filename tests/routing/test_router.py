@@ -118,6 +118,14 @@ async def test_a_server_that_is_away_is_named_and_the_guide_does_not_answer_for_
     assert made.route(ask("big")).model.id == "big"
 
 
+async def test_a_recording_goes_to_a_model_that_hears() -> None:
+    recording = {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}]}
+    hears = ModelInfo(id="hears", backend="", parameters=10**9, capabilities=frozenset({"chat", "audio"}))
+    assert (await router(BIG, hears)).route(Ask(model="auto", messages=[recording])).model.id == "hears"
+    with pytest.raises(NoModel, match="Voxtral on vLLM"):
+        (await router(BIG)).route(Ask(model="auto", messages=[recording]))
+
+
 async def test_nothing_installed_says_what_to_do() -> None:
     with pytest.raises(NoModel, match="Install Ollama"):
         (await router()).route(ask("auto"))
@@ -161,6 +169,29 @@ async def test_a_rule_comes_before_the_classifier() -> None:
     assert made.route(ask("auto-creative", "My invoice is late")).rule is None
 
 
+@pytest.mark.parametrize(
+    ("word", "text", "matches"),
+    [
+        ("Invoice", "The INVOICE, please", True),
+        ("voice", "the invoice", False),
+        ("Straße", "IN DER STRASSE", True),
+        ("purchase order", "Is the Purchase\nOrder there?", True),
+        ("purchase order", "two purchase orders", False),
+        ("c++", "why does my C++ code leak", True),
+        ("c++", "why does my c code leak", False),
+        ("发票", "请帮我开发票", True),
+        ("請求書", "請求書を作って", True),
+        ("चालान", "मेरा चालान कहाँ है", True),
+        ("รายงาน", "เขียนรายงานให้หน่อย", True),
+        ("", "anything", False),
+        (" ", "any thing", False),
+    ],
+)
+async def test_a_rules_words_are_found_in_every_script(word: str, text: str, matches: bool) -> None:
+    made = await router(BIG, SMALL, rules=[Rule(name="r", words=(word,), model="small")])
+    assert (made.route(ask("auto", text)).model.id == "small") is matches
+
+
 async def test_the_classifier_chooses_the_tasks_preferences() -> None:
     coding = Workspace(name="auto-coding", task="coding", prefer=("coder*",))
     route = (await router(BIG, CODER, workspaces=[coding], judge=Says("coding"))).route(ask("auto"))
@@ -188,6 +219,22 @@ async def test_a_conversation_stays_with_its_model_unless_the_task_changes(
     route = (await router(BIG, SMALL, judge=judge)).route(ask("auto", last=last))
     assert route.model.id == expected
     assert ("stays" in route.reason) == (expected == "small")
+
+
+async def test_the_task_of_a_workspace_never_changes() -> None:
+    desk = Workspace(name="desk", task="coding")
+    made = await router(BIG, SMALL, workspaces=[desk], judge=Says("general"))
+    last = {"requested_model": "desk", "resolved_model": "small", "task": "coding"}
+    assert made.route(ask("desk", "Thank you!", last=last)).model.id == "small"
+
+
+async def test_a_conversation_stays_with_its_model_though_nobody_judges_it() -> None:
+    seen = {"requested_model": "auto", "resolved_model": "small"}
+    assert (await router(BIG, SMALL)).route(ask("auto", last=seen)).model.id == "small"
+    sees = {**LAST, "resolved_model": "sees", "task": "vision"}  # a picture without a word
+    better = ModelInfo(id="better", backend="", parameters=7 * 10**9, capabilities=SEES.capabilities)
+    made = await router(better, SEES, judge=Says("general"))
+    assert made.route(Ask(model="auto", messages=[PICTURE], last=sees)).model.id == "sees"
 
 
 async def test_a_workspace_with_models_of_its_own_comes_before_rules() -> None:
@@ -326,6 +373,10 @@ def test_a_workspace_puts_its_own_before_the_clients() -> None:
     assert made.messages([user])[0] == {"role": "system", "content": "Be brief."}
     merged = made.messages([{"role": "system", "content": "In French."}, user])
     assert [message["content"] for message in merged] == ["Be brief.\n\nIn French.", "hi"]
+    parts = [{"type": "text", "text": "In French."}, {"type": "text", "text": "Always."}]
+    (told, _) = made.messages([{"role": "developer", "content": parts}, user])  # as agents send it
+    assert told == {"role": "developer", "content": "Be brief.\n\nIn French.\n\nAlways."}
+    assert made.messages([{"role": "system", "content": ""}, user])[0]["content"] == "Be brief."
     assert made.with_defaults({"temperature": 1, "top_p": None}) == {"temperature": 1, "top_p": 1, "max_tokens": 50}
     assert made.with_defaults({"max_completion_tokens": 9})["max_completion_tokens"] == 9
     assert made.with_defaults({"max_tokens": 900})["max_tokens"] == 50

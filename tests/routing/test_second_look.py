@@ -18,7 +18,7 @@ from portal.errors import BackendError
 from portal.knowledge.minilm import MiniLM
 from portal.routing.classifier import packaged_classifier
 from portal.routing.judgement import TASKS, Judgement
-from portal.routing.second_look import READ, SecondLook, mixed, packaged, packed, shortened, unpacked
+from portal.routing.second_look import READ, SECONDS, SecondLook, mixed, packaged, packed, shortened, unpacked
 from portal.testing.portal import open_test_portal
 
 CODING = Workspace(name="auto-coding", task="coding", prefer=("coder*",))
@@ -46,6 +46,14 @@ class Means:
             await asyncio.Event().wait()
         self.asleep = False
         return np.stack([self._vector] * len(texts))
+
+
+class Late(Means):
+    """One that takes longer than a live request waits."""
+
+    async def embed(self, texts: Sequence[str]) -> Any:
+        await asyncio.sleep(2 * SECONDS)
+        return await super().embed(texts)
 
 
 class Other(Means):
@@ -92,6 +100,12 @@ async def test_one_that_sleeps_is_not_waited_for_but_woken() -> None:
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def test_who_has_time_waits_for_it() -> None:
+    first, look = unsure(coding=0.29), SecondLook(embedder=Late())
+    assert await look.judge("turn this around", first) is first
+    assert (await look.judge("turn this around", first, patient=True)).task == "coding"
 
 
 async def test_one_that_fails_or_is_another_changes_nothing() -> None:

@@ -275,7 +275,7 @@ async def _wits(ground: Ground, own: Embedder | None, toolsets: Sequence[Toolset
     finding = finding_in(ground, choice.current)
     mind = await open_memory(ground, finding)
     table, links = timetable(ground)
-    studio = await open_media(ground)
+    studio = await open_media(ground, speech)
     knowledge = await open_knowledge(ground, finding, choice, speech.transcriber)
     tools = _given(toolsets, tool_servers) or Toolsets(
         settings=ground.settings,

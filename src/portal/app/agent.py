@@ -29,8 +29,6 @@ from portal.core.subturns import SubTurns
 from portal.core.titles import Titles
 from portal.core.tool_ports import Likeness, Toolset
 from portal.core.toolbox import Toolbox
-from portal.errors import ModelNotFound
-from portal.routing.router import Router
 from portal.security.seal import SignedSealer
 from portal.settings import Settings
 
@@ -69,7 +67,7 @@ async def open_agent(
     toolbox = _toolbox(settings, toolsets, await open_likeness(ground, own))
     recorder = Recorder(turn_log=storage.turn_log, call_log=storage.call_log)
     attachments = Attachments(files=storage.files)
-    window = _window(settings, router)
+    window = _window(settings)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
     sealer = SignedSealer(key=seal_key(settings))
     compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions, window=window)
@@ -130,17 +128,8 @@ def bounds_of(settings: Settings) -> Bounds:
     return Bounds(rounds=tools.max_rounds, seconds=tools.max_seconds, tokens=tools.max_tokens)
 
 
-def _window(settings: Settings, router: Router) -> Callable[[ModelInfo], int]:
-    def window(model: ModelInfo) -> int:
-        """What its server says, up to the context that Portal asks Ollama for."""
-        tokens = model.context_window or settings.turns.context_fallback
-        try:
-            backend, _ = router.find(model.id)
-        except ModelNotFound:  # gone since it was chosen, as its call will tell
-            return tokens
-        return min(tokens, settings.ollama.max_context) if backend.kind == "ollama" else tokens
-
-    return window
+def _window(settings: Settings) -> Callable[[ModelInfo], int]:
+    return lambda model: model.window or settings.turns.context_fallback
 
 
 def _executor(ground: Ground, recorder: Recorder, rules: Rules) -> Executor:

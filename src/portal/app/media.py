@@ -1,32 +1,48 @@
 """Pictures, video and music: the engines of the settings, and the worker that has them do jobs."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from portal.app.ground import Ground
 from portal.core.health import Condition
 from portal.core.media import EngineState, MediaJob, Studio
 from portal.core.ports import Files
+from portal.core.speech import Speech
 from portal.core.tool_ports import Toolset
 from portal.media.engines import engines
 from portal.media.studio import MediaStudio
 
 _LOOK = 30.0
 """Seconds between two looks at the engines."""
+_TASKS: Mapping[str, frozenset[str]] = {
+    "comfyui": frozenset({"image_generation", "video_generation", "audio"}),
+    "openai_images": frozenset({"image_generation"}),
+    "openai_music": frozenset({"audio"}),
+}
+"""What the kinds of engines are there for."""
 
 
 class EngineWatch:
-    """How the engines of the settings are; those that were found by themselves are nobody's trouble when they go."""
+    """How the engines are, and for which tasks there is one. Of those that were found by themselves it is nobody's
+    trouble when they go."""
 
-    def __init__(self, studio: MediaStudio) -> None:
+    def __init__(self, studio: MediaStudio, speech: Speech | None) -> None:
         self._studio = studio
+        self._speech = speech
         self._states: Sequence[EngineState] = ()
+        self._tasks: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
         while True:
             self._states = await self._studio.states()
+            there = [_TASKS.get(one.kind, frozenset()) for one in self._states if one.reachable]
+            self._tasks = frozenset().union(*there, {"audio"} if self._speech and self._speech.models() else ())
             await asyncio.sleep(_LOOK)
+
+    def makes(self, task: str) -> bool:
+        """Whether an engine is there for a task, as of a moment ago."""
+        return task in self._tasks
 
     def check(self) -> Iterator[Condition]:
         """See HealthCheck."""
@@ -40,8 +56,9 @@ class EngineWatch:
             )
 
 
-async def open_media(ground: Ground) -> MediaStudio:
-    """The studio; its worker ends with the ground."""
+async def open_media(ground: Ground, speech: Speech | None = None) -> MediaStudio:
+    """The studio; its worker ends with the ground. `speech` counts among the engines that the router knows of; a tool
+    server that runs alone has none."""
     settings = ground.settings
 
     def changed(job: MediaJob) -> None:
@@ -59,9 +76,11 @@ async def open_media(ground: Ground) -> MediaStudio:
     ground.stack.push_async_callback(studio.aclose)
     ground.cluster.works("media", studio.hurry)
     ground.on_duty(media=studio.run)
+    watch = EngineWatch(studio, speech)
     if settings.media.engines:
-        watch = EngineWatch(studio)
         ground.health.add(watch.check)
+    if settings.media.engines or speech is not None:
+        ground.router.count_on(watch.makes)
         ground.keep_going(media_engines=watch.run)
     return studio
 

@@ -12,6 +12,7 @@ from portal.core.clock import now
 from portal.errors import (
     BackendError,
     BackendInterrupted,
+    BackendKeyRefused,
     BackendProtocolError,
     BackendRejected,
     BackendTimeout,
@@ -93,6 +94,8 @@ class Failures:
             error.quotes = True
             error.retry_after = again
             return error
+        if status in BackendKeyRefused.STATUSES:
+            return BackendKeyRefused.of(self._who, status)
         return BackendRejected(message, status=status, code=_field(body, "code"), param=_field(body, "param"))
 
 

@@ -166,7 +166,14 @@ class Ollama:
     def _info(self, tag: JsonObject) -> ModelInfo:
         name = tag["name"]
         loaded = None if self._loaded is None else name in self._loaded
-        return model_info(tag, backend=self.name, more=self._details(name), loaded=loaded, held=self._held.get(name))
+        details = self._details(name)
+        made = model_info(tag, backend=self.name, more=details, loaded=loaded, held=self._held.get(name))
+        return replace(made, given=self._most(details))
+
+    def _most(self, details: Shown) -> int:
+        """Tokens of context that a model is given at most, unless it is loaded with more."""
+        ceiling = min(details.context_window or self._config.context_fallback, self._config.max_context)
+        return max(details.num_ctx or 0, ceiling)
 
     def _details(self, model: str) -> Shown:
         return self._shown.get(self._digests.get(model, ""), Shown())
@@ -216,10 +223,19 @@ class Ollama:
         number = request.parameters.get("n") or 1
         if not isinstance(number, int) or not 1 <= number <= _MOST_ANSWERS:
             raise BadRequest(f"n is a whole number from 1 to {_MOST_ANSWERS}.", param="n")
+        if request.chosen and self._does_not_think(request.model):
+            effort = ("reasoning_effort", "think")
+            kept = {name: value for name, value in request.parameters.items() if name not in effort}
+            request = replace(request, parameters=kept)
         if request.prompt is None:
             return "/api/chat", [chat_body(request) for _ in range(number)]
         prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
         return "/api/generate", [generate_body(request, prompt) for prompt in prompts for _ in range(number)]
+
+    def _does_not_think(self, model: str) -> bool:
+        """Whether the server says so: it refuses to have such a model think."""
+        able = self._details(model).capabilities
+        return "thinking" not in able if able else False
 
     def _fill(self, body: JsonObject) -> str | None:
         """Fill in num_ctx and keep_alive where the client left them open; a warning where the context is too small."""
@@ -247,9 +263,7 @@ class Ollama:
         if loaded and loaded >= needed:
             return loaded
         details = self._details(model)
-        floor = details.num_ctx or 0
-        ceiling = min(details.context_window or self._config.context_fallback, self._config.max_context)
-        return fitting_context(needed, floor=floor, ceiling=max(floor, ceiling))
+        return fitting_context(needed, floor=details.num_ctx or 0, ceiling=self._most(details))
 
     async def _one(self, path: str, body: JsonObject, choice: int) -> AsyncGenerator[ModelEvent, None]:
         answer, lines = _Answer(self._http, body, choice), Lines()

@@ -23,7 +23,7 @@ from portal.settings import BackendSettings, Settings
 
 _JSON = {"Content-Type": "application/json"}
 _NOT_STREAMED = ("application/json", "text/html")
-_OLLAMAS = frozenset({"options", "keep_alive", "think", "truncate", "shift"})
+_OLLAMAS = frozenset({"options", "num_ctx", "keep_alive", "think", "truncate", "shift"})
 """How an Ollama server is to run a model: nothing to any other, and refused by some."""
 _VERSION = re.compile(r"/v\d+[a-z0-9]*(/|$)")
 

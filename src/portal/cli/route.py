@@ -14,6 +14,9 @@ from portal.cli.server_file import need_running
 from portal.core.ask import text_of
 from portal.errors import PortalError
 
+_SLOW = 600.0
+"""Seconds: a model that judges requests may be asked about each turn."""
+
 
 @click.command()
 @click.argument("text", required=False)
@@ -27,12 +30,12 @@ def route(text: str | None, model: str, jsonl: bool, replay: int | None, data_di
         for line in _labelled(sys.stdin.buffer):
             click.echo(line)
         return
-    client = need_running(data_folder(data_dir), called_as).client()
+    server = need_running(data_folder(data_dir), called_as)
     if replay:
-        _replay(client, replay)
+        _replay(server.client(timeout=_SLOW), replay)
     elif text:
         body = {"model": model, "messages": [{"role": "user", "content": text}]}
-        told = client.send("POST", "/portal/v1/route", body)
+        told = server.client().send("POST", "/portal/v1/route", body)
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         raise click.UsageError("Give a TEXT, --jsonl or --replay N.")

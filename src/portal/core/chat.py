@@ -114,13 +114,17 @@ def _outcome(item: Item) -> str:
 
 
 def _content(parts: str | list[JsonObject]) -> str | list[JsonObject]:
-    """Plain text where every part is text (all templates take it), else Chat Completions parts."""
+    """Plain text where every part is text (all templates take it), else the parts as Chat Completions has them."""
     if isinstance(parts, str):
         return parts
-    converted = [_part(part) for part in parts]
-    if all(part["type"] == "text" for part in converted):
-        return "\n\n".join(part["text"] for part in converted)
-    return converted
+    return plain_parts([_part(part) for part in parts])
+
+
+def plain_parts(parts: list[JsonObject]) -> str | list[JsonObject]:
+    """Parts of Chat Completions, as one text where that is all they are."""
+    if all(part.get("type") == "text" for part in parts):
+        return "\n\n".join(str(part["text"]) for part in parts)
+    return parts
 
 
 def _part(part: JsonObject) -> JsonObject:

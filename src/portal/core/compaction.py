@@ -14,6 +14,7 @@ from portal.core.model import ChatMessage, ModelInfo, ModelRequest, TokenUsage
 from portal.core.ports import Models, Sealer
 from portal.core.responses import usage_object
 from portal.core.summary import PROMPT, summarised
+from portal.core.terms import counted
 from portal.core.tokens import estimate_messages
 from portal.core.window import room
 from portal.errors import BadRequest
@@ -62,6 +63,7 @@ class Compactor:
         Raises:
             BadRequest: there is nothing to compact.
             ModelNotFound, BackendError: nobody can summarise.
+            Forbidden, RateLimited: the terms of whoever asks do not allow it.
         """
         if not (items or earlier):
             raise BadRequest("There is nothing to compact.", param="input")
@@ -78,12 +80,14 @@ class Compactor:
 
     async def _summary(self, owner: str, model: str, messages: Sequence[ChatMessage]) -> tuple[str, TokenUsage]:
         """Of all at once where that fits, and what it cost."""
-        route = self._models.route(Ask(model=model, owner=owner, messages=messages))
+        route = await self._models.decide(Ask(model=model, owner=owner, messages=messages))
         spent: list[TokenUsage] = []
 
         async def tell(told: list[ChatMessage]) -> str:
             request = ModelRequest(model=route.model.id, messages=told)
-            text, usage = await self._completions.complete(route, request, owner=owner, door="compact")
+            text, usage = await self._completions.complete(
+                route, request, owner=owner, door="compact", credential=counted()
+            )
             spent.append(usage)
             return text
 

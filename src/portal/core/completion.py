@@ -49,9 +49,12 @@ class Completions:
     def __init__(self, *, usage: UsageLog) -> None:
         self._usage = usage
 
-    async def complete(self, route: Route, request: ModelRequest, *, owner: str, door: str) -> tuple[str, TokenUsage]:
+    async def complete(
+        self, route: Route, request: ModelRequest, *, owner: str, door: str, credential: str | None = None
+    ) -> tuple[str, TokenUsage]:
         """See `complete`, and what it cost, estimated where the backend does not say; asks the models of the route
-        until one answers. `door` says what the call is for."""
+        until one answers. `door` says what the call is for; `credential` is the key that somebody asked it with, if
+        that has a budget."""
 
         def take(left: Route) -> None:
             nonlocal route
@@ -85,6 +88,7 @@ class Completions:
                     estimated=spent.estimated,
                     milliseconds=round((perf_counter() - began) * 1000),
                     status=status,
+                    credential=credential,
                 )
             )
         return text, spent

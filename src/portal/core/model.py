@@ -30,6 +30,8 @@ class ModelInfo:
     """Among: chat, completion, embeddings, rerank, vision, audio, tools, thinking, speech, transcription."""
     context_window: int | None = None
     """Tokens."""
+    given: int | None = None
+    """As many of them as Portal asks its server for at most, where a server leaves that to its clients."""
     parameters: int | None = None
     """Number of weights."""
     quantization: str | None = None
@@ -61,6 +63,11 @@ class ModelInfo:
     digest: str = ""
     """What its server names these very weights by; empty where it does not."""
 
+    @property
+    def window(self) -> int | None:
+        """Tokens that it really takes; None where nobody knows."""
+        return self.given or self.context_window
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
@@ -74,6 +81,9 @@ class ModelRequest:
     """Every other field by its Chat Completions name: temperature, stop, seed, n, tools, tool_choice,
     response_format, logprobs, max_tokens or max_completion_tokens, reasoning_effort, ...; nothing is dropped
     silently: what a backend's protocol has no place for is passed under the same name."""
+    chosen: bool = False
+    """The model is Portal's choice: nobody could know that it does not think, so effort is not asked of one that says
+    so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from portal.core.model import ChatMessage
 
+_TAKEN = {"image_url": "vision", "input_audio": "audio"}
+"""Parts that not every model takes."""
+
 
 def needs(messages: Sequence[ChatMessage], parameters: Mapping[str, object]) -> frozenset[str]:
     """The capabilities that these messages and Chat Completions parameters ask for."""
@@ -11,7 +14,8 @@ def needs(messages: Sequence[ChatMessage], parameters: Mapping[str, object]) -> 
     if parameters.get("tools"):
         wanted.add("tools")
     contents = (message.get("content") for message in messages)
-    parts = (part for content in contents if isinstance(content, list) for part in content)
-    if any(part.get("type") == "image_url" for part in parts):
-        wanted.add("vision")
+    for content in contents:
+        for part in content if isinstance(content, list) else ():
+            if part.get("type") in _TAKEN:
+                wanted.add(_TAKEN[part["type"]])
     return frozenset(wanted)

@@ -102,8 +102,12 @@ class Models(Protocol):
             Forbidden: the workspace is not for this caller.
         """
 
-    async def decide(self, ask: Ask) -> Route:
-        """The same; where the request's kind is unclear, the embedder and a model may be asked, within deadlines."""
+    async def decide(self, ask: Ask, *, counted: bool = True, patient: bool = False) -> Route:
+        """The same; where the request's kind is unclear, the embedder and a model may be asked, within deadlines.
+
+        `counted`: a call comes of it; raises RateLimited where a budget is spent. `patient`: an embedder that sleeps is
+        waited for, so that the answer is the same whenever this is asked.
+        """
 
     def list(self) -> Sequence[ModelInfo]:
         """All plain models, in memory, no waiting."""

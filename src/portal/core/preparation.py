@@ -23,7 +23,7 @@ from portal.core.recall import Seeking, file_search, heard
 from portal.core.records import ConversationRecord, ResponseRecord, TurnRecord
 from portal.core.scene import tainted_at
 from portal.core.shelving import Shelving
-from portal.core.story import COVERS, Story
+from portal.core.story import COVERS, Story, summarised
 from portal.core.terms import Bounding, nothing, standing_of
 from portal.core.tokens import estimate_messages
 from portal.core.toolbox import Offer, Toolbox
@@ -191,8 +191,8 @@ class Preparation:
             parameters = route.workspace.with_defaults(parameters)
             await self._toolbox.ready()
             offer = await self._offer(turn, ask, route.workspace, parameters, items)
-        truncated = turn.request.get("truncation") == "auto"
-        call = Call(route, partial(self._fitted, parameters, truncated, offer), messages)
+        fitted = partial(self._fitted, parameters, turn, offer, route.workspace is not None)
+        call = Call(route, fitted, messages)
         record = ResponseRecord(
             id=response_id,
             owner=turn.owner,
@@ -264,8 +264,9 @@ class Preparation:
     def _fitted(
         self,
         parameters: Mapping[str, object],
-        truncated: bool,
+        turn: Turn,
         offer: Offer | None,
+        chosen: bool,
         model: ModelInfo,
         messages: Sequence[ChatMessage],
         tools: Tools,
@@ -274,11 +275,11 @@ class Preparation:
         if offer is not None:
             parameters = offer.parameters(parameters) if tools != "none" else _without_tools(parameters)
             messages = spare(messages, room(window, parameters))
-        if truncated:
+        if turn.request.get("truncation") == "auto":
             messages, dropped = fit(messages, window, parameters)
         if offer is not None and model.told and "tools" not in model.capabilities:
             messages, parameters = prompted(messages, parameters, strict=tools == "strict")
-        return ModelRequest(model=model.id, messages=messages, parameters=parameters), dropped
+        return ModelRequest(model=model.id, messages=messages, parameters=parameters, chosen=chosen), dropped
 
     async def _conversation(self, turn: Turn) -> ConversationRecord | None:
         if turn.conversation_id is None:
@@ -295,7 +296,8 @@ class Preparation:
         self, turn: Turn, window: Sequence[TurnRecord], instructions: str | None, shelved: Shelved
     ) -> Story:
         """What was said before and is said now. Where Portal has summarised the oldest turns, that stands for them."""
-        summary, since = self._summarised(window)
+        made, since = summarised(window)
+        summary = str(self._compactor.opened([made])[0]["summary"]) if made else ""
         turns = [("", await self._resolved(turn.owner, turn.history, shelved))] if turn.history else []
         for record in window[since:]:
             said = [stored.item for stored in record.items if not _passed_over(stored.item)]
@@ -305,16 +307,6 @@ class Preparation:
 
     async def _resolved(self, owner: str, items: Sequence[Item], shelved: Shelved) -> list[Item]:
         return self._compactor.opened(await self._attachments.recalled(owner, items, shelved))
-
-    def _summarised(self, window: Sequence[TurnRecord]) -> tuple[str, int]:
-        """The newest summary, and the place of the first turn that it does not stand for."""
-        places = {record.response.id: at for at, record in enumerate(window)}
-        for record in reversed(window):
-            for stored in record.items:
-                if stored.item["type"] == "compaction" and stored.item.get(COVERS) in places:
-                    (opened,) = self._compactor.opened([stored.item])
-                    return str(opened["summary"]), places[stored.item[COVERS]] + 1
-        return "", 0
 
 
 def _first(turn: Turn, parameters: Mapping[str, object]) -> Ask:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from portal.core.chat import to_messages
 from portal.core.items import Item
 from portal.core.model import ChatMessage
+from portal.core.records import TurnRecord
 from portal.core.tokens import estimate_messages
 
 COVERS = "portal:covers"
@@ -45,3 +46,13 @@ class Story:
     def before(self, since: int) -> list[ChatMessage]:
         """The turns before that one, alone."""
         return to_messages(item for _, items in self.turns[:since] for item in items)
+
+
+def summarised(turns: Sequence[TurnRecord]) -> tuple[Item | None, int]:
+    """The newest summary that Portal made of these turns, and the place of the first one that it does not stand for."""
+    places = {record.response.id: at for at, record in enumerate(turns)}
+    for record in reversed(turns):
+        for stored in record.items:
+            if stored.item["type"] == "compaction" and stored.item.get(COVERS) in places:
+                return stored.item, places[stored.item[COVERS]] + 1
+    return None, 0

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from portal.core.chat import plain_parts
+from portal.core.items import JsonObject
 from portal.core.model import ChatMessage
 from portal.core.personas import Persona
 
@@ -67,10 +69,14 @@ class Workspace:
         system = self.system
         if not system:
             return list(sent)
-        first = sent[0] if sent and sent[0].get("role") in ("system", "developer") else None
-        if first is None or not isinstance(first.get("content"), str):
+        if not sent or sent[0].get("role") not in ("system", "developer"):
             return [{"role": "system", "content": system}, *sent]
-        return [{**first, "content": f"{system}\n\n{first['content']}"}, *sent[1:]]
+        content = sent[0].get("content") or ""
+        if isinstance(content, str):
+            joined: str | list[JsonObject] = f"{system}\n\n{content}" if content else system
+        else:
+            joined = plain_parts([{"type": "text", "text": system}, *content])
+        return [{**sent[0], "content": joined}, *sent[1:]]
 
     def with_defaults(self, sent: Mapping[str, object]) -> dict[str, object]:
         """The client's parameters over this workspace's defaults, within its limit."""

@@ -165,7 +165,7 @@ class Accounts:
         try:
             return self._models.route(ask)
         except NoModel:  # right after the start, when nothing is known yet
-            return await self._models.decide(ask)
+            return await self._models.decide(ask, counted=False)
 
     async def open(self, *, owner: str, door: str, ask: Ask) -> Account:
         """Raises what Models.decide raises."""

@@ -195,4 +195,4 @@ def _in_workspace(request: ModelRequest, account: Account) -> ModelRequest:
     if workspace is None:
         return request
     messages = request.messages if request.prompt is not None else workspace.messages(request.messages)
-    return replace(request, messages=messages, parameters=workspace.with_defaults(request.parameters))
+    return replace(request, messages=messages, parameters=workspace.with_defaults(request.parameters), chosen=True)

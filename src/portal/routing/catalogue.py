@@ -18,8 +18,9 @@ from portal.core.model import ModelRequest
 from portal.core.personas import Expectation, Persona
 from portal.core.ports import SavedWorkspaces
 from portal.core.records import WorkspaceRecord
+from portal.core.terms import counted
 from portal.core.workspaces import Workspace
-from portal.errors import BadRequest, Conflict, NoModel, NotFound, SettingsError
+from portal.errors import BadRequest, Conflict, Forbidden, NoModel, NotFound, SettingsError
 from portal.routing.personas import packaged_personas
 from portal.routing.router import Router
 from portal.routing.workspaces import Workspaces, workspace
@@ -138,7 +139,7 @@ class Catalogue:
         """What answers a plain question there now, and why; `model` is None where nothing can."""
         try:
             route = self._router.route_in(one, Ask(model=one.name, owner=owner))
-        except NoModel as error:
+        except (NoModel, Forbidden) as error:
             return {"model": None, "backend": None, "reason": error.message}
         reason = route.reason.removeprefix(f"{one.name}: ")
         return {"model": route.model.id, "backend": route.model.backend, "reason": reason}
@@ -149,7 +150,7 @@ class Catalogue:
             return None
         try:
             self._router.route_in(one, Ask(model=one.name, needs=frozenset({"chat", "vision"})))
-        except NoModel as error:
+        except (NoModel, Forbidden) as error:
             return error.message
         return None
 
@@ -160,7 +161,7 @@ class Catalogue:
         instead of what is saved. `problems` is what a check found, None where nothing was checked.
 
         Raises:
-            NotFound, BadRequest, NoModel, BackendError.
+            NotFound, BadRequest, NoModel, Forbidden, RateLimited, BackendError.
         """
         one = self._find(owner, name) if fields is None else _checked(owner, name, fields)
         if persona:
@@ -168,10 +169,13 @@ class Catalogue:
         prompt, expect = (prompt, None) if prompt else _question(one)
         began = perf_counter()
         asked = [{"role": "user", "content": prompt}]
-        route = self._router.route_in(one, Ask(model=one.name, owner=owner, messages=asked))
+        route = self._router.route_in(one, Ask(model=one.name, owner=owner, messages=asked), counted=True)
         decided = decision(route, perf_counter() - began)
-        request = ModelRequest(model=route.model.id, messages=one.messages(asked), parameters=one.with_defaults({}))
-        answer, usage = await self._completions.complete(route.alone(), request, owner=owner, door="test")
+        parameters = one.with_defaults({})
+        request = ModelRequest(model=route.model.id, messages=one.messages(asked), parameters=parameters, chosen=True)
+        answer, usage = await self._completions.complete(
+            route.alone(), request, owner=owner, door="test", credential=counted()
+        )
         return {
             "workspace": one.name,
             "persona": one.persona or None,

@@ -101,22 +101,30 @@ def rank(models: Iterable[ModelInfo], wanted: Wanted) -> list[Ranked]:
         return [Ranked(model, 0.0, "nothing else is installed") for model in able[:1]]
     fitting = [model for model in others if _fits(model, wanted.tokens)]
     if not fitting:
-        return _too_long(others, wanted.tokens)
+        return _too_long(others, wanted)
+    return _ordered(fitting, wanted)
+
+
+def _ordered(models: Sequence[ModelInfo], wanted: Wanted) -> list[Ranked]:
     if not wanted.task and wanted.difficulty is None and wanted.strategy == "auto":
-        return _by_size(fitting, wanted)
-    return _judged(fitting, wanted)
+        return _by_size(models, wanted)
+    return _judged(models, wanted)
 
 
 def _fits(model: ModelInfo, tokens: int) -> bool:
-    return not tokens or model.context_window is None or tokens + _ANSWER_ROOM <= model.context_window
+    return not tokens or model.window is None or tokens + _ANSWER_ROOM <= model.window
 
 
-def _too_long(models: Sequence[ModelInfo], tokens: int) -> list[Ranked]:
-    ordered = sorted(models, key=lambda model: -(model.context_window or 0))
-    words = f"no installed model holds all of this (about {tokens} tokens), and this one holds the most"
-    whys = [words, *("a smaller window" for _ in ordered[1:])]
+def _too_long(models: Sequence[ModelInfo], wanted: Wanted) -> list[Ranked]:
+    """Those that hold the most first, in their usual order."""
+    most = max(model.window or 0 for model in models)
+    largest = [one.model for one in _ordered([model for model in models if (model.window or 0) == most], wanted)]
+    smaller = sorted((model for model in models if model not in largest), key=lambda model: -(model.window or 0))
+    words = f"no installed model holds all of this (about {wanted.tokens} tokens), and this one holds the most"
+    whys = [words, *("holds as much" for _ in largest[1:]), *("a smaller window" for _ in smaller)]
+    ordered = [*largest, *smaller]
     return [
-        Ranked(model, 1 - at / len(ordered), f"{why} ({model.context_window} tokens)")
+        Ranked(model, 1 - at / len(ordered), f"{why} ({model.window} tokens)")
         for at, (model, why) in enumerate(zip(ordered, whys, strict=True))
     ]
 

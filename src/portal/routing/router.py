@@ -54,6 +54,7 @@ class Router:
         self._judge = judge
         self._consultant = consultant
         self._second_look: SecondLook | None = None
+        self._makes: Callable[[str], bool] = lambda task: False
         self.tune(rules=rules, default_model=default_model, patience=patience)
 
     def tune(self, *, rules: Sequence[Rule], default_model: str, patience: Patience) -> None:
@@ -69,6 +70,10 @@ class Router:
     def look_again(self, second_look: SecondLook) -> None:
         """Have this look at what the classifier is unsure of, from now on."""
         self._second_look = second_look
+
+    def count_on(self, makes: Callable[[str], bool]) -> None:
+        """From now on this tells whether an engine is there for a task whose product no chat model makes by itself."""
+        self._makes = makes
 
     def list(self) -> Sequence[ModelInfo]:
         """See Models: within the terms of the request under way."""
@@ -103,31 +108,36 @@ class Router:
             return self._plain(ask.model, standing)
         return self.route_in(workspace, ask)
 
-    def route_in(self, workspace: Workspace, ask: Ask) -> Route:
-        """The same within this workspace, whether it is in use or only being tried."""
+    def route_in(self, workspace: Workspace, ask: Ask, *, counted: bool = False) -> Route:
+        """The same within this workspace, whether it is in use or only being tried; `counted`: see Models."""
+        standing = standing_of(ask.owner, self._bounding)
+        if counted and standing is not None:
+            if not standing.names_workspace(workspace.name):
+                raise refuse_model(workspace.name)
+            standing.calling()
         return self._in_workspace(ask, workspace, self._rule(ask, workspace), self._judged(ask))
 
-    async def decide(self, ask: Ask) -> Route:
-        """See Models: a call that comes of it counts against the budgets."""
+    async def decide(self, ask: Ask, *, counted: bool = True, patient: bool = False) -> Route:
+        """See Models."""
         await self._registry.begun()
         standing = standing_of(ask.owner, self._bounding)
         workspace = self._workspace(ask, standing)
         plain = None if workspace is not None else self._plain(ask.model, standing)
-        if standing is not None:
+        if standing is not None and counted:
             standing.calling()
         if workspace is None:
             assert plain is not None
             return plain
         rule, judged = self._rule(ask, workspace), self._judged(ask)
         if ask.text and not workspace.task and rule is None:
-            judged = await self._looked_at_again(ask, judged)
+            judged = await self._looked_at_again(ask, judged, patient)
         return self._in_workspace(ask, workspace, rule, judged)
 
-    async def _looked_at_again(self, ask: Ask, judged: Judgement | None) -> Judgement | None:
+    async def _looked_at_again(self, ask: Ask, judged: Judgement | None, patient: bool) -> Judgement | None:
         """Where the classifier is unsure: by what a request that stands alone means, then by a model that is asked."""
         alone = not ask.history and ask.needs.isdisjoint(("vision", "audio"))
         if judged is not None and judged.confidence < _SURE and alone and self._second_look is not None:
-            judged = await self._second_look.judge(ask.text, judged)
+            judged = await self._second_look.judge(ask.text, judged, patient=patient)
         if self._consultant is not None and (judged is None or judged.confidence < _SURE):
             judged = await self._consultant.judge(ask) or judged
         return judged
@@ -186,7 +196,8 @@ class Router:
         if not ranked:
             self._registry.missed()
             raise NoModel(self._lacking(ask.needs))
-        order, stays = (ranked, False) if rule and rule.model else self._sticky(ask, judged, ranked)
+        sure = bool(workspace.task or rule) or judged is None or judged.confidence >= _SURE
+        order, stays = (ranked, False) if rule and rule.model else _sticky(ask, task if sure else "", ranked)
         candidates = self._on_servers(order)
         ready = _resting_last(candidates)
         return Route(
@@ -259,23 +270,23 @@ class Router:
         return f"; {wish}, which {whose} prefers, is not installed"
 
     def _without_engine(self, task: str, model: ModelInfo) -> str:
-        if task not in ENGINE_TASKS or task in model.capabilities:
+        if task not in ENGINE_TASKS or task in model.capabilities or self._makes(task):
             return ""
         install = self._registry.families.install.get("sound" if task == "audio" else task, "")
         return f"; {task.replace('_', ' ')} takes an engine that is not here, so a chat model answers" + (
             f" (install {install})" if install else ""
         )
 
-    def _sticky(self, ask: Ask, judged: Judgement | None, ranked: Sequence[Ranked]) -> tuple[Sequence[Ranked], bool]:
-        """The same order with the conversation's model first, unless the task has changed."""
-        last = ask.last or {}
-        if judged is None or last.get("requested_model") != ask.model or last.get("task") is None:
-            return ranked, False
-        changed = judged.task != last["task"] and judged.confidence >= _SURE
-        staying = [one for one in ranked if one.model.id == last.get("resolved_model")]
-        if changed or not staying or staying[0] is ranked[0]:
-            return ranked, False
-        return [*staying, *(one for one in ranked if one is not staying[0])], True
+
+def _sticky(ask: Ask, task: str, ranked: Sequence[Ranked]) -> tuple[Sequence[Ranked], bool]:
+    """The same order with the conversation's model first, unless the task has changed: it is empty where that is not
+    sure, or nobody looked."""
+    last = ask.last or {}
+    staying = [one for one in ranked if one.model.id == last.get("resolved_model")]
+    changed = last.get("requested_model") != ask.model or (bool(task) and task != last.get("task"))
+    if changed or not staying or staying[0] is ranked[0]:
+        return ranked, False
+    return [*staying, *(one for one in ranked if one is not staying[0])], True
 
 
 def _resting_last(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

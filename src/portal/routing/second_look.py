@@ -25,6 +25,8 @@ READ = 150
 """Characters that are read at the beginning and at the end of a long request."""
 SECONDS = 0.025
 """How long a request waits at most: several times what its vector takes."""
+PATIENT = 30.0
+"""The same where nobody waits for an answer: an embedder is loaded in that time."""
 SHARE = 0.3
 """The weight of the meaning beside the words."""
 _LEAST = 1e-9
@@ -39,10 +41,10 @@ class SecondLook:
         self._seconds = seconds
         self._wanted = asyncio.Event()
 
-    async def judge(self, text: str, judged: Judgement) -> Judgement:
+    async def judge(self, text: str, judged: Judgement, *, patient: bool = False) -> Judgement:
         """The judgement with another task where the meaning says so; as it was where the embedder is late or away."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(PATIENT if patient else self._seconds):
                 vectors = await self._embedder.embed([shortened(text)])
         except TimeoutError:  # it is busy, or sleeps: then it is woken for the next one
             self._wanted.set()

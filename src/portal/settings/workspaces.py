@@ -104,7 +104,7 @@ class RuleSettings(Section):
     words: tuple[str, ...] = Field((), description="The request has one of these words, in any case.")
     pattern: str = Field("", description="Or a regular expression that the request must match.")
     model: str = Field("", description="The model that answers, by name or pattern.")
-    task: str = Field("", description="Or the task that such a request is, such as coding.")
+    task: Literal["", Task] = Field("", description="Or the task that such a request is, such as coding.")
 
     @field_validator("pattern")
     @classmethod

@@ -112,6 +112,8 @@ FAULTS = [
     (Answer(frames=[json.dumps({"error": FAILS}).encode()], headers={"Content-Type": "application/json"}), TOLD),
     (Answer(status=503, error="loading"), "backend_unavailable"),
     (Answer(status=404, error="no such model"), "backend_rejected"),
+    (Answer(status=401, error="no such key: sk-secret"), "did not accept Portal's key"),
+    (Answer(status=402, error="pay first"), "no credit left"),
 ]
 """What the server does, and what is told of it: so each fault is seen to be the one that is meant."""
 
@@ -152,6 +154,8 @@ async def test_the_next_model_answers_a_plain_call(
         (Answer(frames=[json.dumps({"error": FAILS}).encode()]), 502, "out of memory"),
         (Answer(status=503, error="loading"), 503, "loading"),
         (Answer(status=404, error="no such model"), 404, "no such model"),
+        (Answer(status=401, error="no such key: sk-secret"), 502, "did not accept Portal's key (401)"),
+        (Answer(status=402, error="pay first"), 502, "no credit left for Portal's key (402)"),
     ],
     ids=named,
 )

@@ -217,6 +217,43 @@ async def test_a_budget_is_spent_and_stays_spent(
         assert 0 < int(answer.headers["retry-after"]) <= 86_400
 
 
+async def test_what_is_only_tried_costs_nothing(portal: TestPortal, me: Door) -> None:
+    body = {"model": "any", "messages": HI}
+    async with keyed(portal, me, requests=1) as door:
+        for path in ("/api/dry-run", "/portal/v1/route") * 2:
+            assert await status(door, path, body) == 200
+        await door("GET", "/portal/v1/route/replay")
+        assert await status(door, *ways("tiny")[0]) == 200
+        assert await status(door, *ways("tiny")[0]) == 429
+        assert await status(door, "/api/dry-run", body) == 200
+
+
+async def test_trying_a_workspace_and_summing_up_are_calls_like_any(portal: TestPortal, me: Door) -> None:
+    trial, compact = {"prompt": "hi"}, {"model": "tiny", "input": "hi"}
+    for path, body in (("/portal/v1/workspaces/any/test", trial), ("/v1/responses/compact", compact)):
+        async with keyed(portal, me, requests=1) as door:
+            assert [await status(door, path, body) for _ in range(2)] == [200, 429], path
+            assert await status(door, *ways("tiny")[0]) == 429
+    async with keyed(portal, me, scopes=["workspaces:big"]) as door:
+        assert await status(door, "/portal/v1/workspaces/any/test", trial) == 403
+        assert await status(door, "/portal/v1/workspaces/big/test", trial) == 200
+    async with keyed(portal, me, scopes=["models:tiny*"]) as door:
+        assert await status(door, "/v1/responses/compact", {**compact, "model": "large"}) == 403
+
+
+async def test_what_nobody_may_use_hides_no_list(portal: TestPortal, me: Door) -> None:
+    """As where the models that somebody may use are on a server that is away."""
+    async with keyed(portal, me, scopes=["models:elsewhere*"]) as door:
+        listed = {one["id"] for one in (await door("GET", "/v1/models"))["data"]}
+        assert "big" in listed
+        assert not listed & {"tiny", "large"}
+        (big,) = [one for one in (await door("GET", "/portal/v1/workspaces"))["data"] if one["name"] == "big"]
+        assert big["now"]["model"] is None
+        assert "may use" in big["now"]["reason"]
+        assert (await door("GET", "/portal/v1/workspaces/big"))["now"] == big["now"]
+        assert "big:latest" in {one["name"] for one in (await door("GET", "/api/tags"))["models"]}
+
+
 async def test_headers_of_a_client_change_nothing(portal: TestPortal, me: Door) -> None:
     async with keyed(portal, me, scopes=["models:tiny"]) as door:
         for name in ("x-api-key", "x-portal-user", "x-user-id", "x-forwarded-user", "x-model"):

@@ -1,9 +1,16 @@
 """The dry run, and past turns judged again."""
 
+from pathlib import Path
+
+import aiohttp
 import pytest
 from tests.interfaces.web.conftest import Door
+from tests.routing.test_router import BIG, CODER
+from tests.routing.test_second_look import Late
 
-from portal.backends.scripted import ScriptedBackend
+from portal.backends.scripted import ScriptedBackend, echo
+from portal.core.model import ModelInfo
+from portal.testing.portal import open_test_portal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,3 +69,32 @@ async def test_past_turns_are_judged_by_the_present_rules(me: Door, stranger: Do
     assert (rows[1]["feedback"], rows[1]["now"]["resolved_model"], rows[1]["changed"]) == (1, "tiny", False)
     assert rows[1]["then"]["requested_model"] == "auto"
     assert (await stranger("GET", "/portal/v1/route/replay"))["data"] == []
+
+
+async def test_past_turns_are_judged_as_a_request_would_be(tmp_path: Path) -> None:
+    """Behind the turns before them, by their meaning where the words leave it open, with the tools they brought."""
+    calls = ModelInfo(id="calls", backend="", parameters=10**9, capabilities=frozenset({"chat", "tools"}))
+    backend = ScriptedBackend(models=[BIG, CODER, calls], default=echo)
+    settings = {
+        "classifier": {"enabled": True},
+        "workspaces": {"auto-coding": {"task": "coding", "prefer": ["coder*"]}},
+    }
+    async with (
+        open_test_portal(tmp_path / "data", backends=[backend], settings=settings, embedder=Late()) as portal,
+        aiohttp.ClientSession(portal.url, headers=portal.headers) as client,
+    ):
+        me = Door(client)
+        tool = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+        await me.respond("turn this around", model="auto")
+        poem = await me.respond("Write a poem about autumn", model="auto")
+        await me.respond("and now in Spanish", model="auto", previous_response_id=poem["id"])
+        await me.respond("What stands in my notes?", model="auto", tools=[tool])
+        asked = len(backend.requests)
+        rows = (await me("GET", "/portal/v1/route/replay?limit=4"))["data"]
+        assert len(backend.requests) == asked
+    notes, spanish, autumn, around = rows
+    assert (around["then"]["task"] != "coding", around["now"]["task"]) == (True, "coding")
+    assert (around["now"]["resolved_model"], around["changed"]) == ("coder:7b", True)
+    assert "by its meaning" in around["now"]["reason"]
+    assert (autumn["now"]["task"], spanish["now"]["task"]) == ("creative", "creative")
+    assert (notes["now"]["resolved_model"], notes["changed"]) == ("calls", False)

@@ -14,7 +14,7 @@ from portal.core.items import JsonObject
 from portal.core.model import ModelInfo, RawRequest
 from portal.core.ports import Forwarding, Models
 from portal.core.workspaces import Workspace
-from portal.errors import BackendError, ModelNotFound, NoModel
+from portal.errors import BackendError, Forbidden, ModelNotFound, NoModel
 from portal.interfaces.ollama.relay import MOST_WHOLE, parsed, read, refusal
 from portal.interfaces.ollama.requests import read_model
 from portal.interfaces.ollama.servers import OllamaServers, Place
@@ -115,7 +115,7 @@ class _Door:
         """With the details of the model that would answer a plain question there."""
         try:
             info = self._servers.route(workspace.name, owner).model
-        except NoModel:
+        except (NoModel, Forbidden):  # nothing is there that may answer
             info = ModelInfo(id=workspace.name, backend="portal")
         shown = _entry(workspace.name, ModelInfo(id=workspace.name, backend="portal"))
         return {**shown, "details": _details(info)}

@@ -19,7 +19,6 @@ from portal.interfaces.refusals import beginning
 from portal.interfaces.wire import send_json
 
 MOST_WHOLE = 64 * 2**20
-_OUR_KEY = frozenset({401, 403, 407})
 _FAILURE = b'{"error"'
 
 
@@ -88,8 +87,8 @@ async def _whole(reply: RawResponse, send: Send, account: Account, count_input: 
 async def refusal(reply: RawResponse, name: str) -> BackendError:
     """A refusal, as it is where it has Ollama's form; else its words in that form."""
     content = await beginning(reply)
-    if reply.status in _OUR_KEY:
-        return BackendKeyRefused(f"The model server {name} did not accept Portal's key ({reply.status}).")
+    if reply.status in BackendKeyRefused.STATUSES:
+        return BackendKeyRefused.of(f"The model server {name}", reply.status)
     said = _said(content)
     if said is not None:
         return AsItIs(said, status=reply.status, body=content, retry_after=reply.retry_after)

@@ -34,7 +34,6 @@ _FEW = 8
 """Events before `[DONE]` among which the usage is."""
 _MOST_WHOLE = 64 * 2**20
 _UNFINISHED = (None, "", "error", "abort")
-_OUR_KEY = frozenset({401, 403, 407})
 _EVENT_STREAM = "text/event-stream"
 _STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _FAILURE = re.compile(rb"\s*(?:event:[^\n]*\n)?data:\s*(\{\s*\"error\"\s*:[^\r\n]*)")
@@ -204,7 +203,7 @@ def _failure(account: Account, error: Any) -> BackendError:
     """A failure that came with status 200; some proxies put the status that it should have had into its code."""
     said = error if isinstance(error, dict) else {"message": error}
     message, status = str(said.get("message") or error)[:500], said.get("code")
-    if isinstance(status, int) and 400 <= status < 500 and status not in _OUR_KEY:
+    if isinstance(status, int) and 400 <= status < 500 and status not in BackendKeyRefused.STATUSES:
         return BackendRejected(message, status=status)
     return BackendError(f"The model server {account.backend.name} failed: {message}")
 
@@ -212,9 +211,8 @@ def _failure(account: Account, error: Any) -> BackendError:
 async def _refusal(reply: RawResponse, account: Account) -> BackendError:
     """A refusal in OpenAI's form goes on as it is; any other is put into that form."""
     content = await beginning(reply)
-    if reply.status in _OUR_KEY:
-        refused = f"The model server {account.backend.name} did not accept Portal's key ({reply.status})."
-        return BackendKeyRefused(refused)
+    if reply.status in BackendKeyRefused.STATUSES:
+        return BackendKeyRefused.of(f"The model server {account.backend.name}", reply.status)
     message = _message(content)
     if message is None:
         said = orjson.loads(content)["error"]["message"]

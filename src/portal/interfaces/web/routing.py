@@ -8,21 +8,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from portal.core.ask import Ask
-from portal.core.chat import to_messages
 from portal.core.decision import Route, decision
-from portal.core.items import Item, JsonObject, text_of
+from portal.core.items import JsonObject
 from portal.core.model import ChatMessage
 from portal.core.ports import Models, Responses
-from portal.core.records import TurnRecord
 from portal.core.toolbox import Toolbox
-from portal.errors import PortalError
 from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.messages import check_messages
 from portal.interfaces.web import views
+from portal.interfaces.web.replay import Replay
 from portal.interfaces.web.requests import Limit, Who
-
-_EXCERPT = 200
-_KNOWN = ("input_text", "output_text", "input_image")
 
 
 class DryRun(BaseModel):
@@ -46,14 +41,13 @@ def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) ->
         parameters = {"tools": body.tools} if body.tools else {}
         began = perf_counter()
         ask = Ask.overridden(model=body.model, owner=who.owner, messages=body.messages, parameters=parameters)
-        route = await models.decide(ask)
+        route = await models.decide(ask, counted=False)
         await toolbox.ready()
         return explained(route, ask, await _tools(toolbox, route, ask, body.tools), began)
 
     @router.get("/portal/v1/route/replay")
     async def replay(who: Who, limit: Limit = 50) -> JsonObject:
-        turns = await responses.recent(who.owner, limit)
-        return views.listing([_replayed(models, turn, who.owner) for turn in turns])
+        return views.listing(await Replay(models=models, responses=responses).rows(who.owner, limit))
 
     return router
 
@@ -82,43 +76,3 @@ def explained(route: Route, ask: Ask, tools: Sequence[str], began: float) -> Jso
             for one in route.candidates
         ],
     }
-
-
-def _replayed(models: Models, turn: TurnRecord, owner: str) -> JsonObject:
-    """What was decided then, what would be now, and how the answer was liked: -1, 0 or 1."""
-    record = turn.response
-    asked = [stored.item for stored in turn.items if stored.side == "input"]
-    row: JsonObject = {
-        "id": record.id,
-        "text": _text(asked)[:_EXCERPT],
-        "requested_model": record.model,
-        "feedback": record.feedback,
-        "then": record.decision,
-    }
-    try:
-        ask = Ask.overridden(model=record.model, owner=owner, messages=to_messages(_plain(asked)))
-        route = models.route(ask)
-    except PortalError as error:
-        return {**row, "now": None, "error": error.message}
-    return {
-        **row,
-        "now": decision(route, 0.0),
-        "changed": route.model.id != (record.decision or {}).get("resolved_model"),
-    }
-
-
-def _text(items: Sequence[Item]) -> str:
-    return "\n".join(text_of(item) for item in items if item["type"] == "message" and item["role"] == "user")
-
-
-def _plain(items: Sequence[Item]) -> list[Item]:
-    """The messages alone, and of their parts what has its content with it: text, and that there was a picture."""
-    return [
-        {**item, "content": [_shown(part) for part in item["content"] if part["type"] in _KNOWN]}
-        for item in items
-        if item["type"] == "message"
-    ]
-
-
-def _shown(part: JsonObject) -> JsonObject:
-    return part if part["type"] != "input_image" else {"type": "input_image", "image_url": "data:,"}
