@@ -119,7 +119,12 @@ async def test_killed_in_a_call_that_may_be_made_twice_nothing_is_repeated(stand
         if method == "setMyCommands":
             await room.kill()
         held = asyncio.Event()
-        room.telegram.fail(method, TelegramFault(reply="held", when=lambda call: held.set() is None))
+
+        def noted(call: TelegramCall) -> bool:
+            held.set()
+            return True
+
+        room.telegram.fail(method, TelegramFault(reply="held", when=noted))
         alice.write("Count")
         async with asyncio.timeout(240):
             await held.wait()

@@ -28,18 +28,21 @@ async def linked(visit: Visit, server: SlackServer, room: str) -> None:
     await expect(page.get_by_role("button", name="Unlink U1")).to_be_visible()
 
 
+async def answered(server: SlackServer, ask: str, text: str) -> None:
+    """In the thread of what was asked."""
+    await server.wait(lambda: server.world.spoken("C1", ask) == [text], 60)
+
+
 async def always_answered(visit: Visit, server: SlackServer) -> None:
     """Two threads are one channel."""
     page = visit.page
     for text in ("one", "two"):
-        ask = server.mention("U1", "C1", text)
-        await server.wait(lambda ask=ask, text=text: server.world.spoken("C1", ask) == [text], 60)
+        await answered(server, server.mention("U1", "C1", text), text)
     await page.reload()
     always = page.get_by_role("checkbox", name="Answer everything in #c1")
     async with page.expect_response(lambda answer: answer.request.method == "PATCH"):
         await always.check()
-    ask = server.say("U1", "C1", "nobody is named")
-    await server.wait(lambda: server.world.spoken("C1", ask) == ["nobody is named"], 60)
+    await answered(server, server.say("U1", "C1", "nobody is named"), "nobody is named")
     assert await violations(page) == []
 
 
