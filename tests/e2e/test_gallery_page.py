@@ -54,6 +54,11 @@ async def test_a_picture_is_made_in_a_chat_and_kept_in_the_gallery(visiting: Vis
         await visit.ask("Play something slow")
         await expect(page.locator("audio")).to_have_attribute("aria-label", "slow-piano-1.wav")
         await page.screenshot(path=tmp_path / "sound.png")
+        backend.script(*calls(change("make_video", prompt="waves")))
+        backend.script(TextDelta("Watch."))
+        await page.goto(f"{visit.portal.url}/?model=auto-video")
+        await visit.ask("Film the sea")
+        await expect(page.locator("video[controls]")).to_have_attribute("aria-label", "waves-1.mp4")
 
         comfy.fail(ComfyFault.OUT_OF_MEMORY)
         body = {"kind": "image", "values": {"prompt": "a very large mural", "width": 640, "height": 448}}
@@ -61,7 +66,7 @@ async def test_a_picture_is_made_in_a_chat_and_kept_in_the_gallery(visiting: Vis
         await comfy.wait_idle()
         await page.get_by_role("navigation").get_by_role("link", name="Gallery").click()
         tiles = page.locator(".media-tile")
-        await expect(tiles).to_have_count(3)
+        await expect(tiles).to_have_count(4)
         await page.get_by_text("Pictures", exact=True).click()
         await expect(tiles).to_have_count(2)
         await expect(tiles.locator("img")).to_have_attribute("src", re.compile("/thumbnail$"))

@@ -1,7 +1,7 @@
 // Sentences of a growing answer, and who speaks: the pure parts of voice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEGINS, ENDS, hear, newEar } from "../../src/portal/interfaces/web/static/voice/hearing.js";
+import { BEGINS, ENDS, IDLES, hear, newEar } from "../../src/portal/interfaces/web/static/voice/hearing.js";
 import { nextSentence, plain } from "../../src/portal/interfaces/web/static/voice/sentences.js";
 
 /** @param {string} text @param {boolean} [done] */
@@ -28,7 +28,10 @@ test("code is not read, and markdown is words", () => {
 });
 
 /** @param {[level: number, ms: number][]} stretches @param {number} [bar] */
-function heard(stretches, bar) {
+const heard = (stretches, bar) => told(stretches, bar).filter((event) => event !== "idle");
+
+/** @param {[level: number, ms: number][]} stretches @param {number} [bar] */
+function told(stretches, bar) {
   let ear = newEar();
   const events = [];
   for (const [level, ms] of stretches) {
@@ -45,6 +48,12 @@ test("speech begins after a moment and ends after a pause; a knock is none", () 
   assert.deepEqual(heard([[0.002, 600], [0.1, BEGINS + 60], [0.002, ENDS + 60]]), ["begin", "end"]);
   assert.deepEqual(heard([[0.002, 600], [0.3, 60], [0.002, 2000]]), []);
   assert.deepEqual(heard([[0.1, 600], [0.002, ENDS - 300], [0.1, 600], [0.002, ENDS + 60]]), ["begin", "end"]);
+});
+
+test("where nobody speaks that is told again and again, and never in the middle of speech", () => {
+  assert.deepEqual(told([[0.002, 2 * IDLES + 120]]), ["idle", "idle"]);
+  assert.deepEqual(told([[0.002, IDLES - 120], [0.1, 600], [0.002, ENDS + 60]]), ["begin", "end"]);
+  assert.deepEqual(told([[0.1, 600], [0.002, ENDS - 300], [0.1, 2 * IDLES], [0.002, ENDS + 60]]), ["begin", "end"]);
 });
 
 test("a noisy room becomes the floor, and an echo needs more", () => {

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.media.conftest import MODELS, audio_nodes
 
+from portal.testing.audio_server import AudioServer
+from portal.testing.comfyui_server import ComfyUIServer
 from portal.testing.portal import open_test_portal
 
 NODE = Path(__file__).parents[1] / "mcp"
@@ -34,6 +37,15 @@ CALLS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     ],
 }
 """Per server: tool, arguments, and what is in its answer."""
+WORK: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("images", "make_image", {"prompt": "a barn", "size": "64x48"}, "a-barn-1.png", "image"),
+    ("images", "edit_image", {"prompt": "snow", "image": "a-barn-1.png"}, "snow-1.png", "image"),
+    ("video", "make_video", {"prompt": "a boat", "seconds": 1}, "a-boat-1.mp4", "resource_link"),
+    ("music", "make_music", {"prompt": "slow piano"}, "slow-piano-1.flac", "audio"),
+    ("speech", "speak_text", {"text": "Twelve tons of pears.", "save_as": "pears.wav"}, "Made pears.wav", "audio"),
+    ("transcription", "transcribe_recording", {"path": "pears.wav"}, "Twelve tons.", "text"),
+]
+"""Work that engines do: server, tool, arguments, what is said of it, and as what it comes."""
 
 
 def node(*words: str) -> str:
@@ -87,6 +99,37 @@ def test_the_inspector_drives_it(tmp_path: Path, name: str) -> None:
 
     assert tool in [one["name"] for one in listed["tools"]]
     assert told in said(answer)
+
+
+@pytest.mark.slow
+async def test_the_typescript_sdk_has_engines_make_things(tmp_path: Path) -> None:
+    """One after the other, as what one makes another takes."""
+    models = {**MODELS, "ckpt_name": ["sd_xl_base_1.0.safetensors", "ace_step_v1_3.5b.safetensors"]}
+    async with (
+        ComfyUIServer(models=models, nodes=audio_nodes()) as comfy,
+        AudioServer(models=["whisper-1"]) as ears,
+    ):
+        (tmp_path / "data").mkdir(mode=0o700)
+        toml = f'''[[media.engines]]
+kind = "comfyui"
+url = "{comfy.url}"
+[[speech.engines]]
+kind = "openai_compatible"
+url = "{ears.url}"
+transcription = ["whisper-1"]
+'''
+        (tmp_path / "data" / "portal.toml").write_text(toml, encoding="utf-8")
+        for name, tool, arguments, told, kind in WORK:
+            ears.answer("Twelve tons.")
+            command, *args = words(name, tmp_path)
+            where, calls = json.dumps({"command": command, "args": args}), json.dumps([(tool, arguments)])
+            found = json.loads(await asyncio.to_thread(node, "drive.mjs", where, calls))
+            (result,) = found["results"]
+            assert told in said(result), result
+            assert kind in [block["type"] for block in result["content"]]
+            assert name == "speech" or result["progress"]
+    made = ["a-barn-1.png", "a-boat-1.mp4", "pears.wav", "slow-piano-1.flac", "snow-1.png"]
+    assert [path.name for path in sorted((tmp_path / "work").iterdir()) if path.name in made] == made
 
 
 @pytest.mark.slow

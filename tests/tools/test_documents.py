@@ -1,11 +1,13 @@
 """Documents of many kinds, read, converted and made."""
 
+import asyncio
 import email.message
 import io
 import shutil
 import zipfile
 from pathlib import Path
 
+import pypdf
 import pytest
 from tests.tools.loopback import call, conversation, family, refusal
 
@@ -173,6 +175,46 @@ async def test_office_documents_are_printed(documents: Toolset, talk: ToolContex
     printed = await call(documents, "convert_document", talk, path=f"{FILES}/report.docx", to="pdf")
 
     assert printed.files[0].data.startswith(b"%PDF")
+
+
+@needs_office
+async def test_libreoffice_loads_nothing_that_a_document_names(documents: Toolset, talk: ToolContext) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        inside = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (talk.folder / "words.odt").write_text(_flat("text", _WORDS.format(inside=inside)), encoding="utf-8")
+        (talk.folder / "cells.ods").write_text(_flat("spreadsheet", _CELLS.format(inside=inside)), encoding="utf-8")
+        for name in ("words.odt", "cells.ods"):
+            printed = await call(documents, "convert_document", talk, path=name, to="pdf")
+            (page,) = pypdf.PdfReader(io.BytesIO(printed.files[0].data)).pages
+            assert "Hello" in page.extract_text()
+
+    assert asked == []
+
+
+_WORDS = """<text:p>Hello <draw:frame svg:width="3cm" svg:height="3cm" text:anchor-type="as-char">
+<draw:image xlink:href="{inside}/a.png" xlink:type="simple" xlink:actuate="onLoad"/></draw:frame></text:p>
+<text:section text:name="S"><text:section-source xlink:href="{inside}/b.txt" text:filter-name="Text"/>
+<text:p>old</text:p></text:section>"""
+_CELLS = """<table:table table:name="A"><table:table-row><table:table-cell office:value-type="string">
+<text:p>Hello</text:p></table:table-cell><table:table-cell
+table:formula="of:=COM.MICROSOFT.WEBSERVICE(&quot;{inside}/c&quot;)"/></table:table-row></table:table>"""
+
+
+def _flat(kind: str, body: str) -> str:
+    """An OpenDocument file in one piece."""
+    parts = ("office", "text", "draw:drawing", "table", "svg:svg-compatible")
+    urn = "urn:oasis:names:tc:opendocument:xmlns"
+    spaces = [f'xmlns:{one.partition(":")[0]}="{urn}:{one.rpartition(":")[2]}:1.0"' for one in parts]
+    spaces += ['xmlns:xlink="http://www.w3.org/1999/xlink"', 'xmlns:of="urn:oasis:names:tc:opendocument:xmlns:of:1.2"']
+    mime = f'office:version="1.2" office:mimetype="application/vnd.oasis.opendocument.{kind}"'
+    inner = f"<office:body><office:{kind}>{body}</office:{kind}></office:body>"
+    return f'<?xml version="1.0" encoding="UTF-8"?><office:document {" ".join(spaces)} {mime}>{inner}</office:document>'
 
 
 async def test_programs_that_are_missing_fail_or_hang(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ _SECONDS = 100
 _SCANNED = 20
 """Pages of a PDF that are recognised at once."""
 _OFFICE = {".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".odp", ".csv"}
+_CLOSED = (
+    ("Common/Security/Scripting", "BlockUntrustedRefererLinks", "true"),
+    ("Common/Security/Scripting", "DisableMacrosExecution", "true"),
+    ("Writer/Content/Update", "Link", "2"),
+    ("Calc/Content/Update", "Link", "2"),
+)
+"""Settings of LibreOffice; 2 is never."""
 _PANDOC = {
     "docx": "docx", "odt": "odt", "html": "html", "md": "gfm", "txt": "plain", "epub": "epub", "rst": "rst",
     "tex": "latex", "pptx": "pptx", "rtf": "rtf",
@@ -159,6 +166,9 @@ def _printed(text: str, title: str) -> bytes:
 
 async def _by_office(source: Path, to: str, folder: Path) -> bytes:
     program = programs.find(["soffice", "libreoffice"], "install LibreOffice")
+    profile = folder / "profile" / "user"
+    profile.mkdir(parents=True)
+    (profile / "registrymodifications.xcu").write_text(_profile(), encoding="utf-8")
     command = [program, f"-env:UserInstallation=file://{folder}/profile", "--headless", "--norestore"]
     command += ["--convert-to", to, "--outdir", str(folder), str(source)]
     await programs.run(command, folder=folder, seconds=_SECONDS)
@@ -166,6 +176,16 @@ async def _by_office(source: Path, to: str, folder: Path) -> bytes:
     if not made.is_file():
         raise ToolError(f"LibreOffice cannot convert {source.name!r} to {to}.")
     return made.read_bytes()
+
+
+def _profile() -> str:
+    """LibreOffice's settings with which it loads nothing that a document names, nor runs anything in it."""
+    item = (
+        '<item oor:path="/org.openoffice.Office.{}"><prop oor:name="{}" oor:op="fuse"><value>{}</value></prop></item>'
+    )
+    head = 'xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema"'
+    items = "".join(item.format(*one) for one in _CLOSED)
+    return f'<?xml version="1.0" encoding="UTF-8"?><oor:items {head}>{items}</oor:items>'
 
 
 def _pictures(file: Path, folder: Path) -> list[Path]:

@@ -103,6 +103,7 @@ class Talking {
       if (running.peek()) stop();
     }
     if (event === "end") this.done();
+    if (event === "idle" && this.take) this.listen(); // what was silent so far is nobody's to write down
   }
 
   /** What was said so far is written down; then it is in the composer, or, hands-free, on its way. */
