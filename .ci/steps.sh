@@ -88,6 +88,7 @@ report_coverage() {
 check_types() {
     .venv/bin/python -m mypy
     MYPYPATH=scripts .venv/bin/python -m mypy --strict scripts/*.py
+    for server in mcp/*/server.py; do .venv/bin/python -m mypy "$server"; done
 }
 
 check_page() {

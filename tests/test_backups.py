@@ -93,6 +93,7 @@ async def test_a_failure_is_told_in_the_log_and_by_the_doctor(
     assert outcome is not None
     assert outcome.error
     assert [one.state for one in findings(settings)] == ["bad", "note"]
+    assert findings(settings)[0].mend
 
 
 async def test_the_doctor_misses_backups_that_are_too_old(settings: Settings, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ async def test_the_doctor_misses_backups_that_are_too_old(settings: Settings, tm
     assert [one.state for one in findings(silent)] == ["good"]
     assert [one.state for one in findings(settings)] == ["good"]
     late = changed(settings, every=timedelta(microseconds=1) / timedelta(hours=1))
-    assert ["too old" in one.text for one in findings(late)] == [True]
+    assert [("too old" in one.text, bool(one.mend)) for one in findings(late)] == [(True, True)]
     (settings.data_dir / ".restoring").mkdir()
     assert ["interrupted" in one.text for one in findings(settings)] == [True, False]
 

@@ -182,6 +182,10 @@ WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_text("[limits]\nperson = 5\n[log]\nlevel = 'LOUD'"), "log.level cannot be 'LOUD'"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[people.roles.guest]\nscopes = ['x:y']"), "x:y"),
     (lambda path: path.write_text("[limits]\nperson = 5\n[server]\ntrusted_proxies = ['me']"), "no network"),
+    (
+        lambda path: path.write_text("[limits]\nperson = 5\n[backup]\npassword = 'changeme'"),
+        "backup.password is a placeholder",
+    ),
     (lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
     (lambda path: (path.unlink(), path.mkdir()), "directory"),
     (lambda path: path.unlink(), "is gone"),

@@ -46,6 +46,8 @@ PortalError
 import errno
 from collections.abc import Sequence
 
+from portal.redaction import redact
+
 
 class PortalError(Exception):
     """Root of the tree: what went wrong, as data an interface can render in its own error format."""
@@ -55,6 +57,8 @@ class PortalError(Exception):
     code: str | None = None
     quotes = False
     """Its message holds words of others, who may repeat what was asked or answered."""
+    foreign = False
+    """It is of a server of others, whose words may repeat a key that it was sent: such are taken out of its message."""
 
     def __init__(
         self,
@@ -65,8 +69,8 @@ class PortalError(Exception):
         retry_after: float | None = None,
     ) -> None:
         """`retry_after` is in seconds; `param` names the request field at fault."""
-        super().__init__(message)
-        self.message = message
+        self.message = redact(message) if self.foreign else message
+        super().__init__(self.message)
         self.param = param
         self.retry_after = retry_after
         if code is not None:
@@ -152,6 +156,7 @@ class BackendError(PortalError):
     type = "server_error"
     code = "backend_error"
     quotes = True
+    foreign = True
 
 
 class BackendRejected(BackendError):
@@ -214,6 +219,7 @@ class ChannelError(PortalError):
 
     status = 502
     code = "channel_error"
+    foreign = True
 
 
 class ChannelRefused(ChannelError):
@@ -252,6 +258,7 @@ class MediaError(PortalError):
 
     status = 502
     code = "media_error"
+    foreign = True
 
 
 class MediaRefused(MediaError):

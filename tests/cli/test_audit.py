@@ -1,8 +1,10 @@
 """`portal audit`: each check finds what it is for, and says nothing where all is well."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 from tests.cli.conftest import Installation
 
 from portal.cli.audit_checks import HOLES, safety
-from portal.core.audit import FORGOTTEN, Place, chained
+from portal.core.audit import FORGOTTEN, Place, chained, line
 from portal.core.clock import micros
 from portal.settings import load_settings
+from portal.storage.open import open_storage
 
 SAFE: Mapping[str, Any] = {"discovery": {"enabled": False}}
 
@@ -174,6 +177,35 @@ def test_the_audit_beside_a_server(shared: Installation) -> None:
     assert told.returncode == 0, told.stdout
     assert {line.rpartition(": ")[2] for line in told.stdout.splitlines()} == {"blocked"}
     assert len(told.stdout.splitlines()) > 35
+
+
+async def filled(folder: Path) -> None:
+    """Of the day before yesterday 230 lines, of now 220."""
+    async with open_storage(load_settings({"data_dir": folder})) as storage:
+        for number in range(450):
+            one = line("", "test.done", f"thing {number}", {})
+            ago = 0 if number >= 230 else 2 * 86_400 * 1_000_000
+            await storage.audit.record(replace(one, at=one.at - ago))
+
+
+def test_all_of_the_log_is_shown(installation: Installation) -> None:
+    def subjects(*words: str) -> list[str]:
+        told = installation.run("audit", "log", "--json", *words)
+        assert told.returncode == 0, told.stderr
+        return [one["subject"] for one in map(json.loads, told.stdout.splitlines()) if one["action"] == "test.done"]
+
+    asyncio.run(filled(installation.data_dir))
+    every = [f"thing {number}" for number in reversed(range(450))]
+    for server in (False, True):
+        if server:
+            installation.up()
+        assert subjects("--all") == every
+        assert subjects("--since", "12h") == every[:220]
+        assert subjects("--since", "2020-01-31", "--limit", "300")[:290] == every[:290]
+        assert subjects("--since", "2099-01-31") == []
+        assert len(installation.run("audit", "log").stdout.splitlines()) == 50
+    told = installation.run("audit", "log", "--since", "yesterday")
+    assert (told.returncode, "is no time, such as 12h" in told.stderr) == (1, True)
 
 
 def test_all_secrets_are_made_anew(installation: Installation) -> None:

@@ -45,6 +45,9 @@ def test_everything_as_a_folder_and_as_a_zip(shared: Installation, tmp_path: Pat
     assert "I live in Berlin" in (folder / "memories.jsonl").read_text(encoding="utf-8")
     packed = tmp_path / "mine.zip"
     assert shared.run("export", str(packed)).returncode == 0
+    shared.run("memory", "add", "Write to ann@example.com")
+    assert shared.run("export", str(tmp_path / "bare"), "--no-addresses").returncode == 0
+    assert "Write to a..." in (tmp_path / "bare" / "memories.jsonl").read_text(encoding="utf-8")
     assert zipfile.ZipFile(packed).testzip() is None
     assert "exists already" in shared.run("export", str(folder)).stderr
     again = shared.run("import", str(packed))

@@ -86,6 +86,7 @@ def test_pictures_by_command(installation: Installation, comfy: ComfyThread) -> 
     away = installation.run("doctor").stdout
     assert "BAD  Media engine comfyui does not answer" in away
     assert "cannot be reached: Connection refused" in away
+    assert "-> Start it at http://127.0.0.1:" in away
     assert "note Pictures, videos and music: not ready. Start ComfyUI" in away
 
 

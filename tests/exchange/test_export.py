@@ -51,9 +51,9 @@ async def settled(me: Traveller) -> None:
     await me("POST", "/v1/vector_stores", {"name": "Manuals", "file_ids": [file_id]})
 
 
-async def exported(me: Traveller) -> dict[str, bytes]:
+async def exported(me: Traveller, how: str = "") -> dict[str, bytes]:
     """The files of an export."""
-    data = await me("GET", "/portal/v1/export")
+    data = await me("GET", f"/portal/v1/export{how}")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
@@ -135,6 +135,14 @@ async def test_no_key_leaves(me: Traveller) -> None:
         assert KEY[8:].encode() not in content, name
     assert b"sk-ab..." in files["responses.jsonl"]
     assert b"ann@example.com" in files["responses.jsonl"]
+    bare = await exported(me, "?addresses=false")
+    assert not [name for name, content in bare.items() if b"ann@example.com" in content]
+    assert b"my address a..." in bare["responses.jsonl"]
+    (talk,) = [one["id"] for one in (await me("GET", "/portal/v1/conversations?q=address"))["data"]]
+    for format in ("markdown", "json"):
+        address = f"/portal/v1/conversations/{talk}/export?format={format}"
+        assert "ann@example.com" in str(await me("GET", address))
+        assert "ann@example.com" not in str(await me("GET", f"{address}&addresses=false"))
     for secret in (b"portal-", b"secret_hash"):
         assert secret not in files["portal-export.json"].replace(b"portal-export", b"")
 
@@ -213,6 +221,13 @@ async def test_one_conversation_alone(me: Traveller, elsewhere: Traveller) -> No
     told = await elsewhere.bring(one, filename="rolls.json")
     assert told["report"]["stored"] == {"conversations": 1, "messages": 4}
     assert len(await elsewhere.turns((await elsewhere.conversations())["Baking rolls"]["id"])) == 3
+    assert (await elsewhere.bring(one))["report"]["stored"] == {}
+    assert list(await elsewhere.conversations()) == ["Baking rolls"]
+    assert (await me.bring(one))["report"]["stored"] == {}
+    assert list(await me.conversations()) == ["Baking rolls"]
+    await me("DELETE", f"/v1/conversations/{talk['id']}")
+    await me.bring(one)
+    assert (await me.conversations())["Baking rolls"]["id"] == talk["id"]
     await me("GET", f"/portal/v1/conversations/{talk['id']}/export?format=pdf", None, 400)
     await me("GET", "/portal/v1/conversations/conv_none/export", None, 404)
 

@@ -21,7 +21,7 @@ from portal.exchange.markdown import as_markdown
 from portal.exchange.recognise import reader, recognised
 from portal.exchange.shape import Left, Piece, Said, Talk, answered, asked
 from portal.exchange.tree import Kept, grow
-from portal.observability.logging import redact, without_keys
+from portal.redaction import redact, without_keys
 from portal.testing.portal import TestPortal
 from portal.testing.records import conversation, response
 

@@ -1,5 +1,6 @@
 """The manual says what the program does: every setting, every command, one version, no word that does not belong."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from portal import __version__
-from portal.cli import portal
+from portal.cli import ALSO, portal
 
 FORBIDDEN = {
     "unfinished work": r"\b(TODO|FIXME|XXX|HACK)\b",
@@ -48,7 +49,7 @@ def test_every_command_is_in_the_manual(root: Path) -> None:
 
 
 def test_every_command_that_the_manual_names_exists(root: Path) -> None:
-    known = {name.split()[0] for name in commands()} | set(commands())
+    known = {name.split()[0] for name in commands()} | set(commands()) | ALSO.keys()
     wrong = []
     for page in [root / "README.md", *(root / "docs").glob("*.md")]:
         code = re.findall(r"```.*?```|`[^`\n]+`", page.read_text(encoding="utf-8"), re.DOTALL)
@@ -62,6 +63,47 @@ def test_every_command_that_the_manual_names_exists(root: Path) -> None:
                 wrong.append(f"{page.name}: {words}")
 
     assert wrong == []
+
+
+def tools(folder: Path) -> Iterator[str]:
+    """Names of tools that Portal's own code makes: of decorated functions, and of specifications."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                made = (one.func for one in node.decorator_list if isinstance(one, ast.Call))
+                if any(isinstance(one, ast.Name) and one.id == "tool" for one in made):
+                    yield node.name
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ToolSpec":
+                named = [one.value for one in node.keywords if one.arg == "name"]
+                yield from (one.value for one in named if isinstance(one, ast.Constant))
+
+
+def test_every_tool_is_in_the_manual(root: Path) -> None:
+    pages = [*(root / "docs").glob("*.md"), *(root / "mcp").rglob("README.md")]
+    told = "".join(_text(page) for page in pages)
+    known = set(tools(root / "src/portal"))
+
+    assert len(known) > 100
+    assert sorted(name for name in known if f"`{name}`" not in told) == []
+
+
+def test_every_event_is_in_the_manual_and_no_other(root: Path) -> None:
+    source = "".join(_text(path) for path in (root / "src/portal").rglob("*.py"))
+    published = r"""publish\(\s*[\w.]+,\s*"([a-z_.]+)"|_on_change\("([a-z_.]+)"|_CHANGED = "([a-z_.]+)\""""
+    made = {name for names in re.findall(published, source) for name in names if name}
+    page = _text(root / "docs/api.md")
+    table = page.partition("## Feedback about changes")[2].partition("\n## ")[0]
+    told = {
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`([a-z_.]+)`", row.split("|")[1])
+    }
+    assert told == made | {"resync"}
+
+    remarks = set(re.findall(r"""(?:remark|event)\("(portal:[a-z_]+)\"""", source))
+    assert {name for name in remarks if f"`{name}`" not in page} == set()
+    assert len(remarks) > 3
 
 
 def test_every_option_explains_itself() -> None:

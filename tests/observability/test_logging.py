@@ -13,7 +13,8 @@ import pytest
 from portal.core.items import JsonObject
 from portal.errors import BadRequest, SettingsError
 from portal.observability.context import request_id
-from portal.observability.logging import configure, redact
+from portal.observability.logging import configure
+from portal.redaction import redact
 from portal.settings import LogSettings
 
 SECRETS = [
@@ -112,6 +113,14 @@ def test_lines_for_machines() -> None:
     assert (first["message"], first["level"], first["response"]) == ("with Bearer ...", "info", "resp_1")
     assert "ValueError" in second["exception"]
     assert "hunter2" not in second["exception"]
+
+
+def test_what_stands_beside_a_line_is_cleaned_as_well() -> None:
+    with redirect_stderr(io.StringIO()) as output:
+        configure(LogSettings(level="info", json_lines=True))
+        logging.getLogger("portal.x").info("is away", extra={"backend": "http://me:hunter22@box.lan:8080/"})
+    told = json.loads(output.getvalue())
+    assert told["backend"] == "http://me:...@box.lan:8080/"
 
 
 def test_levels() -> None:

@@ -30,6 +30,14 @@ test("the slowest is the one that itself took longest", () => {
   assert.equal(slowest([]), null);
 });
 
+test("a call that waited its turn for most of its time is slow because of that", () => {
+  const model = { id: 1, parent: 0, kind: "model", name: "tiny", start: 0, ms: 900, attributes: { backend: "box", waited_ms: 700 } };
+  const found = slowest([{ ...spans[0] }, model]);
+  assert.deepEqual([found.one.name, found.ms, found.waited], ["tiny", 700, true]);
+  const quick = slowest([{ ...spans[0] }, { ...model, attributes: { backend: "box", waited_ms: 300 } }]);
+  assert.deepEqual([quick.ms, quick.waited], [900, false]);
+});
+
 test("bars stay within their track and can be seen", () => {
   assert.deepEqual(bar(spans[3], 1000), [5, 30]);
   assert.deepEqual(bar({ ...spans[3], start: 2000 }, 1000), [100, 0]);

@@ -23,6 +23,7 @@ def made(**more: Any) -> Settings:
         {},
         {"ollama": {"token": "short"}},  # better than none, where only this machine comes
         {"ollama": {"token": LONG}, "server": {"host": "0.0.0.0"}},
+        {"seal_key": LONG * 2, "backup": {"password": "correct horse"}, "server": {"host": "0.0.0.0"}},
         {"server": {"host": "0.0.0.0"}},
         {"server": {"host": "192.168.1.7"}},
         {"server": {"host": "portal.lan"}},
@@ -39,6 +40,8 @@ def test_what_is_safe_enough(settings: dict[str, Any]) -> None:
         ({"ollama": {"token": "changeme"}}, "ollama.token is a placeholder"),
         ({"ollama": {"token": "your-key-here"}}, "ollama.token is a placeholder"),
         ({"ollama": {"token": " secret "}}, "ollama.token is a placeholder"),
+        ({"seal_key": "0" * 64}, "seal_key is a placeholder"),
+        ({"backup": {"password": "changeme"}}, "backup.password is a placeholder"),
         ({"slack": {"signing_secret": "<secret>"}}, "slack.signing_secret is a placeholder"),
         ({"ollama": {"token": "short"}, "server": {"host": "10.0.0.1"}}, "has 5 characters and can be guessed"),
         ({"ollama": {"token": "short"}, "server": {"allowed_hosts": ["a.example"]}}, "has 5 characters"),

@@ -12,7 +12,7 @@ from portal.exchange.importer import Home
 from portal.exchange.jobs import ImportJobs
 from portal.exchange.shape import Persona
 from portal.interfaces.web.exchange import Exchange
-from portal.observability.logging import without_keys
+from portal.redaction import redact, without_keys
 from portal.routing.catalogue import Catalogue, fields_of
 from portal.settings.workspaces import WorkspaceSettings
 
@@ -91,5 +91,5 @@ async def open_exchange(ground: Ground, mind: Mind, knowledge: Knowledge) -> Exc
         schedules=storage.schedules,
         users=storage.users,
     )
-    exporter = Exporter(belongings=belongings, redact=without_keys, version=__version__)
-    return Exchange(jobs=jobs, exporter=exporter, conversations=storage.conversations)
+    usual, discreet = (Exporter(belongings=belongings, redact=by, version=__version__) for by in (without_keys, redact))
+    return Exchange(jobs=jobs, exporter=usual, discreet=discreet, conversations=storage.conversations)

@@ -19,6 +19,7 @@ from portal.core.clock import micros
 from portal.core.health import Condition
 from portal.core.rereading import Reread
 from portal.errors import PortalError, SettingsError, StorageError
+from portal.security.guards import refuse
 from portal.settings import Settings, settings_files
 from portal.settings.lines import line_of
 from portal.settings.live import LIVE, Current, changed, with_these
@@ -137,6 +138,7 @@ class Rereading:
         try:
             self._all_there()
             new = await asyncio.to_thread(self._read)
+            refuse(new, tuple)
             names = changed(self._current.settings, new)
             live = [name for name in names if name in LIVE]
             commits = self.prepare(new, live)

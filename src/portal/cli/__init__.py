@@ -53,6 +53,8 @@ COMMANDS = {
     "version": "config:version",
 }
 """Name -> file:object; the order is that of `portal --help`."""
+ALSO = {"settings": "config"}
+"""Other names that people try for a command."""
 
 
 class Family(click.Group):
@@ -63,7 +65,8 @@ class Family(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command by its name."""
+        """Import a command by its name, or by another one that it has."""
+        cmd_name = ALSO.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")

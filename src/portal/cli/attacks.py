@@ -3,17 +3,21 @@ through, or nothing. They act as people made for it, who are removed afterwards.
 
 import base64
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import sleep
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from portal.cli.attacks_outbound import SPELLINGS
 from portal.errors import PortalError
 
 _SECONDS = 30
+_TOO_MANY, _TRIES = 429, 30
 _SAID = "What only the victim knows."
 _EVIL = "https://evil.example"
 _ME = "/portal/v1/me"
@@ -301,6 +305,38 @@ def started_program(stage: Stage) -> str:
     return _first({name: lambda sent=sent: stage.ask("POST", sent[0], body=sent[1]) for name, sent in bodies.items()})  # type: ignore[misc]
 
 
+_LOOKED_UP = (
+    "loopback",
+    "name of this machine",
+    "mapped into IPv6",
+    "mapped, in hexadecimal",
+    "short",
+    "one number",
+    "any address",
+    "behind a user",
+    "with full-width digits",
+)
+
+
+def sent_inside(stage: Stage) -> str:
+    """Has the server look up what a program says of itself, at addresses of the server's own machine."""
+    with socket.create_server(("127.0.0.1", 0)) as aimed:
+        aimed.setblocking(False)
+        port = aimed.getsockname()[1]
+        for name in _LOOKED_UP:
+            address = SPELLINGS[name].format(port=port).replace("http:", "https:") + "client.json"
+            asked = urlencode({"client_id": address, "redirect_uri": "http://127.0.0.1/", "response_type": "code"})
+            path, headers = f"/oauth/authorize?{asked}", {"Cookie": stage.cookie}
+            for _ in range(_TRIES):
+                if knock(stage.url, "GET", path, headers=headers).status != _TOO_MANY:
+                    break
+                sleep(1)
+            with suppress(BlockingIOError):
+                aimed.accept()[0].close()
+                return name
+    return ""
+
+
 ATTACKS: Mapping[str, Callable[[Stage], str]] = {
     "conversations of others": others_conversations,
     "streams of others": others_streams,
@@ -313,5 +349,6 @@ ATTACKS: Mapping[str, Callable[[Stage], str]] = {
     "WebSocket from a page of others": socket_origin,
     "path read in two ways": other_spellings,
     "program started as a tool server": started_program,
+    "address of this machine, fetched by the server": sent_inside,
 }
 """By what they try."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from portal.settings import Settings
 
 MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
+_SHOWN = 50
+"""Lines of the audit, where nothing is said."""
 _REACHED = {True: "reached this machine", False: "blocked"}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -51,12 +53,18 @@ def audit(context: click.Context, attack: bool, as_json: bool, data_dir: Path | 
 
 
 @audit.command("log")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="How many lines at most.")
+@click.option("--limit", type=click.IntRange(1), help="How many lines at most; 50 unless --since or --all is said.")
+@click.option("--since", metavar="WHEN", help="All lines from then on: 12h, 30d or a date such as 2027-01-31 (UTC).")
+@click.option("--all", "everything", is_flag=True, help="All lines there are.")
 @json_option
 @data_dir_option
-def show_log(limit: int, as_json: bool, data_dir: Path | None) -> None:
+def show_log(limit: int | None, since: str | None, everything: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show who did what, newest first: sign-ins, keys, people, settings, approvals, tool runs."""
-    for one in _asked(data_dir, f"log?limit={limit}", lambda audit: _whole(audit, limit))["data"]:
+    from portal.cli.audit_log import lines
+    from portal.cli.moments import ago
+
+    most = limit if limit or since or everything else _SHOWN
+    for one in lines(data_dir, limit=most, since=ago(since) if since else 0):
         if as_json:
             click.echo(json.dumps(one, ensure_ascii=False))
         else:
@@ -150,9 +158,3 @@ def _asked(
             return await directly(storage.audit)
 
     return asyncio.run(look())
-
-
-async def _whole(audit: "Audit", limit: int) -> dict[str, Any]:
-    from portal.interfaces.web import views
-
-    return views.page(await audit.whole(limit=limit), views.audit)

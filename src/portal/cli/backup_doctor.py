@@ -25,7 +25,8 @@ def backup_findings(settings: "Settings") -> Iterator[Finding]:
         yield Finding("bad", "A restore was interrupted", f"{called_as()} restore --finish", "backup")
     outcome = last(settings.data_dir)
     if outcome is not None and outcome.error:
-        yield Finding("bad", f"The last backup failed at {outcome.at[:16]}: {outcome.error}", check="backup")
+        mend = f"Mend that, then: {called_as()} backup FOLDER"
+        yield Finding("bad", f"The last backup failed at {outcome.at[:16]}: {outcome.error}", mend, "backup")
     if settings.backup.folder is not None:
         yield _newest(settings)
     elif outcome is None and (settings.database or (settings.data_dir / "portal.db").exists()):
@@ -41,7 +42,8 @@ def _newest(settings: "Settings") -> Finding:
     try:
         found = [one for one in shelved(folder) if one.head and _made(one) <= now()] if folder.exists() else []
     except OSError as error:
-        return Finding("bad", f"The folder of backups cannot be read: {error}", check="backup")
+        mend = f"Make '{folder}' readable for you, or name another in backup.folder"
+        return Finding("bad", f"The folder of backups cannot be read: {error}", mend, "backup")
     if not found:
         return Finding("note", f"There is no backup in {folder} yet; a running Portal makes one every "
                        f"{settings.backup.every:g} hours")  # fmt: skip
@@ -50,7 +52,9 @@ def _newest(settings: "Settings") -> Finding:
     return Finding(
         "bad" if late else "good",
         f"The newest backup in {folder} is of {made:%Y-%m-%d %H:%M} UTC"
-        + (", which is too old: see the log" if late else f"; {len(found)} are there"),
+        + (", which is too old" if late else f"; {len(found)} are there"),
+        f"Have Portal run: {called_as()} up; if it does, why is in: {called_as()} logs",
+        "backup",
     )
 
 

@@ -18,7 +18,7 @@ def bounds_options(command: Command) -> Command:
         multiple=True,
         metavar="SCOPE",
         help="What may be used: models:NAME, workspaces:NAME, tools:NAME (patterns; tools:none for none), read-only, "
-        "admin. May be repeated; without any nothing is excluded.",
+        "admin, metrics. May be repeated; without any nothing is excluded.",
     )
     rate = click.option("--rate", type=click.IntRange(0), default=0, metavar="N", help="Requests a minute.")
     budget = click.option(

@@ -119,9 +119,9 @@ def version_findings(server: ServerFile | None, name: str) -> Iterator[Finding]:
 
 
 def health_findings(server: ServerFile) -> Iterator[Finding]:
-    """What the running server says of its parts, tool servers, settings and disk."""
+    """What the running server says of its parts, tool servers, settings, and of other servers beside it."""
     told = server.client().get("/portal/v1/health")
-    worth = ("tool_server", "settings", "part", "database")
+    worth = ("tool_server", "settings", "part", "database", "servers", "clock")
     for one in told["data"]:
         if one["kind"] not in worth or one["state"] == "ok":
             continue

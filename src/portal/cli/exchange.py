@@ -56,8 +56,11 @@ def import_(path: Path, source: str | None, dry_run: bool, data_dir: Path | None
 
 @click.command("export")
 @click.argument("to", metavar="FOLDER|FILE.zip", type=click.Path(path_type=Path))
+@click.option(
+    "--no-addresses", "discreet", is_flag=True, help="Leave e-mail addresses out as well, to show it to others."
+)
 @data_dir_option
-def export(to: Path, data_dir: Path | None) -> None:
+def export(to: Path, discreet: bool, data_dir: Path | None) -> None:
     """Write all that is yours to a new FOLDER or FILE.zip: as JSON Lines, Markdown, and your files.
 
     Keys, tokens and passwords are left out of it. `import` reads it again, also on another Portal.
@@ -68,7 +71,7 @@ def export(to: Path, data_dir: Path | None) -> None:
     draft = to.with_name(f"{to.name}.unfinished")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        client.download("/portal/v1/export", draft)
+        client.download(f"/portal/v1/export?addresses={str(not discreet).lower()}", draft)
         if to.suffix == ".zip":
             draft.replace(to)
         else:

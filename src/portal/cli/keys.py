@@ -1,8 +1,7 @@
 """API keys and sign-in links: through the running server, else straight from the database."""
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import click
 
 from portal.cli.bounds import bounds_in_words, bounds_options, budget_of
 from portal.cli.credentials import open_door
+from portal.cli.moments import ahead
 from portal.cli.options import data_dir_option, data_folder
 from portal.cli.server_file import running
-from portal.core.clock import now
-from portal.errors import BadRequest, NotFound
+from portal.errors import NotFound
 
 
 @click.group()
@@ -32,21 +31,9 @@ def create(
     """Make an API key and print it, alone; it is shown only this once."""
     wanted: dict[str, Any] = {"scopes": list(scopes), "rate": rate, **budget_of(budgets)}
     if expires:
-        wanted["expires_at"] = _until(expires)
+        wanted["expires_at"] = ahead(expires)
     with open_door(data_dir) as credentials:
         click.echo(credentials.create_key(name, {each: value for each, value in wanted.items() if value}))
-
-
-def _until(when: str) -> float:
-    """Unix seconds."""
-    match = re.fullmatch(r"(\d+)\s*([hd])", when.strip())
-    if match is not None:
-        return (now() + timedelta(**{{"h": "hours", "d": "days"}[match[2]]: int(match[1])})).timestamp()
-    try:
-        moment = datetime.fromisoformat(when)
-    except ValueError as error:
-        raise BadRequest(f"{when!r} is no time, such as 12h, 30d or 2027-01-31.") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @keys.command("list")

@@ -46,7 +46,10 @@ async def _looked(settings: "Settings") -> tuple[Sequence[EngineState], Sequence
 
 def _engine(one: EngineState, *, named: bool) -> Finding:
     if not one.reachable:
-        return Finding("bad" if named else "note", f"Media engine {one.name} does not answer: {one.problem}")
+        mend = f"Start it at {one.url}, or take it out of the settings"
+        return Finding(
+            "bad" if named else "note", f"Media engine {one.name} does not answer: {one.problem}", mend, "media"
+        )
     hardware = f" on {one.device} with {one.memory:g} GB" if one.device else ""
     version = f" {one.version}" if one.version else ""
     return Finding("good", f"Media engine {one.name}{version} answers at {one.url}{hardware}")

@@ -11,7 +11,7 @@ from portal.core.items import JsonObject
 from portal.core.tools import ToolSpec
 from portal.errors import BadRequest, Forbidden
 
-READ_ONLY, ADMIN = "read-only", "admin"
+READ_ONLY, ADMIN, METRICS = "read-only", "admin", "metrics"
 KINDS = ("models", "workspaces", "tools")
 _LONGEST, _MOST = 200, 100
 
@@ -21,7 +21,7 @@ class Terms:
     """What is allowed; without scopes everything is. Numbers are bounds, 0 is none."""
 
     scopes: tuple[str, ...] = ()
-    """Such as `models:qwen*`, `workspaces:auto`, `tools:web_*`, `tools:none`, `read-only`, `admin`."""
+    """Such as `models:qwen*`, `workspaces:auto`, `tools:web_*`, `tools:none`, `read-only`, `admin`, `metrics`."""
     rate: int = 0
     """Requests a minute."""
     requests: int = 0
@@ -56,7 +56,12 @@ class Terms:
     @cached_property
     def runs_portal(self) -> bool:
         """Whether its holder may do what those do who run this installation, if they are one of them."""
-        return not self.scopes or ADMIN in self.scopes
+        return not self.scopes or ADMIN in self.scopes or self.metrics
+
+    @cached_property
+    def metrics(self) -> bool:
+        """Whether it is good for the metrics, and for nothing else."""
+        return METRICS in self.scopes
 
     @cached_property
     def _named(self) -> Mapping[str, Sequence[str]]:
@@ -92,9 +97,9 @@ def checked(scopes: Iterable[str]) -> tuple[str, ...]:
         raise BadRequest(f"There are at most {_MOST} scopes.", param="scopes")
     for one in found:
         kind, _, name = one.partition(":")
-        if one not in (READ_ONLY, ADMIN) and not (kind in KINDS and 0 < len(name) <= _LONGEST):
+        if one not in (READ_ONLY, ADMIN, METRICS) and not (kind in KINDS and 0 < len(name) <= _LONGEST):
             raise BadRequest(
-                f"{one!r} is no scope: there are models:NAME, workspaces:NAME, tools:NAME, read-only and admin.",
+                f"{one!r} is no scope: there are models:NAME, workspaces:NAME, tools:NAME, read-only, admin, metrics.",
                 param="scopes",
             )
     return found

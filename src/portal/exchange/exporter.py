@@ -23,6 +23,7 @@ from portal.exchange import lines
 from portal.exchange.files import plain_name
 from portal.exchange.markdown import as_markdown, file_name
 from portal.exchange.own import MANIFEST
+from portal.redaction import redacted
 
 FORMAT = 1
 """Of the export: a later one that an older Portal cannot read has a higher number."""
@@ -103,7 +104,7 @@ class Exporter:
             yield piece
 
     def _clean(self, value: Any) -> Any:
-        return lines.redacted(value, self._redact)
+        return redacted(value, self._redact)
 
     async def _list(self, making: "_Making", name: str, found: AsyncIterator[JsonObject]) -> AsyncIterator[bytes]:
         async def encoded() -> AsyncIterator[bytes]:
@@ -210,9 +211,10 @@ class Exporter:
             yield self._redact(part).encode("utf-8", "replace")
 
     async def single(self, owner: str, record: ConversationRecord) -> AsyncIterator[bytes]:
-        """One conversation as JSON, which can be brought in again."""
-        head = _json(self._clean(lines.conversation(record)))
-        yield b'{"object":"portal.conversation.export","format":1,"conversation":' + head + b',"responses":['
+        """One conversation as JSON, which can be brought in again: by its owner as the very same."""
+        head, whose = _json(self._clean(lines.conversation(record))), _json({"id": owner})
+        yield b'{"object":"portal.conversation.export","format":1,"owner":' + whose
+        yield b',"conversation":' + head + b',"responses":['
         first = True
         async for one in self.turns(owner, record.id):
             yield (b"" if first else b",") + _json(self._clean(lines.response(one)))

@@ -1,7 +1,6 @@
 """The lines of an export: each kind of thing as an object of a documented shape. Times are Unix seconds."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from portal.core.collections import CollectionRecord, DocumentRecord
 from portal.core.exchange import Arriving
@@ -16,8 +15,6 @@ from portal.core.records import (
     WorkspaceRecord,
 )
 from portal.core.schedules import ScheduleRecord
-
-Redact = Callable[[str], str]
 
 
 def when(stored: int | None) -> float | None:
@@ -183,14 +180,3 @@ def person(record: UserRecord) -> JsonObject:
         "preferences": record.preferences,
         "created_at": when(record.created_at),
     }
-
-
-def redacted(value: Any, redact: Redact) -> Any:
-    """The same with no key, token or password in any text of it."""
-    if isinstance(value, str):
-        return redact(value) if len(value) > 8 else value
-    if isinstance(value, list):
-        return [redacted(each, redact) for each in value]
-    if isinstance(value, dict):
-        return {name: redacted(each, redact) for name, each in value.items()}
-    return value

@@ -71,6 +71,7 @@ class Own:
                 if not text(fields.get("id")):
                     yield Left(kind="conversations", name="", reason="it is no conversation of Portal")
                     continue
+                self._same = text(mapping(one.get("owner")).get("id")) == self._owner
                 heads = {text(fields["id"]): orjson.dumps(fields)}
                 yield from self._threads(iter(listed(one.get("responses"))), heads)
 

@@ -2,18 +2,33 @@
 
 from contextlib import suppress
 
+import orjson
+
 from portal.core.model import RawResponse
 from portal.errors import BackendError
+from portal.redaction import redact, redacted
 
 _MOST = 64 * 2**10
 
 
 async def beginning(reply: RawResponse) -> bytes:
-    """The beginning of a refusal's body. One that breaks off or never ends is the same refusal: its status counts."""
+    """The beginning of a refusal's body, without any key that the server repeats. One that breaks off or never ends is
+    the same refusal: its status counts."""
     content = bytearray()
     with suppress(BackendError):
         async for chunk in reply.body:
             content += chunk
             if len(content) > _MOST:
                 break
-    return bytes(content[:_MOST])
+    return harmless(bytes(content[:_MOST]))
+
+
+def harmless(content: bytes) -> bytes:
+    """The same with no key, token, password or e-mail address in it; bytes that hold none stay what they are."""
+    text = content.decode("utf-8", "replace")
+    if (safe := redact(text)) == text:
+        return content
+    try:
+        return orjson.dumps(redacted(orjson.loads(content)))
+    except orjson.JSONDecodeError:
+        return safe.encode("utf-8")

@@ -15,7 +15,7 @@ from portal.core.ids import new_id
 from portal.core.journal import KINDS, Note, Notes
 from portal.errors import PortalError
 from portal.observability.context import request_id
-from portal.observability.logging import redact
+from portal.redaction import redact
 
 GATHER_SECONDS = 0.25
 MOST = 500

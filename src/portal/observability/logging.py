@@ -1,7 +1,6 @@
 """The log: to standard error, to a file or to both; secrets are taken out before anything is written."""
 
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,37 +11,10 @@ from portal.errors import SettingsError
 from portal.observability.context import ids
 from portal.observability.levels import Levels
 from portal.observability.log_file import LogFile
+from portal.redaction import redact, redacted
 from portal.settings import LogSettings
 
-_KEYS = (
-    r"(portal-[A-Za-z0-9_-]{8})[A-Za-z0-9_-]{20,}"
-    r"|(sk-[A-Za-z0-9]{2})[A-Za-z0-9_-]{16,}"
-    r"|((?:authorization|x-api-key|api[_-]?key|token|password|secret|cookie|portal_session)[\"']?\s*[:=]\s*"
-    r"[\"']?(?:(?:bearer|basic)\s+)?)"
-    r"[^\s\"'&,;)}]{6,}"
-    r"|(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|((?:hf|gh[a-z])_[A-Za-z0-9]{2})[A-Za-z0-9]{16,}"
-    r"|(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}"
-    r"|(AKIA)[A-Z0-9]{16}"
-    r"|(\d{6,12}:)[A-Za-z0-9_-]{35}"
-    r"|((?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]++\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
-    r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[A-Za-z0-9+/=\r\n\\]*"
-    r"|(://[^\s:/@]*:)[^\s/@]+(?=@)"
-)
-_ADDRESSES = r"|\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-_SECRETS = re.compile(_KEYS + _ADDRESSES, re.IGNORECASE)
-_ONLY_KEYS = re.compile(_KEYS, re.IGNORECASE)
 _EXTRA = ("response", "backend", "channel", "tool", "event", "trace")
-
-
-def redact(text: str) -> str:
-    """The text with keys, tokens, passwords and e-mail addresses replaced by three dots."""
-    return _SECRETS.sub(lambda match: next(group for group in match.groups() if group is not None) + "...", text)
-
-
-def without_keys(text: str) -> str:
-    """The text with keys, tokens and passwords replaced by three dots: e-mail addresses are somebody's own to keep."""
-    return _ONLY_KEYS.sub(lambda match: next(group for group in match.groups() if group is not None) + "...", text)
 
 
 class _Lines(logging.Formatter):
@@ -66,7 +38,7 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redact(record.getMessage()),
-            **_details(record),
+            **redacted(_details(record)),
         }
         if record.exc_info:
             entry["exception"] = redact(self.formatException(record.exc_info))

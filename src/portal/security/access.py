@@ -4,6 +4,9 @@ from portal.core.people import RANKS
 from portal.core.records import Role
 from portal.errors import Forbidden
 
+MCP = "/mcp"
+METRICS = "/metrics"
+"""Open to this machine, closed to others."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMINS = (
     "/portal/v1/activity",
@@ -15,7 +18,7 @@ ADMINS = (
     "/portal/v1/turns",
     "/portal/v1/health",
     "/portal/v1/config",
-    "/metrics",
+    METRICS,
 )
 """Of those who run this installation."""
 ADMINS_WRITE = (

@@ -36,9 +36,7 @@ Render: TypeAlias = Callable[[str, PortalError], tuple[int, Headers, bytes]]
 """(path, error) -> status, headers and body in the error format of the API at that path."""
 
 COOKIE = "portal_session"
-MCP = "/mcp"
-METRICS = "/metrics"
-"""Open to this machine, closed to others."""
+MCP, METRICS = access.MCP, access.METRICS
 _OLLAMA = "/api/"
 _CLOSED = ("/v1/", "/portal/v1/", _OLLAMA, "/openapi.json", MCP)
 _POSTS, _LONGEST_POST = ("/channels/", "/sign-in/"), 4 * 2**20
@@ -196,8 +194,8 @@ class Admission:
             return None
         caller: Caller = scope["state"]["caller"]
         access.check(caller.role, scope.get("method", ""), path, read_only=caller.read_only, bounded=caller.bounded)
-        if caller.resource and path != MCP:
-            raise Forbidden("What a program got by signing in to /mcp is good for that alone.", code="scope")
+        if caller.alone and path != caller.alone:
+            raise Forbidden(f"This key is good for {caller.alone} alone.", code="scope")
         return caller
 
     def _known_host(self, header: bytes) -> None:

@@ -23,6 +23,7 @@ from portal.core.records import CredentialRecord, Role, UserRecord
 from portal.core.terms import Standing, Terms
 from portal.core.tool_ports import Audit
 from portal.errors import BadRequest, NotFound, RateLimited, StorageFull, StorageReadOnly, Unauthenticated
+from portal.security.access import MCP, METRICS
 from portal.security.known import KnownCallers, Secret
 from portal.security.limiter import Limiter
 from portal.security.rights import Rights
@@ -65,8 +66,8 @@ class Caller:
     """Those of its person, by name."""
     bounded: bool = False
     """Whether it is a key that may less than its person, or for less long."""
-    resource: str = ""
-    """Where alone it is good, for a key that a program got by OAuth."""
+    alone: str = ""
+    """The only path it is good for; empty for one that is good for many."""
 
 
 def hash_of(secret: str) -> str:
@@ -272,7 +273,7 @@ class Credentials:
             terms.rate,
             rates,
             bounded,
-            found.terms.get("resource", ""),
+            MCP if found.terms.get("resource") else METRICS if terms.metrics else "",
         )
 
     def _remember(self, secret: Secret, caller: Caller, found: CredentialRecord) -> None:

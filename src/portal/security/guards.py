@@ -18,6 +18,8 @@ SHORTEST = 20
 """Characters of a secret that cannot be guessed."""
 _DOORS = ("ollama.token", "slack.signing_secret")
 """Secrets by which others prove to Portal who they are: a weak one is an open door."""
+_SEALS = ("seal_key", "backup.password")
+"""Secrets that close what Portal keeps: whoever guesses one reads it, wherever Portal listens."""
 _FRESH = "make one with: openssl rand -hex 32"
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104
 Addresses = Callable[[], Iterable[str]]
@@ -44,11 +46,11 @@ def is_exposed(settings: Settings) -> bool:
 
 def _problems(settings: Settings, addresses: Addresses) -> Iterator[str]:
     for name, secret in all_secrets(settings):
-        if name not in _DOORS:
+        if name not in (*_DOORS, *_SEALS):
             continue
         if PLACEHOLDER.fullmatch(secret.strip()):
             yield f"{name} is a placeholder, not a secret: {_FRESH}"
-        elif len(secret.strip()) < SHORTEST and is_exposed(settings):
+        elif name in _DOORS and len(secret.strip()) < SHORTEST and is_exposed(settings):
             yield f"{name} has {len(secret.strip())} characters and can be guessed by whoever reaches Portal: {_FRESH}"
     host = settings.server.host
     if settings.server.tls_cert is None and not is_loopback(host):

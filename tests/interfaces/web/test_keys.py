@@ -124,6 +124,26 @@ async def test_a_key_runs_portal_only_if_it_says_so(portal: TestPortal, me: Door
         await me.refused("POST", "/portal/v1/keys", {"name": "x", "scopes": wrong}, status=400)
 
 
+async def test_a_key_for_metrics_is_good_for_nothing_else(
+    portal: TestPortal, backend: ScriptedBackend, me: Door
+) -> None:
+    elsewhere = {"X-Forwarded-For": "203.0.113.5"}
+    async with keyed(portal, me, scopes=["metrics"]) as door:
+        async with door.client.get("/metrics", headers=elsewhere) as answer:
+            assert answer.status == 200
+            assert "portal_build_info" in await answer.text()
+        backend.requests.clear()
+        for path, body in ways("tiny"):
+            assert await status(door, path, body) == 403, path
+        assert backend.requests == []
+        for path in ("/portal/v1/me", "/portal/v1/conversations", "/portal/v1/users", "/v1/models", "/openapi.json"):
+            refusal = await door.refused("GET", path, status=403)
+            assert (refusal["code"], refusal["message"]) == ("scope", "This key is good for /metrics alone.")
+        await door.refused("POST", "/portal/v1/keys", {"name": "more"}, status=403)
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await door.client.ws_connect("/v1/responses")
+
+
 @pytest.mark.parametrize("bounds", [{"scopes": ["models:tiny"]}, {"requests": 5}, {"expires_at": 4e9}])
 async def test_a_bounded_key_is_no_way_to_more(portal: TestPortal, me: Door, bounds: dict[str, Any]) -> None:
     ways_in = [

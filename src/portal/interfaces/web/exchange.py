@@ -36,6 +36,8 @@ class Exchange:
 
     jobs: ImportJobs
     exporter: Exporter
+    discreet: Exporter
+    """Leaves out e-mail addresses as well."""
     conversations: Conversations
     exporting: set[str] = field(default_factory=set)
     """Whose exports are under way."""
@@ -105,31 +107,33 @@ def export_routes(*, exchange: Exchange) -> APIRouter:
     router = LateRouter(prefix="/portal/v1", tags=["data"])
 
     @router.get("/export", response_class=StreamingResponse)
-    async def export_everything(who: Who) -> StreamingResponse:
+    async def export_everything(who: Who, addresses: bool = True) -> StreamingResponse:
         if who.owner in exchange.exporting:
             raise Conflict("An export of yours is under way: wait until it is through.", code="export_under_way")
         name = f"portal-export-{now():%Y-%m-%d}.zip"
-        return StreamingResponse(_alone(exchange, who.owner), media_type="application/zip", headers=_saved_as(name))
+        content = _alone(exchange, who.owner, exchange.exporter if addresses else exchange.discreet)
+        return StreamingResponse(content, media_type="application/zip", headers=_saved_as(name))
 
     @router.get("/conversations/{conversation_id}/export", response_class=StreamingResponse)
     async def export_conversation(
-        who: Who, conversation_id: str, format: Literal["markdown", "json"] = "markdown"
+        who: Who, conversation_id: str, format: Literal["markdown", "json"] = "markdown", addresses: bool = True
     ) -> StreamingResponse:
+        exporter = exchange.exporter if addresses else exchange.discreet
         record = await exchange.conversations.get(who.owner, conversation_id)
         name = file_name(record)
         if format == "json":
-            content, kind = exchange.exporter.single(who.owner, record), "application/json"
+            content, kind = exporter.single(who.owner, record), "application/json"
             name = f"{name.removesuffix('.md')}.json"
         else:
-            content, kind = exchange.exporter.markdown(who.owner, record), "text/markdown; charset=utf-8"
+            content, kind = exporter.markdown(who.owner, record), "text/markdown; charset=utf-8"
         return StreamingResponse(content, media_type=kind, headers=_saved_as(name))
 
     return router
 
 
-async def _alone(exchange: Exchange, owner: str) -> AsyncIterator[bytes]:
+async def _alone(exchange: Exchange, owner: str, exporter: Exporter) -> AsyncIterator[bytes]:
     with _noted(exchange.exporting, owner):
-        async with aclosing(exchange.exporter.export(owner)) as pieces:
+        async with aclosing(exporter.export(owner)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -25,11 +25,14 @@ export function own(spans) {
   });
 }
 
-/** The step that itself took most, and how long; the turn as a whole for what went on between its steps. @param {Span[]} spans @returns {{one: Span, ms: number}|null} */
+/** The step that itself took most, and how long; the turn as a whole for what went on between its steps. Where a call waited its turn for most of that, that is it. @param {Span[]} spans @returns {{one: Span, ms: number, waited: boolean}|null} */
 export function slowest(spans) {
   const times = own(spans);
   const place = times.reduce((best, time, at) => (best < 0 || time > times[best] ? at : best), -1);
-  return place < 0 ? null : { one: spans[place], ms: times[place] };
+  if (place < 0) return null;
+  const wait = Number(spans[place].attributes?.waited_ms ?? 0);
+  const waited = wait > times[place] / 2;
+  return { one: spans[place], ms: waited ? wait : times[place], waited };
 }
 
 /** Where a bar begins and how long it is, in hundredths of the whole. @param {Span} one @param {number} whole @returns {[number, number]} */

@@ -18,7 +18,7 @@ export function Waterfall({ id }) {
   if (failed) return html`<p class="muted">${failed.status === 404 ? t("turns.unknown") : t("settings.loadFailed")}</p>`;
   if (!data) return null;
   const most = slowest(data.spans);
-  const what = most && (most.one.kind === "turn" ? t("turns.between") : title(most.one));
+  const what = most && cause(most);
   const whole = Math.max(data.ms, ...data.spans.map((one) => one.start + one.ms));
   return html`<div class="column">
     <dl class="facts">
@@ -70,6 +70,12 @@ export function title(one) {
   const exact = one.kind === "recall" ? `turns.recall.${one.name}` : `turns.aside.${one.name}`;
   if (one.kind in { recall: 1, aside: 1 } && has(exact)) return t(/** @type {any} */ (exact));
   return has(`turns.kind.${one.kind}`) ? t(/** @type {any} */ (`turns.kind.${one.kind}`), { name: one.name }) : one.name;
+}
+
+/** What made a turn slow, in words. @param {{one: Span, waited: boolean}} most */
+function cause({ one, waited }) {
+  if (waited) return t("turns.waiting", { name: String(one.attributes?.backend ?? one.name) });
+  return one.kind === "turn" ? t("turns.between") : title(one);
 }
 
 /** What was noted of it. @param {Span} one @returns {[string, string][]} */

@@ -26,6 +26,7 @@ export const turns = {
   "turns.status.incomplete": "unvollständig",
   "turns.status.cancelled": "angehalten",
   "turns.most": "Das meiste davon: {what}, {time}",
+  "turns.waiting": "Warten vor {name}, bis es dran war",
   "turns.between": "Was zwischen den Schritten liegt",
   "turns.waterfall": "Die Schritte dieser Runde und was jeder dauerte",
   "turns.step": "Schritt",

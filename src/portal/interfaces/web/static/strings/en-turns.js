@@ -25,6 +25,7 @@ export const turns = {
   "turns.status.incomplete": "not whole",
   "turns.status.cancelled": "stopped",
   "turns.most": "Most of it: {what}, {time}",
+  "turns.waiting": "Waiting its turn at {name}",
   "turns.between": "What is between the steps",
   "turns.waterfall": "The steps of this turn, with what each took",
   "turns.step": "Step",
