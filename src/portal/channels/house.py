@@ -310,7 +310,8 @@ class Channels:
         record = await desks.conversations.get(owner, conversation_id)
         chat = await desks.chats.get(owner, place)
         chat = chat or ChatRecord(owner=owner, place=place, mode=desks.mode, changed_at=micros())
-        await desks.chats.save(replace(chat, conversation_id=conversation_id, model="", changed_at=micros()))
+        moved = replace(chat, conversation_id=conversation_id, model="", changed_at=micros())
+        await desks.chats.save(moved, before=chat)
         title = record.title or words.UNTITLED
         await self.deliver(owner, target, Content(text=words.MOVED.format(title=title, last=await self._last(record))))
 
@@ -325,7 +326,7 @@ class Channels:
         for chat in await self._desks.chats.list(owner):
             if target_of(chat.place) == target:
                 changed = replace(chat, mode=mode or chat.mode, model=chat.model if model is None else model)
-                await self._desks.chats.save(changed)
+                await self._desks.chats.save(changed, before=chat)
                 return changed
         raise NotFound(f"There is no chat {target!r} of yours.", param="target")
 
