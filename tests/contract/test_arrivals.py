@@ -178,6 +178,11 @@ async def test_imports_are_kept_by_owner(storage: Storage, coming: ImportRecord)
     assert [one.id for one in await storage.imports.open()] == [other.id]
     with pytest.raises(Conflict):
         await storage.imports.add(other)
+    begun = replace(other, status="importing")
+    await storage.imports.save(begun, was="reading")
+    with pytest.raises(Conflict):
+        await storage.imports.save(other, was="reading")
+    assert await storage.imports.get(OWNER, other.id) == begun
 
 
 async def test_an_earlier_wording_is_kept_but_never_found(storage: Storage) -> None:

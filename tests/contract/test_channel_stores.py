@@ -9,7 +9,7 @@ from portal.core.channel_stores import LinkRecord, PairingRecord, Sent, new_deli
 from portal.core.channels import Button, Content, Place, Press, Reaction, Sender
 from portal.core.clock import micros
 from portal.core.ids import new_id
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.storage.open import Storage
 from portal.testing.records import (
     OWNER,
@@ -107,6 +107,25 @@ async def test_chats_by_owner(storage: Storage) -> None:
     assert await storage.chats.of_conversation(OWNER, talk.id) == [first]
     await storage.chats.save(replace(first, model="tiny", changed_at=2))
     assert await storage.chats.get(OWNER, PLACE) == replace(first, model="tiny", changed_at=2)
+
+
+async def test_two_changes_of_a_chat_at_once_are_both_kept(storage: Storage) -> None:
+    talk, other = conversation(), conversation()
+    for one in (talk, other):
+        await storage.conversations.create(one)
+    before = chat(changed_at=1)
+    await storage.chats.save(replace(before, model="tiny", changed_at=2), before=before)
+    await storage.chats.save(replace(before, mode="always"), before=before)
+    now = replace(before, model="tiny", mode="always", changed_at=2)
+    assert await storage.chats.get(OWNER, PLACE) == now
+    moved = replace(now, conversation_id=talk.id, model="")
+    await storage.chats.save(moved, before=now)
+    with pytest.raises(Conflict) as refused:
+        await storage.chats.save(replace(now, conversation_id=other.id), before=now, still=True)
+    assert refused.value.code == "chat_moved"
+    assert await storage.chats.get(OWNER, PLACE) == moved
+    await storage.chats.save(replace(moved, conversation_id=other.id), before=moved, still=True)
+    assert await storage.chats.get(OWNER, PLACE) == replace(moved, conversation_id=other.id)
 
 
 async def test_an_event_arrives_once(storage: Storage) -> None:

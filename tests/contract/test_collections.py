@@ -14,7 +14,7 @@ from portal.errors import BadRequest, Conflict, NotFound
 from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.open import Storage, open_storage
-from portal.testing.records import OWNER, STRANGER, collection, file, passage, source
+from portal.testing.records import OWNER, STRANGER, collection, file, passage, source, user
 
 DAY = 86_400_000_000
 LATER = 2**60
@@ -478,6 +478,20 @@ async def test_an_expired_collection_is_searched_no_more_before_it_is_swept(stor
     await storage.database.batch([Statement("UPDATE collections SET last_active_at = :then WHERE id = :id", long_ago)])
     assert await found(storage, "cherry") == []
     assert await storage.passages.nearest(WANTED, "e", np.ones(2, np.float32), 5) == []
+
+
+async def test_of_several_that_begin_a_collection_at_once_there_is_one(storage: Storage) -> None:
+    await storage.people.add(user(id=OWNER))
+    for fields in ({"name": "Documents"}, {"name": "notes.txt", "conversation_id": "conv_1"}):
+        async with asyncio.TaskGroup() as tasks:
+            made = [tasks.create_task(storage.collections.first(collection(**fields))) for _ in range(6)]
+        (one,) = {task.result().id for task in made}
+        assert (await storage.collections.get(OWNER, one)).name == fields["name"]
+    assert len((await storage.collections.list(OWNER)).data) == 2
+    another = await storage.collections.first(collection(name="notes.txt"))
+    assert another.conversation_id is None
+    await storage.collections.delete(OWNER, another.id)
+    assert (await storage.collections.first(collection(name="notes.txt"))).id != another.id
 
 
 async def test_the_files_of_a_conversation_have_a_collection_of_their_own(storage: Storage) -> None:

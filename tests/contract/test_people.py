@@ -1,16 +1,33 @@
 """The People and Passwords ports: who is here, and what becomes of what they had."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from tests.contract.belongings import one_of_everything
 
 from portal.errors import Conflict, NotFound
+from portal.storage.database import Statement
 from portal.storage.leaving import KEPT, MADE, PERSONAL, SEARCHED, SHELVED
 from portal.storage.migrate import packaged
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, STRANGER, credential, passage, schedule, used, user, workspace
+from portal.testing.records import (
+    OWNER,
+    STRANGER,
+    collection,
+    conversation,
+    credential,
+    file,
+    memory,
+    passage,
+    response,
+    said,
+    schedule,
+    used,
+    user,
+    workspace,
+)
 
 
 def owned() -> set[str]:
@@ -81,6 +98,17 @@ async def test_a_password_is_found_by_its_login(storage: Storage) -> None:
     assert await storage.passwords.find("alice") is None
 
 
+async def test_a_password_that_was_changed_meanwhile_is_not_replaced(storage: Storage) -> None:
+    await storage.people.add(alice := user(login="alice"))
+    await storage.passwords.set(alice.id, "first")
+    await storage.passwords.set(alice.id, "second", before="first")
+    with pytest.raises(Conflict):
+        await storage.passwords.set(alice.id, "third", before="first")
+    assert await storage.passwords.of(alice.id) == "second"
+    with pytest.raises(NotFound):
+        await storage.passwords.set("user_none", "hash", before="first")
+
+
 async def test_what_a_suspended_person_has_opens_nothing(storage: Storage) -> None:
     alice = user()
     await storage.people.add(alice)
@@ -122,6 +150,34 @@ async def test_who_is_deleted_leaves_nothing(storage: Storage) -> None:
         await storage.files.get(OWNER, things.file)
 
 
+async def test_what_comes_of_somebody_who_is_gone_is_refused_or_goes(storage: Storage) -> None:
+    """They had something under way."""
+    await storage.people.add(user(id=OWNER))
+    await storage.people.remove(OWNER, None)
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    with pytest.raises(NotFound):
+        await storage.turn_log.begin(response(), [])
+    with pytest.raises(NotFound):
+        await storage.files.create(file(), nothing())
+    await storage.conversations.create(conversation(), [said("Hello")])
+    await storage.memories.save(memory("private"))
+    await storage.collections.create(collection())
+    await storage.schedules.save(schedule())
+    await storage.users.add_credential(credential(), "hash")
+    assert await left(storage, OWNER)
+    await storage.people.sweep()
+    await storage.cleaning.clean()
+    assert await left(storage, OWNER) == set()
+    marks = "SELECT name FROM key_values WHERE name LIKE 'gone:%'"
+    assert await storage.database.fetch(marks)
+    await storage.database.batch([Statement("UPDATE key_values SET value = '1' WHERE name LIKE 'gone:%'")])
+    await storage.people.sweep()
+    assert not await storage.database.fetch(marks)
+
+
 async def test_who_is_deleted_may_hand_over_what_they_made(storage: Storage) -> None:
     for one in (OWNER, STRANGER):
         await storage.people.add(user(id=one))
@@ -132,12 +188,15 @@ async def test_who_is_deleted_may_hand_over_what_they_made(storage: Storage) -> 
     await storage.workspaces.save(replace(workspace(), owner=STRANGER))
     with pytest.raises(NotFound):
         await storage.people.remove(OWNER, "user_none")
+    await storage.turn_log.begin(running := response(), [])
 
     await storage.people.remove(OWNER, STRANGER)
 
     assert await left(storage, OWNER) == {"audit"}
     talk = await storage.conversations.get(STRANGER, things.conversation)
     assert talk.title == "private"
+    ended = (await storage.responses.get(STRANGER, running.id)).response
+    assert (ended.status, ended.incomplete_details) == ("incomplete", {"reason": "interrupted"})
     assert (await storage.files.get(STRANGER, things.file)).id == things.file
     assert [one.id for one in (await storage.collections.list(STRANGER)).data] == [things.collection]
     found = (await storage.conversations.list(STRANGER, query="private")).data

@@ -1,14 +1,15 @@
 """Schedules, their runs and their deliveries: over SQLite and PostgreSQL alike."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from portal.core.schedules import Delivery, Permit, RunStatus, ScheduleRecord
-from portal.errors import BadRequest, Conflict, NotFound
+from portal.errors import BadRequest, Conflict, NotFound, RateLimited
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, conversation, response, schedule, schedule_run
+from portal.testing.records import OWNER, conversation, response, schedule, schedule_run, user
 
 
 async def kept(storage: Storage, **fields: object) -> ScheduleRecord:
@@ -79,9 +80,9 @@ async def test_of_several_that_see_a_time_come_one_gets_it(storage: Storage) -> 
 async def test_a_delivery_begins_one_run(storage: Storage) -> None:
     made = await kept(storage)
     first = schedule_run(made, cause="hook", delivery_id="d", payload="p")
-    await storage.runs.add([first])
+    await storage.runs.add_hooked(first, 5)
     with pytest.raises(Conflict):
-        await storage.runs.add([schedule_run(made, cause="hook", delivery_id="d")])
+        await storage.runs.add_hooked(schedule_run(made, cause="hook", delivery_id="d"), 5)
     assert await storage.runs.sent(made.id, "d") == first
     assert await storage.runs.sent(made.id, "e") is None
 
@@ -197,11 +198,37 @@ async def test_a_permit_is_older_than_what_its_conversation_has_read(storage: St
     assert granted.created_at == 499_000
 
 
-async def test_runs_that_have_not_ended_are_counted(storage: Storage) -> None:
+async def test_a_webhook_has_so_many_runs_that_have_not_ended(storage: Storage) -> None:
     made, other = await kept(storage), await kept(storage)
     statuses: list[RunStatus] = ["queued", "starting", "running", "waiting", "completed", "missed"]
     await storage.runs.add([schedule_run(made, status=one) for one in statuses])
-    assert (await storage.runs.open(made.id), await storage.runs.open(other.id)) == (4, 0)
+    await storage.runs.add_hooked(schedule_run(other, cause="hook"), 1)
+
+    async def hooked() -> bool:
+        with suppress(RateLimited):
+            await storage.runs.add_hooked(schedule_run(made, cause="hook"), 6)
+            return True
+        return False
+
+    async with asyncio.TaskGroup() as tasks:
+        tries = [tasks.create_task(hooked()) for _ in range(8)]
+    assert sum(one.result() for one in tries) == 2
+
+
+async def test_somebody_has_so_many_schedules(storage: Storage) -> None:
+    await storage.people.add(user(id=OWNER))
+    await kept(storage)
+
+    async def made() -> bool:
+        with suppress(BadRequest):
+            await storage.schedules.save(schedule(), most=3)
+            return True
+        return False
+
+    async with asyncio.TaskGroup() as tasks:
+        tries = [tasks.create_task(made()) for _ in range(8)]
+    assert sum(one.result() for one in tries) == 2
+    assert len(await storage.schedules.list(OWNER)) == 3
 
 
 async def test_a_continued_conversation_is_named_by_its_first_run(storage: Storage) -> None:

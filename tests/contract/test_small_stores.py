@@ -7,6 +7,7 @@ import pytest
 
 from portal.core.clock import micros
 from portal.core.consumption import Question
+from portal.core.items import JsonObject
 from portal.core.records import CredentialRecord, UserRecord
 from portal.errors import Conflict, NotFound, StorageError
 from portal.settings import Settings
@@ -153,6 +154,23 @@ async def test_key_values_are_kept_replaced_and_deleted(storage: Storage) -> Non
     await storage.key_values.set("backends", None)
     assert await storage.key_values.get("backends") is None
     assert await storage.key_values.get("other") == {}
+
+
+async def test_changes_of_a_value_at_once_are_all_kept(storage: Storage) -> None:
+    def counted(known: JsonObject | None) -> JsonObject:
+        return {"count": known["count"] + 1 if known else 1}
+
+    def refused(known: JsonObject | None) -> JsonObject:
+        raise Conflict("No.", code="no")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(storage.key_values.change("counter", counted))
+    assert await storage.key_values.get("counter") == {"count": 20}
+    with pytest.raises(Conflict) as error:
+        await storage.key_values.change("counter", refused)
+    assert error.value.code == "no"
+    assert await storage.key_values.get("counter") == {"count": 20}
 
 
 async def calls(storage: Storage, owner: str | None = OWNER) -> int:

@@ -255,6 +255,7 @@ async def test_one_that_comes_while_they_are_counted_counts(portal: TestPortal, 
 
     jobs = ImportJobs(
         imports=(late := Late(storage.imports)),  # type: ignore[arg-type]
+        claims=storage.claims,
         home=_home(portal),
         bus=portal.portal.bus,
         folder=tmp_path / "uploads",

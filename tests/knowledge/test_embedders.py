@@ -1,6 +1,6 @@
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -57,6 +57,10 @@ class Notes:
 
     async def set(self, key: str, value: JsonObject | None) -> None:
         self.kept[key] = value
+
+    async def change(self, key: str, change: Callable[[JsonObject | None], JsonObject]) -> JsonObject:
+        self.kept[key] = changed = change(self.kept.get(key))
+        return changed
 
 
 class Own:

@@ -37,6 +37,10 @@ class Kept:
         if value is not None:
             self.values[key] = value
 
+    async def change(self, key: str, change: Callable[[JsonObject | None], JsonObject]) -> JsonObject:
+        self.values[key] = change(self.values.get(key))
+        return self.values[key]
+
 
 @dataclass
 class Workshop:

@@ -81,6 +81,11 @@ class FullDisk:
             raise StorageFull("The disk is full.")
         await self._inner.set(key, value)
 
+    async def change(self, key: str, change: Callable[[JsonObject | None], JsonObject]) -> JsonObject:
+        if self.full:
+            raise StorageFull("The disk is full.")
+        return await self._inner.change(key, change)
+
 
 @pytest.fixture
 async def key_values(tmp_path: Path) -> AsyncIterator[KeyValues]:

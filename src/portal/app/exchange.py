@@ -70,6 +70,7 @@ async def open_exchange(ground: Ground, mind: Mind, knowledge: Knowledge) -> Exc
 
     jobs = ImportJobs(
         imports=storage.imports,
+        claims=storage.claims,
         home=home,
         bus=ground.bus,
         folder=settings.data_dir / "imports",

@@ -83,6 +83,7 @@ def timetable(ground: Ground) -> tuple[Timetable, Links]:
         a_minute=chosen.hooks_a_minute,
         most=chosen.hooks_waiting,
         hurry=lambda: links.hurry(),
+        counts=ground.cluster.counts,
     )
     return Timetable(keeper=keeper, hooks=hooks, runs=storage.runs, deliverer=deliverer), links
 

@@ -46,9 +46,8 @@ async def check_key(storage: Storage, key: bytes) -> None:
     """That all servers on a database have the same one; the first one's counts. Raises SettingsError."""
     known = await storage.key_values.get(SEAL)
     if known is None:
-        await storage.key_values.set(SEAL, {"fingerprint": fingerprint(key)})
-        known = await storage.key_values.get(SEAL)
-    if known is not None and known["fingerprint"] != fingerprint(key):
+        known = await storage.key_values.change(SEAL, lambda there: there or {"fingerprint": fingerprint(key)})
+    if known["fingerprint"] != fingerprint(key):
         raise SettingsError(
             "This server's sealing key is not the one of its database: set `seal_key` (PORTAL_SEAL_KEY) to that of the "
             "other servers, or copy seal.key from the data folder of the first one. Where that key is lost for good, "

@@ -97,7 +97,7 @@ class Commands:
         return Content(text="\n".join([words.HELP, "", *lines]))
 
     async def _new(self, chat: ChatRecord, argument: str) -> Content:
-        await self._chats.save(replace(chat, conversation_id=None, changed_at=micros()))
+        await self._chats.save(replace(chat, conversation_id=None, changed_at=micros()), before=chat)
         return Content(text=words.NEW)
 
     async def _stop(self, chat: ChatRecord, argument: str) -> Content:
@@ -126,7 +126,7 @@ class Commands:
         return Content(text=words.CHOOSE.format(kind=kind, name=chat.model or "auto") + more, buttons=rows)
 
     async def _use(self, chat: ChatRecord, name: str) -> Content:
-        await self._chats.save(replace(chat, model=name, changed_at=micros()))
+        await self._chats.save(replace(chat, model=name, changed_at=micros()), before=chat)
         return Content(text=words.CHOSEN.format(name=name))
 
     def _plain(self) -> Sequence[str]:

@@ -227,7 +227,14 @@ class Conversing:
             metadata={DOOR: self._channel.kind},
         )
         await desks.conversations.create(made)
-        await desks.chats.save(replace(chat, place=event.place, conversation_id=made.id, changed_at=now))
+        begun = replace(chat, place=event.place, conversation_id=made.id, changed_at=now)
+        try:
+            await desks.chats.save(begun, before=chat, still=True)
+        except Conflict as error:  # its person has moved another one here at this moment
+            if error.code != "chat_moved":
+                raise
+            await desks.conversations.delete(chat.owner, [made.id])
+            return await self._conversation(await desks.chats.get(chat.owner, event.place) or chat, event)
         desks.bus.publish(chat.owner, "conversation.changed", id=made.id)
         return made
 

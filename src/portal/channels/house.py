@@ -290,7 +290,8 @@ class Channels:
         place, desks = await self.places.find(owner, target), self._desks
         record = await desks.conversations.get(owner, conversation_id)
         chat = await self.places.of(owner, place)
-        await desks.chats.save(replace(chat, conversation_id=conversation_id, model="", changed_at=micros()))
+        moved = replace(chat, conversation_id=conversation_id, model="", changed_at=micros())
+        await desks.chats.save(moved, before=chat)
         title = record.title or words.UNTITLED
         said = words.MOVED.format(title=title, last=await self._last(record))
         await self.deliver(owner, target, Content(text=said, conversation_id=conversation_id))

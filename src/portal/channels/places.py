@@ -59,7 +59,7 @@ class Places:
         if said is None or said == chat.conversation_id:
             return chat
         moved = replace(chat, conversation_id=said, changed_at=micros())
-        await self._chats.save(moved)
+        await self._chats.save(moved, before=chat)
         return moved
 
     async def _conversation(self, owner: str, place: Place, message_id: str) -> str | None:
@@ -132,11 +132,11 @@ class Places:
             room = await self.of(owner, room_of(place))
             inside = [one for one in known if one.place.thread and _same_room(one.place, place) and one.mode != mode]
             for one in (room, *inside):
-                await self._chats.save(replace(one, mode=mode))
+                await self._chats.save(replace(one, mode=mode), before=one)
         chat = await self.of(owner, place)
         if model is not None:
-            chat = replace(chat, model=model)
-            await self._chats.save(chat)
+            before, chat = chat, replace(chat, model=model)
+            await self._chats.save(chat, before=before)
         return chat
 
 

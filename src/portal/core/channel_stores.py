@@ -154,8 +154,9 @@ class Chats(Protocol):
     async def get(self, owner: str, place: Place) -> ChatRecord | None:
         """None where nothing was said yet."""
 
-    async def save(self, chat: ChatRecord) -> None:
-        """Create or replace."""
+    async def save(self, chat: ChatRecord, *, before: ChatRecord | None = None, still: bool = False) -> None:
+        """Create, or replace: all of it, or only what is another than `before`, so that of two changes at once neither
+        takes the other back. With `still` only while it is the same conversation as before: else Conflict."""
 
     async def list(self, owner: str) -> Sequence[ChatRecord]:
         """Newest first."""

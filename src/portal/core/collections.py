@@ -174,6 +174,10 @@ class Collections(Protocol):
     async def create(self, collection: CollectionRecord) -> None:
         """Raises Conflict."""
 
+    async def first(self, collection: CollectionRecord) -> CollectionRecord:
+        """Create it, unless there is one of its conversation, or for one of no conversation one of its name; the one
+        that is there then. However many do so at once, there is one."""
+
     async def get(self, owner: str, collection_id: str) -> CollectionRecord:
         """Raises NotFound."""
 

@@ -59,11 +59,13 @@ class Arriving:
 class Imports(Protocol):
     """The files that people bring in, by owner."""
 
-    async def add(self, record: ImportRecord) -> None:
-        """Raises Conflict for an id that is there."""
+    async def add(self, record: ImportRecord, *, most: int = 0) -> bool:
+        """Whether it is kept: with `most` only while its owner has fewer that are not at their end. Raises Conflict for
+        an id that is there."""
 
-    async def save(self, record: ImportRecord) -> None:
-        """Replace. Raises NotFound where it, or its owner, is gone."""
+    async def save(self, record: ImportRecord, *, was: Status | None = None) -> None:
+        """Replace; with `was` only where that is its status. Raises NotFound where it, or its owner, is gone, and
+        Conflict where it has another one."""
 
     async def get(self, owner: str, import_id: str) -> ImportRecord:
         """Raises NotFound."""
@@ -76,6 +78,16 @@ class Imports(Protocol):
 
     async def open(self) -> Sequence[ImportRecord]:
         """Everybody's that are not at their end, oldest first: for the server, when it starts."""
+
+
+class Claims(Protocol):
+    """What one of several servers works on alone, by name. It goes with its server."""
+
+    async def take(self, name: str) -> bool:
+        """Whether this server has it from now on, or had it before."""
+
+    async def drop(self, name: str) -> None:
+        """It has it no longer."""
 
 
 Coming: TypeAlias = tuple[ConversationRecord, Sequence[Arriving]]

@@ -52,8 +52,9 @@ class Passwords(Protocol):
     async def of(self, user_id: str) -> str | None:
         """Somebody's hash; None without a password."""
 
-    async def set(self, user_id: str, hashed: str | None) -> None:
-        """Replace or, with None, forget. Raises NotFound."""
+    async def set(self, user_id: str, hashed: str | None, *, before: str | None = None) -> None:
+        """Replace or, with None, forget; with `before` only where that is what is kept. Raises NotFound, and Conflict
+        where it is another one."""
 
     async def any(self) -> bool:
         """Whether anybody has one."""

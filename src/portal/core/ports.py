@@ -1,6 +1,6 @@
 """The ports: what the core asks of the outside, each small. Rooms implement them; app.py hands them in."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from portal.core.ask import Ask
@@ -136,7 +136,7 @@ class TurnLog(Protocol):
         With `again` another turn has gone on with the decisions of these inputs before.
 
         Raises:
-            NotFound: conversation or previous response is not this owner's.
+            NotFound: conversation or previous response is not this owner's, or the owner was deleted.
             Conflict: `conversation_locked`, the head is another one by now; `approval_decided`, another turn has gone
                 on with the decisions that these inputs bring. Nothing was stored.
         """
@@ -272,6 +272,7 @@ class Files(Protocol):
 
         Raises:
             StorageFull: the disk, or what this owner may keep.
+            NotFound: the owner was deleted.
         """
 
     async def get(self, owner: str, file_id: str) -> FileRecord:
@@ -386,6 +387,10 @@ class KeyValues(Protocol):
 
     async def set(self, key: str, value: JsonObject | None) -> None:
         """Store, or delete with None."""
+
+    async def change(self, key: str, change: Callable[[JsonObject | None], JsonObject]) -> JsonObject:
+        """Store what `change` makes of what is there, and return it. `change` is called again where somebody else was
+        faster; what it raises comes out, and nothing is stored."""
 
 
 class Sealer(Protocol):

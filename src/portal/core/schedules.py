@@ -165,13 +165,20 @@ class Schedules(Protocol):
     """Schedules and webhooks, by owner."""
 
     async def save(
-        self, schedule: ScheduleRecord, *, before: ScheduleRecord | None = None, token_hash: str | None = None
+        self,
+        schedule: ScheduleRecord,
+        *,
+        before: ScheduleRecord | None = None,
+        token_hash: str | None = None,
+        most: int = 0,
     ) -> None:
         """Create, or replace `before` where that is what is stored; permits that its runs have are withdrawn unless
-        they stay the same. A new `token_hash` takes the place of the old one.
+        they stay the same. A new `token_hash` takes the place of the old one. With `most` somebody has that many at the
+        most, however many are made at the same moment.
 
         Raises:
             Conflict: it is another one by now; nothing was stored.
+            BadRequest: there are that many.
         """
 
     async def get(self, owner: str, schedule_id: str) -> ScheduleRecord:
@@ -201,9 +208,6 @@ class ScheduleRuns(Protocol):
     async def sent(self, schedule_id: str, delivery_id: str) -> RunRecord | None:
         """The run of a webhook that a sender's delivery began."""
 
-    async def open(self, schedule_id: str) -> int:
-        """How many of its runs have not ended."""
-
 
 class RunQueue(Protocol):
     """What is to run: the server's own, whoever's it is. Awaited means committed."""
@@ -218,10 +222,15 @@ class RunQueue(Protocol):
         self, runs: Sequence[RunRecord], schedule: ScheduleRecord | None = None, next_at: int | None = None
     ) -> bool:
         """Put runs into the queue. With a `schedule` only if its time is still the one it says, which `next_at` takes
-        the place of: of several that see a time come, one gets True.
+        the place of: of several that see a time come, one gets True."""
+
+    async def add_hooked(self, run: RunRecord, most: int) -> None:
+        """Put the run of a webhook into the queue, while fewer than `most` of its runs have not ended, however many
+        come at the same moment.
 
         Raises:
-            Conflict: a webhook's delivery began a run before.
+            Conflict: this delivery began a run before.
+            RateLimited: there are that many.
         """
 
     async def claim(self, now: int, most: int) -> tuple[ScheduleRecord, RunRecord] | None:

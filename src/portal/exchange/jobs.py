@@ -1,6 +1,6 @@
 """Imports as jobs: an upload waits in a file of the data folder, is looked through, and is stored once its owner says
-so. Of one person one is worked on at a time, and of a few people at once; what a stopped server left is gone on with at
-the next start. Each of several servers works on what was uploaded to itself."""
+so. Of one person one is worked on at a time, by whichever server, and of a few people at once; what a stopped server
+left is gone on with at the next start. Each of several servers works on what was uploaded to itself."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from portal.core.bus import Bus
 from portal.core.clock import micros
-from portal.core.exchange import GOING, SOURCES, ImportRecord, Imports, Source
+from portal.core.exchange import GOING, SOURCES, Claims, ImportRecord, Imports, Source, Status
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
 from portal.errors import BadRequest, Conflict, NotFound, PortalError, StorageError, StorageFull, TooLarge
@@ -31,6 +31,8 @@ _EVERY = 0.5
 """Seconds between two words about how far it is."""
 _SPARE = 256 * 2**20
 """Bytes that stay free on the disk."""
+_AGAIN = 1.0
+"""Seconds after which is looked again whether another server is at its end with somebody's."""
 _WAITS = 2 * 86_400 * 1_000_000
 """Microseconds that an upload waits for its owner's word."""
 _MOST_OPEN = 5
@@ -48,6 +50,7 @@ class ImportJobs:
         self,
         *,
         imports: Imports,
+        claims: Claims,
         home: Home,
         bus: Bus,
         folder: Path,
@@ -57,7 +60,7 @@ class ImportJobs:
     ) -> None:
         """`folder` is this server's alone; `largest` is how many bytes an upload may have; `login` tells the sign-in
         name of a person, empty for none. Not `alone`, what is not in the folder may be in another server's."""
-        self._imports, self._home, self._bus = imports, home, bus
+        self._imports, self._claims, self._home, self._bus = imports, claims, home, bus
         self._folder, self._largest, self._login = folder, largest, login
         self._alone = alone
         self._line = Line()
@@ -102,7 +105,9 @@ class ImportJobs:
                 dry_run=dry_run,
                 status="importing" if start and not dry_run else "reading",
             )
-            await self._imports.add(record)
+            if not await self._imports.add(record, most=_MOST_OPEN):  # others came to another server meanwhile
+                await asyncio.to_thread((self._folder / identity).unlink, missing_ok=True)
+                raise _too_many()
         finally:
             self._arriving.pop(identity, None)
         self._call(record)
@@ -112,11 +117,7 @@ class ImportJobs:
         """Raises Conflict where it is one too many. Those `before` it may be at their end, or listed, meanwhile."""
         listed = {one.id for one in await self._imports.list(owner) if one.status in (*GOING, "ready")}
         if len(listed | before) >= _MOST_OPEN:
-            raise Conflict(
-                f"You have {_MOST_OPEN} imports that are sent, under way or looked through: wait for one to end, or "
-                "start or delete one that was looked through, then bring this file in again.",
-                code="too_many_imports",
-            )
+            raise _too_many()
 
     async def list(self, owner: str) -> Sequence[ImportRecord]:
         """Newest first."""
@@ -131,7 +132,7 @@ class ImportJobs:
         record = await self._imports.get(owner, import_id)
         if record.status != "ready":
             raise Conflict("This import does not wait to be started.", code="import_not_ready")
-        record = await self._saved(record, status="importing", progress=0.0)
+        record = await self._saved(record, was="ready", status="importing", progress=0.0)
         self._call(record)
         return record
 
@@ -151,19 +152,30 @@ class ImportJobs:
     async def _go_on(self) -> None:
         while True:
             async with self._line.turn() as (owner, import_id):
-                await self._one(owner, import_id)
+                if await self._one(owner, import_id):
+                    self._called.discard(import_id)
+                    continue
+                await asyncio.sleep(_AGAIN)
+            self._line.join(owner, import_id)
 
-    async def _one(self, owner: str, import_id: str) -> None:
+    async def _one(self, owner: str, import_id: str) -> bool:
+        """Whether its turn had come: no other server works on an import of theirs."""
+        claim = f"importing:{owner}"
         try:
-            record = await self._imports.get(owner, import_id)
-            if record.status in GOING:
-                await self._work(record)
+            if not await self._claims.take(claim):
+                return False
+            try:
+                record = await self._imports.get(owner, import_id)
+                if record.status in GOING:
+                    await self._work(record)
+            finally:
+                with suppress(StorageError):  # it is this server's still, and goes with it
+                    await self._claims.drop(claim)
         except NotFound:
             (self._folder / import_id).unlink(missing_ok=True)
         except StorageError:
             log.exception("import %s: what came of it could not be noted", import_id)
-        finally:
-            self._called.discard(import_id)
+        return True
 
     async def look(self) -> None:
         """Go on with what is open and was uploaded here, and delete what belongs to nothing: at the start, and when
@@ -247,9 +259,9 @@ class ImportJobs:
         finally:
             (self._folder / record.id).unlink(missing_ok=True)
 
-    async def _saved(self, record: ImportRecord, **changes: object) -> ImportRecord:
+    async def _saved(self, record: ImportRecord, *, was: Status | None = None, **changes: object) -> ImportRecord:
         changed = replace(record, **changes, changed_at=micros())  # type: ignore[arg-type]
-        await self._imports.save(changed)
+        await self._imports.save(changed, was=was)
         self._bus.publish(record.owner, "import.changed", id=record.id, status=changed.status)
         return changed
 
@@ -298,6 +310,14 @@ class _Pace:
             return False
         self._next = now + _EVERY
         return True
+
+
+def _too_many() -> Conflict:
+    return Conflict(
+        f"You have {_MOST_OPEN} imports that are sent, under way or looked through: wait for one to end, or start or "
+        "delete one that was looked through, then bring this file in again.",
+        code="too_many_imports",
+    )
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -32,6 +32,13 @@ class AnnouncedCollections:
         await self._inner.create(collection)
         self._tell(collection.owner, collection.id)
 
+    async def first(self, collection: CollectionRecord) -> CollectionRecord:
+        """See Collections."""
+        found = await self._inner.first(collection)
+        if found.id == collection.id:
+            self._tell(found.owner, found.id)
+        return found
+
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """See Collections."""
         made = await self._inner.change(owner, collection_id, changes)

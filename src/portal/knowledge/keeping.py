@@ -78,8 +78,6 @@ class KnowledgeKeeping:
         self._collections = collections
         self._documents = documents
         self._files = files
-        self._placing = asyncio.Lock()
-        """Of several documents that come together the first one makes the collection."""
 
     def tools(self) -> Sequence[ToolSpec]:
         """See Toolset."""
@@ -105,8 +103,7 @@ class KnowledgeKeeping:
         content = _decoded(base64) if base64 else text.encode("utf-8", "replace")
         if not content.strip():
             return failure("There is nothing in it: give `text` or `base64`.")
-        async with self._placing:
-            place = await self._place(context.owner, collection or FIRST)
+        place = await self._place(context.owner, collection or FIRST)
         record = FileRecord(
             id=new_id("file"),
             owner=context.owner,
@@ -160,8 +157,7 @@ class KnowledgeKeeping:
                 return one
         now = micros()
         made = CollectionRecord(id=new_id("vs"), owner=owner, name=wanted, created_at=now, last_active_at=now)
-        await self._collections.create(made)
-        return made
+        return await self._collections.first(made)
 
     async def _all(self, owner: str) -> Sequence[CollectionRecord]:
         """Those of the user; files of conversations are theirs."""

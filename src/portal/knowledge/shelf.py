@@ -37,8 +37,6 @@ class ConversationShelf:
         self._collections, self._documents, self._files = collections, documents, files
         self._seconds = seconds
         self._news = asyncio.Event()
-        self._placing = asyncio.Lock()
-        """Of several turns that bring files at once the first one makes the collection."""
 
     async def of(self, owner: str, place: str) -> Mapping[str, str]:
         """See Shelf."""
@@ -51,10 +49,9 @@ class ConversationShelf:
     async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool, name: str = "") -> None:
         """See Shelf."""
         names = [await self._checked(owner, one) for one in file_ids]
-        async with self._placing:
-            one = await self._collections.of_conversation(owner, place) or await self._made(
-                owner, place, name or Path(names[0]).name, chain=chain
-            )
+        one = await self._collections.of_conversation(owner, place) or await self._made(
+            owner, place, name or Path(names[0]).name, chain=chain
+        )
         await self._documents.add(owner, one.id, [NewDocument(file_id=file_id) for file_id in file_ids])
 
     async def drop(self, owner: str, place: str, file_ids: Collection[str]) -> None:
@@ -77,8 +74,7 @@ class ConversationShelf:
             expires_days=_DAYS if chain else None,
             conversation_id=place,
         )
-        await self._collections.create(made)
-        return made
+        return await self._collections.first(made)
 
     async def ready(self, owner: str, place: str) -> None:
         """See Shelf."""

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from portal.core.items import JsonObject
+from portal.core.remembered import Remembered
 from portal.core.tool_ports import Toolset
 from portal.errors import BadRequest, Conflict, NotFound, PortalError, SettingsError
 from portal.mcp import library
@@ -35,6 +36,7 @@ class ToolServers:
         self._around = around
         self._servers: dict[str, McpServer | ApiServer] = {}
         self._wrong: dict[str, JsonObject] = {}
+        self._saved = Remembered(around.key_values, _KEY, what="tool server", most=_MOST)
         self._changing = asyncio.Lock()
 
     def toolsets(self) -> Sequence[Toolset]:
@@ -51,11 +53,13 @@ class ToolServers:
                 await self._use(name, settings, "added")
 
     async def again(self) -> None:
-        """Another Portal on this database has added or removed some: use those, and no others of that kind."""
+        """Another Portal on this database has added or removed some: use those, as they are now, and no others of that
+        kind."""
         async with self._changing:
             added = await self._added()
-            for name in [name for name, one in self._servers.items() if one.source == "added" and name not in added]:
-                await self._servers.pop(name).aclose()
+            for name, one in list(self._servers.items()):
+                if one.source == "added" and (name not in added or _kept(one.settings) != _kept(added[name])):
+                    await self._servers.pop(name).aclose()
             for name, settings in added.items():
                 await self._use(name, settings, "added")
 
@@ -135,7 +139,7 @@ class ToolServers:
 
     async def _added(self) -> dict[str, ToolServerSettings]:
         found: dict[str, ToolServerSettings] = {}
-        for one in ((await self._around.key_values.get(_KEY)) or {}).get("servers", []):
+        for one in await self._saved.all():
             try:
                 headers = orjson.loads(self._around.secrets.get(_secret(one["name"])) or "{}")
                 found[one["name"]] = ToolServerSettings.model_validate({**one["fields"], "headers": headers})
@@ -162,23 +166,23 @@ class ToolServers:
                 raise Conflict(f"There is a tool server called {name!r} already.", param="name")
             if len(self._servers) >= _MOST:
                 raise Conflict(f"There are {_MOST} tool servers already.")
-            headers = {key: value.get_secret_value() for key, value in settings.headers.items()}
-            secret = orjson.dumps(headers).decode() if headers else None
-            await asyncio.to_thread(self._around.secrets.set, _secret(name), secret)
-            kept = settings.model_dump(mode="json", exclude={"headers", "env"}, exclude_defaults=True)
-            await self._save([*await self._saved_without(name), {"name": name, "fields": kept}])
+            await self._remember(name, settings)
             await self._use(name, settings, "added")
         self._around.on_change()
         if settings.auth == "none":
             await _look(self.get(name))
         return self.view(name)
 
-    async def _saved_without(self, name: str) -> Sequence[JsonObject]:
-        stored = (await self._around.key_values.get(_KEY)) or {"servers": []}
-        return [one for one in stored["servers"] if one["name"] != name]
-
-    async def _save(self, servers: Sequence[JsonObject]) -> None:
-        await self._around.key_values.set(_KEY, {"servers": [*servers]})
+    async def _remember(self, name: str, settings: ToolServerSettings) -> None:
+        """With what is secret of it, or not at all. Raises Conflict, StorageError."""
+        fields, headers = _kept(settings)
+        await self._saved.add({"name": name, "fields": fields}, over=lambda known: not _is_valid(known["fields"]))
+        try:
+            secret = orjson.dumps(headers).decode() if headers else None
+            await asyncio.to_thread(self._around.secrets.set, _secret(name), secret)
+        except PortalError:
+            await self._saved.remove(name)
+            raise
 
     async def remove(self, name: str) -> None:
         """Forget a server that was added this way. Raises NotFound, or Conflict for one of another source."""
@@ -186,7 +190,7 @@ class ToolServers:
             source = self.get(name).source
             if source != "added":
                 raise Conflict(f"The tool server {name!r} was not added here; take it out of the {source}.")
-            await self._save(await self._saved_without(name))
+            await self._saved.remove(name)
             for secret in (_secret(name), f"mcp-oauth:{name}"):
                 await asyncio.to_thread(self._around.secrets.set, secret, None)
             await self._drop(name)
@@ -266,6 +270,20 @@ async def _look(server: "McpServer | ApiServer") -> None:
 
 def _secret(name: str) -> str:
     return f"mcp:{name}"
+
+
+def _kept(settings: ToolServerSettings) -> tuple[JsonObject, dict[str, str]]:
+    """What is remembered of one that was added, and what of it is secret."""
+    fields: JsonObject = settings.model_dump(mode="json", exclude={"headers", "env"}, exclude_defaults=True)
+    return fields, {name: value.get_secret_value() for name, value in settings.headers.items()}
+
+
+def _is_valid(fields: JsonObject) -> bool:
+    try:
+        ToolServerSettings.model_validate(fields)
+    except ValidationError:
+        return False
+    return True
 
 
 def _wrong(entry: Entry) -> JsonObject:

@@ -100,8 +100,7 @@ class Keeper:
     async def switch(self, owner: str, changes: Mapping[str, bool]) -> Switches:
         """Change what memory may do for this person; how it stands then."""
         async with self._lock(owner):
-            kept = await self._key_values.get(_switch_key(owner)) or {}
-            await self._key_values.set(_switch_key(owner), {**kept, **changes})
+            await self._key_values.change(_switch_key(owner), lambda kept: {**(kept or {}), **changes})
         self._changed(owner)
         return await self.switches(owner)
 

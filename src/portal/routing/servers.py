@@ -9,7 +9,8 @@ from portal.core.ask import Ask
 from portal.core.items import JsonObject
 from portal.core.model import ModelInfo
 from portal.core.ports import Backend, KeyValues
-from portal.errors import BadRequest, Conflict, NoModel, NotFound, SettingsError
+from portal.core.remembered import Remembered
+from portal.errors import BadRequest, Conflict, NoModel, NotFound, PortalError, SettingsError
 from portal.routing.discovery import place
 from portal.routing.registry import Registry
 from portal.routing.router import Router
@@ -56,39 +57,36 @@ class ModelServers:
         self._create = create
         self._kinds = kinds
         self.presets = presets
-        self._key_values = key_values
+        self._saved = Remembered(key_values, _KEY, what="model server")
         self._secrets = secrets
+        self._in_use: dict[str, tuple[JsonObject, str | None]] = {}
+        """Those of the page as they were taken in, each with its key."""
         self._changing = asyncio.Lock()
 
     async def restore(self) -> None:
         """Take in what was added from the page before."""
-        for server in await self._saved():
+        for server in await self._saved.all():
             try:
                 key = self._secrets.get(_secret(server["name"]))
                 backend = self._create(kind=server["kind"], url=server["url"], name=server["name"], api_key=key)
                 self._registry.add(backend, source="page")
             except (SettingsError, Conflict):
                 continue  # its plug-in is gone, or the settings name it now: it stays remembered
+            self._in_use[backend.name] = server, key
 
     async def again(self) -> None:
-        """Another server has added or removed some: use those, and no others."""
+        """Another server has added or removed some: use those, as they are now, and no others."""
         async with self._changing:
-            there = {server["name"] for server in await self._saved()}
-            known = {status.name for status in self._registry.status() if status.source == "page"}
-            for name in known - there:
-                await self._registry.remove(name)
-            if there - known:
+            there = {one["name"]: (one, self._secrets.get(_secret(one["name"]))) for one in await self._saved.all()}
+            for name, known in list(self._in_use.items()):
+                if there.get(name) != known:
+                    await self._forgotten(name)
+            if there.keys() - self._in_use.keys():
                 await self.restore()
 
-    async def _saved(self) -> list[JsonObject]:
-        stored = await self._key_values.get(_KEY)
-        return list(stored["servers"]) if stored else []
-
-    async def _saved_without(self, name: str) -> Sequence[JsonObject]:
-        return [server for server in await self._saved() if server["name"] != name]
-
-    async def _save(self, servers: Sequence[JsonObject]) -> None:
-        await self._key_values.set(_KEY, {"servers": [*servers]})
+    async def _forgotten(self, name: str) -> None:
+        del self._in_use[name]
+        await self._registry.remove(name)
 
     def list(self) -> Sequence[ModelInfo]:
         """All models, without waiting."""
@@ -128,16 +126,22 @@ class ModelServers:
         raise NotFound(f"The model server {backend.name!r} was removed again meanwhile.", param="name")
 
     async def _add(self, *, kind: str, url: str, name: str, api_key: str | None) -> Backend:
-        """Remember it, then use it: what could not be remembered is not there at all."""
+        """Remember it, then use it: what could not be remembered, with its key, is not there at all."""
         try:
             backend = self._create(kind=kind, url=url, name=name, api_key=api_key)
         except SettingsError as error:
             raise BadRequest(error.message, param="url") from error
         self._registry.check_free(backend.name)
-        await asyncio.to_thread(self._secrets.set, _secret(backend.name), api_key)
         server = {"kind": kind, "url": url, "name": backend.name}
-        await self._save([*await self._saved_without(backend.name), server])
+        kinds = self._kinds()
+        await self._saved.add(server, over=lambda known: known["kind"] not in kinds)
+        try:
+            await asyncio.to_thread(self._secrets.set, _secret(backend.name), api_key)
+        except PortalError:
+            await self._saved.remove(backend.name)
+            raise
         self._registry.add(backend, source="page")
+        self._in_use[backend.name] = server, self._secrets.get(_secret(backend.name))
         for status in self._registry.status():
             if status.source == "found" and place(status.url) == place(backend.url):
                 await self._registry.remove(status.name)
@@ -156,9 +160,9 @@ class ModelServers:
                 raise NotFound(f"There is no model server called {name!r}.", param="name")
             if source != "page":
                 raise Conflict(f"The model server {name!r} was not added here; take it out of the settings.")
-            await self._save(await self._saved_without(name))
+            await self._saved.remove(name)
             await asyncio.to_thread(self._secrets.set, _secret(name), None)
-            await self._registry.remove(name)
+            await self._forgotten(name)
 
 
 def _secret(name: str) -> str:

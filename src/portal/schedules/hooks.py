@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from portal.core.clock import micros, seconds
+from portal.core.counts import Counts
 from portal.core.schedules import RunQueue, RunRecord, ScheduleRecord, ScheduleRuns, Schedules
 from portal.errors import BadRequest, Conflict, NotFound, RateLimited, Unauthenticated
 from portal.schedules.keeper import Secrets, hashed, new_run, secret_name
@@ -39,9 +40,10 @@ class Hooks:
         most: int,
         hurry: Callable[[], None],
         now: Callable[[], int] = micros,
+        counts: Counts | None = None,
     ) -> None:
         """`a_minute` is how many requests of one webhook begin runs in a minute, `most` how many of its runs wait or
-        are under way."""
+        are under way. `counts` is kept of those that came here, for other servers to count as well."""
         self._schedules = schedules
         self._runs = runs
         self._queue = queue
@@ -50,6 +52,9 @@ class Hooks:
         self._hurry = hurry
         self._now = now
         self._taken: dict[str, deque[int]] = {}
+        self._counts = counts
+        if counts is not None:
+            counts.on("hooked", lambda schedule_id, _, times: self._note(schedule_id, times))
 
     async def take(self, token: str, headers: Headers, body: bytes) -> Hooked:
         """Begin a run, once for each name that the sender gives what it sends; stored when this returns.
@@ -70,12 +75,10 @@ class Hooks:
         if before is not None:
             return Hooked(run=before, again=True)
         self._count(schedule.id, now)
-        if await self._runs.open(schedule.id) >= self._most:
-            raise RateLimited("Too many runs of this webhook wait.", retry_after=_MINUTE / 1_000_000)
         payload = _text(headers.get("content-type", ""), body)
         run = new_run(schedule, cause="hook", due_at=now, ready_at=now, payload=payload, delivery_id=name)
         try:
-            await self._queue.add([run])
+            await self._queue.add_hooked(run, self._most)
         except Conflict:  # the very same came at the same moment
             first = await self._runs.sent(schedule.id, name or "")
             if first is None:
@@ -91,13 +94,19 @@ class Hooks:
         verify(schedule.signature, secret, headers, body, now=seconds(now))
 
     def _count(self, schedule_id: str, now: int) -> None:
-        taken = self._taken.setdefault(schedule_id, deque())
+        taken = self._taken.get(schedule_id, deque())
         while taken and taken[0] <= now - _MINUTE:
             taken.popleft()
         if len(taken) >= self._a_minute:
             wait = (taken[0] + _MINUTE - now) / 1_000_000
             raise RateLimited("This webhook is called too often.", retry_after=wait)
-        taken.append(now)
+        self._note(schedule_id, 1)
+        if self._counts is not None:
+            self._counts.add("hooked", schedule_id, 0, 1)
+
+    def _note(self, schedule_id: str, times: int) -> None:
+        taken = self._taken.setdefault(schedule_id, deque(maxlen=self._a_minute))
+        taken.extend([self._now()] * min(times, self._a_minute))
 
 
 def _text(content_type: str, body: bytes) -> str:

@@ -26,7 +26,7 @@ from portal.core.schedules import (
 )
 from portal.core.tool_ports import Audit
 from portal.core.tools import ToolSpec
-from portal.errors import BadRequest, NotFound
+from portal.errors import BadRequest, NotFound, PortalError
 from portal.schedules.timing import read, upcoming, zone_of
 
 _MICROS = 1_000_000
@@ -90,8 +90,6 @@ class Keeper:
         for name in ("prompt", "when"):
             if not (getattr(wanted, name) or "").strip():
                 raise BadRequest(f"`{name}` is missing.", param=name)
-        if len(await self._schedules.list(owner)) >= self._most:
-            raise BadRequest(f"{self._most} schedules are the most: delete one first.")
         blank = replace(_EMPTY, id=new_id("sched"), owner=owner, created_at=self._now(), workspace="auto")
         made = self._changed(self._timed(blank, wanted), wanted)
         await self._check_targets(owner, wanted)
@@ -99,7 +97,11 @@ class Keeper:
         made = replace(made, permitted_at=made.created_at, next_at=None if made.paused else self._first(made))
         token = secrets.token_urlsafe(32) if made.kind == "hook" else ""
         self._keep_secret(made, wanted.secret)
-        await self._schedules.save(made, token_hash=hashed(token) if token else None)
+        try:
+            await self._schedules.save(made, token_hash=hashed(token) if token else None, most=self._most)
+        except PortalError:
+            self._secrets.set(secret_name(made.id), None)
+            raise
         await self._tell("made", made)
         return made, token
 

@@ -9,7 +9,8 @@ import hmac
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -39,6 +40,16 @@ _TOUCH_MICROS = 60 * _MICROS
 _REFUSALS = 60
 """Lines a minute on each way to sign in."""
 _UNBOUNDED = Terms()
+
+
+async def _always() -> bool:
+    return True
+
+
+def _over(way: str) -> Unauthenticated:
+    if way == "link":
+        return Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
+    return Unauthenticated("That was changed just now: sign in anew.", code="invalid_credentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +160,36 @@ class Credentials:
         Raises:
             Unauthenticated: the link is unknown, used or expired.
         """
-        taken = await self._users.take_link(hash_of(link))
-        if taken is None:
-            await self.refused("link", device=device)
-            raise Unauthenticated("This sign-in link was used already or has expired.", code="invalid_link")
-        return await self.open_session(taken.owner, device=device, way="link")
+        hashed = hash_of(link)
 
-    async def open_session(self, owner: str, *, device: str, way: str) -> tuple[CredentialRecord, str]:
-        """A session of somebody who has proved in this way who they are, and its secret."""
+        async def taken() -> bool:
+            return await self._users.take_link(hashed) is not None
+
+        try:
+            if (found := await self._users.find_credential("link", hashed)) is None:
+                raise _over("link")
+            return await self.open_session(found.owner, device=device, way="link", holds=taken)
+        except Unauthenticated:
+            await self.refused("link", device=device)
+            raise
+
+    async def open_session(
+        self, owner: str, *, device: str, way: str, holds: Callable[[], Awaitable[bool]] = _always
+    ) -> tuple[CredentialRecord, str]:
+        """A session of somebody who has proved in this way who they are, and its secret. `holds` is asked once it is
+        there whether that proof is good still, so that it ends whatever was done to end sessions by it meanwhile.
+
+        Raises:
+            Unauthenticated: it is not.
+        """
         secret = secrets.token_urlsafe(32)
         expires = micros() + self._session_micros
         record = self._record(owner, "session", device[:200] or "browser", expires_at=expires)
         await self._users.add_credential(record, hash_of(secret))
+        if not await holds():
+            with suppress(NotFound):  # it was ended with the others
+                await self._users.revoke(owner, record.id)
+            raise _over(way)
         await self._note(owner, "sign-in.done", record.id, way=way, device=record.name)
         return record, secret
 

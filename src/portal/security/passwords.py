@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 
 from argon2 import PasswordHasher
@@ -11,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from portal.core.counts import Counts
 from portal.core.people import Passwords
 from portal.core.records import UserRecord
-from portal.errors import BadRequest, RateLimited, Unauthenticated
+from portal.errors import BadRequest, Conflict, RateLimited, Unauthenticated
 
 SHORTEST, LONGEST = 8, 512
 _AT_ONCE = 2
@@ -75,6 +76,15 @@ class Attempts:
         self._failed.pop(whose, None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """Somebody whose password was right a moment ago."""
+
+    user: UserRecord
+    hashed: str
+    """What is kept of it."""
+
+
 class PasswordDoor:
     """Sets and checks passwords."""
 
@@ -85,8 +95,8 @@ class PasswordDoor:
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._nobodys = ""
 
-    async def enter(self, login: str, password: str, *, address: str) -> UserRecord:
-        """Who that is.
+    async def enter(self, login: str, password: str, *, address: str) -> Entered:
+        """Who that is, and by which hash.
 
         Raises:
             Unauthenticated: there is nobody of that login and password, or they are suspended; it does not say which.
@@ -100,12 +110,21 @@ class PasswordDoor:
         # whoever is nobody waits as long
         right = await self._verify(found[1] if found else await self._nobody(), password)
         if found is None or not right or found[0].suspended_at is not None:
-            raise Unauthenticated("That name and password do not belong together.", code="invalid_credentials")
+            raise _wrong()
         self._attempts.forget(account)
         self._attempts.forget(place)
-        if self._hasher.check_needs_rehash(found[1]):
-            await self._passwords.set(found[0].id, await self._hash(password))
-        return found[0]
+        user, hashed = found
+        if self._hasher.check_needs_rehash(hashed):
+            known, hashed = hashed, await self._hash(password)
+            try:
+                await self._passwords.set(user.id, hashed, before=known)
+            except Conflict as error:
+                raise _wrong() from error
+        return Entered(user=user, hashed=hashed)
+
+    async def holds(self, entered: Entered) -> bool:
+        """Whether that password is good still: it may be another one since."""
+        return await self._passwords.of(entered.user.id) == entered.hashed
 
     async def has(self, user_id: str) -> bool:
         """Whether somebody has a password."""
@@ -126,9 +145,13 @@ class PasswordDoor:
             self._attempts.check(whose)
             self._attempts.failed(whose)
             if not await self._verify(known, current):
-                raise Unauthenticated("The current password is another one.", code="invalid_credentials")
+                raise _another()
             self._attempts.forget(whose)
-        await self._passwords.set(user_id, await self._hash(new))
+        hashed = await self._hash(new)
+        try:
+            await self._passwords.set(user_id, hashed, before=None if current is None else known)
+        except Conflict as error:
+            raise _another() from error
 
     async def _nobody(self) -> str:
         self._nobodys = self._nobodys or await self._hash("nobody's")
@@ -146,3 +169,11 @@ class PasswordDoor:
                 return await asyncio.to_thread(self._hasher.verify, hashed, password.encode("utf-8", "surrogatepass"))
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("That name and password do not belong together.", code="invalid_credentials")
+
+
+def _another() -> Unauthenticated:
+    return Unauthenticated("The current password is another one.", code="invalid_credentials")

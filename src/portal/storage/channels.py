@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from portal.core.channel_stores import ChatRecord, LinkRecord, PairingRecord
 from portal.core.channels import Place
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.storage.channel_rows import (
     CHAT,
     LINK,
@@ -49,9 +49,9 @@ SELECT {CHAT} FROM channel_chats
 WHERE channel = :channel AND chat = :chat AND thread = :thread AND owner = :owner"""
 SAVE_CHAT = f"""
 INSERT INTO channel_chats ({CHAT}) VALUES ({values(CHAT)})
-ON CONFLICT (channel, chat, thread, owner) DO UPDATE SET
-    place = excluded.place, conversation_id = excluded.conversation_id, model = excluded.model, mode = excluded.mode,
-    changed_at = excluded.changed_at"""
+ON CONFLICT (channel, chat, thread, owner) DO UPDATE SET {{changes}}"""
+CHANGEABLE = ("place", "conversation_id", "model", "mode", "changed_at")
+STILL = " WHERE COALESCE(channel_chats.conversation_id, '') = COALESCE(CAST(:was AS TEXT), '')"
 CHATS = f"SELECT {CHAT} FROM channel_chats WHERE owner = :owner ORDER BY changed_at DESC LIMIT 500"
 OF_CONVERSATION = f"""
 SELECT {CHAT} FROM channel_chats WHERE conversation_id = :conversation_id AND owner = :owner ORDER BY changed_at DESC"""
@@ -151,9 +151,14 @@ class StoredChats:
         rows = await self._database.fetch(SELECT_CHAT, owner=owner, **place_args(place))
         return chat_of(rows[0]) if rows else None
 
-    async def save(self, chat: ChatRecord) -> None:
+    async def save(self, chat: ChatRecord, *, before: ChatRecord | None = None, still: bool = False) -> None:
         """See Chats."""
-        await self._database.batch([Statement(SAVE_CHAT, chat_args(chat))])
+        new, old = chat_args(chat), chat_args(before) if before else {}
+        changed = [name for name in CHANGEABLE if name not in old or old[name] != new[name]] or ["changed_at"]
+        sql = SAVE_CHAT.format(changes=", ".join(f"{name} = excluded.{name}" for name in changed))
+        args = {**new, "was": old.get("conversation_id")}
+        moved = Conflict("What is said there belongs to another conversation by now.", code="chat_moved")
+        await self._database.batch([Statement(sql + STILL, args, 1, moved) if still else Statement(sql, new)])
 
     async def list(self, owner: str) -> Sequence[ChatRecord]:
         """See Chats."""

@@ -6,10 +6,11 @@ from dataclasses import replace
 from portal.core.clock import micros
 from portal.core.collections import BatchRecord, CollectionRecord, Counts
 from portal.core.records import Page
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.storage.cleaning import HIDE_FILES, SOME_DOCUMENTS, Cleaning
 from portal.storage.database import Database, Row, Statement
 from portal.storage.keyset import page
+from portal.storage.owners import holding
 from portal.storage.passage_filters import ELEMENTS
 from portal.storage.passages import StoredPassages
 from portal.storage.rows import from_json, to_json
@@ -26,6 +27,9 @@ SELECT = f"SELECT {COLLECTION} FROM collections WHERE id = :collection_id AND ow
 OF_CONVERSATION = f"""
 SELECT id FROM collections WHERE conversation_id = :conversation_id AND owner = :owner AND {STAYS}
 ORDER BY created_at, id LIMIT 1"""
+SAME = f"SELECT id FROM collections WHERE owner = :owner AND {{of}} AND {STAYS} ORDER BY created_at, id LIMIT 1"
+OF = {True: "conversation_id = :conversation_id", False: "conversation_id IS NULL AND name = :name"}
+NONE = "SELECT 1 AS none WHERE NOT EXISTS ({sought})"
 LIST = f"SELECT {COLLECTION} FROM collections WHERE owner = :owner AND {STAYS}"
 CURSOR = "SELECT created_at, id FROM collections WHERE id = :cursor AND owner = :owner"
 
@@ -70,6 +74,23 @@ class StoredCollections:
         """See Collections."""
         args = {name: getattr(collection, name) for name in COLLECTION.split(", ")}
         await self._database.batch([Statement(INSERT, {**args, "metadata": to_json(collection.metadata)})])
+
+    async def first(self, collection: CollectionRecord) -> CollectionRecord:
+        """See Collections."""
+        args = {name: getattr(collection, name) for name in COLLECTION.split(", ")}
+        sought = SAME.format(of=OF[collection.conversation_id is not None])
+        known = Conflict("There is such a collection already.")
+        insert = Statement(INSERT, {**args, "metadata": to_json(collection.metadata)})
+        try:
+            none = Statement(NONE.format(sought=sought), args, 1, known)
+            await self._database.batch([holding(collection.owner), none, insert])
+        except Conflict as error:
+            if error is not known:
+                raise
+            for row in await self._database.fetch(sought, **args):
+                return await self.get(collection.owner, row["id"])
+            raise no_collection(collection.id) from error  # it was deleted just now
+        return collection
 
     async def get(self, owner: str, collection_id: str) -> CollectionRecord:
         """See Collections."""

@@ -13,6 +13,7 @@ from portal.errors import BadRequest, NotFound, SettingsError, StorageFull, Stor
 from portal.storage.cleaning import Cleaning
 from portal.storage.contents import Contents
 from portal.storage.database import Database, Statement
+from portal.storage.owners import holding, there
 from portal.storage.rows import FILE, file_of
 
 logger = logging.getLogger(__name__)
@@ -30,10 +31,6 @@ VALUES (:id, :owner, :filename, :purpose, 0, '', :content_type, :created_at, :ex
 INSERT_CHUNK = "INSERT INTO file_chunks (file_id, number, owner, data) VALUES (:id, :number, :owner, :data)"
 
 SAME = "owner = :owner AND sha256 = :sha256 AND size = :size AND ready = 1"
-
-HOLD_OWNER = "UPDATE users SET name = name WHERE id = :owner"
-"""On PostgreSQL nobody else publishes in between: for whom there would be room as well, or what the next statement
-does not hold and the one after it relies on."""
 
 HOLD_SAME = f"UPDATE files SET ready = 1 WHERE {SAME}"
 """On PostgreSQL nobody deletes in between what the next statement relies on."""
@@ -161,7 +158,7 @@ class StoredFiles:
             raise self._full(record.filename)
         self._arriving.add(record.id)
         try:
-            await self._database.batch([Statement(INSERT, args)])
+            await self._database.batch([there(record.owner), Statement(INSERT, args)])
             return await self._receive(record, content)
         finally:
             self._arriving.discard(record.id)
@@ -304,14 +301,18 @@ class StoredFiles:
             size, sha256 = await self._store(record, content)
             same = {"owner": record.owner, "size": size, "sha256": sha256}
             args = {**same, "id": record.id, "quota": self._quota}
-            hold = [Statement(HOLD_OWNER, same), Statement(HOLD_SAME, same)]
+            # nobody else publishes in between: for whom there would be room as well, or what HOLD_SAME does not hold
+            hold = [holding(record.owner), Statement(HOLD_SAME, same)]
             publish = Statement(PUBLISH, args, 1, self._full(record.filename))
             rows = await self._database.batch([*hold, publish])
             whole = True
         finally:
             if not whole:
-                for row in (await self._database.batch([Statement(FORSAKE, {"id": record.id})]))[0]:
+                (forsaken,) = await self._database.batch([Statement(FORSAKE, {"id": record.id})])
+                for row in forsaken:
                     await self._drop(record.id, row["content_id"])
+                if self._place and not forsaken:  # it went with its owner meanwhile
+                    await self._deleted(self._place, record.id)
         if rows[-1][0]["content_id"] != record.id:
             await self._drop_own(record.id)
         return replace(record, size=size, sha256=sha256)

@@ -17,7 +17,6 @@ from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import psutil
 import psycopg
 
 from portal.core.clock import micros
@@ -273,12 +272,6 @@ async def _row(connection: "Connection", query: str, *places: object, **names: o
 
 
 def _is_gone(row: "DictRow") -> bool:
-    """Its lock goes with its process; one that is missing for a moment may be on its way back."""
-    if row["quiet"] > SILENT:
-        return True
-    return not row["locked"] and (row["quiet"] > QUIET or (row["host"] == gethostname() and not _alive(row["pid"])))
-
-
-def _alive(pid: int) -> bool:
-    """Whether another process of this machine has this number; ours has it after a container began anew."""
-    return pid != os.getpid() and psutil.pid_exists(pid)
+    """Its lock goes with its process; one that is missing for a moment may be on its way back. Whether there is such a
+    process here says nothing: containers share names and numbers."""
+    return bool(row["quiet"] > (SILENT if row["locked"] else QUIET))

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from portal.core.clock import micros
 from portal.core.passages import Space
 from portal.storage.database import Statement
 from portal.storage.passages import StoredPassages
+from portal.storage.rows import to_json
 from portal.storage.search import Search
 
 PERSONAL = (
@@ -59,6 +61,10 @@ UPDATE {table} SET name = name || ' ' || :mark WHERE owner = :owner AND name IN 
 RENAME_WORKSPACE = """
 UPDATE workspaces SET name = name || '-' || :mark WHERE owner = :owner AND name IN (
     SELECT name FROM workspaces WHERE owner = :heir)"""
+# What was still under way is not gone on with under another name.
+END = """
+UPDATE responses SET status = 'incomplete', incomplete_details = :interrupted, completed_at = :now, instance = ''
+WHERE owner = :owner AND status IN ('queued', 'in_progress')"""
 # The heir has not said that these may run by themselves.
 PAUSE = "UPDATE schedules SET paused = 1, permits = '[]', targets = '[]' WHERE owner = :owner"
 
@@ -86,6 +92,7 @@ class Leaving:
         """What they made is the heir's."""
         yield from self._forgetting(owner)
         args = {"owner": owner, "heir": heir, "mark": owner[-6:]}
+        yield Statement(END, {**args, "interrupted": to_json({"reason": "interrupted"}), "now": micros()})
         yield Statement(PAUSE, args)
         yield Statement(RENAME.format(table="schedules"), args)
         yield Statement(RENAME_WORKSPACE, args)

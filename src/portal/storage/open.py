@@ -21,6 +21,7 @@ from portal.storage.backlog import StoredBacklog
 from portal.storage.calls import StoredCallLog
 from portal.storage.channel_mail import StoredInbox, StoredOutbox
 from portal.storage.channels import StoredChats, StoredLinks, StoredPairing
+from portal.storage.claims import StoredClaims
 from portal.storage.cleaning import Cleaning
 from portal.storage.collections import StoredBatches, StoredCollections
 from portal.storage.consumption import StoredConsumption
@@ -78,7 +79,7 @@ class Storage:
     folders: ports.Folders
     files: StoredFiles
     users: StoredUsers
-    people: core_people.People
+    people: StoredPeople
     passwords: core_people.Passwords
     passkeys: core_people.Passkeys
     identities: core_people.Identities
@@ -114,6 +115,7 @@ class Storage:
     outbox: StoredOutbox
     backlog: core_backlog.Backlog
     imports: exchange.Imports
+    claims: exchange.Claims
     arrivals: exchange.Arrivals
     departures: exchange.Departures
     notes: journal.Notes
@@ -127,6 +129,7 @@ class Storage:
         """For a server, when it starts and now and then: forget what nobody can reach any more (what broken uploads
         left, what has expired)."""
         await self.users.sweep()
+        await self.people.sweep()
         await self.refreshes.sweep()
         await self.files.sweep()
         await self.documents.sweep()
@@ -223,8 +226,7 @@ def _stores(
     passages: StoredPassages,
     cleaning: Cleaning,
 ) -> Storage:
-    turns = TurnPassages(database=database, index=passages)
-    files = _files(settings, database, cleaning)
+    turns, files = TurnPassages(database=database, index=passages), _files(settings, database, cleaning)
     leaving, fence = Leaving(passages=passages, search=search), Fence()
     return Storage(
         database=database,
@@ -271,6 +273,7 @@ def _stores(
         outbox=StoredOutbox(database=database, fence=fence),
         backlog=StoredBacklog(database=database),
         imports=StoredImports(database=database),
+        claims=StoredClaims(database=database, fence=fence),
         arrivals=StoredArrivals(database=database, search=search, turns=turns),
         departures=StoredDepartures(database=database),
         notes=StoredNotes(database=database),

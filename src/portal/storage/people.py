@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from portal.core.clock import micros
 from portal.core.records import UserRecord
-from portal.errors import Conflict, NotFound
+from portal.errors import Conflict
 from portal.storage.database import Database, Statement
 from portal.storage.files import StoredFiles
+from portal.storage.key_values import DELETE as FORGET
 from portal.storage.leaving import Leaving
+from portal.storage.owners import MARK, MARKS, marking, no_user
 from portal.storage.passages import StoredPassages
-from portal.storage.rows import USER, to_json, user_of
+from portal.storage.rows import USER, from_json, to_json, user_of
 
 ADMITTED = "NOT EXISTS (SELECT 1 FROM users u WHERE u.id = {owner} AND u.suspended_at IS NOT NULL)"
 """That somebody is not kept out."""
@@ -31,7 +34,10 @@ THERE = "SELECT 1 FROM users WHERE id = :user_id"
 OF_LOGIN = f"SELECT {USER}, password FROM users WHERE login = :login AND password IS NOT NULL"
 HASH = "SELECT password FROM users WHERE id = :user_id"
 SET_HASH = "UPDATE users SET password = :password WHERE id = :user_id"
+STILL = " AND password = :before"
 ANY = "SELECT 1 FROM users WHERE password IS NOT NULL LIMIT 1"
+
+_DAY = 86_400_000_000
 
 
 class StoredPeople:
@@ -63,10 +69,21 @@ class StoredPeople:
         leaves = self._leaving.deleting(user_id) if heir is None else self._leaving.handing_over(user_id, heir)
         gone = Statement(DELETE, {"user_id": user_id}, 1, no_user(user_id))
         inherits = [Statement(THERE, {"user_id": heir}, 1, no_user(heir))] if heir else []
-        await self._database.batch([gone, *inherits, *leaves])
+        await self._database.batch([gone, *inherits, marking(user_id), *leaves])
         self._passages.clean()
         if heir is None:
             await self._files.drop_of(user_id)
+
+    async def sweep(self) -> None:
+        """Delete what came of people who were deleted after that: something of theirs was under way. Those who have
+        been gone for a day are forgotten."""
+        for row in await self._database.fetch(MARKS):
+            user_id = row["name"].removeprefix(MARK)
+            await self._database.batch([*self._leaving.deleting(user_id)])
+            self._passages.clean()
+            await self._files.drop_of(user_id)
+            if from_json(row["value"]) < micros() - _DAY:
+                await self._database.batch([Statement(FORGET, {"name": row["name"]})])
 
 
 class StoredPasswords:
@@ -87,19 +104,17 @@ class StoredPasswords:
         rows = await self._database.fetch(HASH, user_id=user_id)
         return rows[0]["password"] if rows else None
 
-    async def set(self, user_id: str, hashed: str | None) -> None:
+    async def set(self, user_id: str, hashed: str | None, *, before: str | None = None) -> None:
         """See Passwords."""
-        args = {"user_id": user_id, "password": hashed}
-        await self._database.batch([Statement(SET_HASH, args, 1, no_user(user_id))])
+        args = {"user_id": user_id, "password": hashed, "before": before}
+        change = Statement(SET_HASH, args, 1, no_user(user_id))
+        if before is not None:
+            change = Statement(SET_HASH + STILL, args, 1, Conflict("The password is another one by now."))
+        await self._database.batch([Statement(THERE, args, 1, no_user(user_id)), change])
 
     async def any(self) -> bool:
         """See Passwords."""
         return bool(await self._database.fetch(ANY))
-
-
-def no_user(user_id: str) -> NotFound:
-    """There is nobody of this id."""
-    return NotFound(f"There is no user {user_id!r}.")
 
 
 def _taken(user: UserRecord) -> Conflict:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from portal.core.records import Page
 from portal.core.schedules import ENDED, Delivery, RunRecord, RunStatus, ScheduleRecord
-from portal.errors import Conflict
+from portal.errors import Conflict, RateLimited
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
 from portal.storage.fence import Fence
@@ -28,9 +28,12 @@ SELECT {columns(RUN, "r")} FROM schedules s JOIN schedule_runs r ON r.id = (
     SELECT id FROM schedule_runs WHERE schedule_id = s.id ORDER BY id DESC LIMIT 1)
 WHERE s.owner = :owner"""
 SENT = f"SELECT {RUN} FROM schedule_runs WHERE schedule_id = :schedule_id AND delivery_id = :delivery_id"
-OPEN = """
-SELECT COUNT(*) AS runs FROM schedule_runs
-WHERE schedule_id = :schedule_id AND status IN ('queued', 'starting', 'running', 'waiting')"""
+# On PostgreSQL no other run of it comes in between.
+HOLD = "UPDATE schedules SET changed_at = changed_at WHERE id = :schedule_id"
+ROOM = """
+SELECT 1 AS room WHERE :most > (
+    SELECT COUNT(*) FROM schedule_runs
+    WHERE schedule_id = :schedule_id AND status IN ('queued', 'starting', 'running', 'waiting'))"""
 DELIVERIES = f"SELECT run_id, {DELIVERY} FROM schedule_deliveries WHERE run_id = :run_id ORDER BY target"
 
 DUE = f"""
@@ -139,10 +142,6 @@ class StoredRuns:
         rows = await self._database.fetch(SENT, schedule_id=schedule_id, delivery_id=delivery_id)
         return _run_of(rows[0]) if rows else None
 
-    async def open(self, schedule_id: str) -> int:
-        """See ScheduleRuns."""
-        return int((await self._database.fetch(OPEN, schedule_id=schedule_id))[0]["runs"])
-
     async def _told(self, rows: Sequence[Row]) -> Sequence[RunRecord]:
         """With their deliveries, all looked up at once."""
         found = await self._database.snapshot([Statement(DELIVERIES, {"run_id": row["id"]}) for row in rows])
@@ -165,8 +164,7 @@ class StoredRuns:
     ) -> bool:
         """See RunQueue."""
         if schedule is None:
-            again = Conflict("This was delivered before.", code="delivered_before")
-            await self._database.batch([Statement(INSERT, _args(run), 1, again) for run in runs])
+            await self._database.batch([Statement(INSERT, _args(run), 1) for run in runs])
             return True
         args = {"id": schedule.id, "seen": schedule.next_at, "next_at": next_at}
         try:
@@ -180,6 +178,15 @@ class StoredRuns:
         except Conflict:
             return False
         return True
+
+    async def add_hooked(self, run: RunRecord, most: int) -> None:
+        """See RunQueue."""
+        args = {"schedule_id": run.schedule_id, "most": most}
+        full = RateLimited("Too many runs of this webhook wait.", retry_after=60)
+        again = Conflict("This was delivered before.", code="delivered_before")
+        await self._database.batch(
+            [Statement(HOLD, args), Statement(ROOM, args, 1, full), Statement(INSERT, _args(run), 1, again)]
+        )
 
     async def claim(self, now: int, most: int) -> tuple[ScheduleRecord, RunRecord] | None:
         """See RunQueue."""

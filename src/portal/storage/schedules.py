@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from portal.core.schedules import Permit, ScheduleRecord
-from portal.errors import Conflict, NotFound
+from portal.errors import BadRequest, Conflict, NotFound
 from portal.storage.database import Database, Row, Statement
+from portal.storage.owners import holding
 from portal.storage.people import ADMITTED
 from portal.storage.rows import from_json, to_json
 
@@ -24,6 +25,7 @@ UPDATE schedules SET
     token_hash = COALESCE(CAST(:token_hash AS TEXT), token_hash)
 WHERE id = :id AND owner = :owner AND changed_at = :before"""
 NEXT = ", next_at = CAST(:next_at AS BIGINT)"
+ROOM = "SELECT 1 AS room WHERE (SELECT COUNT(*) FROM schedules WHERE owner = :owner) < :most"
 
 SELECT = f"SELECT {SCHEDULE} FROM schedules WHERE id = :schedule_id AND owner = :owner"
 LIST = f"SELECT {SCHEDULE} FROM schedules WHERE owner = :owner ORDER BY created_at, id"
@@ -41,13 +43,18 @@ class StoredSchedules:
         self._database = database
 
     async def save(
-        self, schedule: ScheduleRecord, *, before: ScheduleRecord | None = None, token_hash: str | None = None
+        self,
+        schedule: ScheduleRecord,
+        *,
+        before: ScheduleRecord | None = None,
+        token_hash: str | None = None,
+        most: int = 0,
     ) -> None:
         """See Schedules."""
         args = {**schedule_args(schedule), "token_hash": token_hash}
         if before is None:
             taken = Conflict(f"You have a schedule named {schedule.name!r} already.", param="name")
-            await self._database.batch([Statement(INSERT, args, 1, taken)])
+            await self._database.batch([*_room(schedule.owner, most), Statement(INSERT, args, 1, taken)])
             return
         changed = Conflict("The schedule is another one by now, or its name is taken: look at it again.")
         sql = CHANGE.format(next="" if before.next_at == schedule.next_at else NEXT)
@@ -77,6 +84,12 @@ class StoredSchedules:
         await self._database.batch(
             [Statement(DELETE, args, 1, no_schedule(schedule_id)), withdrawing(owner, schedule_id)]
         )
+
+
+def _room(owner: str, most: int) -> Sequence[Statement]:
+    """That somebody has fewer than that many, until the batch is through; 0 is any number."""
+    full = BadRequest(f"{most} schedules are the most: delete one first.")
+    return [holding(owner), Statement(ROOM, {"owner": owner, "most": most}, 1, full)] if most else []
 
 
 def withdrawing(owner: str, schedule_id: str, run_id: str = "") -> Statement:

@@ -11,6 +11,7 @@ from portal.errors import Conflict, NotFound
 from portal.storage.approvals import LEAVE_ROUND, LEFT_ROUND
 from portal.storage.database import Database, Row, Statement
 from portal.storage.fence import Fence
+from portal.storage.owners import there
 from portal.storage.partials import interrupted, merged, newest_seq, not_begun
 from portal.storage.rows import APPROVAL, RESPONSE, approval_of, columns, inputs_of, item_args, response_args, to_json
 from portal.storage.search import Search
@@ -107,7 +108,7 @@ class StoredTurnLog:
     ) -> None:
         """See TurnLog."""
         args = {**response_args(response), "instance": self._fence.instance}
-        statements = [*self._fence.registered()]
+        statements = [*self._fence.registered(), there(response.owner)]
         if response.conversation_id is not None:
             missing = _no_conversation(response.conversation_id)
             if expect_head:

@@ -8,7 +8,8 @@ from portal.core.items import JsonObject
 from portal.core.records import CredentialRecord, UserRecord
 from portal.errors import Conflict, NotFound
 from portal.storage.database import Database, Statement
-from portal.storage.people import ADMITTED, no_user
+from portal.storage.owners import no_user
+from portal.storage.people import ADMITTED
 from portal.storage.rows import CREDENTIAL, USER, credential_of, to_json, user_of
 
 # Whoever is first makes the owner; a unique index lets the others find that one.

@@ -68,13 +68,16 @@ def sign_in_routes(*, entrance: Entrance) -> APIRouter:
 
     @router.post("/password")
     async def by_password(request: Request, response: Response, body: ByPassword) -> JsonObject:
+        browser = device(request)
         try:
-            user = await entrance.passwords.enter(body.login, body.password, address=address(request))
+            entered = await entrance.passwords.enter(body.login, body.password, address=address(request))
+            _, secret = await entrance.credentials.open_session(
+                entered.user.id, device=browser, way="password", holds=lambda: entrance.passwords.holds(entered)
+            )
         except Unauthenticated:
             told = {"login": body.login[:100], "address": address(request)}
-            await entrance.credentials.refused("password", device=device(request), **told)
+            await entrance.credentials.refused("password", device=browser, **told)
             raise
-        _, secret = await entrance.credentials.open_session(user.id, device=device(request), way="password")
         set_session(request, response, secret)
         return {"signed_in": True}
 
