@@ -13,7 +13,7 @@ from portal.settings import Settings
 from portal.storage.database import Statement
 from portal.storage.open import Storage, open_storage
 from portal.storage.usage import StoredUsageLog
-from portal.testing.records import OWNER, STRANGER, conversation, credential, folder, usage, workspace
+from portal.testing.records import OWNER, STRANGER, collection, conversation, credential, folder, usage, workspace
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -39,13 +39,15 @@ async def test_a_saved_folder_is_replaced(storage: Storage) -> None:
     assert await storage.folders.get(OWNER, new.id) == new
 
 
-async def test_conversations_of_a_deleted_folder_stay(storage: Storage) -> None:
+async def test_conversations_of_a_deleted_folder_stay_and_what_was_read_for_them_goes(storage: Storage) -> None:
     work = folder()
     await storage.folders.save(work)
     talk = conversation(folder_id=work.id)
     await storage.conversations.create(talk)
+    await storage.collections.create(collection(conversation_id=work.id))
     await storage.folders.delete(OWNER, work.id)
     assert await storage.conversations.get(OWNER, talk.id) == replace(talk, folder_id=None)
+    assert await storage.collections.of_conversation(OWNER, work.id) is None
     with pytest.raises(NotFound):
         await storage.folders.get(OWNER, work.id)
     with pytest.raises(NotFound):

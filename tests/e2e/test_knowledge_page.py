@@ -141,7 +141,7 @@ async def test_a_pdf_in_a_chat_is_read_cited_and_listed_apart(visiting: Visiting
         assert "front door is 4821" in str(backend.requests[-1].messages[0]["content"])
         assert "The file rules.pdf is attached" in str(backend.requests[-1].messages[-1]["content"])
         await page.goto(visit.portal.url + "/knowledge")
-        await page.get_by_text("Files of 1 chat").click()
+        await page.get_by_text("Files of 1 chat or folder").click()
         await expect(page.get_by_role("link", name="rules.pdf")).to_be_visible()
         assert await violations(page) == []
 

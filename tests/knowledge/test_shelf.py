@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from portal.knowledge.search import HybridSearch
 from portal.knowledge.shelf import ConversationShelf
 from portal.knowledge.toolset import KnowledgeTools
 from portal.storage.open import Storage
-from portal.testing.records import OWNER, file
+from portal.testing.records import OWNER, conversation, file, folder
 from portal.testing.scripted_speech import ScriptedTranscriber
 from portal.testing.tool_calls import tool_context
 
@@ -44,7 +45,7 @@ def recall_of(storage: Storage) -> KnowledgeRecall:
 
 def seeking(text: str, room: int = 4000) -> Seeking:
     return Seeking(
-        owner=OWNER, text=text, workspace=Workspace(name="auto"), response_id="resp_1", shelf="conv_1", room=room
+        owner=OWNER, text=text, workspace=Workspace(name="auto"), response_id="resp_1", shelves=["conv_1"], room=room
     )
 
 
@@ -93,6 +94,29 @@ async def test_more_files_come_to_the_same_place(storage: Storage, room: Room) -
     context = tool_context(Path("/nowhere"), owner=OWNER)
     found = await tools.call("search_knowledge", {"query": "door code"}, context)
     assert "4821" in found.text
+
+
+async def test_files_of_a_folder_are_found_and_read_by_the_tools_of_its_chats(storage: Storage, room: Room) -> None:
+    shelf, inside = shelf_of(storage), folder()
+    await storage.folders.save(inside)
+    for talk in (conversation(id="conv_in", folder_id=inside.id), conversation(id="conv_out")):
+        await storage.conversations.create(talk)
+    await shelf.put(OWNER, inside.id, [await kept(storage, b"The door code is 4821.")], chain=False, name="House")
+    async with room.working():
+        await shelf.ready(OWNER, inside.id)
+    tools = KnowledgeTools(
+        search=HybridSearch(passages=storage.passages, embedder=lambda: None),
+        passages=storage.passages,
+        collections=storage.collections,
+        documents=storage.documents,
+        workspaces=lambda owner: [],
+        conversations=storage.conversations,
+    )
+    for place, there in (("conv_in", True), ("conv_out", False), ("conv_gone", False)):
+        context = replace(tool_context(Path("/nowhere"), owner=OWNER), conversation_id=place)
+        found = await tools.call("search_knowledge", {"query": "door code"}, context)
+        read = await tools.call("read_knowledge", {"document": "house.txt"}, context)
+        assert ("4821" in found.text, "4821" in read.text) == (there, there)
 
 
 async def test_what_is_no_document_is_not_kept(storage: Storage) -> None:

@@ -14,6 +14,7 @@ from portal.core.compaction import Compactor
 from portal.core.deciding import Deciding
 from portal.core.diet import Diet
 from portal.core.execution import Executor
+from portal.core.folder import InFolder
 from portal.core.loop import Bounds, Loop
 from portal.core.model import ModelInfo
 from portal.core.outputs import Outputs
@@ -84,7 +85,7 @@ async def open_agent(
             models=router,
             responses=storage.responses,
             conversations=storage.conversations,
-            folders=storage.folders,
+            in_folder=InFolder(folders=storage.folders, attachments=attachments, shelving=shelving),
             attachments=attachments,
             compactor=compactor,
             shelving=shelving,

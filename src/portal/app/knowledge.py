@@ -87,6 +87,7 @@ def finding_in(ground: Ground, embedder: Callable[[], Embedder | None]) -> Findi
             collections=storage.collections,
             documents=storage.documents,
             workspaces=models.workspaces,
+            conversations=storage.conversations,
         ),
     )
 

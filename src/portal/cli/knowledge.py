@@ -46,7 +46,7 @@ def list_collections(data_dir: Path | None) -> None:
     """Show every collection: name, documents, size, id."""
     found = _client(data_dir).get(_ADDRESS)
     for one in [*found["collections"], *found["chats"]]:
-        name = f"{one['name'] or '-'}{' (of a chat)' if one['conversation'] else ''}"
+        name = f"{one['name'] or '-'}{' (of a chat or folder)' if one['conversation'] else ''}"
         click.echo(f"{name}\t{_counted(one)}\t{one['usage_bytes'] / 2**20:,.1f} MB\t{one['id']}")
     if not found["collections"]:
         click.echo(f"There are no collections: {called_as()} knowledge add FILE", err=True)

@@ -74,6 +74,21 @@ class Attachments:
         """
         return [await self._item(owner, item, shelved, self._part) for item in items]
 
+    async def listed(self, owner: str, file_ids: Iterable[str], shelved: Shelved) -> list[str]:
+        """What files say that stand for themselves, in no message; of one that cannot be told, why."""
+        return [await self._alone(owner, one, shelved) for one in file_ids]
+
+    async def _alone(self, owner: str, file_id: str, shelved: Shelved) -> str:
+        part = {"type": "input_file", "file_id": file_id}
+        try:
+            if file_id in shelved.files:
+                return _among_sources((await self._files.get(owner, file_id)).filename)
+            return _told(await self.brought(owner, part), part, shelved)
+        except NotFound:
+            return f"(The file {file_id} was deleted.)"
+        except BadRequest as error:
+            return f"({error.message})"
+
     @staticmethod
     async def _item(owner: str, item: Item, shelved: Shelved, told: _Told) -> Item:
         name, parts = parts_of(item)
@@ -151,12 +166,16 @@ def _text_of(content: bytes) -> str | None:
 
 def _told(file: Brought, part: JsonObject, shelved: Shelved) -> str:
     if shelved.has(part.get("file_id"), file.content):
-        return f"(The file {file.name} is attached. What it says to the question is among the sources.)"
+        return _among_sources(file.name)
     if file.text is not None:
         return fenced(file.name, file.text)
     if file.content is None or len(file.content) > _TEXT_LIMIT:
         raise _too_large(file.name, _TEXT_LIMIT)
     raise _no_text(file.name)
+
+
+def _among_sources(name: str) -> str:
+    return f"(The file {name} is attached. What it says to the question is among the sources.)"
 
 
 def as_text(name: str, content: bytes) -> str:

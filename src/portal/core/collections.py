@@ -189,7 +189,7 @@ class Collections(Protocol):
         """By creation; `after` and `before` are ids. Raises BadRequest for an unknown one."""
 
     async def of_conversation(self, owner: str, conversation_id: str) -> CollectionRecord | None:
-        """The one that holds its files, where there is one."""
+        """The one that holds its files, or those of a folder of this id, where there is one."""
 
     async def change(self, owner: str, collection_id: str, changes: Mapping[str, object]) -> CollectionRecord:
         """Set name, description, metadata or expires_days, or note that it is used with {}. Raises NotFound."""

@@ -13,10 +13,11 @@ from portal.core.chat import to_parameters
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.decision import Route, decision
+from portal.core.folder import InFolder
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.model import ChatMessage, ModelInfo, ModelRequest
-from portal.core.ports import Conversations, Folders, Models, Responses
+from portal.core.ports import Conversations, Models, Responses
 from portal.core.prompted import prompted
 from portal.core.recall import Seeking, file_search, heard
 from portal.core.records import ConversationRecord, ResponseRecord, TurnRecord
@@ -141,7 +142,7 @@ class Preparation:
         models: Models,
         responses: Responses,
         conversations: Conversations,
-        folders: Folders,
+        in_folder: InFolder,
         attachments: Attachments,
         compactor: Compactor,
         shelving: Shelving,
@@ -158,7 +159,7 @@ class Preparation:
         self._models = models
         self._responses = responses
         self._conversations = conversations
-        self._folders = folders
+        self._in_folder = in_folder
         self._attachments = attachments
         self._compactor = compactor
         self._shelving = shelving
@@ -173,8 +174,11 @@ class Preparation:
         response_id = turn.response_id or new_id("resp")
         place = conversation.id if conversation else window[0].response.id if window else response_id
         parameters = {**to_parameters(turn.request), **turn.parameters}
-        shelved = await self._shelved(turn, place, parameters)
-        story = await self._story(turn, window, await self._instructions(turn, conversation), shelved)
+        first = _first(turn, parameters)
+        shelved = await self._shelved(turn, place, first)
+        shared = await self._in_folder.of(conversation, first)
+        shelves = [*shared.shelves, place] if shelved.files else shared.shelves
+        story = await self._story(turn, window, _instructions(turn, shared.texts), shelved)
         messages = story.messages()
         before = window[-1].response if window else None
         items = [*turn.history, *(stored.item for record in window for stored in record.items)]
@@ -222,7 +226,7 @@ class Preparation:
             parent=turn.parent,
             story=story,
             room=room(self._window(route.model), call.request.parameters),
-            seeking=_seeking(turn, record, conversation, route.workspace, items, place if shelved.files else ""),
+            seeking=_seeking(turn, record, conversation, route.workspace, items, shelves),
         )
 
     async def _route(self, turn: Turn, ask: Ask) -> Route:
@@ -281,12 +285,10 @@ class Preparation:
             return None
         return await self._conversations.get(turn.owner, turn.conversation_id)
 
-    async def _shelved(self, turn: Turn, place: str, parameters: Mapping[str, object]) -> Shelved:
+    async def _shelved(self, turn: Turn, place: str, ask: Ask) -> Shelved:
         """The files that are searched; of what is not kept, nothing is."""
         if not turn.store:
             return NOTHING
-        said = [{"role": "user", "content": heard(turn.input)[0]}]
-        ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=said, parameters=parameters)
         return await self._shelving.shelved(ask, place, turn.input, chain=turn.conversation_id is None)
 
     async def _story(
@@ -314,17 +316,16 @@ class Preparation:
                     return str(opened["summary"]), places[stored.item[COVERS]] + 1
         return "", 0
 
-    async def _instructions(self, turn: Turn, conversation: ConversationRecord | None) -> str | None:
-        """The request's instructions, behind those of the conversation's folder and its files."""
-        parts = []
-        if conversation is not None and conversation.folder_id is not None:
-            folder = await self._folders.get(turn.owner, conversation.folder_id)
-            parts.append(folder.instructions)
-            attached = [{"type": "input_file", "file_id": file_id} for file_id in folder.file_ids]
-            (resolved,) = await self._attachments.recalled(turn.owner, [{"type": "message", "content": attached}])
-            parts.extend(part["text"] for part in resolved["content"])
-        parts.append(turn.request.get("instructions") or "")
-        return "\n\n".join(part for part in parts if part) or None
+
+def _first(turn: Turn, parameters: Mapping[str, object]) -> Ask:
+    """Whom it asks, as far as can be told before files are read."""
+    said = [{"role": "user", "content": heard(turn.input)[0]}]
+    return Ask.overridden(model=turn.model, owner=turn.owner, messages=said, parameters=parameters)
+
+
+def _instructions(turn: Turn, shared: Sequence[str]) -> str | None:
+    """The request's instructions, behind what all chats of the conversation's folder have."""
+    return "\n\n".join(part for part in (*shared, turn.request.get("instructions")) if part) or None
 
 
 def _previous(turn: Turn, conversation: ConversationRecord | None) -> str | None:
@@ -360,13 +361,13 @@ def _seeking(
     conversation: ConversationRecord | None,
     workspace: Workspace | None,
     earlier: Sequence[Item],
-    shelf: str,
+    shelves: Sequence[str],
 ) -> Seeking | None:
     """A plain model is told of nothing but what its client lets it search, and the files it is given; chores are done
     with what they bring."""
     text, before = heard([*earlier, *turn.input])
-    wanted = workspace is not None or file_search(turn.request) is not None or shelf
-    if not (text.strip() or shelf) or text.startswith(_CHORE) or not wanted:
+    wanted = workspace is not None or file_search(turn.request) is not None or bool(shelves)
+    if not (text.strip() or shelves) or text.startswith(_CHORE) or not wanted:
         return None
     return Seeking(
         owner=turn.owner,
@@ -376,7 +377,7 @@ def _seeking(
         conversation_id=record.conversation_id,
         folder_id=conversation.folder_id if conversation else None,
         response_id=record.id,
-        shelf=shelf,
+        shelves=shelves,
         request=turn.request,
         private=turn.private,
         kept=turn.store and any(item.get("role") == "user" for item in turn.input),

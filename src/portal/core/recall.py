@@ -28,8 +28,8 @@ class Seeking:
     conversation_id: str | None = None
     folder_id: str | None = None
     response_id: str
-    shelf: str = ""
-    """Where the conversation's own long files are kept, if it has some."""
+    shelves: Sequence[str] = ()
+    """Where the long files of the conversation's folder and its own are kept, if there are some."""
     room: int = 0
     """Tokens that may be told, of the model's window."""
     request: JsonObject = field(default_factory=dict)

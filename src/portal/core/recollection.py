@@ -41,8 +41,8 @@ class Recollection:
         room = min(free, prepared.room // _SHARE) // len(self._recalls)
         if room < _LEAST:
             return False
-        if prepared.seeking.shelf:
-            await self._shelf.ready(prepared.seeking.owner, prepared.seeking.shelf)
+        for place in prepared.seeking.shelves:
+            await self._shelf.ready(prepared.seeking.owner, place)
         found = await self._found(replace(prepared.seeking, room=room))
         for item in (item for recalled in found for item in recalled.items):
             await self._recorder.add(run, item)

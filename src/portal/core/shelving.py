@@ -1,6 +1,7 @@
-"""Files attached to a conversation that its model cannot take in whole: put where their passages are found."""
+"""Files of a conversation or its folder that its model cannot take in whole: put where their passages are found."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from portal.core.ask import Ask
@@ -10,13 +11,15 @@ from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.model import ModelInfo
 from portal.core.ports import Files, Models
-from portal.core.records import FileRecord
+from portal.core.records import FileRecord, FolderRecord
 from portal.core.tokens import estimate
 from portal.core.window import room
-from portal.errors import PortalError
+from portal.errors import BadRequest, NotFound, PortalError
 
 _SHARE = 2
 """At most half of the room for messages is given to files as they are."""
+_FOLDERS_SHARE = 4
+"""And a quarter to those of the conversation's folder."""
 _USUAL = 8_192
 """Tokens of a window where it is not known which model will answer."""
 
@@ -25,11 +28,14 @@ class Shelf(Protocol):
     """Keeps the long files of a conversation, each with its passages."""
 
     async def of(self, owner: str, place: str) -> Mapping[str, str]:
-        """SHA-256 by file id. `place` is a conversation, or the first response of a chain in none."""
+        """SHA-256 by file id. `place` is a conversation, the first response of a chain in none, or a folder."""
 
-    async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool) -> None:
-        """Let them be read; with `chain` they are kept for some time only. Raises BadRequest for what nobody can
-        read."""
+    async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool, name: str = "") -> None:
+        """Let them be read; with `chain` they are kept for some time only. All of them are shown to their owner under
+        the `name`, or that of the first file. Raises BadRequest for what nobody can read, NotFound."""
+
+    async def drop(self, owner: str, place: str, file_ids: Collection[str]) -> None:
+        """Keep them no more."""
 
     async def ready(self, owner: str, place: str) -> None:
         """Wait until all are read, for a bounded time."""
@@ -60,14 +66,34 @@ class Shelving:
         """
         known = Shelved(await self._shelf.of(ask.owner, place))
         parts = list(_files_in(items))
-        long = await self._long(ask, known, parts) if parts else []
+        long = await self._long(ask, known, parts, _SHARE) if parts else []
         if not long:
             return known
         await self._shelf.put(ask.owner, place, long, chain=chain)
         return Shelved(await self._shelf.of(ask.owner, place))
 
-    async def _long(self, ask: Ask, known: Shelved, parts: Sequence[JsonObject]) -> list[str]:
-        left, long = self._room(ask), list[str]()
+    async def of_folder(self, ask: Ask, folder: FolderRecord) -> Shelved:
+        """The same of the files of a folder, for all chats in it; what nobody can read, or is gone, is left out."""
+        kept = await self._shelf.of(ask.owner, folder.id)
+        if gone := kept.keys() - set(folder.file_ids):
+            await self._shelf.drop(ask.owner, folder.id, gone)
+        known = Shelved({one: kept[one] for one in folder.file_ids if one in kept})
+        new = [one for one in folder.file_ids if one not in kept]
+        parts = [{"file_id": one} for one in new if await self._is_there(ask.owner, one)]
+        long = await self._long(ask, known, parts, _FOLDERS_SHARE) if parts else []
+        for one in long:
+            with suppress(BadRequest, NotFound):
+                await self._shelf.put(ask.owner, folder.id, [one], chain=False, name=folder.name)
+        return Shelved(await self._shelf.of(ask.owner, folder.id)) if long else known
+
+    async def _is_there(self, owner: str, file_id: str) -> bool:
+        with suppress(NotFound):
+            await self._files.get(owner, file_id)
+            return True
+        return False
+
+    async def _long(self, ask: Ask, known: Shelved, parts: Sequence[JsonObject], share: int) -> list[str]:
+        left, long = self._room(ask) // share, list[str]()
         for part in parts:
             brought = await self._attachments.brought(ask.owner, part)
             if known.has(part.get("file_id"), brought.content):
@@ -85,7 +111,7 @@ class Shelving:
             window = self._window(self._models.route(ask).model)
         except PortalError:  # whoever asks is told when it is really chosen
             window = _USUAL
-        return room(window, ask.parameters) // _SHARE
+        return room(window, ask.parameters)
 
     async def _keep(self, owner: str, name: str, content: bytes) -> str:
         async def whole() -> AsyncIterator[bytes]:

@@ -57,8 +57,8 @@ class KnowledgeRecall:
         self._documents = documents
 
     async def recall(self, seeking: Seeking) -> Recalled:
-        """See Recall. The conversation's own files come first."""
-        if not seeking.shelf:
+        """See Recall. The files of the conversation and its folder come first."""
+        if not seeking.shelves:
             return await self._others(seeking)
         kept = await self._kept(seeking)
         told = sum(cost(one) for one in kept.sources)
@@ -71,12 +71,13 @@ class KnowledgeRecall:
         )
 
     async def _kept(self, seeking: Seeking) -> Recalled:
-        """Of the files of the conversation all, where they fit, else what bears best on what is said."""
-        one = await self._collections.of_conversation(seeking.owner, seeking.shelf)
-        if one is None:
+        """Of those files all, where they fit, else what bears best on what is said."""
+        kept = [await self._collections.of_conversation(seeking.owner, place) for place in seeking.shelves]
+        groups = [one.id for one in kept if one is not None]
+        if not groups:
             return Recalled()
-        records = (await self._documents.list(seeking.owner, one.id, limit=_MOST_FILES, ascending=True)).data
-        within = Within(owner=seeking.owner, space="documents", groups=[one.id])
+        records = [record for group in groups for record in await self._oldest(seeking.owner, group)]
+        within = Within(owner=seeking.owner, space="documents", groups=groups)
         wish = _Wish(within=within, limit=_RESULTS, explicit=True)
         found = await self._whole(records, seeking.room - _PREAMBLE)
         if not found:
@@ -84,6 +85,9 @@ class KnowledgeRecall:
             found = await self._found(wish, queries) if seeking.text.strip() else await self._beginning(records)
         recalled = await self._recalled(seeking, wish, [seeking.text], found)
         return replace(recalled, text="\n".join(_unread(record) for record in records if record.status != "completed"))
+
+    async def _oldest(self, owner: str, collection_id: str) -> Sequence[DocumentRecord]:
+        return (await self._documents.list(owner, collection_id, limit=_MOST_FILES, ascending=True)).data
 
     async def _whole(self, records: Sequence[DocumentRecord], room: int) -> list[Found]:
         """Every passage in order; nothing where that is too much."""

@@ -1,7 +1,7 @@
-"""The long files of conversations: each conversation that has some has a collection of its own for them."""
+"""The long files of conversations and folders: each one that has some has a collection of its own for them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from portal.core.collections import CollectionRecord, Collections, Documents, Ne
 from portal.core.ids import new_id
 from portal.core.ports import Files
 from portal.core.speech import Transcriber
-from portal.errors import BadRequest
+from portal.errors import BadRequest, NotFound
 from portal.knowledge.extract_kind import HEAD, kind_of
 
 _AT_ONCE = 1000
@@ -48,14 +48,23 @@ class ConversationShelf:
         page = await self._documents.list(owner, one.id, limit=_AT_ONCE)
         return {record.file_id: record.sha256 for record in page.data}
 
-    async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool) -> None:
+    async def put(self, owner: str, place: str, file_ids: Sequence[str], *, chain: bool, name: str = "") -> None:
         """See Shelf."""
         names = [await self._checked(owner, one) for one in file_ids]
         async with self._placing:
             one = await self._collections.of_conversation(owner, place) or await self._made(
-                owner, place, Path(names[0]).name, chain=chain
+                owner, place, name or Path(names[0]).name, chain=chain
             )
         await self._documents.add(owner, one.id, [NewDocument(file_id=file_id) for file_id in file_ids])
+
+    async def drop(self, owner: str, place: str, file_ids: Collection[str]) -> None:
+        """See Shelf."""
+        one = await self._collections.of_conversation(owner, place)
+        if one is None:
+            return
+        for file_id in file_ids:
+            with suppress(NotFound):  # another turn was first
+                await self._documents.remove(owner, one.id, file_id, gone=True)
 
     async def _made(self, owner: str, place: str, name: str, *, chain: bool) -> CollectionRecord:
         now = micros()

@@ -1,12 +1,15 @@
 """The tools by which models look things up in the user's documents themselves."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from portal.core.collections import Collections, DocumentRecord, Documents
 from portal.core.items import JsonObject
 from portal.core.passages import Passage, Passages, Within
+from portal.core.ports import Conversations
 from portal.core.tools import ToolContext, ToolResult, ToolSpec, failure
 from portal.core.workspaces import Workspace
+from portal.errors import NotFound
 from portal.knowledge.recall import chosen
 from portal.knowledge.search import HybridSearch
 from portal.knowledge.told import documents_of
@@ -69,8 +72,11 @@ class KnowledgeTools:
         collections: Collections,
         documents: Documents,
         workspaces: Callable[[str], Sequence[Workspace]],
+        conversations: Conversations | None = None,
     ) -> None:
-        """`workspaces` are those of a person: a call sees the collections of the one that it is made in."""
+        """`workspaces` are those of a person: a call sees the collections of the one that it is made in, and by
+        `conversations` the files of its folder."""
+        self._conversations = conversations
         self._search = search
         self._passages = passages
         self._collections = collections
@@ -85,13 +91,21 @@ class KnowledgeTools:
         """See Toolset."""
         there = (one.collections for one in self._workspaces(context.owner) if one.name == context.workspace)
         groups = await chosen(self._collections, context.owner, next(there, ()))
-        if context.conversation_id and (
-            own := await self._collections.of_conversation(context.owner, context.conversation_id)
-        ):
-            groups.append(own.id)
+        for place in await self._places(context):
+            if own := await self._collections.of_conversation(context.owner, place):
+                groups.append(own.id)
         if name == _SEARCH.name:
             return await self._find(context.owner, groups, **arguments)
         return await self._read(context.owner, groups, **arguments)
+
+    async def _places(self, context: ToolContext) -> list[str]:
+        """The conversation and its folder, which may have files of their own."""
+        places = [context.conversation_id] if context.conversation_id else []
+        if places and self._conversations is not None:
+            with suppress(NotFound):
+                folder_id = (await self._conversations.get(context.owner, places[0])).folder_id
+                places += [folder_id] if folder_id else []
+        return places
 
     async def _find(
         self, owner: str, groups: Sequence[str], query: str, collection: str = "", limit: int = _LIMIT

@@ -6,6 +6,7 @@ from portal.core.records import FolderRecord
 from portal.errors import NotFound
 from portal.storage.database import Database, Statement
 from portal.storage.rows import FOLDER, folder_of, to_json
+from portal.storage.turn_passages import TurnPassages
 
 LIST = f"SELECT {FOLDER} FROM folders WHERE owner = :owner ORDER BY name, id"
 
@@ -24,8 +25,9 @@ DELETE = "DELETE FROM folders WHERE id = :folder_id AND owner = :owner"
 class StoredFolders:
     """The Folders port on a Database."""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, turns: TurnPassages) -> None:
         self._database = database
+        self._turns = turns
 
     async def list(self, owner: str) -> Sequence[FolderRecord]:
         """See Folders."""
@@ -52,8 +54,9 @@ class StoredFolders:
 
     async def delete(self, owner: str, folder_id: str) -> None:
         """See Folders."""
-        args = {"owner": owner, "folder_id": folder_id}
-        await self._database.batch([Statement(DELETE, args, 1, no_folder(folder_id))])
+        deletion = Statement(DELETE, {"owner": owner, "folder_id": folder_id}, 1, no_folder(folder_id))
+        await self._database.batch([deletion, *self._turns.unshelving(owner, folder_id)])
+        self._turns.clean()
 
 
 def no_folder(folder_id: str) -> NotFound:

@@ -232,7 +232,7 @@ def _stores(
         turn_log=StoredTurnLog(database=database, search=search, turns=turns, fence=fence),
         responses=StoredResponses(database=database, search=search, turns=turns),
         conversations=StoredConversations(database=database, search=search, turns=turns),
-        folders=StoredFolders(database=database),
+        folders=StoredFolders(database=database, turns=turns),
         files=files,
         users=StoredUsers(database=database),
         people=StoredPeople(database=database, leaving=leaving, passages=passages, files=files),

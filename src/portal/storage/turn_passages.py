@@ -125,7 +125,7 @@ class TurnPassages:
         ]
 
     def unshelving(self, owner: str, place: str) -> Sequence[Statement]:
-        """For a conversation, or the first response of a chain, that is deleted: its long files go as well."""
+        """For a conversation, the first response of a chain or a folder that is deleted: its long files go as well."""
         return [self._index.marking(), Statement(LEAVE_FILES, {"owner": owner, "conversation_id": place})]
 
     async def catch_up(self) -> None:

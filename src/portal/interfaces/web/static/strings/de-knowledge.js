@@ -37,7 +37,7 @@ export const knowledge = {
   "knowledge.searchHere": "Diese Sammlung durchsuchen",
   "knowledge.searchFailed": "Die Suche ist fehlgeschlagen. Bitte noch einmal versuchen.",
   "knowledge.results": "Gefundene Stellen",
-  "knowledge.ofChats": { one: "Dateien eines Chats", other: "Dateien aus {n} Chats" },
+  "knowledge.ofChats": { one: "Dateien eines Chats oder Ordners", other: "Dateien aus {n} Chats und Ordnern" },
   "knowledge.weak": "passt kaum",
   "knowledge.weakWhy": "Das Nächste, was es gibt; es hat vielleicht nichts mit der Frage zu tun",
   "knowledge.found": { zero: "Nichts gefunden", one: "{n} Stelle", other: "{n} Stellen" },

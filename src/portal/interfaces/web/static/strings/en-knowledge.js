@@ -37,7 +37,7 @@ export const knowledge = {
   "knowledge.searchHere": "Search this collection",
   "knowledge.searchFailed": "The search failed. Try again.",
   "knowledge.results": "Passages found",
-  "knowledge.ofChats": { one: "Files of {n} chat", other: "Files of {n} chats" },
+  "knowledge.ofChats": { one: "Files of {n} chat or folder", other: "Files of {n} chats and folders" },
   "knowledge.weak": "weak match",
   "knowledge.weakWhy": "The nearest there is; it may have nothing to do with the question",
   "knowledge.found": { zero: "Nothing found", one: "{n} passage", other: "{n} passages" },
