@@ -43,7 +43,7 @@ async def test_a_compaction_is_accounted_for(rig: Rig) -> None:
     rig.backend.script(TextDelta("They"), CUT)
     with pytest.raises(BackendError):
         await rig.agent.compact(OWNER, "tiny", [said("Tell me of cats.")])
-    assert await calls(rig) == [("compact", "completed", 40, 5), ("compact", "failed", 58, 1)]
+    assert await calls(rig) == [("compact", "completed", 40, 5), ("compact", "failed", 63, 1)]
 
 
 async def test_what_cannot_be_compacted(rig: Rig) -> None:

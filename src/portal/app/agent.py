@@ -72,7 +72,7 @@ async def open_agent(
     window = _window(settings, router)
     shelving = Shelving(files=storage.files, attachments=attachments, models=router, shelf=told.shelf, window=window)
     sealer = SignedSealer(key=seal_key(settings))
-    compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions)
+    compactor = Compactor(models=router, attachments=attachments, sealer=sealer, completions=completions, window=window)
     loop = Loop(
         recorder=recorder,
         executor=_executor(ground, recorder, rules),

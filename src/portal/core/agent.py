@@ -380,10 +380,16 @@ class Agent:
                 run.stop()
 
     async def compact(
-        self, owner: str, model: str, items: Sequence[Item], instructions: str | None = None
+        self,
+        owner: str,
+        model: str,
+        items: Sequence[Item],
+        instructions: str | None = None,
+        *,
+        earlier: Sequence[Item] = (),
     ) -> JsonObject:
         """What Compactor.compact makes of these items."""
-        return await self._compactor.compact(owner, model, items, instructions)
+        return await self._compactor.compact(owner, model, items, instructions, earlier=earlier)
 
     async def delete(self, owner: str, response_id: str) -> None:
         """Stop a response if it is running, and forget it. Raises NotFound."""

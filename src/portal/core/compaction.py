@@ -1,6 +1,7 @@
 """Compaction: a long input as its user messages and one sealed summary, made by the model itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 from portal.core.ask import Ask
 from portal.core.attachments import Attachments
@@ -9,21 +10,29 @@ from portal.core.clock import micros, seconds
 from portal.core.completion import Completions
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
-from portal.core.model import ModelRequest
+from portal.core.model import ChatMessage, ModelInfo, ModelRequest, TokenUsage
 from portal.core.ports import Models, Sealer
 from portal.core.responses import usage_object
+from portal.core.summary import PROMPT, summarised
+from portal.core.tokens import estimate_messages
+from portal.core.window import room
 from portal.errors import BadRequest
-
-_PROMPT = (
-    "Summarise the conversation above so that it can go on without it. Keep every fact, name, number, decision, "
-    "open question and promise; leave out pleasantries. Write only the summary."
-)
 
 
 class Compactor:
     """Makes compaction items and reads them back."""
 
-    def __init__(self, *, models: Models, attachments: Attachments, sealer: Sealer, completions: Completions) -> None:
+    def __init__(
+        self,
+        *,
+        models: Models,
+        attachments: Attachments,
+        sealer: Sealer,
+        completions: Completions,
+        window: Callable[[ModelInfo], int],
+    ) -> None:
+        """`window` tells how many tokens a model really takes."""
+        self._window = window
         self._models = models
         self._attachments = attachments
         self._sealer = sealer
@@ -39,28 +48,51 @@ class Compactor:
         ]
 
     async def compact(
-        self, owner: str, model: str, items: Sequence[Item], instructions: str | None = None
+        self,
+        owner: str,
+        model: str,
+        items: Sequence[Item],
+        instructions: str | None = None,
+        *,
+        earlier: Sequence[Item] = (),
     ) -> JsonObject:
-        """The compaction object (Open Responses, CompactResource): the user's messages, then the sealed summary.
+        """The compaction object (Open Responses, CompactResource): the user's messages, then the sealed summary. Of
+        `earlier` items, which are stored, files may be gone by now.
 
         Raises:
             BadRequest: there is nothing to compact.
             ModelNotFound, BackendError: nobody can summarise.
         """
-        if not items:
+        if not (items or earlier):
             raise BadRequest("There is nothing to compact.", param="input")
-        resolved = self.opened(await self._attachments.resolve(owner, items))
-        messages = [*to_messages(resolved, instructions), {"role": "user", "content": _PROMPT}]
-        route = self._models.route(Ask(model=model, owner=owner, messages=messages))
-        request = ModelRequest(model=route.model.id, messages=messages)
-        summary, usage = await self._completions.complete(route, request, owner=owner, door="compact")
+        recalled = await self._attachments.recalled(owner, earlier)
+        told = self.opened([*recalled, *await self._attachments.resolve(owner, items)])
+        summary, usage = await self._summary(owner, model, to_messages(told, instructions))
         return {
             "id": new_id("resp"),
             "object": "response.compaction",
             "created_at": seconds(micros()),
-            "output": [*_user_messages(items), self._sealed(summary)],
+            "output": [*_user_messages([*earlier, *items]), self._sealed(summary)],
             "usage": usage_object(usage),
         }
+
+    async def _summary(self, owner: str, model: str, messages: Sequence[ChatMessage]) -> tuple[str, TokenUsage]:
+        """Of all at once where that fits, and what it cost."""
+        route = self._models.route(Ask(model=model, owner=owner, messages=messages))
+        spent: list[TokenUsage] = []
+
+        async def tell(told: list[ChatMessage]) -> str:
+            request = ModelRequest(model=route.model.id, messages=told)
+            text, usage = await self._completions.complete(route, request, owner=owner, door="compact")
+            spent.append(usage)
+            return text
+
+        free = room(self._window(route.model), {})
+        if estimate_messages(messages) <= free:
+            summary = await tell([*messages, {"role": "user", "content": PROMPT}])
+        else:
+            summary = await summarised(messages, free * 3 // 4, tell)
+        return summary, reduce(TokenUsage.plus, spent)
 
     def _sealed(self, summary: str) -> Item:
         return {"type": "compaction", "id": new_id("cmp"), "encrypted_content": self._sealer.seal(summary)}

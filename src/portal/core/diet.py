@@ -12,15 +12,10 @@ from portal.core.preparation import Prepared
 from portal.core.recorder import Recorder
 from portal.core.run import Run
 from portal.core.story import COVERS
-from portal.core.tokens import estimate_messages
+from portal.core.summary import summarised
 from portal.errors import BackendError
 
 log = logging.getLogger(__name__)
-
-_PROMPT = (
-    "Summarise the conversation above so that it can go on without it. Keep every fact, name, number, decision, open "
-    "question and promise, and what tools found; leave out pleasantries. Write only the summary."
-)
 
 
 class Diet:
@@ -53,37 +48,11 @@ class Diet:
             run.record = replace(run.record, decision=told)
 
     async def _summary(self, prepared: Prepared, messages: Sequence[ChatMessage]) -> str:
-        """Of messages that are too many to be read at once: piece by piece, each with the summary of those before."""
-        summary, route = prepared.story.summary, prepared.call.route
-        for piece in _pieces(messages, prepared.room * 3 // 4):
-            earlier = [{"role": "system", "content": f"Summary of what came before:\n{summary}"}] if summary else []
-            told = [*earlier, *piece, {"role": "user", "content": _PROMPT}]
+        route, owner = prepared.call.route, prepared.record.owner
+
+        async def tell(told: list[ChatMessage]) -> str:
             request = ModelRequest(model=route.model.id, messages=told)
-            summary, _ = await self._completions.complete(route, request, owner=prepared.record.owner, door="compact")
-        return summary
+            text, _ = await self._completions.complete(route, request, owner=owner, door="compact")
+            return text
 
-
-def _pieces(messages: Sequence[ChatMessage], tokens: int) -> list[list[ChatMessage]]:
-    """As plain text, so that no call is parted from its result in a way that a server refuses."""
-    pieces: list[list[ChatMessage]] = [[]]
-    left = tokens
-    for message in messages:
-        plain = _plain(message, tokens)
-        left -= estimate_messages([plain])
-        if left < 0 and pieces[-1]:
-            pieces.append([])
-            left = tokens - estimate_messages([plain])
-        pieces[-1].append(plain)
-    return pieces
-
-
-def _plain(message: ChatMessage, tokens: int) -> ChatMessage:
-    """A message as text, no longer than fits."""
-    content = message.get("content") or ""
-    if not isinstance(content, str):
-        content = "\n".join(str(part.get("text", "(a picture)")) for part in content)
-    called = "".join(f"\n(calls {call['function']['name']})" for call in message.get("tool_calls") or ())
-    if message["role"] == "tool":
-        content = f"(result of a tool) {content}"
-    role = "assistant" if message["role"] == "tool" else message["role"]
-    return {"role": role, "content": f"{content}{called}"[: 3 * tokens]}
+        return await summarised(messages, prepared.room * 3 // 4, tell, earlier=prepared.story.summary)

@@ -542,6 +542,36 @@ class TestCompacting:
         assert any("They said hi." in content for content in sent)
         assert sent[-1] == "Go on"
 
+    async def test_what_is_longer_than_the_models_window_is_summarised_piece_by_piece(self, api, backend):
+        for number in (1, 2, 3):
+            backend.script(TextDelta(f"Summary {number}."), TokenUsage(1000, 5))
+        said = [{**message(f"Fact {number}. " + "word " * 600)} for number in range(8)]
+        compacted = (await api.post("/v1/responses/compact", {"model": "tiny", "input": said})).json()
+        api.spec.check("CompactResource", compacted)
+        assert [item["type"] for item in compacted["output"]] == [*["message"] * 8, "compaction"]
+        assert compacted["usage"] == {**compacted["usage"], "input_tokens": 3000, "output_tokens": 15}
+        asked = [[one["content"][:40] for one in request.messages] for request in backend.requests]
+        assert [len(one) for one in asked] == [4, 5, 4]
+        assert asked[0][0].startswith("Fact 0.")
+        assert asked[1][0].startswith("Summary of what came before:\nSummary 1.")
+        assert asked[2][0].startswith("Summary of what came before:\nSummary 2.")
+        backend.answer("Yes.")
+        going_on = [compacted["output"][-1], message("Go on")]
+        await api.respond({"model": "tiny", "input": going_on})
+        assert "Summary 3." in backend.requests[-1].messages[0]["content"]
+
+    async def test_a_chain_whose_file_was_deleted(self, api, backend):
+        form = {"files": {"file": ("note.txt", b"Rent is 900.")}, "data": {"purpose": "user_data"}}
+        file_id = (await api.client.post("/v1/files", **form)).json()["id"]
+        asked = {**message([{"type": "input_text", "text": "Hi"}, {"type": "input_file", "file_id": file_id}])}
+        backend.answer("One")
+        first = await api.respond({"model": "tiny", "input": [asked]})
+        await api.client.delete(f"/v1/files/{file_id}")
+        backend.answer("They said hi.")
+        again = await api.post("/v1/responses/compact", {"model": "tiny", "previous_response_id": first["id"]})
+        assert again.status_code == 200, again.text
+        assert "was deleted" in str(backend.requests[-1].messages)
+
     async def test_a_summary_that_is_not_ours(self, api):
         body = {"model": "tiny", "input": [{"type": "compaction", "encrypted_content": "forged"}]}
         error_of(await api.post("/v1/responses", body), 400)

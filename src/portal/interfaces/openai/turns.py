@@ -139,7 +139,7 @@ class Turns:
         earlier: Sequence[Item] = ()
         if body.previous_response_id is not None:
             earlier = await self._window(owner, body.previous_response_id)
-        return await self._agent.compact(owner, body.model, [*earlier, *items], body.instructions)
+        return await self._agent.compact(owner, body.model, items, body.instructions, earlier=earlier)
 
     async def _window(self, owner: str, response_id: str) -> list[Item]:
         try:
