@@ -387,8 +387,15 @@ class SettingsError(PortalError):
     code = "settings_error"
 
 
+def is_full(error: Exception) -> bool:
+    """Whether it comes of a full disk, itself or, of several at once, one of them."""
+    if isinstance(error, ExceptionGroup):
+        return any(is_full(one) for one in error.exceptions)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def unforeseen(error: Exception) -> PortalError:
     """What a client is told of a fault that nobody foresaw: that a disk is full, if that is it, else where to look."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return StorageFull("A disk of Portal's machine is full, perhaps the one of temporary files: make room there.")
     return PortalError("Portal failed to answer this request; its log has the details.", code="internal_error")

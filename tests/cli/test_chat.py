@@ -81,6 +81,8 @@ def test_its_own_commands(shared: Installation, ollama: ModelServerThread) -> No
         terminal.until("tiny:latest")
         terminal.type("/model nonsense" + ENTER)
         terminal.until("There is no model 'nonsense'")
+        assert "portal-guide" in terminal.seen
+        assert "minilm" not in terminal.seen  # which only embeds
         terminal.type("/model tiny:latest" + ENTER)
         terminal.until("answers from now on")
         terminal.type("/wat" + ENTER)

@@ -10,6 +10,8 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -268,6 +270,44 @@ def test_a_database_that_is_none_is_left_alone(installation: Installation) -> No
     assert "Traceback" not in done.stderr
     assert str(database) in done.stderr
     assert database.read_bytes() == b"precious, but no database" * 100
+
+
+@pytest.fixture
+def small_disk(installation: Installation) -> Iterator[Path]:
+    """The data folder is on a disk of its own."""
+    disk = installation.data_dir
+    disk.mkdir(mode=0o700)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("NOT RUN: a small disk is needed, and mounting one takes root")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_start_on_a_full_disk_says_so_and_changes_nothing(
+    installation: Installation, small_disk: Path, begun: bool
+) -> None:
+    if begun:
+        installation.up().stop()
+    filler = fill(small_disk)
+
+    for words in (["up", "--port", "0"], ["up", "--port", "0", "--detach"]):
+        done = installation.run(*words)
+        assert done.returncode == 1
+        assert "disk" in done.stderr
+        assert "full" in done.stderr
+        assert "Traceback" not in done.stderr
+    filler.unlink()
+    assert get(f"{installation.up().file.url}/health").status == 200
 
 
 def test_the_settings_file_and_the_env_file_are_read(

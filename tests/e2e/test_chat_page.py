@@ -133,16 +133,22 @@ async def test_a_chat_longer_than_the_models_window_is_summarised_and_says_so(vi
         await expect(answers(visit).last).to_contain_text("The beginning of this conversation was summarised")
 
 
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc000000301010018dd8db00000000049454e44ae426082"
+)
+
+
+async def stored_files(visit: Visit) -> list[str]:
+    return [one.filename for one in (await visit.portal.portal.storage.files.list(visit.portal.owner)).data]
+
+
 async def test_attached_files_reach_the_model_and_show_in_the_question(visiting: Visiting) -> None:
     backend = ScriptedBackend(models=["tiny"], default=echo)
-    pixel = bytes.fromhex(
-        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc000000301010018dd8db00000000049454e44ae426082"
-    )
     async with visiting(backend=backend) as visit:
         page = visit.page
         await page.locator("input[type=file]").set_input_files(
             [
-                {"name": "dot.png", "mimeType": "image/png", "buffer": pixel},
+                {"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL},
                 {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is heron."},
                 {"name": "program.bin", "mimeType": "application/octet-stream", "buffer": b"\x7fELF\xe2\xe3\xcf\x00"},
             ]
@@ -151,7 +157,10 @@ async def test_attached_files_reach_the_model_and_show_in_the_question(visiting:
         await expect(page.get_by_text("program.bin is neither a picture nor a recording")).to_be_visible()
         await expect(page.get_by_role("button", name="Remove program.bin")).to_have_count(0)
         await expect(page.get_by_text("tiny cannot see images")).to_be_visible()
-        await page.get_by_role("button", name="Remove dot.png").click()
+        async with page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
+            await page.get_by_role("button", name="Remove dot.png").click()
+        assert (await deletion.value).ok
+        assert await stored_files(visit) == ["notes.txt"]
         await visit.ask("What is the word?")
         await expect(page.get_by_role("link", name="Open notes.txt")).to_be_visible()
         await expect(answers(visit).get_by_role("button", name="Copy answer")).to_be_visible()
@@ -267,6 +276,46 @@ async def test_a_draft_survives_a_reload_and_a_temporary_chat_leaves_nothing(vis
         assert [message["content"] for message in backend.requests[-1].messages][-3:-1] == ["a secret", "a secret"]
         found = await visit.portal.portal.storage.conversations.list(visit.portal.owner, limit=10)
         assert found.data == []
+
+
+async def test_files_of_a_temporary_chat_stay_in_the_browser(visiting: Visiting) -> None:
+    seeing = ModelInfo(id="tiny", backend="", capabilities=frozenset({"chat", "vision"}))
+    backend = ScriptedBackend(models=[seeing], default=echo)
+    async with visiting(backend=backend) as visit:
+        page = visit.page
+        note = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is heron."}
+        await page.locator("input[type=file]").set_input_files(note)
+        await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
+        assert await stored_files(visit) == ["notes.txt"]
+        async with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+            await page.get_by_role("button", name="Temporary conversation").click()
+        dot = {"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL}
+        await page.locator("input[type=file]").set_input_files(dot)
+        pdf = {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4\0"}
+        await page.locator("input[type=file]").set_input_files(pdf)
+        await expect(page.get_by_text("takes pictures and text files only")).to_be_visible()
+        await page.get_by_role("button", name="Remove a.pdf").click()
+        await expect(page.get_by_role("button", name="Remove dot.png")).to_be_visible()
+        await visit.ask("What is the word?")
+        await expect(answers(visit).locator(".md")).to_contain_text("What is the word?")
+        for text in ("The word is heron.", "data:image/png;base64,"):
+            assert text in str(backend.requests[-1].messages)
+        await expect(page.locator(".question img")).to_be_visible()
+        await expect(page.locator(".question").get_by_text("notes.txt")).to_be_visible()
+        await expect(page.get_by_role("button", name="Good answer")).to_have_count(0)
+        await visit.ask("And now?")
+        await expect(page.locator(".answer .md")).to_have_count(2)
+        assert "The word is heron." in str(backend.requests[-1].messages)
+        assert await stored_files(visit) == []
+
+        await page.locator("input[type=file]").set_input_files(note)
+        await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
+        await page.get_by_role("link", name="New chat").first.click()
+        await expect(page.get_by_role("button", name="Temporary conversation")).to_be_visible()
+        await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
+        await visit.ask("Keep this")
+        await expect(page.get_by_role("link", name="Open notes.txt")).to_be_visible()
+        assert await stored_files(visit) == ["notes.txt"]
 
 
 HOSTILE = """<script>document.title = "broken in"</script>

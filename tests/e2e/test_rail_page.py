@@ -227,6 +227,22 @@ async def test_a_folder_shares_instructions_workspace_and_files(visiting: Visiti
         await expect(entry(page, "What do you carry?")).to_be_visible()
 
 
+async def test_a_long_folder_stays_where_it_is_read_when_something_changes(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        page = visit.page
+        folder = await add_folder(visit.portal, "Letters")
+        ids = await add_conversations(visit.portal, [f"Letter {n}" for n in range(250)], folder=folder)
+        await page.goto(f"{visit.portal.url}/folders/{folder}")
+        inside = page.get_by_role("main")
+        await expect(inside.get_by_role("link", name="Letter 0", exact=True)).to_be_visible()
+        last = inside.locator(".rail-row").last
+        while await last.get_attribute("data-index") != "249":
+            await last.scroll_into_view_if_needed()
+        await visit.post("/portal/v1/conversations/delete", {"ids": [ids[0]]})
+        await expect(last).to_have_attribute("data-index", "248")
+        await expect(inside.get_by_role("link", name="Letter 249", exact=True)).to_be_visible()
+
+
 async def test_the_palette_finds_actions_and_conversations(visiting: Visiting) -> None:
     async with visiting() as visit:
         page = visit.page

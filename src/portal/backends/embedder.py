@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 
+from portal.core.items import JsonObject
 from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest
 from portal.core.passages import Embedder
 from portal.core.tokens import estimate
@@ -30,7 +31,9 @@ class EmbedderBackend:
         raise BackendRejected(f"The model {request.model!r} only embeds.", status=400, code="unsupported_model")
         yield
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
         """One vector a text. Raises BackendRejected for other `dimensions` than it has."""
         if dimensions not in (None, self._embedder.dimensions):
             said = f"{model} has vectors of {self._embedder.dimensions} dimensions only."

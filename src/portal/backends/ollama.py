@@ -315,13 +315,15 @@ class Ollama:
             return content
         return orjson.dumps({**sent, **{name: body[name] for name in ("options", "keep_alive") if name in body}})
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
         """One vector per text through `/api/embed`."""
-        body: JsonObject = {"model": model, "input": list(texts)}
+        body: JsonObject = {**(more or {}), "model": model, "input": list(texts)}
         if dimensions is not None:
             body["dimensions"] = dimensions
         if self._config.fill_options and self._config.keep_alive:
-            body["keep_alive"] = self._config.keep_alive
+            body.setdefault("keep_alive", self._config.keep_alive)
         answer = mapping(await self._http.json("POST", "/api/embed", body))
         made = vectors(answer.get("embeddings"), len(texts))
         if made is None:

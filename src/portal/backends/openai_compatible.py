@@ -198,9 +198,11 @@ class OpenAICompatible:
         """Relay the bytes, with our own key for this server and nothing else of the client's headers."""
         return await forwarded(self._http, request)
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
         """One vector per text through `/v1/embeddings`."""
-        body: JsonObject = {"model": model, "input": list(texts), "encoding_format": "float"}
+        body: JsonObject = {**(more or {}), "model": model, "input": list(texts), "encoding_format": "float"}
         if dimensions is not None:
             body["dimensions"] = dimensions
         answer = mapping(await self._http.json("POST", "/embeddings", body, within=self._http.deadlines.first_byte))

@@ -19,6 +19,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from portal.core.items import JsonObject
 from portal.core.model import (
     Embeddings,
     Finished,
@@ -160,7 +161,9 @@ class ScriptedBackend:
         while self.running != count:
             await self._changed.wait()
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
         """Vectors that depend on the text alone, of length 8 or `dimensions`."""
         self.embedded.append(tuple(texts))
         if self.failure is not None:

@@ -9,7 +9,7 @@ import click
 
 from portal import __version__
 from portal.cli.options import called_as, data_dir_option
-from portal.errors import DataFolderBusy, PortalError
+from portal.errors import DataFolderBusy, PortalError, is_full
 
 COMMANDS = {
     "up": "up:up",
@@ -55,6 +55,7 @@ COMMANDS = {
 """Name -> file:object; the order is that of `portal --help`."""
 ALSO = {"settings": "config"}
 """Other names that people try for a command."""
+FULL = "The disk is full: make room on that of the data folder, or of temporary files. What was stored is as it was."
 
 
 class Family(click.Group):
@@ -74,12 +75,16 @@ class Family(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; a PortalError ends the program with its message and exit code 1."""
+        """Run; a PortalError, or a full disk, ends the program with its message and exit code 1."""
         try:
             return super().invoke(ctx)
         except PortalError as error:
             way = f" A server ends with: {called_as()} down" if isinstance(error, DataFolderBusy) else ""
             raise click.ClickException(error.message + way) from error
+        except (OSError, ExceptionGroup) as error:
+            if not is_full(error):
+                raise
+            raise click.ClickException(FULL) from error
 
 
 @click.group(cls=Family, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

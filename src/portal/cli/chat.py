@@ -120,7 +120,8 @@ class Talk:
         return True
 
     def _choose(self, wanted: str) -> None:
-        names = [model["id"] for model in self.client.get("/v1/models")["data"]]
+        listed = self.client.get("/v1/models")["data"]
+        names = [one["id"] for one in listed if "chat" in one.get("capabilities", ["chat"])]
         if wanted in names:
             self._model, self.waits_for_model = wanted, False
             click.echo(f"{wanted} answers from now on.")

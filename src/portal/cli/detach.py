@@ -1,6 +1,7 @@
 """Start Portal in the background: a session of its own, its output in the log, this process waiting for its health."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from portal.errors import PortalError
 from portal.storage.data_folder import make_private_folder
 
 HEALTHY_SECONDS = 120
+_LINE = 4096
+"""Bytes that a message takes in a log."""
 
 
 def start_detached(data_dir: Path, log: Path, arguments: Sequence[str], called_as: str) -> None:
@@ -63,12 +66,19 @@ def _healthy(process: "subprocess.Popen[bytes]", data_dir: Path, said: Callable[
     deadline = time.monotonic() + HEALTHY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise PortalError(said() or f"Portal ended at once, with exit code {process.returncode}")
+            raise PortalError(said() or _silent_end(data_dir, process.returncode))
         server = running(data_dir)
         if server and server.pid == process.pid:
             return server
         time.sleep(0.02)
     raise PortalError(f"Portal (process {process.pid}) is not healthy after {HEALTHY_SECONDS} seconds:\n{said()}")
+
+
+def _silent_end(data_dir: Path, code: int) -> str:
+    """On a full disk it could not even write why."""
+    if shutil.disk_usage(data_dir).free < _LINE:
+        return f"The disk of the data folder {data_dir} is full: make room there."
+    return f"Portal ended at once, with exit code {code}"
 
 
 def _said(log: Path, begun: int) -> str:

@@ -70,8 +70,11 @@ class Forwarding(Protocol):
 class Embedding(Protocol):
     """A backend that can embed."""
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
-        """One vector per text, in order. Raises BackendError."""
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
+        """One vector per text, in order; `more` is what else a client sends, for a server that knows it. Raises
+        BackendError."""
 
 
 @runtime_checkable
@@ -261,7 +264,7 @@ class Folders(Protocol):
         """Create or replace. Raises NotFound if the id is another owner's."""
 
     async def delete(self, owner: str, folder_id: str) -> None:
-        """Its conversations stay, outside any folder. Raises NotFound."""
+        """Its conversations stay, outside any folder; what was read of its files for them goes. Raises NotFound."""
 
 
 class Files(Protocol):

@@ -13,7 +13,7 @@ from portal.core.chat import to_parameters
 from portal.core.clock import micros
 from portal.core.compaction import Compactor
 from portal.core.decision import Route, decision
-from portal.core.folder import InFolder
+from portal.core.folder import InFolder, Shared
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
 from portal.core.model import ChatMessage, ModelInfo, ModelRequest
@@ -174,10 +174,7 @@ class Preparation:
         response_id = turn.response_id or new_id("resp")
         place = conversation.id if conversation else window[0].response.id if window else response_id
         parameters = {**to_parameters(turn.request), **turn.parameters}
-        first = _first(turn, parameters)
-        shelved = await self._shelved(turn, place, first)
-        shared = await self._in_folder.of(conversation, first)
-        shelves = [*shared.shelves, place] if shelved.files else shared.shelves
+        shelved, shared = await self._belongings(turn, conversation, place, parameters)
         story = await self._story(turn, window, _instructions(turn, shared.texts), shelved)
         messages = story.messages()
         before = window[-1].response if window else None
@@ -226,7 +223,7 @@ class Preparation:
             parent=turn.parent,
             story=story,
             room=room(self._window(route.model), call.request.parameters),
-            seeking=_seeking(turn, record, conversation, route.workspace, items, shelves),
+            seeking=_seeking(turn, record, conversation, route.workspace, items, shared.shelves),
         )
 
     async def _route(self, turn: Turn, ask: Ask) -> Route:
@@ -286,11 +283,17 @@ class Preparation:
             return None
         return await self._conversations.get(turn.owner, turn.conversation_id)
 
-    async def _shelved(self, turn: Turn, place: str, ask: Ask) -> Shelved:
-        """The files that are searched; of what is not kept, nothing is."""
-        if not turn.store:
-            return NOTHING
-        return await self._shelving.shelved(ask, place, turn.input, chain=turn.conversation_id is None)
+    async def _belongings(
+        self, turn: Turn, conversation: ConversationRecord | None, place: str, parameters: Mapping[str, object]
+    ) -> tuple[Shelved, Shared]:
+        """Which files are searched, of what is kept; and what its folder brings, with all places of such files."""
+        said = [{"role": "user", "content": heard(turn.input)[0]}]
+        ask = Ask.overridden(model=turn.model, owner=turn.owner, messages=said, parameters=parameters)
+        shelved = NOTHING
+        if turn.store:
+            shelved = await self._shelving.shelved(ask, place, turn.input, chain=turn.conversation_id is None)
+        shared = await self._in_folder.of(conversation, ask)
+        return shelved, replace(shared, shelves=[*shared.shelves, *([place] if shelved.files else [])])
 
     async def _story(
         self, turn: Turn, window: Sequence[TurnRecord], instructions: str | None, shelved: Shelved
@@ -307,12 +310,6 @@ class Preparation:
 
     async def _resolved(self, owner: str, items: Sequence[Item], shelved: Shelved) -> list[Item]:
         return self._compactor.opened(await self._attachments.recalled(owner, items, shelved))
-
-
-def _first(turn: Turn, parameters: Mapping[str, object]) -> Ask:
-    """Whom it asks, as far as can be told before files are read."""
-    said = [{"role": "user", "content": heard(turn.input)[0]}]
-    return Ask.overridden(model=turn.model, owner=turn.owner, messages=said, parameters=parameters)
 
 
 def _instructions(turn: Turn, shared: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
+from portal.core.items import JsonObject
 from portal.core.model import Embeddings, ModelEvent, ModelInfo, ModelRequest
 from portal.core.ports import Backend, Embedding
 from portal.errors import BadRequest
@@ -29,11 +30,13 @@ class Renamed:
         """The same call under the server's name of the model."""
         return self._backend.stream(replace(request, model=self._model))
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(
+        self, model: str, texts: Sequence[str], dimensions: int | None = None, more: JsonObject | None = None
+    ) -> Embeddings:
         """The same, too. Raises BadRequest where the backend cannot embed."""
         if not isinstance(self._backend, Embedding):
             raise BadRequest(f"The model {model!r} cannot embed.", param="model")
-        return await self._backend.embed(self._model, texts, dimensions)
+        return await self._backend.embed(self._model, texts, dimensions, more)
 
     async def aclose(self) -> None:
         """Nothing: the registry closes the backend."""

@@ -2,12 +2,20 @@ import asyncio
 import base64
 import struct
 
+import httpx
 import pytest
 from tests.interfaces.openai.conftest import MODELS, error_of, usage_rows
 
+from portal.backends.ollama import Config as OllamaConfig
+from portal.backends.ollama import Ollama
+from portal.backends.openai_compatible import Config as OpenAIConfig
+from portal.backends.openai_compatible import OpenAICompatible
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import Embeddings
 from portal.errors import BackendTimeout
+from portal.testing.ollama_server import OllamaModel, OllamaServer
+from portal.testing.openai_server import OpenAIServer
+from portal.testing.portal import open_test_portal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,6 +41,26 @@ async def test_base64(api):
     numbers = (await embed(api, dimensions=5)).json()["data"][0]["embedding"]
     text = (await embed(api, dimensions=5, encoding_format="base64")).json()["data"][0]["embedding"]
     assert struct.unpack("<5f", base64.b64decode(text)) == pytest.approx(numbers, rel=1e-6)
+
+
+async def test_what_only_model_servers_know_reaches_them(tmp_path):
+    body = {"input": "Hi", "user": "me", "input_type": "query", "encoding_format": "base64", "dimensions": 4}
+    model = OllamaModel(name="b", capabilities=["embedding"])
+    async with OpenAIServer(models=["embed-a"], extra=["input_type"]) as openai, OllamaServer(models=[model]) as ol:
+        backends = [OpenAICompatible(OpenAIConfig(url=openai.url)), Ollama(OllamaConfig(url=ol.url))]
+        async with (
+            open_test_portal(tmp_path / "data", backends=backends) as portal,
+            httpx.AsyncClient(base_url=portal.url, headers=portal.headers) as client,
+        ):
+            for name in ("embed-a", "b"):
+                answer = await client.post("/v1/embeddings", json={**body, "model": name})
+                assert answer.status_code == 200, answer.text
+                assert len(base64.b64decode(answer.json()["data"][0]["embedding"])) == 4 * 4
+        at_openai = next(one.body for one in openai.requests if one.path == "/v1/embeddings")
+        at_ollama = next(one.body for one in ol.requests if one.path == "/api/embed")
+    assert at_openai == {**body, "model": "embed-a", "input": ["Hi"], "encoding_format": "float"}
+    known = {"user": "me", "input_type": "query", "dimensions": 4}
+    assert {name: at_ollama.get(name) for name in known} == known
 
 
 async def test_auto_is_a_model_that_can(api):
@@ -77,7 +105,7 @@ class Slow(ScriptedBackend):
         super().__init__(name="slow", models=MODELS)
         self.asked, self.stopped = asyncio.Event(), asyncio.Event()
 
-    async def embed(self, model, texts, dimensions=None):
+    async def embed(self, model, texts, dimensions=None, more=None):
         if texts[0] == "quick":
             return Embeddings([[1.0]], 1, estimated=True)
         self.asked.set()

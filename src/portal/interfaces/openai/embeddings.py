@@ -21,6 +21,8 @@ from portal.interfaces.openai.validation import check, check_length, empty_text,
 from portal.interfaces.wire import ClientGone, json_response, while_there
 
 _MOST = 2048
+_OURS = frozenset({"model", "input", "dimensions", "encoding_format"})
+"""What is converted; any other parameter is the model server's to judge."""
 
 
 def read_texts(raw: object) -> list[str]:
@@ -77,7 +79,9 @@ class _Door:
 
     async def create(self, request: Request) -> Response:
         """Vectors of texts, in order."""
-        body = check(CreateEmbeddings, parse_json(await request.body()))
+        payload = parse_json(await request.body())
+        body = check(CreateEmbeddings, payload)
+        more = {name: value for name, value in payload.items() if name not in _OURS and value is not None}
         texts = read_texts(body.input)
         ask = Ask(model=body.model, needs=frozenset({"embeddings"}))
         account = await self._accounts.open(owner=request.state.caller.owner, door="embeddings", ask=ask)
@@ -86,7 +90,7 @@ class _Door:
                 # Vectors of another model mean something else: only other servers of the same one are asked.
                 embed = attempted(
                     account.route.of_one_model(),
-                    lambda _: _embed(account, texts, body.dimensions),
+                    lambda _: _embed(account, texts, body.dimensions, more),
                     rerouted=account.reroute,
                 )
                 made = await while_there(request.receive, embed)
@@ -99,11 +103,11 @@ class _Door:
         return json_response(answer, headers=headers)
 
 
-async def _embed(account: Account, texts: Sequence[str], dimensions: int | None) -> Embeddings:
+async def _embed(account: Account, texts: Sequence[str], dimensions: int | None, more: JsonObject) -> Embeddings:
     backend = account.backend
     if not isinstance(backend, Embedding):
         raise BadRequest(f"The model {account.model.id!r} cannot embed.", param="model", code="unsupported_model")
-    return await backend.embed(account.model.id, texts, dimensions)
+    return await backend.embed(account.model.id, texts, dimensions, more)
 
 
 def embeddings_routes(*, models: Models, usage: UsageLog) -> Sequence[BaseRoute]:

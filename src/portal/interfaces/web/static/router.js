@@ -1,5 +1,5 @@
 // Addresses to routes and back. Every view has its own address; the server answers each with index.html.
-import { setRoute } from "./state.js";
+import { leaveTemporary, setRoute } from "./state.js";
 
 /** @type {[RegExp, string, ("id"|"section")[]][]} */
 const ROUTES = [
@@ -60,9 +60,11 @@ export const conversationPath = (id) => `/c/${encodeURIComponent(id)}`;
  */
 export function navigate(address, { replace = false } = {}) {
   const url = new URL(address, location.origin);
+  const again = url.pathname === "/" && location.pathname === "/";
   if (url.href !== location.href && replace) history.replaceState(history.state, "", url);
   else if (url.href !== location.href) history.pushState({ within: true }, "", url);
   arrive();
+  if (again) leaveTemporary({ folder: url.searchParams.get("folder"), model: url.searchParams.get("model") });
 }
 
 function arrive() {

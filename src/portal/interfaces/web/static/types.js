@@ -39,8 +39,8 @@
  *   running: number, queued: number, max_concurrency: number, across_servers: boolean, running_elsewhere: number, resting: {model: string, until: number, failures: number}[]}} BackendView
  * @typedef {{
  *   key: string, name: string, size: number, kind: "image"|"file", file: File|null, preview: string|null,
- *   sent: number, id: string|null, error: string|null,
- * }} Attachment  A file in the composer: uploading until `id` or `error` is set.
+ *   sent: number, id: string|null, data: string|null, error: string|null,
+ * }} Attachment  A file in the composer: uploading until `id`, `data` (in a temporary chat) or `error` is set.
  * @typedef {{
  *   title: string, description: string, task: string, persona: string, instructions: string, prefer: string[],
  *   strategy: string, parameters: Record<string, any>, tools: string[], knowledge: boolean, collections: string[], memory: boolean,

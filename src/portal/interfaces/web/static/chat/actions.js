@@ -22,13 +22,13 @@ export function Actions({ turn }) {
       ${value.siblings.length > 1 && html`<${Branches} turn=${value} />`}
       <${ReadAloud} turn=${turn} />
       <${Copy} text=${() => answerText(value)} />
-      <${Rating} turn=${turn} />
+      ${value.stored && html`<${Rating} turn=${turn} />`}
       ${branch && html`<button type="button" class="ghost icon-only quiet" aria-label=${t("turn.regenerate")} onClick=${() => regenerate(turn)}>
         <${Icon} name="again" /></button>`}
       <${Menu} class="ghost icon-only quiet" label=${t("common.more")} button=${html`<${Icon} name="more" />`}>
         ${(/** @type {() => void} */ close) => html`
           <p class="menu-note small muted">${moment(value.createdAt)}</p>
-          <button type="button" role="menuitem" tabindex="-1" onClick=${() => { close(); inspect({ kind: "raw", id: value.id }); }}><${Icon} name="code" />${t("turn.raw")}</button>
+          ${value.stored && html`<button type="button" role="menuitem" tabindex="-1" onClick=${() => { close(); inspect({ kind: "raw", id: value.id }); }}><${Icon} name="code" />${t("turn.raw")}</button>`}
           <button type="button" role="menuitem" tabindex="-1" onClick=${() => { close(); inspect({ kind: "route", id: value.id, route: value.route }); }}><${Icon} name="route" />${t("turn.route")}</button>`}
       <//>
     </div>

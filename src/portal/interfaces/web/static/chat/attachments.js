@@ -22,7 +22,7 @@ function Waiting({ file }) {
     <span class="attachment-text">
       <span class="clip">${file.name}</span>
       <span class="small clip ${file.error ? "bad" : "muted"}">${file.error ?? bytes(file.size)}</span>
-      ${!file.error && !file.id && html`<progress max="100" value=${percent} aria-label=${t("attach.progress", { percent })}></progress>`}
+      ${!file.error && !file.id && !file.data && html`<progress max="100" value=${percent} aria-label=${t("attach.progress", { percent })}></progress>`}
     </span>
     ${file.error && file.file && html`<button type="button" class="ghost icon-only" aria-label=${t("attach.retry", { name: file.name })}
       onClick=${() => retryUpload(file.key)}><${Icon} name="again" /></button>`}

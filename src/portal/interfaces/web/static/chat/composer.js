@@ -45,7 +45,7 @@ export function Composer() {
     setMention(mentionAt(next, at));
     if (!chat.value.temporary) keepDraft(id, next);
   };
-  const uploading = attachments.value.some((file) => !file.id && !file.error);
+  const uploading = attachments.value.some((file) => !file.id && !file.data && !file.error);
   const blocked = uploading || attachments.value.some((file) => file.error);
   const ready = chat.value.status !== "loading" && !running.value && !blocked && (text.trim() !== "" || attachments.value.length > 0);
   const send = (/** @type {Event} */ event) => {

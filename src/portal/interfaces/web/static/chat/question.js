@@ -43,7 +43,7 @@ function SentFile({ file }) {
   const name = file.filename ?? t("attach.file");
   const news = knowledgeNews.value;
   const reading = Boolean(news.file_id) && news.file_id === file.file_id && news.status === "in_progress";
-  return html`<a class="file-chip" href=${address ?? undefined} target="_blank" rel="noopener" aria-label=${t("attach.open", { name })}>
+  return html`<a class="file-chip" href=${address ?? undefined} target="_blank" rel="noopener" aria-label=${address ? t("attach.open", { name }) : undefined}>
     <${Icon} name="file" /><span class="clip">${name}</span>
     ${reading && html`<span class="small muted" role="status">${t("attach.reading")}</span>`}
   </a>${address && html`<${Sent} file=${{ file_id: file.file_id, filename: name }} />`}`;

@@ -1,7 +1,8 @@
-// Files waiting in the composer: checked, previewed, uploaded with progress.
-import { signal } from "@preact/signals";
+// Files waiting in the composer: checked, previewed, uploaded with progress; for a temporary chat they stay here.
+import { effect, signal } from "@preact/signals";
 import * as api from "../api.js";
 import { isText } from "../text.js";
+import { chat } from "./chat.js";
 import { toast } from "./place.js";
 import { uploadLimit } from "./session.js";
 import { t } from "../strings.js";
@@ -23,7 +24,7 @@ const RECORDING = /\.(mp3|wav|ogg|oga|opus|m4a|flac|aac|mp4|m4v|mov|webm|mkv|avi
 /** Pictures, text, documents and recordings wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
 export async function attach(files) {
   const given = [...files];
-  const readable = await Promise.all(given.map(async (file) => isImage(file) || isRecording(file) || DOCUMENT.test(file.name) || isText(file)));
+  const readable = await Promise.all(given.map(isReadable));
   for (const [index, file] of given.entries()) {
     if (!readable[index]) {
       toast(t("attach.refused", { name: file.name || "file" }));
@@ -33,14 +34,16 @@ export async function attach(files) {
     /** @type {Attachment} */
     const made = {
       key: `file-${++count}`, name: file.name || "file", size: file.size, kind: image ? "image" : "file", file,
-      preview: image ? URL.createObjectURL(file) : null, sent: 0, id: null, error: null,
+      preview: image ? URL.createObjectURL(file) : null, sent: 0, id: null, data: null, error: null,
     };
     if (file.size > uploadLimit.value) made.error = t("attach.tooBig", { limit: bytes(uploadLimit.value) });
     attachments.value = [...attachments.value, made];
-    if (!made.error) upload(made);
+    if (!made.error) bring(made);
   }
 }
 
+/** @param {File} file */
+export const isReadable = async (file) => isImage(file) || isRecording(file) || DOCUMENT.test(file.name) || isText(file);
 const isImage = (/** @type {File} */ file) => file.type.startsWith("image/");
 const isRecording = (/** @type {File} */ file) => /^(audio|video)\//.test(file.type) || RECORDING.test(file.name);
 
@@ -49,7 +52,44 @@ export function retryUpload(key) {
   const found = attachments.value.find((entry) => entry.key === key);
   if (!found) return;
   change(key, { error: null, sent: 0 });
-  upload(found);
+  bring(found);
+}
+
+/** To the server, or where nothing is to be stored into the question itself. @param {Attachment} attachment */
+const bring = (attachment) => (chat.peek().temporary ? inline(attachment) : upload(attachment));
+
+/** Documents and recordings are read on the server. @param {Attachment} attachment */
+async function inline({ key, file }) {
+  if (!file) return;
+  if (!isImage(file) && !(await isText(file))) return change(key, { error: t("attach.temporary") });
+  const reader = new FileReader();
+  reader.onload = () => chat.peek().temporary && change(key, { data: String(reader.result), sent: file.size });
+  reader.onerror = () => change(key, { error: t("attach.unreadable") });
+  reader.readAsDataURL(file);
+}
+
+// What waits goes along when a chat becomes temporary or is left.
+let temporary = false;
+effect(() => {
+  if (chat.value.temporary === temporary) return;
+  temporary = chat.value.temporary;
+  for (const waiting of attachments.peek()) {
+    if (!waiting.file || waiting.file.size > uploadLimit.peek()) continue;
+    takeBack(waiting);
+    change(waiting.key, { id: null, data: null, error: null, sent: 0 });
+    bring(waiting);
+  }
+});
+
+/** Nothing of it stays on the server. @param {Attachment} attachment */
+function takeBack({ key, id, file }) {
+  uploads.get(key)?.abort();
+  if (id && file) api.removeFile(id).catch(ignoreRefusal);
+}
+
+/** @param {unknown} error  it is among the person's files, where it can be deleted */
+function ignoreRefusal(error) {
+  if (!(error instanceof api.ApiError)) throw error;
 }
 
 /** @param {Attachment} attachment */
@@ -59,24 +99,26 @@ async function upload({ key, file }) {
   uploads.set(key, controller);
   try {
     const stored = await api.upload(file, (sent) => change(key, { sent }), controller.signal);
-    change(key, { id: stored.id, sent: file.size });
+    if (controller.signal.aborted) api.removeFile(stored.id).catch(ignoreRefusal);
+    else change(key, { id: stored.id, sent: file.size });
   } catch (error) {
     if (error instanceof api.ApiError) change(key, { error: error.status ? error.message : t("error.unreachable") });
     else if (!(error instanceof DOMException)) throw error;
   } finally {
-    uploads.delete(key);
+    if (uploads.get(key) === controller) uploads.delete(key);
   }
 }
 
 /** @param {string} key @param {Partial<Attachment>} changes */
 function change(key, changes) {
-  attachments.value = attachments.value.map((entry) => (entry.key === key ? { ...entry, ...changes } : entry));
+  attachments.value = attachments.peek().map((entry) => (entry.key === key ? { ...entry, ...changes } : entry));
 }
 
 /** @param {string} key */
 export function detach(key) {
-  uploads.get(key)?.abort();
-  release(attachments.value.filter((entry) => entry.key === key));
+  const gone = attachments.value.filter((entry) => entry.key === key);
+  for (const entry of gone) takeBack(entry);
+  release(gone);
   attachments.value = attachments.value.filter((entry) => entry.key !== key);
 }
 

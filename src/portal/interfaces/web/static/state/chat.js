@@ -48,6 +48,11 @@ export function newChat(changes = {}) {
   });
 }
 
+/** A temporary conversation has the address of a new one: whoever goes there wants another. @param {Partial<Chat>} changes */
+export function leaveTemporary(changes) {
+  if (chat.value.temporary) newChat(changes);
+}
+
 let outdated = false; // the conversation changed while it was being read
 /** Show a stored conversation. @param {string} id */
 export async function openChat(id) {

@@ -54,8 +54,10 @@ function ignoreRefusal(error) {
  * @param {import("../types.js").Attachment[]} attachments
  */
 export async function ask(text, attachments) {
-  const files = attachments.map(({ kind, id, name }) =>
-    kind === "image" ? { type: "input_image", file_id: id, detail: "auto" } : { type: "input_file", file_id: id, filename: name },
+  const files = attachments.map(({ kind, id, data, name }) =>
+    kind === "image"
+      ? { type: "input_image", detail: "auto", ...(data ? { image_url: data } : { file_id: id }) }
+      : { type: "input_file", filename: name, ...(data ? { file_data: data } : { file_id: id }) },
   );
   const content = [...files, ...(text ? [{ type: "input_text", text }] : [])];
   const last = turns.value.findLast((turn) => turn.value.id !== null);

@@ -58,6 +58,8 @@ export const chat = {
 
   "attach.remove": "{name} entfernen",
   "attach.retry": "{name} erneut hochladen",
+  "attach.temporary": "Ein temporärer Chat nimmt nur Bilder und Textdateien",
+  "attach.unreadable": "Ihr Browser konnte sie nicht lesen",
   "attach.tooBig": "Größer als {limit}, die Grenze für eine Datei",
   "attach.refused": "{name} ist weder ein Bild noch eine Aufnahme, ein Text oder Dokument, das gelesen werden kann. Speichern Sie es vorher als PDF oder Text.",
   "attach.reading": "wird gelesen",

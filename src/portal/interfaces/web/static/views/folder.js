@@ -70,23 +70,29 @@ function Inside({ id, scroller }) {
   return html`<${List} entries=${entries} groups=${groups} more=${next !== null} onEnd=${more} scroller=${scroller} label=${t("folder.conversations")} />`;
 }
 
-/** The folder's conversations page by page; asked again when something about conversations changed. @param {string} id */
+/** The folder's conversations page by page; all on show are asked again when something about conversations changed. @param {string} id */
 function usePages(id) {
   const [state, setState] = useState(/** @type {{entries: import("../types.js").Conversation[]|null, next: string|null}} */ ({ entries: null, next: null }));
   const loading = useRef(false);
-  /** @param {string|null} cursor */
-  const ask = async (cursor) => {
+  /** @param {string|null} cursor @param {number} [wanted]  at least so many, page after page */
+  const ask = async (cursor, wanted = 1) => {
     if (loading.current) return;
     loading.current = true;
     try {
-      const page = await api.conversations({ folder: id, limit: 100, cursor });
-      setState((old) => ({ entries: cursor ? [...(old.entries ?? []), ...page.data] : page.data, next: page.next }));
+      const entries = cursor ? [...(state.entries ?? [])] : [];
+      let next = cursor;
+      do {
+        const page = await api.conversations({ folder: id, limit: 100, cursor: next });
+        entries.push(...page.data);
+        next = page.next;
+      } while (next && entries.length < wanted);
+      setState({ entries, next });
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error; // shown again at the next change
     } finally {
       loading.current = false;
     }
   };
-  useEffect(() => void ask(null), [id, conversations.value, folders.value]);
+  useEffect(() => void ask(null, state.entries?.length), [id, conversations.value, folders.value]);
   return { ...state, more: () => void ask(state.next) };
 }

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
-import { announce, attempt, changeFolder, defaultModel, findFolder, toast, uploadLimit } from "../state.js";
+import { announce, attempt, changeFolder, defaultModel, findFolder, isReadable, toast, uploadLimit } from "../state.js";
 import { bytes } from "../format.js";
 import { useLoad } from "../load.js";
 import { t } from "../strings.js";
@@ -52,6 +52,7 @@ function Files({ folder }) {
     field.value = "";
     for (const file of files) {
       if (file.size > uploadLimit.value) toast(t("attach.tooBig", { limit: bytes(uploadLimit.value) }));
+      else if (!(await isReadable(file))) toast(t("attach.refused", { name: file.name }));
       else await upload(file);
     }
   };
