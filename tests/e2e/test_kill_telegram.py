@@ -111,33 +111,6 @@ async def test_killed_after_a_file_was_taken_and_before_that_was_known(standing:
         assert not [one for one in alice.sees() if REPEATED in words(one) and "document" not in one]
 
 
-@pytest.mark.parametrize("method", ["getUpdates", "sendChatAction", "sendMessageDraft", "setMyCommands"])
-async def test_killed_in_a_call_that_may_be_made_twice_nothing_is_repeated(standing: Opening, method: str) -> None:
-    async with room_of(standing) as room:
-        alice, gate = room.alice, asyncio.Event()
-        room.model.script(Answer(text=["One", " two", " three"], gate=gate, after=2))
-        if method == "setMyCommands":
-            await room.kill()
-        held = asyncio.Event()
-
-        def noted(call: TelegramCall) -> bool:
-            held.set()
-            return True
-
-        room.telegram.fail(method, TelegramFault(reply="held", when=noted))
-        alice.write("Count")
-        async with asyncio.timeout(240):
-            await held.wait()
-        await room.kill()
-        gate.set()
-        alice.write("Next")
-        await until(lambda: said(alice, "Next"))
-        assert not said(alice, REPEATED)
-        assert len(said(alice, "Next")) == 1
-        failed = words_of_portal.FAILED.partition("{")[0]
-        assert len([one for one in alice.sees() if not words(one).startswith(failed)]) == 3  # the first is of the link
-
-
 async def test_killed_in_an_edit_nothing_is_repeated(standing: Opening) -> None:
     async with room_of(standing, drafts=False) as room:
         alice, gate = room.alice, asyncio.Event()

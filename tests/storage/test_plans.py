@@ -31,6 +31,7 @@ from portal.storage import (
     journal,
     keyset,
     memories,
+    owners,
     passages,
     passages_near,
     passages_sqlite,
@@ -218,7 +219,13 @@ QUERIES = (
         "runs": schedule_runs.LIST.format(after=schedule_runs.AFTER),
         "newest runs": schedule_runs.NEWEST,
         "sent before": schedule_runs.SENT,
-        "open runs": schedule_runs.OPEN,
+        "hold schedule": schedule_runs.HOLD,
+        "room for a run": schedule_runs.ROOM,
+        "room for a schedule": schedules.ROOM,
+        "hold owner": owners.HOLD,
+        "owner is not gone": owners.NOT_GONE,
+        "collection of a conversation": collections.SAME.format(of=collections.OF[True]),
+        "collection of a name": collections.SAME.format(of=collections.OF[False]),
         "permit": schedule_runs.PERMIT,
         "deliveries": schedule_runs.DELIVERIES,
         "due schedules": schedule_runs.DUE,
@@ -264,6 +271,7 @@ QUERIES = (
         "import": imports.SELECT,
         "imports": imports.LIST,
         "open imports": imports.OPEN,
+        "room for an import": imports.ROOM,
         "save import": imports.SAVE,
         "delete import": imports.DELETE,
         "import goes on": arrivals.GOING_ON,
@@ -299,6 +307,7 @@ QUERIES = (
     }
 )
 NOT_TABLES = {
+    "CONSTANT",
     "path",
     "below",
     "earlier",
