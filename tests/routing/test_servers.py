@@ -11,7 +11,8 @@ import pytest
 
 from portal.backends.kinds import create_backend, server_kinds
 from portal.core.items import JsonObject
-from portal.core.ports import Backend, KeyValues
+from portal.core.key_values import KeyValues
+from portal.core.ports import Backend
 from portal.errors import BadRequest, NotFound, StorageFull
 from portal.routing.registry import Registry
 from portal.routing.router import Router

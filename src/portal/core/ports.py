@@ -1,6 +1,6 @@
 """The ports: what the core asks of the outside, each small. Rooms implement them; app.py hands them in."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from portal.core.ask import Ask
@@ -380,20 +380,6 @@ class SavedWorkspaces(Protocol):
 
     async def delete(self, owner: str, name: str) -> None:
         """Raises NotFound."""
-
-
-class KeyValues(Protocol):
-    """Small things a room keeps across restarts: backends added from the page, pulls under way."""
-
-    async def get(self, key: str) -> JsonObject | None:
-        """None when absent."""
-
-    async def set(self, key: str, value: JsonObject | None) -> None:
-        """Store, or delete with None."""
-
-    async def change(self, key: str, change: Callable[[JsonObject | None], JsonObject]) -> JsonObject:
-        """Store what `change` makes of what is there, and return it. `change` is called again where somebody else was
-        faster; what it raises comes out, and nothing is stored."""
 
 
 class Sealer(Protocol):

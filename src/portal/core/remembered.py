@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from portal.core.items import JsonObject
-from portal.core.ports import KeyValues
+from portal.core.key_values import KeyValues
 from portal.errors import Conflict
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from portal.core.duty import Duty
 from portal.core.items import JsonObject
+from portal.core.key_values import KeyValues
 from portal.core.passages import Embedder, Passages
-from portal.core.ports import KeyValues, Models
+from portal.core.ports import Models
 from portal.errors import BackendError, BadRequest, PortalError
 from portal.knowledge.minilm import MODEL
 from portal.knowledge.served import ServedEmbedder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from portal.core.items import JsonObject
-from portal.core.ports import KeyValues
+from portal.core.key_values import KeyValues
 from portal.core.tool_dialogue import Elicitor, Sampler
 from portal.errors import ToolError
 from portal.settings import Settings

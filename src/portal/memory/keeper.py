@@ -10,6 +10,7 @@ from portal.core.bus import Bus
 from portal.core.clock import micros, now
 from portal.core.ids import new_id
 from portal.core.items import JsonObject
+from portal.core.key_values import KeyValues
 from portal.core.memories import (
     LONGEST,
     Embedded,
@@ -23,7 +24,6 @@ from portal.core.memories import (
     folded,
 )
 from portal.core.passages import Embedder, Search, Within
-from portal.core.ports import KeyValues
 from portal.core.records import Page
 from portal.errors import BadRequest, Conflict, NotFound, PortalError
 from portal.memory.asked import kind_of

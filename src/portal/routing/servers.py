@@ -7,8 +7,9 @@ from typing import Protocol
 
 from portal.core.ask import Ask
 from portal.core.items import JsonObject
+from portal.core.key_values import KeyValues
 from portal.core.model import ModelInfo
-from portal.core.ports import Backend, KeyValues
+from portal.core.ports import Backend
 from portal.core.remembered import Remembered
 from portal.errors import BadRequest, Conflict, NoModel, NotFound, PortalError, SettingsError
 from portal.routing.discovery import place

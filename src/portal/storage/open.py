@@ -11,6 +11,7 @@ from portal.core import channel_stores, exchange, journal, memories, ports, shar
 from portal.core import consumption as core_consumption
 from portal.core import people as core_people
 from portal.core.clock import micros
+from portal.core.key_values import KeyValues
 from portal.core.supervisor import Supervisor
 from portal.settings import Settings
 from portal.settings.backup import RetentionSettings
@@ -91,7 +92,7 @@ class Storage:
     traces: StoredTraces
     consumption: core_consumption.Consumption
     workspaces: ports.SavedWorkspaces
-    key_values: ports.KeyValues
+    key_values: KeyValues
     call_log: tool_ports.CallLog
     approvals: tool_ports.Approvals
     grants: tool_ports.Grants
