@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from coverage import Coverage
+from fastapi.dependencies import models as fastapi_calls
 from hypothesis import HealthCheck, settings
 
 from portal.testing.postgres import PostgresServer, postgres_server
@@ -60,6 +61,15 @@ def pytest_sessionfinish() -> None:
     if measuring is not None:
         measuring.stop()
         measuring.save()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def portals_let_go() -> Iterator[None]:
+    """FastAPI remembers the functions it called, thousands of them, and each of ours keeps a whole Portal alive."""
+    yield
+    for remembering in vars(fastapi_calls).values():
+        if hasattr(remembering, "cache_clear"):
+            remembering.cache_clear()
 
 
 @pytest.fixture(scope="session")

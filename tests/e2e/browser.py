@@ -74,8 +74,11 @@ class Visit:
     contexts: list[BrowserContext] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    async def another(self, *, size: tuple[int, int] = WIDE, theme: Theme = "light", **options: Any) -> Page:
-        """A page in a browser of its own, signed in by its own link: a second device.
+    async def another(
+        self, *, at: str | None = "/", size: tuple[int, int] = WIDE, theme: Theme = "light", **options: Any
+    ) -> Page:
+        """A page in a browser of its own, signed in by its own link: a second device. It shows `at`; with None nothing
+        yet, for a test that goes somewhere itself.
 
         Without a service worker unless asked for: what passes through one, a test's `route` does not see."""
         asked = {"service_workers": "block", "reduced_motion": "reduce", **options}
@@ -87,8 +90,11 @@ class Visit:
         page = await context.new_page()
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        await page.goto(await self.portal.sign_in_link())
-        await expect(composer(page)).to_be_visible()
+        await context.request.get(await self.portal.sign_in_link(), max_redirects=0)
+        if at is not None:
+            await page.goto(self.portal.url + at)
+            chat = at.partition("?")[0] == "/"
+            await expect(composer(page) if chat else page.get_by_role("main")).to_be_visible()
         return page
 
     def _hear(self, message: ConsoleMessage) -> None:
@@ -167,11 +173,13 @@ async def open_visit(
     settings: Mapping[str, Any] | None = None,
     channels: Sequence[Channel] = (),
     transcriber: Transcriber | None = None,
+    at: str | None = "/",
     size: tuple[int, int] = WIDE,
     theme: Theme = "light",
     **options: Any,
 ) -> AsyncIterator[Visit]:
-    """A Portal with this backend, and a page signed in to it. Fails at the end if the console complained."""
+    """A Portal with this backend, and a page signed in to it that shows `at`. Fails at the end if the console
+    complained."""
     chosen = backend or ScriptedBackend(models=["tiny"])
     async with open_test_portal(
         data_dir,
@@ -184,7 +192,7 @@ async def open_visit(
     ) as portal:
         visit = Visit(portal=portal, backend=chosen, browser=browser)
         try:
-            visit.pages.append(await visit.another(size=size, theme=theme, **options))
+            visit.pages.append(await visit.another(at=at, size=size, theme=theme, **options))
             yield visit
         finally:
             for context in visit.contexts:
@@ -198,7 +206,8 @@ async def violations(page: Page) -> list[str]:
     Frames are left out: what an answer made is not ours."""
     if not AXE.exists():
         pytest.skip("NOT RUN: axe-core is missing (npm ci --prefix tests/page)")
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text(encoding="utf-8"))
     found = await page.evaluate("axe.run(document, {resultTypes: ['violations'], iframes: false})")
     return [
         f"{each['id']}: {node['target']} {node['failureSummary']}"

@@ -45,7 +45,9 @@ async def some_usage(portal: TestPortal) -> None:
 
 @pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_those_who_run_it_see_how_it_is(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme) as visit:
+    async with visiting(
+        backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme, at=None
+    ) as visit:
         page, url = visit.page, visit.portal.url
         logging.getLogger().setLevel(logging.INFO)
         await page.goto(f"{url}/activity")
@@ -78,7 +80,9 @@ async def test_those_who_run_it_see_how_it_is(visiting: Visiting, size: tuple[in
 
 @pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "dark", marks=IN_FULL), (NARROW, "light")])
 async def test_usage_has_charts_and_tables(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme) as visit:
+    async with visiting(
+        backend=ScriptedBackend(models=["tiny"], default=echo), size=size, theme=theme, at=None
+    ) as visit:
         page = visit.page
         await some_usage(visit.portal)
         await page.goto(f"{visit.portal.url}/settings/usage")

@@ -196,7 +196,7 @@ async def test_it_reaches_neither_the_network_nor_the_page(visiting: Visiting) -
 
 
 async def test_the_frame_shows_nothing_by_itself(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         page = visit.page
         await page.goto(visit.portal.url + "/artefact")
         await page.evaluate("postMessage({html: '<p id=told>shown</p>', scripts: []}, '*')")

@@ -45,7 +45,7 @@ async def shop(visiting: Visiting, folder: Path, **more: Any) -> AsyncIterator[V
     workshop = Workshop(folder)
     workshop.marks.mkdir()
     settings = {"mcp": {"servers": {"shop": workshop.faulty(risks={"*": "read"})}}}
-    async with visiting(backend=able(), settings=settings, **more) as visit:
+    async with visiting(backend=able(), settings=settings, **more, at=None) as visit:
         await visit.post("/portal/v1/mcp/servers/shop/test", {})
         await visit.page.goto(visit.portal.url + "/?model=auto")
         yield visit

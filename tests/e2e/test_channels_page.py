@@ -24,13 +24,13 @@ async def test_from_a_code_to_a_conversation_that_goes_on_in_a_chat(
 ) -> None:
     platform = PlatformState()
     async with visiting(
+        at="/settings/channels",
         size=size,
         theme=theme,
         backend=ScriptedBackend(models=["tiny"], default=echo),
         channels=[TestChannel(platform, limits=QUICK)],
     ) as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/settings/channels")
         await expect(page.get_by_text("connected", exact=True)).to_be_visible()
         await page.get_by_role("button", name="Make a code").click()
         code = await page.locator(".copy-line code").inner_text()

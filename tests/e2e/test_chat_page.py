@@ -393,7 +393,7 @@ async def test_each_paragraph_runs_as_its_script_does(visiting: Visiting) -> Non
 
 async def test_older_turns_come_without_a_jump_and_far_ones_leave_the_document(visiting: Visiting) -> None:
     backend = ScriptedBackend(models=["tiny"], default=echo)
-    async with visiting(backend=backend) as visit:
+    async with visiting(backend=backend, at=None) as visit:
         page = visit.page
         conversation = (await visit.post("/portal/v1/conversations", {}))["id"]
         for number in range(70):
@@ -476,7 +476,7 @@ async def test_after_a_restart_an_unfinished_answer_is_whole_as_far_as_it_went(v
 
     again = ScriptedBackend(models=["tiny"])
     again.answer("All of it.")
-    async with visiting(backend=again) as visit:
+    async with visiting(backend=again, at=None) as visit:
         await visit.page.goto(visit.portal.url + address)
         await expect(answers(visit).locator(".md")).to_have_text("As far as this.")
         await expect(answers(visit)).to_contain_text("What was written stays.")

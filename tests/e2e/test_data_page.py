@@ -13,9 +13,10 @@ async def test_a_backup_is_made_from_the_page(
     visiting: Visiting, size: tuple[int, int], theme: Theme, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    async with visiting(size=size, theme=theme, settings={"backup": {"folder": str(kept)}}) as visit:
-        page, url = visit.page, visit.portal.url
-        await page.goto(f"{url}/settings/data")
+    async with visiting(
+        size=size, theme=theme, settings={"backup": {"folder": str(kept)}}, at="/settings/data"
+    ) as visit:
+        page = visit.page
         await expect(page.get_by_role("status").first).to_have_text("No backup was ever made.")
         assert await violations(page) == []
         await page.get_by_role("button", name="Make a backup now").click()

@@ -44,9 +44,8 @@ async def check(pdf: bytes) -> None:
 
 @in_browser_loop
 async def test_on_the_page(visiting: Visiting, settings: dict[str, Any], tmp_path: Path) -> None:
-    async with visiting(backend=runner(), toolsets=None, settings=settings) as visit:
+    async with visiting(backend=runner(), toolsets=None, settings=settings, at="/?model=auto") as visit:
         page = visit.page
-        await page.goto(f"{visit.portal.url}/?model=auto")
         await visit.ask(ERRAND)
         question = page.get_by_role("region", name="Allow run_python?")
         await expect(question).to_contain_text("collections.Counter")

@@ -24,7 +24,7 @@ async def test_an_export_is_brought_in_and_gone_on_with(
     big = ModelInfo(id="big", backend="scripted", capabilities=frozenset({"chat", "vision"}))
     backend = ScriptedBackend(models=[big])
     backend.script(TextDelta("You are welcome."))
-    async with visiting(backend=backend, size=size, theme=theme) as visit:
+    async with visiting(backend=backend, size=size, theme=theme, at=None) as visit:
         page = visit.page
 
         async def seen() -> list[str]:

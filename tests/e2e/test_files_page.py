@@ -44,9 +44,8 @@ async def test_made_and_attached_files_are_cards_and_listed(visiting: Visiting, 
     backend.script(*calls(change("make_tone")))
     backend.script(TextDelta("I hear it."))
     tools = [family("documents", tmp_path), Functions("sound", [make_tone])]
-    async with visiting(backend=backend, toolsets=tools) as visit:
+    async with visiting(backend=backend, toolsets=tools, at="/?model=auto") as visit:
         page = visit.page
-        await page.goto(f"{visit.portal.url}/?model=auto")
         await visit.ask("Make me a document of it")
         await expect(page.locator(".answer").get_by_text("Here they are.")).to_be_visible()
         await expect(page.locator(".file-small")).to_be_visible()

@@ -113,8 +113,10 @@ async def _made_again(visit: Visit, comfy: ComfyUIServer) -> None:
 async def test_where_nothing_is_installed_the_page_says_what_to_do(visiting: Visiting, tmp_path: Path) -> None:
     themes: list[tuple[tuple[int, int], Theme]] = [(WIDE, "dark"), (NARROW, "light")]
     for size, theme in themes:
-        async with ComfyUIServer() as comfy, visiting(settings=engine(comfy), size=size, theme=theme) as visit:
-            await visit.page.goto(f"{visit.portal.url}/gallery")
+        async with (
+            ComfyUIServer() as comfy,
+            visiting(settings=engine(comfy), size=size, theme=theme, at="/gallery") as visit,
+        ):
             await expect(visit.page.get_by_text("flux1-schnell-fp8.safetensors (17.2 GB")).to_be_visible()
             assert await violations(visit.page) == []
             await visit.page.goto(f"{visit.portal.url}/gallery/media_gone")

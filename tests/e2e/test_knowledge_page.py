@@ -120,7 +120,7 @@ async def test_a_dropped_folder_is_read_found_and_opened_at_the_place(visiting: 
 
 async def test_what_is_dropped_twice_is_kept_once(visiting: Visiting, tmp_path: Path) -> None:
     folder = papers(tmp_path / "house")
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         await add(visit, folder, documents=4)
         await drop(visit.page, ".drop-place", folder / "handbook.md")
         await expect(visit.page.get_by_text("1 file is here already: it is kept once")).to_be_visible()
@@ -183,7 +183,7 @@ async def test_a_page_of_a_pdf_is_named_where_it_is_found_cited_and_read(visitin
     folder = tmp_path / "house"
     folder.mkdir()
     (folder / "rules.pdf").write_bytes(pages("Bicycles stay in the yard.", "The code of the front door is 4821."))
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer)) as visit:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer), at=None) as visit:
         page = visit.page
         await add(visit, folder, documents=1)
         await page.get_by_role("searchbox", name="Search this collection").fill("front door")
@@ -214,9 +214,8 @@ def pages(*texts: str) -> bytes:
 
 async def test_many_files_are_one_list(visiting: Visiting, tmp_path: Path) -> None:
     folder = papers(tmp_path / "many", notes=128)
-    async with visiting() as visit:
+    async with visiting(at="/knowledge") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/knowledge")
         await page.locator("input[webkitdirectory]").set_input_files(folder)
         await expect(page.get_by_role("progressbar", name="Sending files")).to_be_visible()
         await page.get_by_role("link", name="Settings").click()
@@ -234,7 +233,7 @@ async def test_many_files_are_one_list(visiting: Visiting, tmp_path: Path) -> No
 
 async def test_answers_are_tied_to_their_passages(visiting: Visiting, tmp_path: Path) -> None:
     folder = papers(tmp_path / "house")
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer)) as visit:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer), at=None) as visit:
         page = visit.page
         await add(visit, folder, documents=4)
         await page.goto(visit.portal.url + "/?model=auto")
@@ -263,7 +262,7 @@ async def test_answers_are_tied_to_their_passages(visiting: Visiting, tmp_path: 
 
 
 async def test_an_answer_that_names_nothing_says_so(visiting: Visiting, tmp_path: Path) -> None:
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer)) as visit:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer), at=None) as visit:
         page = visit.page
         await add(visit, papers(tmp_path / "house"), documents=4)
         await page.goto(visit.portal.url + "/?model=tiny")
@@ -280,7 +279,7 @@ async def test_an_answer_that_names_nothing_says_so(visiting: Visiting, tmp_path
 
 
 async def test_a_citation_of_a_document_that_is_gone_says_so(visiting: Visiting, tmp_path: Path) -> None:
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer)) as visit:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer), at=None) as visit:
         page = visit.page
         await add(visit, papers(tmp_path / "house"), documents=4)
         await page.goto(visit.portal.url + "/?model=auto")
@@ -299,9 +298,8 @@ async def test_a_citation_of_a_document_that_is_gone_says_so(visiting: Visiting,
 async def test_collections_are_made_renamed_filled_and_emptied(visiting: Visiting, tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("The first of all.")
     (tmp_path / "two.txt").write_text("The second of all.")
-    async with visiting() as visit:
+    async with visiting(at="/knowledge") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/knowledge")
         await page.get_by_role("button", name="Begin with an empty collection").click()
         await page.get_by_label("Name", exact=True).fill("Things")
         await page.keyboard.press("Enter")
@@ -320,8 +318,7 @@ async def test_collections_are_made_renamed_filled_and_emptied(visiting: Visitin
         await page.get_by_role("button", name="Add", exact=True).click()
         await expect(page.get_by_role("link", name="two.txt")).to_be_visible()
 
-        other = await visit.another(size=WIDE, theme="light")
-        await other.goto(page.url)
+        other = await visit.another(at=page.url.removeprefix(visit.portal.url))
         await expect(other.get_by_role("link", name="two.txt")).to_be_visible()
         await page.get_by_role("button", name="What to do with one.txt").click()
         await page.get_by_role("menuitem", name="Delete").click()
@@ -334,7 +331,7 @@ async def test_collections_are_made_renamed_filled_and_emptied(visiting: Visitin
 async def test_a_watched_folder_is_mirrored(visiting: Visiting, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("watched")
     (folder / "early.txt").write_text("Here from the beginning.")
-    async with visiting(settings={"knowledge": {"folders": [str(folder)], "watch_interval": 1}}) as visit:
+    async with visiting(settings={"knowledge": {"folders": [str(folder)], "watch_interval": 1}}, at=None) as visit:
         page = visit.page
         made = await visit.post("/v1/vector_stores", {"name": "House"})
         await page.goto(f"{visit.portal.url}/knowledge/{made['id']}")
@@ -378,7 +375,7 @@ async def add_one(visit: Visit, path: Path, text: str) -> None:
 
 
 async def test_a_workspace_looks_into_the_collections_it_names(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         page = visit.page
         made = [await visit.post("/v1/vector_stores", {"name": name}) for name in ("House", "Boat")]
         await page.goto(visit.portal.url + "/workspaces/~new")
@@ -400,7 +397,7 @@ async def test_a_workspace_looks_into_the_collections_it_names(visiting: Visitin
 async def test_the_embedder_is_shown_and_changed(visiting: Visiting, tmp_path: Path) -> None:
     better = ModelInfo(id="bge-m3", backend="", capabilities=frozenset({"embeddings"}))
     backend = ScriptedBackend(models=["tiny", better])
-    async with visiting(backend=backend, embedder=BagEmbedder()) as visit:
+    async with visiting(backend=backend, embedder=BagEmbedder(), at=None) as visit:
         page = visit.page
         await add(visit, papers(tmp_path / "house"), documents=4)
         await page.get_by_role("link", name="Knowledge").last.click()
@@ -428,7 +425,7 @@ async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, tmp_path: Path, size: tuple[int, int], theme: Theme, language: str
 ) -> None:
     backend = ScriptedBackend(models=["tiny"], default=answer)
-    async with visiting(backend=backend, size=size, theme=theme) as visit:
+    async with visiting(backend=backend, size=size, theme=theme, at=None) as visit:
         page = visit.page
         found = {"empty": await looked_at(visit, "/knowledge", ".knowledge-empty")}
         await add(visit, papers(tmp_path / "house"), documents=4)

@@ -34,9 +34,8 @@ async def go(visit: Visit) -> Page:
 
 
 async def test_what_is_said_in_a_chat_is_kept_used_corrected_and_forgotten(visiting: Visiting) -> None:
-    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer)) as visit:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=answer), at="/?model=auto") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/?model=auto")
         await visit.ask("Remember that I am allergic to nuts")
         await expect(page.get_by_text("Saved to memory")).to_be_visible()
         await visit.ask("What am I allergic to?")
@@ -47,8 +46,7 @@ async def test_what_is_said_in_a_chat_is_kept_used_corrected_and_forgotten(visit
         await page.keyboard.press("Enter")
         await expect(used).to_contain_text("I am allergic to peanuts")
 
-        other = await visit.another(size=WIDE, theme="light")
-        await other.goto(visit.portal.url + "/memory")
+        other = await visit.another(at="/memory")
         kept = other.locator("li.memory")
         await expect(kept).to_contain_text("peanuts")
         await kept.get_by_role("button", name="What to do with").click()
@@ -68,7 +66,7 @@ async def test_what_is_said_in_a_chat_is_kept_used_corrected_and_forgotten(visit
 
 
 async def test_memories_are_found_by_kind_and_words_and_stand_under_their_time(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         await remember(visit, *TOLD)
         page = await go(visit)
         await expect(page.get_by_role("region", name="March 2024")).to_contain_text("Bergen")
@@ -81,7 +79,7 @@ async def test_memories_are_found_by_kind_and_words_and_stand_under_their_time(v
 
 
 async def test_several_become_one_or_go_together(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         page = await go(visit)
         field = page.get_by_role("textbox", name="Something to remember")
         for text in TOLD[:2]:
@@ -103,7 +101,7 @@ async def test_several_become_one_or_go_together(visiting: Visiting) -> None:
 
 
 async def test_proposals_count_once_they_are_accepted(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         storage, owner = visit.portal.portal.storage, visit.portal.owner
         for number, text in enumerate(("You like tea", "You are called Nobody")):
             proposal = MemoryRecord(
@@ -118,7 +116,7 @@ async def test_proposals_count_once_they_are_accepted(visiting: Visiting) -> Non
 
 
 async def test_switches_and_moving_everything(visiting: Visiting, tmp_path: Path) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         await remember(visit, *TOLD)
         page = await go(visit)
         await page.get_by_role("button", name="More", exact=True).click()

@@ -36,7 +36,7 @@ async def make(visit: Visit, **fields: object) -> str:
 
 
 async def test_one_is_made_run_and_followed(visiting: Visiting) -> None:
-    async with visiting(backend=scripted()) as visit:
+    async with visiting(backend=scripted(), at=None) as visit:
         page = await go(visit)
         await page.get_by_role("navigation").get_by_role("link", name="Schedules").click()
         await page.get_by_role("link", name="Look back at this week").click()
@@ -68,7 +68,7 @@ async def test_one_is_made_run_and_followed(visiting: Visiting) -> None:
 
 
 async def test_one_is_changed_paused_and_deleted(visiting: Visiting) -> None:
-    async with visiting(backend=scripted()) as visit:
+    async with visiting(backend=scripted(), at=None) as visit:
         await make(visit)
         page = await go(visit)
         await page.get_by_role("button", name="Pause News").click()
@@ -90,7 +90,7 @@ async def test_one_is_changed_paused_and_deleted(visiting: Visiting) -> None:
 
 
 async def test_a_webhook_s_address_is_shown_once(visiting: Visiting) -> None:
-    async with visiting(backend=scripted()) as visit:
+    async with visiting(backend=scripted(), at=None) as visit:
         page = await go(visit, "/schedules/~new")
         await page.get_by_label("What should be done?").fill("What does this mean?")
         await page.get_by_label("Name", exact=True).fill("Builds")
@@ -118,7 +118,7 @@ async def test_a_webhook_s_address_is_shown_once(visiting: Visiting) -> None:
 async def test_what_a_run_may_do_and_what_waits_for_a_person(visiting: Visiting) -> None:
     backend, desk = able(), Desk()
     backend.default = answer
-    async with visiting(backend=backend, toolsets=desk.toolsets()) as visit:
+    async with visiting(backend=backend, toolsets=desk.toolsets(), at=None) as visit:
         identity = await make(visit, workspace="auto")
         page = await go(visit, f"/schedules/{identity}")
         backend.script(*calls(("write_note", '{"path": "a"}')))
@@ -138,7 +138,7 @@ async def test_what_a_run_may_do_and_what_waits_for_a_person(visiting: Visiting)
 
 @pytest.mark.parametrize(("size", "theme"), [pytest.param(WIDE, "light", marks=IN_FULL), (NARROW, "dark")])
 async def test_everyone_can_use_it(visiting: Visiting, size: tuple[int, int], theme: Theme) -> None:
-    async with visiting(backend=scripted(), size=size, theme=theme) as visit:
+    async with visiting(backend=scripted(), size=size, theme=theme, at=None) as visit:
         identity = await make(visit, name="A name that is far too long for one line of a phone")
         await make(visit, name="Hook", when="webhook")
         await visit.post(f"/portal/v1/schedules/{identity}/run", {})
@@ -155,7 +155,7 @@ async def test_everyone_can_use_it(visiting: Visiting, size: tuple[int, int], th
 
 
 async def test_it_speaks_german(visiting: Visiting) -> None:
-    async with visiting(backend=scripted()) as visit:
+    async with visiting(backend=scripted(), at=None) as visit:
         await make(visit)
         async with aiohttp.ClientSession(headers=visit.portal.headers) as client:
             await client.put(visit.portal.url + "/portal/v1/preferences", json={"language": "de"})

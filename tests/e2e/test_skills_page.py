@@ -21,9 +21,8 @@ async def choose(page: Page, label: str, path: Path) -> None:
 
 async def test_an_archive_is_looked_into_and_installed_and_a_skill_removed(visiting: Visiting, tmp_path: Path) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "skills"), "zip", EXAMPLE.parent))
-    async with visiting() as visit:
+    async with visiting(at="/tools") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/tools")
         await page.get_by_role("link", name="Skills").click()
         await expect(page.get_by_text("There are no skills yet.")).to_be_visible()
         await page.get_by_text("Install skills").click()
@@ -55,9 +54,8 @@ async def test_a_folder_of_this_computer(visiting: Visiting, tmp_path: Path) -> 
     shutil.copytree(EXAMPLE, tmp_path / "mine/tide-tables")
     (tmp_path / "mine/tide-tables" / deep).mkdir()
     (tmp_path / "mine/tide-tables" / deep / "note.txt").write_text("deep down")
-    async with visiting() as visit:
+    async with visiting(at="/skills") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/skills")
         await page.get_by_text("Install skills").click()
         await choose(page, "A folder", tmp_path / "mine")
         await page.get_by_role("button", name="Install", exact=True).click()
@@ -74,9 +72,8 @@ async def test_a_folder_of_this_computer(visiting: Visiting, tmp_path: Path) -> 
 
 
 async def test_an_address_that_may_not_be_reached_is_told(visiting: Visiting) -> None:
-    async with visiting(settings={"skills": {"folders": [str(EXAMPLE.parent)]}}) as visit:
+    async with visiting(settings={"skills": {"folders": [str(EXAMPLE.parent)]}}, at="/skills") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/skills")
         there = page.get_by_role("listitem", name="tide-tables")
         await expect(there).to_contain_text("In a folder of the settings")
         await expect(there.get_by_role("button", name="Remove tide-tables")).to_have_count(0)
@@ -96,7 +93,9 @@ async def test_an_address_that_may_not_be_reached_is_told(visiting: Visiting) ->
 async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, size: tuple[int, int], theme: Theme, language: str
 ) -> None:
-    async with visiting(settings={"skills": {"folders": [str(EXAMPLE.parent)]}}, size=size, theme=theme) as visit:
+    async with visiting(
+        settings={"skills": {"folders": [str(EXAMPLE.parent)]}}, size=size, theme=theme, at=None
+    ) as visit:
         page = visit.page
         async with aiohttp.ClientSession(headers=visit.portal.headers) as client:
             await client.put(visit.portal.url + "/portal/v1/preferences", json={"language": language})

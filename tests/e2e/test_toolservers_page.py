@@ -58,9 +58,8 @@ async def add(page: Page, *, kind: str, url: str, name: str) -> None:
 
 
 async def test_a_server_is_added_tested_and_removed(visiting: Visiting) -> None:
-    async with shop() as address, visiting(settings=SETTINGS) as visit:
+    async with shop() as address, visiting(settings=SETTINGS, at="/tools") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/tools")
         plain = page.get_by_role("listitem", name="plain")
         await expect(plain).to_contain_text("from the settings")
         await plain.get_by_role("button", name="Test plain").click()
@@ -89,9 +88,8 @@ async def test_signing_in_leads_there_and_back(visiting: Visiting, unused_tcp_po
         validate_token_resource=False,
     )
     safe = MCPServer("safe", auth_server_provider=Gate(), auth=auth)
-    async with serve(safe.streamable_http_app(), unused_tcp_port), visiting(settings=SETTINGS) as visit:
+    async with serve(safe.streamable_http_app(), unused_tcp_port), visiting(settings=SETTINGS, at="/tools") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/tools")
         far = page.get_by_role("listitem", name="far")
         await far.get_by_role("button", name="Sign in").click()
         await expect(page.locator(".toast")).to_be_visible()
@@ -116,7 +114,7 @@ async def test_signing_in_leads_there_and_back(visiting: Visiting, unused_tcp_po
 async def test_it_fits_and_satisfies_axe(
     visiting: Visiting, size: tuple[int, int], theme: Theme, language: str
 ) -> None:
-    async with visiting(settings=SETTINGS, size=size, theme=theme) as visit:
+    async with visiting(settings=SETTINGS, size=size, theme=theme, at=None) as visit:
         page = visit.page
         async with aiohttp.ClientSession(headers=visit.portal.headers) as client:
             await client.put(visit.portal.url + "/portal/v1/preferences", json={"language": language})
@@ -128,9 +126,8 @@ async def test_it_fits_and_satisfies_axe(
 
 
 async def test_one_that_comes_with_portal_is_added_with_one_click(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at="/tools") as visit:
         page = visit.page
-        await page.goto(visit.portal.url + "/tools")
         await page.get_by_text("Add one that comes with Portal").click()
         offered = page.get_by_role("listitem", name="time").last
         await expect(offered).to_contain_text("What time it is anywhere")

@@ -73,9 +73,8 @@ async def test_one_is_made_tried_chosen_and_deleted(visiting: Visiting) -> None:
 
 
 async def test_one_of_portals_own_is_changed_duplicated_and_reset(visiting: Visiting) -> None:
-    async with visiting(backend=two()) as visit:
+    async with visiting(backend=two(), at="/workspaces/auto-fast") as visit:
         page = visit.page
-        await go(page, "/workspaces/auto-fast")
         await expect(page.get_by_text("This is Portal’s own.")).to_be_visible()
         await page.get_by_label("Title").fill("Hurry")
         await page.get_by_role("button", name="Discard changes").click()
@@ -105,9 +104,8 @@ async def test_one_of_portals_own_is_changed_duplicated_and_reset(visiting: Visi
 
 
 async def test_who_may_use_it_and_a_refusal(visiting: Visiting) -> None:
-    async with visiting(backend=two()) as visit:
+    async with visiting(backend=two(), at="/workspaces/~new") as visit:
         page = visit.page
-        await go(page, "/workspaces/~new")
         await page.get_by_label("Title").fill("Team")
         await expect(page.get_by_role("radio", name="Only me")).to_be_checked()
         await page.get_by_role("radio", name="These people").check()
@@ -185,9 +183,8 @@ async def test_a_model_without_its_tag_is_found_and_one_that_is_missing_is_told(
         ModelInfo(id="qwen3:8b", backend="", parameters=10**9),
         ModelInfo(id="big", backend="", parameters=10**10),
     ]
-    async with visiting(backend=ScriptedBackend(models=models, default=echo)) as visit:
+    async with visiting(backend=ScriptedBackend(models=models, default=echo), at="/workspaces/~new") as visit:
         page = visit.page
-        await go(page, "/workspaces/~new")
         await page.get_by_label("Title").fill("Tagless")
         for name in ("gone", "qwen3"):
             await page.get_by_label("Add a model").fill(name)
@@ -203,9 +200,8 @@ async def test_a_model_without_its_tag_is_found_and_one_that_is_missing_is_told(
 
 
 async def test_on_a_phone_the_personas_are_folded(visiting: Visiting) -> None:
-    async with visiting(backend=two(), size=NARROW) as visit:
+    async with visiting(backend=two(), size=NARROW, at="/workspaces") as visit:
         page = visit.page
-        await go(page, "/workspaces")
         await expect(page.get_by_role("link", name="Fast auto-fast")).to_be_visible()
         poet = page.get_by_role("link", name="New workspace from Poet")
         await expect(poet).to_be_hidden()
@@ -229,20 +225,17 @@ async def test_the_picker_groups_workspaces_and_models(visiting: Visiting) -> No
 
 
 async def test_a_change_elsewhere_shows_at_once(visiting: Visiting) -> None:
-    async with visiting(backend=two()) as visit:
-        await go(visit.page, "/workspaces")
+    async with visiting(backend=two(), at="/workspaces") as visit:
         await expect(visit.page.get_by_role("link", name="Vision auto-vision")).to_be_visible()
-        other = await visit.another()
-        await go(other, "/workspaces/~new")
+        other = await visit.another(at="/workspaces/~new")
         await other.get_by_label("Title").fill("Elsewhere")
         await other.get_by_role("button", name="Create workspace").click()
         await expect(visit.page.get_by_role("link", name="Elsewhere elsewhere")).to_be_visible()
 
 
 async def test_an_export_is_imported(visiting: Visiting) -> None:
-    async with visiting(backend=two()) as visit:
+    async with visiting(backend=two(), at="/workspaces") as visit:
         page = visit.page
-        await go(page, "/workspaces")
         await page.get_by_role("button", name="Import").click()
         await page.locator("input[type=file]").set_input_files(EXPORTS / "openwebui-models.json")
         card = page.get_by_role("region", name="Import from Open WebUI or LibreChat")

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +12,12 @@ from portal.backends.openai_compatible import Config as OpenAIConfig
 from portal.backends.openai_compatible import OpenAICompatible
 from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ModelInfo
+from portal.storage.database import Statement
 from portal.testing.model_server import ModelServer, Received
 from portal.testing.ollama_server import OllamaModel, OllamaServer
 from portal.testing.openai_server import OpenAIServer
 from portal.testing.portal import TestPortal, open_test_portal
+from portal.testing.records import used
 
 ABLE = ("completion", "tools", "vision", "thinking")
 SERVED = (
@@ -56,22 +57,37 @@ def backend() -> ScriptedBackend:
     return ScriptedBackend(models=SCRIPTED)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestPortal]:
+    """One Portal for a file of tests; each brings its own model servers."""
+    async with open_test_portal(tmp_path_factory.mktemp("portal") / "data") as started:
+        yield started
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def portal(
-    tmp_path: Path,
+    running: TestPortal,
     server: OllamaServer,
     second: OllamaServer,
     openai_server: OpenAIServer,
     backend: ScriptedBackend,
 ) -> AsyncIterator[TestPortal]:
+    """That Portal with this test's model servers, its usage log empty."""
     backends = [
         Ollama(Config(url=server.url)),
         Ollama(Config(url=second.url, name="second")),
         OpenAICompatible(OpenAIConfig(url=openai_server.url, name="compatible")),
         backend,
     ]
-    async with open_test_portal(tmp_path / "data", backends=backends) as running:
-        yield running
+    storage, models = running.portal.storage, running.portal.models
+    await used(storage, running.owner)
+    await storage.database.batch([Statement("DELETE FROM usage_log", {})])
+    for each in backends:
+        models.add(each, source="settings")
+    await models.refresh()
+    yield running
+    for each in backends:
+        await models.remove(each.name)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
