@@ -27,7 +27,7 @@ async def authenticator(page: Page) -> Any:
 
 
 async def test_a_passkey_signs_in_once_for_each_answer(visiting: Visiting) -> None:
-    async with visiting() as visit:
+    async with visiting(at=None) as visit:
         page = visit.page
         url = visit.portal.url.replace("127.0.0.1", "localhost")
         link = (await visit.portal.sign_in_link()).replace("127.0.0.1", "localhost")
