@@ -171,8 +171,7 @@ class BackendRejected(BackendError):
 
 
 class BackendKeyRefused(BackendError):
-    """A model server does not accept the key or account that Portal has for it: neither the client's fault nor a
-    passing one."""
+    """A model server does not accept Portal's key or account: neither the client's fault nor a passing one."""
 
     quotes = False
     STATUSES = frozenset({401, 402, 403, 407})

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_every_module_says_what_it_is(root: Path) -> None:
     ]
 
     assert silent == []
+
+
+def test_nothing_in_the_repository_is_a_link_to_elsewhere(root: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=root, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git")
+    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000")]
