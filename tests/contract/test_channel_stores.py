@@ -109,6 +109,21 @@ async def test_chats_by_owner(storage: Storage) -> None:
     assert await storage.chats.get(OWNER, PLACE) == replace(first, model="tiny", changed_at=2)
 
 
+async def test_a_chat_that_gets_another_id_goes_on_there_for_everybody(storage: Storage) -> None:
+    room = Place(channel="test", chat="g1", direct=False, title="Us")
+    mine, theirs = chat(place=room, model="tiny", changed_at=1), chat(owner=STRANGER, place=room, changed_at=1)
+    other = chat(place=replace(room, chat="g11"), changed_at=1)
+    for one in (mine, theirs, other, chat(place=replace(room, chat="g2"), changed_at=2)):
+        await storage.chats.save(one)
+    there = replace(room, chat="g2")
+    for _ in range(2):
+        await storage.chats.move("test", "g1", "g2")
+        assert await storage.chats.get(OWNER, there) == replace(mine, place=there)
+        assert await storage.chats.get(STRANGER, there) == replace(theirs, place=there)
+        assert await storage.chats.get(OWNER, room) is None
+        assert await storage.chats.get(OWNER, other.place) == other
+
+
 async def test_two_changes_of_a_chat_at_once_are_both_kept(storage: Storage) -> None:
     talk, other = conversation(), conversation()
     for one in (talk, other):

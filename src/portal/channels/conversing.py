@@ -29,7 +29,7 @@ from portal.core.channel_stores import (
     Pairing,
     new_delivery,
 )
-from portal.core.channels import Attachment, Channel, Content, Message, Press, Reaction
+from portal.core.channels import Attachment, Channel, Content, Message, Moved, Press, Reaction
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.items import Item, JsonObject
@@ -92,6 +92,9 @@ class Conversing:
         """Deal with an event; what is to be delivered for it. `before`: it arrived before this Portal started, and may
         have been dealt with in part."""
         event = arrival.event
+        if isinstance(event, Moved):
+            await self._desks.chats.move(event.place.channel, event.place.chat, event.chat)
+            return await self._reply(arrival, "", None)
         link = await self._desks.links.of(event.place.channel, event.sender.id)
         if isinstance(event, Message):
             if link is None:

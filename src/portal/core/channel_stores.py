@@ -158,6 +158,9 @@ class Chats(Protocol):
         """Create, or replace: all of it, or only what is another than `before`, so that of two changes at once neither
         takes the other back. With `still` only while it is the same conversation as before: else Conflict."""
 
+    async def move(self, channel: str, chat: str, to: str) -> None:
+        """The chat has another id: everybody's places in it go on there, and so does what schedules send there."""
+
     async def list(self, owner: str) -> Sequence[ChatRecord]:
         """Newest first."""
 

@@ -95,7 +95,19 @@ class Reaction:
     """Thumb down or the like, none, up."""
 
 
-Event: TypeAlias = Message | Press | Reaction
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A chat has another id from now on. It may be told more than once."""
+
+    event_id: str
+    place: Place
+    """Where it was."""
+    sender: Sender
+    chat: str
+    """Its new id."""
+
+
+Event: TypeAlias = Message | Press | Reaction | Moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

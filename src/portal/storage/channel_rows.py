@@ -1,9 +1,10 @@
 """Between rows and what channels keep."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from portal.core.channel_stores import Arrival, ChatRecord, Delivery, LinkRecord, PairingRecord, Sent
-from portal.core.channels import Attachment, Button, Content, Event, Message, Place, Press, Reaction, Sender
+from portal.core.channels import Attachment, Button, Content, Event, Message, Moved, Place, Press, Reaction, Sender
 from portal.core.items import JsonObject
 from portal.storage.database import Row
 from portal.storage.rows import from_json, to_json
@@ -132,7 +133,8 @@ def _event(stored: JsonObject) -> Event:
     stored |= {"place": Place(**stored["place"]), "sender": Sender(**stored["sender"])}
     if kind == "Message":
         return Message(**{**stored, "files": tuple(Attachment(**file) for file in stored["files"])})
-    return Press(**stored) if kind == "Press" else Reaction(**stored)
+    kinds: Mapping[str, type[Press | Reaction | Moved]] = {"Press": Press, "Reaction": Reaction, "Moved": Moved}
+    return kinds[kind](**stored)
 
 
 def delivery_args(delivery: Delivery) -> dict[str, object]:

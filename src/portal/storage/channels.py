@@ -21,6 +21,7 @@ from portal.storage.channel_rows import (
 )
 from portal.storage.database import Database, Statement
 from portal.storage.people import ADMITTED
+from portal.storage.rows import to_json
 
 OF_SENDER = f"""
 SELECT {LINK} FROM channel_links WHERE channel = :channel AND sender = :sender AND {ADMITTED.format(owner="owner")}"""
@@ -51,7 +52,11 @@ SAVE_CHAT = f"""
 INSERT INTO channel_chats ({CHAT}) VALUES ({values(CHAT)})
 ON CONFLICT (channel, chat, thread, owner) DO UPDATE SET {{changes}}"""
 CHANGEABLE = ("place", "conversation_id", "model", "mode", "changed_at")
+_ALL = ", ".join(f"{name} = excluded.{name}" for name in CHANGEABLE)
 STILL = " WHERE COALESCE(channel_chats.conversation_id, '') = COALESCE(CAST(:was AS TEXT), '')"
+IN_CHAT = f"SELECT {CHAT} FROM channel_chats WHERE channel = :channel AND chat = :chat"
+LEAVE_CHAT = "DELETE FROM channel_chats WHERE channel = :channel AND chat = :chat"
+SEND_ELSEWHERE = "UPDATE schedules SET targets = REPLACE(targets, :was, :now) WHERE owner = :owner"
 CHATS = f"SELECT {CHAT} FROM channel_chats WHERE owner = :owner ORDER BY changed_at DESC LIMIT 500"
 OF_CONVERSATION = f"""
 SELECT {CHAT} FROM channel_chats WHERE conversation_id = :conversation_id AND owner = :owner ORDER BY changed_at DESC"""
@@ -159,6 +164,18 @@ class StoredChats:
         args = {**new, "was": old.get("conversation_id")}
         moved = Conflict("What is said there belongs to another conversation by now.", code="chat_moved")
         await self._database.batch([Statement(sql + STILL, args, 1, moved) if still else Statement(sql, new)])
+
+    async def move(self, channel: str, chat: str, to: str) -> None:
+        """See Chats."""
+        rows = await self._database.fetch(IN_CHAT, channel=channel, chat=chat)
+        there = [replace(one, place=replace(one.place, chat=to)) for one in map(chat_of, rows)]
+        moving = [Statement(SAVE_CHAT.format(changes=_ALL), chat_args(one)) for one in there]
+        was, now = (to_json(f"{channel}:{where}") for where in (chat, to))
+        sending = [
+            Statement(SEND_ELSEWHERE, {"owner": owner, "was": was, "now": now})
+            for owner in dict.fromkeys(one.owner for one in there)
+        ]
+        await self._database.batch([*moving, *sending, Statement(LEAVE_CHAT, {"channel": channel, "chat": chat})])
 
     async def list(self, owner: str) -> Sequence[ChatRecord]:
         """See Chats."""

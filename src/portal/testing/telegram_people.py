@@ -58,6 +58,12 @@ class TelegramPerson:
             self._telegram.updates.add("channel_post" if chat.kind == "channel" else "message", message)
         return message
 
+    def upgrade(self, chat: TelegramChat) -> TelegramChat:
+        """Make a group a supergroup, as happens with some of its settings."""
+        for message in self._telegram.world.upgrade(chat, self.user):
+            self._telegram.updates.add("message", message)
+        return self._telegram.world.chats[chat.moved_to]
+
     def edit(self, message: Json, text: str) -> Json:
         """Change what was written."""
         chat = self._telegram.world.chats[message["chat"]["id"]]

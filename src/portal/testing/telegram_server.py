@@ -16,7 +16,7 @@ messages at once and one a second for each chat, 30 a second overall, 20 a minut
 Not covered: payments, games, stickers, polls, business accounts, stories, gifts, passport, member administration,
 other keyboards than inline ones, Markdown parse modes, custom emoji, entities found in the bot's own plain text,
 automatic thumbnails and transcoding, files by URL, answers in a webhook's reply, IP addresses and certificates of
-webhooks, migration of groups, message effects, ephemeral and rich messages, the day after which updates are forgotten,
+webhooks, message effects, ephemeral and rich messages, the day after which updates are forgotten,
 the 48 hours for editing and deleting, and the exact rates, which Telegram does not publish.
 """
 

@@ -40,6 +40,8 @@ class TelegramChat:
     reactions: dict[int, list[Json]] = field(default_factory=dict)
     """The bot's own, by message."""
     blocked: bool = False
+    moved_to: int = 0
+    """The supergroup that it became."""
     known: bool = True
     """False: the bot has not met this person in private."""
     history: list[Json] = field(default_factory=list)
@@ -98,6 +100,13 @@ class TelegramWorld:
         self.chats[number] = TelegramChat(number, kind, title, set(members), forum=forum)
         return self.chats[number]
 
+    def upgrade(self, chat: TelegramChat, by: Json) -> Sequence[Json]:
+        """A group becomes a supergroup; the messages that tell so there and here."""
+        made = self.add_group(chat.title, members=[*chat.members], forum=False, kind="supergroup")
+        told = [self.post(chat, by, {"migrate_to_chat_id": made.id})]
+        chat.moved_to = made.id
+        return [*told, self.post(made, by, {"migrate_from_chat_id": chat.id})]
+
     def chat(self, given: object) -> TelegramChat:
         """The chat that a method names, if the bot may write there."""
         try:
@@ -106,6 +115,9 @@ class TelegramWorld:
             raise bad_request("chat not found" if given not in (None, "") else "chat_id is empty") from None
         if not chat.known:
             raise bad_request("chat not found")
+        if chat.moved_to:
+            words = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise TelegramRefusal(400, words, {"migrate_to_chat_id": chat.moved_to})
         if chat.blocked:
             what = "bot was blocked by the user" if chat.kind == "private" else f"bot was kicked from the {chat.kind}"
             raise TelegramRefusal(403, f"Forbidden: {what}{' chat' if chat.kind != 'private' else ''}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.channels import Content
+from portal.core.channels import Content, Outgoing, Place
 from portal.core.model import ModelInfo, TextDelta, ToolCallDelta
 from portal.core.tools import ToolFile, ToolResult
 from portal.testing.scripted_speech import ScriptedTranscriber
@@ -260,6 +260,31 @@ async def test_a_group_is_answered_when_it_calls(room: Room) -> None:
     await room.alice.reads("and who?", chat=group)
     assert [one["title"] for one in (await room.api("/portal/v1/conversations"))["data"]] == ["Team"]
     assert not any("draft_id" in shown for shown in group.history)
+
+
+async def test_a_group_that_becomes_a_supergroup_goes_on(room: Room) -> None:
+    group = room.telegram.group("Team", room.alice, kind="group")
+    room.alice.write("@portal_test_bot one", chat=group)
+    await room.alice.reads("one", chat=group)
+    target = f"telegram:{group.id}"
+    fields = {"name": "News", "when": "every day at 8:00", "prompt": "Any news?", "targets": ["page", target]}
+    await room.api("/portal/v1/schedules", fields)
+    larger = room.alice.upgrade(group)
+    channels = room.portal.portal.channels
+    await until(lambda: room.telegram.updates.polls and not room.telegram.updates.pending)
+    async with asyncio.timeout(60):
+        while target in dict(await channels.targets(room.portal.owner)):
+            await asyncio.sleep(0.01)
+    assert f"telegram:{larger.id}" in dict(await channels.targets(room.portal.owner))
+    (schedule,) = (await room.api("/portal/v1/schedules"))["data"]
+    assert schedule["targets"] == ["page", f"telegram:{larger.id}"]
+    room.alice.write("@portal_test_bot two", chat=larger)
+    await room.alice.reads("two", chat=larger)
+    (conversation,) = (await room.api("/portal/v1/conversations"))["data"]
+    assert [m["content"] for m in room.backend.requests[-1].messages if m["role"] == "user"] == ["one", "two"]
+    await room.channel.send(Place(channel="telegram", chat=str(group.id)), Outgoing(text="late"), "n")
+    await room.alice.reads("late", chat=larger)
+    assert conversation["title"] == "Team"
 
 
 async def test_topics_have_conversations_of_their_own(room: Room) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import NextRequestMiddlewareType
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     AiogramError,
@@ -89,6 +90,7 @@ class Client:
         self._receiving = Bot(token, session=AiohttpSession(api=server))
         self._bot = Bot(token, session=AiohttpSession(api=server))
         """Has connections of its own, so that receiving can begin anew without breaking what is being sent."""
+        self._bot.session.middleware(_followed)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -226,6 +228,14 @@ class Client:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ChannelError(f"Telegram did not give the file ({type(error).__name__}).") from None
+
+
+async def _followed(make_request: NextRequestMiddlewareType[Any], bot: Bot, method: TelegramMethod[Any]) -> Any:
+    """What goes to a group that became a supergroup is refused with the new id, and goes there."""
+    try:
+        return await make_request(bot, method)
+    except TelegramMigrateToChat as error:
+        return await make_request(bot, method.model_copy(update={"chat_id": error.migrate_to_chat_id}))
 
 
 async def _readable(call: Any, text: str) -> Any:

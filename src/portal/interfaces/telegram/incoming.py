@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from portal.core.channels import Attachment, Event, FileKind, Message, Place, Press, Reaction, Sender
+from portal.core.channels import Attachment, Event, FileKind, Message, Moved, Place, Press, Reaction, Sender
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,16 @@ class Reader:
         if (stopped := update.get("stopped_message_generation")) is not None:
             return self._stopped(number, stopped)
         message = update.get("message") or update.get("edited_message")
+        if message and (message.get("migrate_to_chat_id") or message.get("migrate_from_chat_id")):
+            return self._moved(number, message)
         return self._message(number, message, edited="edited_message" in update) if message else None
+
+    def _moved(self, number: str, message: Json) -> Moved:
+        """A group became a supergroup, which both of them are told."""
+        here, there = str(message["chat"]["id"]), str(message.get("migrate_to_chat_id") or "")
+        was, now = (here, there) if there else (str(message["migrate_from_chat_id"]), here)
+        place = replace(self._place(message), chat=was, thread="")
+        return Moved(event_id=number, place=place, sender=sender_of(message.get("from") or {"id": ""}), chat=now)
 
     def _message(self, number: str, message: Json, *, edited: bool) -> Message | None:
         author = message.get("from")
