@@ -1,7 +1,11 @@
+from typing import Any
+
 import pytest
 
 from portal.backends.scripted import CUT
 from portal.core.model import ReasoningDelta, TextDelta, TokenUsage
+from portal.core.summary import PROMPT, summarised
+from portal.core.tokens import estimate_messages
 from portal.errors import BackendError, BadRequest, ModelNotFound
 from portal.testing.records import OWNER, answered, said
 
@@ -44,6 +48,21 @@ async def test_a_compaction_is_accounted_for(rig: Rig) -> None:
     with pytest.raises(BackendError):
         await rig.agent.compact(OWNER, "tiny", [said("Tell me of cats.")])
     assert await calls(rig) == [("compact", "completed", 40, 5), ("compact", "failed", 63, 1)]
+
+
+async def test_no_part_of_a_long_message_is_left_out() -> None:
+    told: list[str] = []
+
+    async def tell(messages: list[dict[str, Any]]) -> str:
+        assert estimate_messages(messages) < 900
+        told.extend(str(message["content"]) for message in messages)
+        return "so far"
+
+    words = " ".join(f"word{number}" for number in range(2_000))
+    for text in (words, "漢字" * 3_000):
+        told.clear()
+        assert await summarised([{"role": "user", "content": text}], 600, tell) == "so far"
+        assert text in "".join(one for one in told if not one.startswith(("Summar", PROMPT)))
 
 
 async def test_what_cannot_be_compacted(rig: Rig) -> None:

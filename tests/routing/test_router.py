@@ -237,6 +237,15 @@ async def test_a_conversation_stays_with_its_model_though_nobody_judges_it() -> 
     assert made.route(Ask(model="auto", messages=[PICTURE], last=sees)).model.id == "sees"
 
 
+async def test_a_conversation_goes_where_more_of_it_fits() -> None:
+    small = ModelInfo(id="small", backend="", parameters=10**9, context_window=8_192)
+    large = ModelInfo(id="large", backend="", parameters=10**9, context_window=32_768)
+    made = await router(small, large)
+    last = {"requested_model": "auto", "resolved_model": "small"}
+    assert made.route(ask("auto", "word " * 40_000, last=last)).model.id == "large"
+    assert made.route(ask("auto", "word", last=last)).model.id == "small"
+
+
 async def test_a_workspace_with_models_of_its_own_comes_before_rules() -> None:
     rules = [Rule(name="bank", words=("invoice",), model="small")]
     mine = Workspace(name="desk", title="Desk", prefer=("coder:7b",))

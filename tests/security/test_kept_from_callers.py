@@ -19,10 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = "sk-of-the-owner-0123456789abcdef"
 SAID = f'Unknown header in {{"Authorization": "Bearer {KEY}"}} of eve.adams@mail.example'
+PLAIN = b"0123456789abcdef0123"  # nothing but its name says that this is a key
 JSON, EVENTS = {"Content-Type": "application/json"}, {"Content-Type": "text/event-stream"}
 QUOTED = SAID.replace('"', '\\"').encode()
 ANSWERS = {
     "refused": Answer(status=400, error=SAID),
+    "refused with the headers": Answer(
+        status=400, frames=[b'{"error": {"message": "no"}, "headers": {"api-key": "%b"}}' % PLAIN], headers=JSON
+    ),
     "failed": Answer(status=500, error=SAID),
     "failed with success": Answer(frames=[b'{"error": {"message": "%b"}}' % QUOTED], headers=JSON),
     "failed at once": Answer(frames=[b'data: {"error": {"message": "%b"}}\n\n' % QUOTED], headers=EVENTS),
@@ -72,6 +76,7 @@ async def test_no_door_tells_it(portal: TestPortal, servers: dict[str, ModelServ
                 told = await answer.text()
             assert "error" in told, (path, told)
             assert KEY[8:] not in told, (path, told)
+            assert PLAIN.decode() not in told, (path, told)
             assert "adams" not in told, (path, told)
         for kept in ("/portal/v1/turns?sort=failed&limit=200", "/portal/v1/activity/events?limit=200"):
             async with client.get(kept) as answer:

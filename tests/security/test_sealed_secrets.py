@@ -70,3 +70,12 @@ async def test_who_waits_is_told_that_it_could_not_be_kept() -> None:
     table.away = 1
     with pytest.raises(StorageError):
         await asyncio.to_thread(secrets.set, "backend:mine", "sk-1")
+    assert secrets.get("backend:mine") is None
+    await asyncio.to_thread(secrets.set, "backend:mine", "sk-1")
+    assert list(table.rows) == ["backend:mine"]
+    table.away = 1
+    with pytest.raises(StorageError):
+        await asyncio.to_thread(secrets.set, "backend:mine", None)
+    assert secrets.get("backend:mine") == "sk-1"
+    await asyncio.to_thread(secrets.set, "backend:mine", None)
+    assert not table.rows

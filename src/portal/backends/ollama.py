@@ -168,7 +168,7 @@ class Ollama:
         loaded = None if self._loaded is None else name in self._loaded
         details = self._details(name)
         made = model_info(tag, backend=self.name, more=details, loaded=loaded, held=self._held.get(name))
-        return replace(made, given=self._most(details))
+        return replace(made, given=self._most(details) if self._config.fill_options else None)
 
     def _most(self, details: Shown) -> int:
         """Tokens of context that a model is given at most, unless it is loaded with more."""

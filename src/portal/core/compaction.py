@@ -14,7 +14,7 @@ from portal.core.model import ChatMessage, ModelInfo, ModelRequest, TokenUsage
 from portal.core.ports import Models, Sealer
 from portal.core.responses import usage_object
 from portal.core.summary import PROMPT, summarised
-from portal.core.terms import counted
+from portal.core.terms import calling
 from portal.core.tokens import estimate_messages
 from portal.core.window import room
 from portal.errors import BadRequest
@@ -85,9 +85,9 @@ class Compactor:
 
         async def tell(told: list[ChatMessage]) -> str:
             request = ModelRequest(model=route.model.id, messages=told)
-            text, usage = await self._completions.complete(
-                route, request, owner=owner, door="compact", credential=counted()
-            )
+            if spent:  # the first was counted as it was decided on
+                calling(owner, route.model.id, by_name=False)
+            text, usage = await self._completions.complete(route, request, owner=owner, door="compact")
             spent.append(usage)
             return text
 

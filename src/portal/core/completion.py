@@ -15,6 +15,7 @@ from portal.core.measure import Measure
 from portal.core.model import Finished, ModelRequest, Progress, TextDelta, TokenUsage
 from portal.core.ports import Backend, UsageLog
 from portal.core.records import UsageRecord
+from portal.core.terms import counted
 from portal.core.tokens import estimate_messages
 from portal.core.tracing import here, span
 from portal.errors import BackendInterrupted
@@ -49,12 +50,9 @@ class Completions:
     def __init__(self, *, usage: UsageLog) -> None:
         self._usage = usage
 
-    async def complete(
-        self, route: Route, request: ModelRequest, *, owner: str, door: str, credential: str | None = None
-    ) -> tuple[str, TokenUsage]:
+    async def complete(self, route: Route, request: ModelRequest, *, owner: str, door: str) -> tuple[str, TokenUsage]:
         """See `complete`, and what it cost, estimated where the backend does not say; asks the models of the route
-        until one answers. `door` says what the call is for; `credential` is the key that somebody asked it with, if
-        that has a budget."""
+        until one answers. `door` says what the call is for."""
 
         def take(left: Route) -> None:
             nonlocal route
@@ -88,7 +86,7 @@ class Completions:
                     estimated=spent.estimated,
                     milliseconds=round((perf_counter() - began) * 1000),
                     status=status,
-                    credential=credential,
+                    credential=counted(),
                 )
             )
         return text, spent

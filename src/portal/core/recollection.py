@@ -41,8 +41,9 @@ class Recollection:
         room = min(free, prepared.room // _SHARE) // len(self._recalls)
         if room < _LEAST:
             return False
-        for place in prepared.seeking.shelves:
-            await self._shelf.ready(prepared.seeking.owner, place)
+        async with asyncio.TaskGroup() as group:
+            for place in prepared.seeking.shelves:
+                group.create_task(self._shelf.ready(prepared.seeking.owner, place))
         found = await self._found(replace(prepared.seeking, room=room))
         for item in (item for recalled in found for item in recalled.items):
             await self._recorder.add(run, item)

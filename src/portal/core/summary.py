@@ -1,6 +1,6 @@
 """A summary of what a model cannot read at once: piece by piece, each with the summary of those before."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from portal.core.model import ChatMessage
 from portal.core.tokens import estimate_messages
@@ -30,8 +30,7 @@ def _pieces(messages: Sequence[ChatMessage], tokens: int) -> list[list[ChatMessa
     """As plain text, so that no call is parted from its result in a way that a server refuses."""
     pieces: list[list[ChatMessage]] = [[]]
     left = tokens
-    for message in messages:
-        plain = _plain(message, tokens)
+    for plain in (one for message in messages for one in _plain(message, tokens)):
         left -= estimate_messages([plain])
         if left < 0 and pieces[-1]:
             pieces.append([])
@@ -40,8 +39,8 @@ def _pieces(messages: Sequence[ChatMessage], tokens: int) -> list[list[ChatMessa
     return pieces
 
 
-def _plain(message: ChatMessage, tokens: int) -> ChatMessage:
-    """A message as text, no longer than fits."""
+def _plain(message: ChatMessage, tokens: int) -> Iterator[ChatMessage]:
+    """A message as text; what is longer than fits in several."""
     content = message.get("content") or ""
     if not isinstance(content, str):
         content = "\n".join(str(part.get("text", "(a picture)")) for part in content)
@@ -49,4 +48,7 @@ def _plain(message: ChatMessage, tokens: int) -> ChatMessage:
     if message["role"] == "tool":
         content = f"(result of a tool) {content}"
     role = "assistant" if message["role"] == "tool" else message["role"]
-    return {"role": role, "content": f"{content}{called}"[: 3 * tokens]}
+    text = f"{content}{called}"
+    size = max(3 * tokens if text.isascii() else tokens // 2, 1)
+    for at in range(0, max(len(text), 1), size):
+        yield {"role": role, "content": text[at : at + size]}

@@ -28,7 +28,15 @@ def harmless(content: bytes) -> bytes:
     text = content.decode("utf-8", "replace")
     if (safe := redact(text)) == text:
         return content
+    if _is_json(content) and not _is_json(safe):
+        told = orjson.dumps(redacted(orjson.loads(content))).decode()
+        safe = told if redact(told) == told else safe
+    return safe.encode("utf-8")
+
+
+def _is_json(content: bytes | str) -> bool:
     try:
-        return orjson.dumps(redacted(orjson.loads(content)))
+        orjson.loads(content)
     except orjson.JSONDecodeError:
-        return safe.encode("utf-8")
+        return False
+    return True

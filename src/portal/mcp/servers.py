@@ -190,9 +190,9 @@ class ToolServers:
             source = self.get(name).source
             if source != "added":
                 raise Conflict(f"The tool server {name!r} was not added here; take it out of the {source}.")
-            await self._saved.remove(name)
-            for secret in (_secret(name), f"mcp-oauth:{name}"):
+            for secret in (_secret(name), f"mcp-oauth:{name}"):  # once it is gone, another Portal may add its like
                 await asyncio.to_thread(self._around.secrets.set, secret, None)
+            await self._saved.remove(name)
             await self._drop(name)
         self._around.on_change()
 

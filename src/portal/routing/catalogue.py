@@ -18,7 +18,6 @@ from portal.core.model import ModelRequest
 from portal.core.personas import Expectation, Persona
 from portal.core.ports import SavedWorkspaces
 from portal.core.records import WorkspaceRecord
-from portal.core.terms import counted
 from portal.core.workspaces import Workspace
 from portal.errors import BadRequest, Conflict, Forbidden, NoModel, NotFound, SettingsError
 from portal.routing.personas import packaged_personas
@@ -173,9 +172,7 @@ class Catalogue:
         decided = decision(route, perf_counter() - began)
         parameters = one.with_defaults({})
         request = ModelRequest(model=route.model.id, messages=one.messages(asked), parameters=parameters, chosen=True)
-        answer, usage = await self._completions.complete(
-            route.alone(), request, owner=owner, door="test", credential=counted()
-        )
+        answer, usage = await self._completions.complete(route.alone(), request, owner=owner, door="test")
         return {
             "workspace": one.name,
             "persona": one.persona or None,

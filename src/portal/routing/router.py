@@ -284,9 +284,14 @@ def _sticky(ask: Ask, task: str, ranked: Sequence[Ranked]) -> tuple[Sequence[Ran
     last = ask.last or {}
     staying = [one for one in ranked if one.model.id == last.get("resolved_model")]
     changed = last.get("requested_model") != ask.model or (bool(task) and task != last.get("task"))
-    if changed or not staying or staying[0] is ranked[0]:
+    if changed or not staying or staying[0] is ranked[0] or _holds_less(staying[0].model, ranked[0].model, ask.tokens):
         return ranked, False
     return [*staying, *(one for one in ranked if one is not staying[0])], True
+
+
+def _holds_less(staying: ModelInfo, first: ModelInfo, tokens: int) -> bool:
+    """Whether nothing holds all of it, and the conversation's model less than the one that holds the most."""
+    return staying.window is not None and staying.window < min(tokens, first.window or 0)
 
 
 def _resting_last(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

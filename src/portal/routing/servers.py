@@ -157,13 +157,19 @@ class ModelServers:
         """
         async with self._changing:
             source = next((status.source for status in self._registry.status() if status.name == name), None)
+            if source is None and any(known["name"] == name for known in await self._saved.all()):
+                return await self._let_go(name)  # one that cannot be used any more
             if source is None:
                 raise NotFound(f"There is no model server called {name!r}.", param="name")
             if source != "page":
                 raise Conflict(f"The model server {name!r} was not added here; take it out of the settings.")
-            await self._saved.remove(name)
-            await asyncio.to_thread(self._secrets.set, _secret(name), None)
+            await self._let_go(name)
             await self._forgotten(name)
+
+    async def _let_go(self, name: str) -> None:
+        """Its key first: once its entry is gone, another Portal may add one of that name, with a key of its own."""
+        await asyncio.to_thread(self._secrets.set, _secret(name), None)
+        await self._saved.remove(name)
 
 
 def _secret(name: str) -> str:

@@ -118,8 +118,10 @@ class PasswordDoor:
             known, hashed = hashed, await self._hash(password)
             try:
                 await self._passwords.set(user.id, hashed, before=known)
-            except Conflict as error:
-                raise _wrong() from error
+            except Conflict as error:  # changed just now, or hashed anew by another sign-in
+                hashed = await self._passwords.of(user.id) or ""
+                if not await self._verify(hashed, password):
+                    raise _wrong() from error
         return Entered(user=user, hashed=hashed)
 
     async def holds(self, entered: Entered) -> bool:

@@ -57,12 +57,10 @@ class SealedSecrets:
     def set(self, name: str, secret: str | None) -> None:
         """Keep it, or forget it with None. In a thread of its own it waits until that is done, and raises StorageError;
         within the event loop it is done as soon as can be."""
-        if self._known.get(name) == secret:
+        before = self._known.get(name)
+        if before == secret:
             return
-        if secret is None:
-            self._known.pop(name, None)
-        else:
-            self._known[name] = secret
+        self._note(name, secret)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -70,10 +68,20 @@ class SealedSecrets:
             try:
                 keeping.result(_SECONDS)
             except TimeoutError as error:
+                self._note(name, before)
                 raise StorageError("The secret could not be stored: the database does not answer.") from error
+            except StorageError:
+                self._note(name, before)
+                raise
         else:
             self._unsaved[name] = secret
             self._news.set()
+
+    def _note(self, name: str, secret: str | None) -> None:
+        if secret is None:
+            self._known.pop(name, None)
+        else:
+            self._known[name] = secret
 
     async def run(self) -> None:
         """Until it is cancelled."""

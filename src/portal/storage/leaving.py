@@ -48,6 +48,12 @@ SEARCHED = ("search_texts",)
 KEPT = ("audit",)
 """Only ever added to: who did what stays known."""
 
+LEFT = (
+    *(f"SELECT 1 FROM {table} WHERE owner = :owner LIMIT 1" for table in (*PERSONAL, *MADE)),
+    "SELECT 1 FROM collections WHERE owner = :owner AND leaving <> 2 LIMIT 1",
+    "SELECT 1 FROM files WHERE owner = :owner AND ready = 1 LIMIT 1",
+)
+"""Anything that is somebody's still, but for what is being deleted."""
 DELETE = "DELETE FROM {table} WHERE owner = :owner"
 GIVE = "UPDATE {table} SET owner = :heir WHERE owner = :owner"
 FORGET_SWITCHES = "DELETE FROM key_values WHERE name = :name"
@@ -92,10 +98,13 @@ class Leaving:
         """What they made is the heir's."""
         yield from self._forgetting(owner)
         args = {"owner": owner, "heir": heir, "mark": owner[-6:]}
+        # first: a turn that begins holds its conversation
+        yield Statement(GIVE.format(table="conversations"), args)
         yield Statement(END, {**args, "interrupted": to_json({"reason": "interrupted"}), "now": micros()})
         yield Statement(PAUSE, args)
         yield Statement(RENAME.format(table="schedules"), args)
         yield Statement(RENAME_WORKSPACE, args)
+        yield Statement(DELETE.format(table="partials"), args)
         for table in (*MADE, *SHELVED, *SEARCHED):
             yield Statement(GIVE.format(table=table), args)
 

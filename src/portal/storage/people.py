@@ -8,7 +8,7 @@ from portal.errors import Conflict
 from portal.storage.database import Database, Statement
 from portal.storage.files import StoredFiles
 from portal.storage.key_values import DELETE as FORGET
-from portal.storage.leaving import Leaving
+from portal.storage.leaving import LEFT, Leaving
 from portal.storage.owners import MARK, MARKS, marking, no_user
 from portal.storage.passages import StoredPassages
 from portal.storage.rows import USER, from_json, to_json, user_of
@@ -79,11 +79,19 @@ class StoredPeople:
         been gone for a day are forgotten."""
         for row in await self._database.fetch(MARKS):
             user_id = row["name"].removeprefix(MARK)
-            await self._database.batch([*self._leaving.deleting(user_id)])
-            self._passages.clean()
+            if await self._has_left(user_id):
+                await self._database.batch([*self._leaving.deleting(user_id)])
+                self._passages.clean()
             await self._files.drop_of(user_id)
             if from_json(row["value"]) < micros() - _DAY:
                 await self._database.batch([Statement(FORGET, {"name": row["name"]})])
+
+    async def _has_left(self, user_id: str) -> bool:
+        """Whether anything is theirs: looked at by a reader, for the one who writes is not to be held up by a look."""
+        for query in LEFT:
+            if await self._database.fetch(query, owner=user_id):
+                return True
+        return False
 
 
 class StoredPasswords:

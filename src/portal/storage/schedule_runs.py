@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from portal.core.records import Page
 from portal.core.schedules import ENDED, Delivery, RunRecord, RunStatus, ScheduleRecord
-from portal.errors import Conflict, RateLimited
+from portal.errors import Conflict, NotFound, RateLimited
 from portal.storage.cursors import decode_cursor, encode_cursor
 from portal.storage.database import Database, Row, Statement
 from portal.storage.fence import Fence
@@ -184,9 +184,8 @@ class StoredRuns:
         args = {"schedule_id": run.schedule_id, "most": most}
         full = RateLimited("Too many runs of this webhook wait.", retry_after=60)
         again = Conflict("This was delivered before.", code="delivered_before")
-        await self._database.batch(
-            [Statement(HOLD, args), Statement(ROOM, args, 1, full), Statement(INSERT, _args(run), 1, again)]
-        )
+        there = Statement(HOLD, args, 1, NotFound("There is no such webhook."))
+        await self._database.batch([there, Statement(ROOM, args, 1, full), Statement(INSERT, _args(run), 1, again)])
 
     async def claim(self, now: int, most: int) -> tuple[ScheduleRecord, RunRecord] | None:
         """See RunQueue."""

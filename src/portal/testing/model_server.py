@@ -64,7 +64,7 @@ class Answer:
     refusal: str = ""
     finish: str = "stop"
     status: int = 200
-    """With 4xx or 5xx, `error` is the whole answer."""
+    """With 4xx or 5xx, `error` is the whole answer, or `frames` are."""
     error: str = "an error was encountered while running the model"
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
@@ -160,7 +160,10 @@ class ModelServer(ABC):
 
     def failing(self, answer: Answer) -> web.Response:
         """The whole answer where the script says that the status is an error."""
-        response = self.refusal(answer.status, answer.error)
+        if answer.frames is None:
+            response = self.refusal(answer.status, answer.error)
+        else:
+            response = web.Response(status=answer.status, body=b"".join(answer.frames))
         response.headers.update(answer.headers)
         return response
 

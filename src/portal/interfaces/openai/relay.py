@@ -203,7 +203,9 @@ def _failure(account: Account, error: Any) -> BackendError:
     """A failure that came with status 200; some proxies put the status that it should have had into its code."""
     said = error if isinstance(error, dict) else {"message": error}
     message, status = str(said.get("message") or error)[:500], said.get("code")
-    if isinstance(status, int) and 400 <= status < 500 and status not in BackendKeyRefused.STATUSES:
+    if isinstance(status, int) and status in BackendKeyRefused.STATUSES:
+        return BackendKeyRefused.of(f"The model server {account.backend.name}", status)
+    if isinstance(status, int) and 400 <= status < 500:
         return BackendRejected(message, status=status)
     return BackendError(f"The model server {account.backend.name} failed: {message}")
 

@@ -13,6 +13,7 @@ from portal.core.items import JsonObject
 from portal.core.model import ChatMessage
 from portal.core.ports import Models, Responses
 from portal.core.toolbox import Toolbox
+from portal.errors import Forbidden
 from portal.interfaces.late import LateRouter
 from portal.interfaces.openai.messages import check_messages
 from portal.interfaces.web import views
@@ -47,6 +48,8 @@ def routing_routes(*, models: Models, responses: Responses, toolbox: Toolbox) ->
 
     @router.get("/portal/v1/route/replay")
     async def replay(who: Who, limit: Limit = 50) -> JsonObject:
+        if who.read_only:
+            raise Forbidden("This key only reads, and a model may be asked here.", code="scope")
         return views.listing(await Replay(models=models, responses=responses).rows(who.owner, limit))
 
     return router
