@@ -2,6 +2,7 @@ import asyncio
 
 import aiohttp
 import pytest
+from playwright.async_api import FilePayload
 from tests.e2e.browser import Visit, Visiting, composer, expect, in_browser_loop
 
 from portal.backends.scripted import ScriptedBackend, echo
@@ -278,13 +279,21 @@ async def test_a_draft_survives_a_reload_and_a_temporary_chat_leaves_nothing(vis
         assert found.data == []
 
 
+NOTE: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is heron."}
+DRAFTS = "Object.keys(localStorage).filter((key) => key.startsWith('portal:draft:')).map((key) => localStorage[key])"
+HELD = """() => {
+  const { arrayBuffer } = Blob.prototype;
+  const held = new Promise((resolve) => (window.letGo = resolve));
+  Blob.prototype.arrayBuffer = async function () { await held; return arrayBuffer.call(this); };
+}"""
+
+
 async def test_files_of_a_temporary_chat_stay_in_the_browser(visiting: Visiting) -> None:
     seeing = ModelInfo(id="tiny", backend="", capabilities=frozenset({"chat", "vision"}))
     backend = ScriptedBackend(models=[seeing], default=echo)
     async with visiting(backend=backend) as visit:
         page = visit.page
-        note = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is heron."}
-        await page.locator("input[type=file]").set_input_files(note)
+        await page.locator("input[type=file]").set_input_files(NOTE)
         await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
         assert await stored_files(visit) == ["notes.txt"]
         async with page.expect_response(lambda answer: answer.request.method == "DELETE"):
@@ -308,14 +317,74 @@ async def test_files_of_a_temporary_chat_stay_in_the_browser(visiting: Visiting)
         assert "The word is heron." in str(backend.requests[-1].messages)
         assert await stored_files(visit) == []
 
-        await page.locator("input[type=file]").set_input_files(note)
+
+async def test_giving_up_a_temporary_chat_uploads_what_waits(visiting: Visiting) -> None:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo)) as visit:
+        page, waiting = visit.page, visit.page.locator("input[type=file]")
+        switch = page.get_by_role("button", name="Temporary conversation")
+        await composer(page).fill("Keep this")
+        await switch.click()
+        await waiting.set_input_files(NOTE)
         await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
-        await page.get_by_role("link", name="New chat").first.click()
-        await expect(page.get_by_role("button", name="Temporary conversation")).to_be_visible()
+        assert await page.evaluate(DRAFTS) == []
+        await page.evaluate(HELD)
+        await waiting.set_input_files({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4\0"})
+        await expect(page.get_by_role("button", name="Remove a.pdf")).to_be_visible()
+        async with page.expect_response("**/v1/files"):
+            await switch.click()
+        await page.evaluate("letGo()")
         await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
-        await visit.ask("Keep this")
-        await expect(page.get_by_role("link", name="Open notes.txt")).to_be_visible()
-        assert await stored_files(visit) == ["notes.txt"]
+        await expect(page.get_by_text("takes pictures and text files only")).to_have_count(0)
+        assert await page.evaluate(DRAFTS) == ["Keep this"]
+        assert sorted(await stored_files(visit)) == ["a.pdf", "notes.txt"]
+
+
+async def test_what_waits_in_a_temporary_chat_is_gone_when_it_is_left(visiting: Visiting) -> None:
+    async with visiting(backend=ScriptedBackend(models=["tiny"], default=echo)) as visit:
+        page, waiting = visit.page, visit.page.locator("input[type=file]")
+        switch = page.get_by_role("button", name="Temporary conversation")
+        uploads: list[str] = []
+        page.on("request", lambda asked: uploads.append(asked.url) if asked.url.endswith("/v1/files") else None)
+        await visit.ask("In the open")
+        await expect(answers(visit).locator(".md")).to_have_text("In the open")
+        new = page.get_by_role("link", name="New chat").first
+        for leave in (new, page.get_by_role("link", name="In the open", exact=True)):
+            await new.click()
+            await switch.click()
+            await waiting.set_input_files(NOTE)
+            await composer(page).fill("a secret")
+            await expect(page.locator(".composer button[type=submit]")).to_be_enabled()
+            await page.evaluate(HELD)
+            await waiting.set_input_files({**NOTE, "name": "late.txt"})  # looked at only when the chat is gone
+            await leave.click()
+            await expect(composer(page)).to_have_value("")
+            await page.evaluate("letGo()")
+            await expect(page.get_by_role("button", name="Remove")).to_have_count(0)
+            await composer(page).press_sequentially("!")
+            assert await page.evaluate(DRAFTS) == ["!"]
+            await composer(page).fill("")
+        assert uploads == []
+
+
+async def test_the_files_of_a_temporary_chat_fit_into_a_question(visiting: Visiting) -> None:
+    backend = ScriptedBackend(models=["tiny"], default=lambda request: [TextDelta("Noted.")])
+    async with visiting(backend=backend, settings={"server": {"max_body": 20_000}}) as visit:
+        page, waiting = visit.page, visit.page.locator("input[type=file]")
+        await page.get_by_role("button", name="Temporary conversation").click()
+        large = {"name": "large.txt", "mimeType": "text/plain", "buffer": b"word " * 1_800}
+        await waiting.set_input_files([large, {**large, "name": "second.txt"}])
+        refused = page.get_by_text("go along with each question and may have 14 kB together")
+        await expect(refused).to_have_count(1)
+        await page.get_by_role("button", name="Remove second.txt").click()
+        await visit.ask("One")
+        await expect(answers(visit).locator(".md")).to_have_text("Noted.")
+        await waiting.set_input_files({**large, "name": "third.txt"})
+        await expect(refused).to_be_visible()
+        await page.get_by_role("button", name="Remove third.txt").click()
+        await waiting.set_input_files(NOTE)
+        await visit.ask("Two")
+        await expect(answers(visit).locator(".md")).to_have_text(["Noted.", "Noted."])
+        assert "heron" in str(backend.requests[-1].messages)
 
 
 HOSTILE = """<script>document.title = "broken in"</script>

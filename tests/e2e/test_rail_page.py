@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, Route
 from tests.e2e.browser import IN_FULL, NARROW, Visit, Visiting, composer, expect, in_browser_loop, violations
 from tests.e2e.conversations import DAY, add_conversations, add_folder, add_many
 
@@ -241,6 +241,31 @@ async def test_a_long_folder_stays_where_it_is_read_when_something_changes(visit
         await visit.post("/portal/v1/conversations/delete", {"ids": [ids[0]]})
         await expect(last).to_have_attribute("data-index", "248")
         await expect(inside.get_by_role("link", name="Letter 249", exact=True)).to_be_visible()
+
+
+async def test_a_folder_shows_what_changed_while_it_was_read(visiting: Visiting) -> None:
+    read, gate = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        read.set()
+        await gate.wait()
+        await route.fulfill(response=answer)
+
+    async with visiting() as visit:
+        page = visit.page
+        folder = await add_folder(visit.portal, "Letters")
+        ids = await add_conversations(visit.portal, ["Letter 0", "Letter 1"], folder=folder)
+        await page.route(f"**/portal/v1/conversations?*{folder}*", late, times=1)
+        await page.goto(f"{visit.portal.url}/folders/{folder}")
+        await read.wait()
+        await expect(entry(page, "Letter 0")).to_be_visible()
+        await visit.post("/portal/v1/conversations/delete", {"ids": [ids[0]]})
+        await expect(entry(page, "Letter 0")).to_have_count(0)
+        gate.set()
+        inside = page.get_by_role("main")
+        await expect(inside.get_by_role("link", name="Letter 1", exact=True)).to_be_visible()
+        await expect(inside.get_by_role("link", name="Letter 0", exact=True)).to_have_count(0)
 
 
 async def test_the_palette_finds_actions_and_conversations(visiting: Visiting) -> None:

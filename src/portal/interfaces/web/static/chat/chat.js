@@ -1,7 +1,7 @@
 // The conversation: its bar, its turns, and the composer under them.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { attach, chat, changeChat, newChat, noModels, openChat, reopenChat, running, stop, turns } from "../state.js";
+import { attach, chat, newChat, noModels, openChat, reopenChat, running, setTemporary, stop, turns } from "../state.js";
 import { Bar } from "../layout.js";
 import { FirstRun } from "../views/firstrun.js";
 import { Icon } from "../icons.js";
@@ -35,7 +35,7 @@ export function Chat({ id, folder = null, model = null }) {
 function TemporarySwitch() {
   const { temporary } = chat.value;
   return html`<button type="button" class="ghost" aria-pressed=${temporary ? "true" : "false"}
-    aria-label=${t("chat.temporarySwitch")} onClick=${() => changeChat({ temporary: !temporary })}>
+    aria-label=${t("chat.temporarySwitch")} onClick=${() => setTemporary(!temporary)}>
     <${Icon} name="ghost" /><span>${t("chat.temporary")}</span>
   </button>`;
 }

@@ -1,7 +1,7 @@
 // Where a question is written: grows with its text, keeps drafts, takes files, and says which model will answer.
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ask, attach, attachments, chat, chooseModel, findModel, nextCollections, nextModel, running, setEditing, stop, takeAttachments, turns } from "../state.js";
+import { ask, attach, attachments, chat, chooseModel, endings, findModel, nextCollections, nextModel, running, setEditing, stop, takeAttachments, turns } from "../state.js";
 import { Icon } from "../icons.js";
 import { t } from "../strings.js";
 import { questionText } from "../turns.js";
@@ -17,15 +17,23 @@ const Talk = lazy(async () => (await import("../voice/talk.js")).Talk);
 const CollectionPicker = lazy(async () => (await import("./collections.js")).CollectionPicker);
 
 export function Composer() {
-  const { id } = chat.value;
+  const { id, temporary } = chat.value;
+  const ended = endings.value;
   const [text, setText] = useState(() => readDraft(id));
+  const [talking, setTalking] = useState(false);
+  const [mention, setMention] = useState(/** @type {string|null} */ (null));
   const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
-  const place = useRef(id);
+  const place = useRef({ id, ended });
   useLayoutEffect(() => {
-    if (place.current === id) return;
-    place.current = id;
-    setText(draftBeside(id));
-  }, [id]);
+    const left = place.current;
+    place.current = { id, ended };
+    if (left.id !== id || left.ended !== ended) setText(draftBeside(id));
+    else if (temporary) dropDraft(id);
+    else keepDraft(id, text);
+    if (left.ended === ended) return;
+    setTalking(false);
+    setMention(null);
+  }, [id, ended, temporary]);
   useLayoutEffect(() => fit(field.current), [text]);
   const placed = useRef(/** @type {number|null} */ (null));
   useLayoutEffect(() => {
@@ -36,8 +44,6 @@ export function Composer() {
   });
   useEffect(() => focusWhereWelcome(field.current), [id]);
 
-  const [talking, setTalking] = useState(false);
-  const [mention, setMention] = useState(/** @type {string|null} */ (null));
   const steer = useRef(/** @type {((event: KeyboardEvent) => boolean)|null} */ (null));
   const caret = () => field.current?.selectionStart ?? text.length;
   const write = (/** @type {string} */ next, at = caret()) => {

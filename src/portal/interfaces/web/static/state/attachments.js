@@ -1,10 +1,11 @@
 // Files waiting in the composer: checked, previewed, uploaded with progress; for a temporary chat they stay here.
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import * as api from "../api.js";
 import { isText } from "../text.js";
-import { chat } from "./chat.js";
+import { questionFiles } from "../turns.js";
+import { chat, changeChat, endings, turns } from "./chat.js";
 import { toast } from "./place.js";
-import { uploadLimit } from "./session.js";
+import { temporaryLimit, uploadLimit } from "./session.js";
 import { t } from "../strings.js";
 import { bytes } from "../format.js";
 
@@ -24,7 +25,9 @@ const RECORDING = /\.(mp3|wav|ogg|oga|opus|m4a|flac|aac|mp4|m4v|mov|webm|mkv|avi
 /** Pictures, text, documents and recordings wait in the composer; the server would refuse anything else with the whole question. @param {Iterable<File>} files */
 export async function attach(files) {
   const given = [...files];
+  const before = endings.peek();
   const readable = await Promise.all(given.map(isReadable));
+  if (endings.peek() !== before) return; // they were for a temporary chat that is gone
   for (const [index, file] of given.entries()) {
     if (!readable[index]) {
       toast(t("attach.refused", { name: file.name || "file" }));
@@ -61,25 +64,39 @@ const bring = (attachment) => (chat.peek().temporary ? inline(attachment) : uplo
 /** Documents and recordings are read on the server. @param {Attachment} attachment */
 async function inline({ key, file }) {
   if (!file) return;
-  if (!isImage(file) && !(await isText(file))) return change(key, { error: t("attach.temporary") });
+  /** @param {Partial<Attachment>} changes */
+  const end = (changes) => chat.peek().temporary && change(key, changes); // or else it goes to the server, or is gone
+  const refusal = () => (room(key) < file.size ? t("attach.tooMuch", { limit: bytes(temporaryLimit.peek()) }) : null);
+  const error = isImage(file) || (await isText(file)) ? refusal() : t("attach.temporary");
+  if (error) return end({ error });
   const reader = new FileReader();
-  reader.onload = () => chat.peek().temporary && change(key, { data: String(reader.result), sent: file.size });
-  reader.onerror = () => change(key, { error: t("attach.unreadable") });
+  reader.onload = () => {
+    const error = refusal(); // others were read meanwhile
+    end(error ? { error } : { data: String(reader.result), sent: file.size });
+  };
+  reader.onerror = () => end({ error: t("attach.unreadable") });
   reader.readAsDataURL(file);
 }
 
-// What waits goes along when a chat becomes temporary or is left.
-let temporary = false;
-effect(() => {
-  if (chat.value.temporary === temporary) return;
-  temporary = chat.value.temporary;
+/** How many bytes the temporary chat still takes, beside its other files that wait or were sent. @param {string} key */
+function room(key) {
+  const waiting = attachments.peek().map((entry) => (entry.key !== key && entry.data ? entry.size : 0));
+  const sent = turns.peek().flatMap((turn) => questionFiles(turn.peek())).map((part) => ((part.image_url ?? part.file_data ?? "").length * 3) / 4);
+  return [...waiting, ...sent].reduce((left, size) => left - size, temporaryLimit.peek());
+}
+
+/** Begin or give up a temporary chat before its first question: what waits stays here, or goes to the server. @param {boolean} temporary */
+export function setTemporary(temporary) {
+  changeChat({ temporary });
   for (const waiting of attachments.peek()) {
     if (!waiting.file || waiting.file.size > uploadLimit.peek()) continue;
     takeBack(waiting);
     change(waiting.key, { id: null, data: null, error: null, sent: 0 });
     bring(waiting);
   }
-});
+}
+
+endings.subscribe(() => void takeAttachments());
 
 /** Nothing of it stays on the server. @param {Attachment} attachment */
 function takeBack({ key, id, file }) {

@@ -28,6 +28,8 @@ export const lastTurn = computed(() => turns.value.at(-1)?.value ?? null);
 /** Counts the times at which the reader belongs at the newest turn: a conversation opened, a question sent. */
 export const arrivals = signal(0);
 export const arrive = () => void (arrivals.value += 1);
+/** Counts the temporary conversations that were left: what was written and attached there ends with them. */
+export const endings = signal(0);
 
 /** The turn under way, if any: only the newest can be. Changes when it begins and ends, not as it grows. */
 export const running = computed(() => {
@@ -42,6 +44,7 @@ export const changeChat = (changes) => void (chat.value = { ...chat.value, ...ch
 export function newChat(changes = {}) {
   leave();
   batch(() => {
+    if (chat.value.temporary) endings.value += 1;
     chat.value = { ...blank(), ...changes };
     turns.value = [];
     olderTurns.value = null;
@@ -57,13 +60,8 @@ let outdated = false; // the conversation changed while it was being read
 /** Show a stored conversation. @param {string} id */
 export async function openChat(id) {
   if (chat.value.id === id && chat.value.status === "ready") return;
-  leave();
   outdated = false;
-  batch(() => {
-    chat.value = { ...blank(), id, status: "loading" };
-    turns.value = [];
-    olderTurns.value = null;
-  });
+  newChat({ id, status: "loading" });
   try {
     const [about, page] = await Promise.all([api.conversation(id), api.turns(id, { limit: PAGE })]);
     if (chat.value.id !== id) return;

@@ -15,6 +15,9 @@ export const theme = computed(() => /** @type {string} */ (preferences.value.the
 export const runsPortal = computed(() => ["owner", "admin"].includes(me.value?.user?.role));
 export const uploadLimit = computed(() => /** @type {number} */ (me.value?.limits?.max_upload ?? 64 * 2 ** 20));
 
+/** What the files of a temporary chat may have together: they go along as base64 with each question, and words need room, too. */
+export const temporaryLimit = computed(() => Math.floor(0.7 * (me.value?.limits?.max_body ?? 64 * 2 ** 20)));
+
 /** Load the person; sets `session`. Safe to call again. */
 export async function loadSession() {
   try {

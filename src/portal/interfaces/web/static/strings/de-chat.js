@@ -59,6 +59,7 @@ export const chat = {
   "attach.remove": "{name} entfernen",
   "attach.retry": "{name} erneut hochladen",
   "attach.temporary": "Ein temporärer Chat nimmt nur Bilder und Textdateien",
+  "attach.tooMuch": "Zu viel: Die Dateien eines temporären Chats gehen mit jeder Frage mit und dürfen zusammen {limit} haben",
   "attach.unreadable": "Ihr Browser konnte sie nicht lesen",
   "attach.tooBig": "Größer als {limit}, die Grenze für eine Datei",
   "attach.refused": "{name} ist weder ein Bild noch eine Aufnahme, ein Text oder Dokument, das gelesen werden kann. Speichern Sie es vorher als PDF oder Text.",

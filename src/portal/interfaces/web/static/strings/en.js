@@ -63,6 +63,7 @@ export const en = {
   "attach.remove": "Remove {name}",
   "attach.retry": "Upload {name} again",
   "attach.temporary": "A temporary chat takes pictures and text files only",
+  "attach.tooMuch": "Too much: the files of a temporary chat go along with each question and may have {limit} together",
   "attach.unreadable": "Your browser could not read it",
   "attach.tooBig": "Larger than {limit}, the limit for one file",
   "attach.refused": "{name} is neither a picture nor a recording, text or document that can be read. Save it as PDF or text first.",

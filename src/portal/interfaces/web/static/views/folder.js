@@ -73,26 +73,29 @@ function Inside({ id, scroller }) {
 /** The folder's conversations page by page; all on show are asked again when something about conversations changed. @param {string} id */
 function usePages(id) {
   const [state, setState] = useState(/** @type {{entries: import("../types.js").Conversation[]|null, next: string|null}} */ ({ entries: null, next: null }));
-  const loading = useRef(false);
-  /** @param {string|null} cursor @param {number} [wanted]  at least so many, page after page */
-  const ask = async (cursor, wanted = 1) => {
-    if (loading.current) return;
-    loading.current = true;
+  const asking = useRef({ now: false, again: false, shown: 0 });
+  /** @param {string|null} cursor @param {import("../types.js").Conversation[]} [before] @param {number} [wanted]  at least so many, page after page */
+  const ask = async (cursor, before = [], wanted = 1) => {
+    const { current } = asking;
+    if (current.now) return void (current.again ||= !cursor);
+    Object.assign(current, { now: true, again: false });
     try {
-      const entries = cursor ? [...(state.entries ?? [])] : [];
+      const entries = before.slice();
       let next = cursor;
       do {
         const page = await api.conversations({ folder: id, limit: 100, cursor: next });
         entries.push(...page.data);
         next = page.next;
       } while (next && entries.length < wanted);
+      current.shown = entries.length;
       setState({ entries, next });
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error; // shown again at the next change
     } finally {
-      loading.current = false;
+      current.now = false;
     }
+    if (current.again) await ask(null, [], current.shown);
   };
-  useEffect(() => void ask(null, state.entries?.length), [id, conversations.value, folders.value]);
-  return { ...state, more: () => void ask(state.next) };
+  useEffect(() => void ask(null, [], asking.current.shown), [id, conversations.value, folders.value]);
+  return { ...state, more: () => void ask(state.next, state.entries ?? []) };
 }
