@@ -164,6 +164,7 @@ async def test_a_chat_among_very_many_is_found_and_changed(chat: Chat) -> None:
     assert (changed.place.thread, changed.mode, changed.model) == ("t0", "always", "tiny")
     for thread in ("t1", "t504", "new"):
         assert (await places.of(owner, replace(group, thread=thread))).mode == "always"
+    assert {one.mode for one in await storage.chats.list(owner)} == {"always"}
     assert await places.find(owner, "test:g1") == group
     with pytest.raises(NotFound):
         await places.find(owner, "test:g1/none")
