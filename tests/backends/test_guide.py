@@ -1,12 +1,15 @@
 """The guide as a backend: what it answers, cites and refuses."""
 
+import asyncio
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from portal.backends.guide import MODEL, GuideBackend, create
+from portal.backends.guide import MODEL, Guide, GuideBackend, create
 from portal.backends.kinds import backend_from
-from portal.backends.manual import Manual, packaged_manual
+from portal.backends.manual import Manual, Section, packaged_manual
 from portal.backends.passages import Passages
 from portal.backends.words import packaged_lexicon
 from portal.core.model import Citation, Finished, ModelRequest, TextDelta, TokenUsage
@@ -53,6 +56,22 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def guide(folder: Path) -> GuideBackend:
     return GuideBackend(manual=Manual(folder))
+
+
+async def test_the_manual_is_indexed_beside_the_event_loop_and_once(folder: Path) -> None:
+    reading: list[threading.Thread] = []
+
+    class Watched(Manual):
+        def sections(self) -> Sequence[Section]:
+            reading.append(threading.current_thread())
+            return super().sections()
+
+    guide = Guide(manual=Watched(folder))
+    async with asyncio.TaskGroup() as tasks:
+        answers = [tasks.create_task(guide.search(["How do I boil an egg?"])) for _ in range(2)]
+    assert [one.result()[1][0].section.title for one in answers] == ["Boil an egg"] * 2
+    assert len(reading) == 1
+    assert reading[0] is not threading.current_thread()
 
 
 @pytest.fixture(scope="module")

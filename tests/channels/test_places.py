@@ -5,13 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.channels import words
+from portal.core.channel_stores import ChatRecord
 from portal.core.channels import Content, Place, Sender
 from portal.core.clock import micros
 from portal.core.ids import new_id
 from portal.core.records import ConversationRecord
+from portal.errors import NotFound
 from portal.testing.channel import Bubble
 
 from .conftest import Chat, open_chat
@@ -57,6 +60,15 @@ async def test_a_reply_goes_on_with_the_conversation_of_what_it_replies_to(chat:
     assert await said_in(chat) == {"Mountains": 3, "Seas": 1}
     await answered(chat, "How deep?", replies_to=second.id)
     assert await said_in(chat) == {"Mountains": 3, "Seas": 2}
+
+
+async def test_a_reply_that_is_only_supposed_moves_nothing(chat: Chat) -> None:
+    first = await answered(chat, "Mountains")
+    chat.write("/new")
+    await chat.platform.until(lambda: chat.texts()[-1] == words.NEW)
+    chat.write("Seas", replies_to=first.id, supposed=True)
+    await chat.until("Mountains", words.NEW, "Seas")
+    assert await said_in(chat) == {"Mountains": 1, "Seas": 1}
 
 
 async def test_a_reply_to_what_is_gone_or_of_no_conversation_changes_nothing(chat: Chat) -> None:
@@ -136,6 +148,26 @@ async def test_a_group_is_always_answered_in_all_its_threads(chat: Chat) -> None
     while await chat.portal.portal.storage.inbox.open("test"):
         await asyncio.sleep(0.01)
     assert len(chat.texts("g1")) == 4
+
+
+async def test_a_chat_among_very_many_is_found_and_changed(chat: Chat) -> None:
+    storage, owner = chat.portal.portal.storage, chat.portal.owner
+    places, group = chat.portal.portal.channels.places, chat.place(chat="g1", direct=False, title="Team")
+    async with asyncio.TaskGroup() as saving:
+        for number in range(505):
+            place = replace(group, thread=f"t{number}")
+            kept = ChatRecord(owner=owner, place=place, mode="mentioned", changed_at=number)
+            saving.create_task(storage.chats.save(kept))
+    for thread in ("t0", "t1"):
+        assert await places.find(owner, f"test:g1/{thread}") == replace(group, thread=thread)
+    changed = await places.change(owner, "test:g1/t0", mode="always", model="tiny")
+    assert (changed.place.thread, changed.mode, changed.model) == ("t0", "always", "tiny")
+    for thread in ("t1", "t504", "new"):
+        assert (await places.of(owner, replace(group, thread=thread))).mode == "always"
+    assert {one.mode for one in await storage.chats.list(owner)} == {"always"}
+    assert await places.find(owner, "test:g1") == group
+    with pytest.raises(NotFound):
+        await places.find(owner, "test:g1/none")
 
 
 async def test_a_new_thread_is_answered_by_the_model_of_its_room(tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ async def test_chats_by_owner(storage: Storage) -> None:
     assert await storage.chats.get(STRANGER, PLACE) == theirs
     assert await storage.chats.get(OWNER, replace(PLACE, thread="7")) is None
     assert await storage.chats.list(OWNER) == [group, first]
+    room = replace(group, place=replace(group.place, thread=""), mode="mentioned", changed_at=0)
+    await storage.chats.save(room)
+    assert await storage.chats.list(OWNER) == [replace(group, mode="mentioned"), first, room]
     assert await storage.chats.of_conversation(OWNER, talk.id) == [first]
     await storage.chats.save(replace(first, model="tiny", changed_at=2))
     assert await storage.chats.get(OWNER, PLACE) == replace(first, model="tiny", changed_at=2)

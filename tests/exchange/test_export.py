@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 import pytest_asyncio
@@ -145,6 +146,26 @@ async def test_no_key_leaves(me: Traveller) -> None:
         assert "ann@example.com" not in str(await me("GET", f"{address}&addresses=false"))
     for secret in (b"portal-", b"secret_hash"):
         assert secret not in files["portal-export.json"].replace(b"portal-export", b"")
+
+
+async def test_nothing_of_the_kind_is_in_a_name_and_every_file_comes_back(me: Traveller, elsewhere: Traveller) -> None:
+    names = ("From ann@example.com.txt", f"{KEY}.txt", "_@example.com", "a@b.cc")
+    for name in names:
+        form = aiohttp.FormData({"purpose": "assistants"})
+        form.add_field("file", f"This is {name}.".encode(), filename=name)
+        async with me.session.post(f"{me.url}/v1/files", data=form) as answer:
+            assert answer.status == 200
+    talk = await me("POST", "/portal/v1/conversations", {"title": "Write to ann@example.com"}, 201)
+    for how in ("", "?addresses=false"):
+        files = await exported(me, how)
+        assert {one["path"] for one in lines(files, "files")} == {one for one in files if one.startswith("files/")}
+        said = " ".join(files)
+        assert (KEY in said, "@" in said) == (False, not how)
+        address = f"{me.url}/portal/v1/conversations/{talk['id']}/export{how}"
+        async with me.session.get(address) as answer:
+            assert ("@" in unquote(answer.headers["content-disposition"])) is (not how)
+    told = await elsewhere.bring(await me("GET", "/portal/v1/export?addresses=false"))
+    assert told["report"]["stored"]["files"] == len(names)
 
 
 async def test_it_comes_in_at_another_portal_as_it_was(me: Traveller, elsewhere: Traveller) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
@@ -21,6 +21,8 @@ from portal.security.destination import Resolver
 from portal.security.outbound import Guard
 from portal.settings import Settings, load_settings
 from portal.testing.portal import open_test_portal
+
+INSIDE = "address of this machine, fetched by the server"
 
 
 async def broken(request: web.Request) -> web.StreamResponse:
@@ -75,8 +77,23 @@ async def test_no_attack_gets_through_portal_and_nobody_is_left(tmp_path: Path) 
         assert (await portal.portal.storage.audit.verify()).flaws == []
         as_owner = Stage(url=portal.url, owner=portal.key, key=portal.key)
         assert await asyncio.to_thread(ATTACKS["program started as a tool server"], as_owner) == ""
+        with pytest.raises(PortalError, match="could not be tried"):  # nobody is signed in: nothing is looked up
+            await asyncio.to_thread(ATTACKS[INSIDE], as_owner)
     assert {name: through for name, through in found.items() if through} == {}
     assert [one.role for one in people] == ["owner"]
+
+
+async def test_an_address_that_is_asked_is_told_also_where_no_answer_comes() -> None:
+    async def ask_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        wanted = urlsplit(parse_qs(urlsplit(path).query)["client_id"][0])
+        _, inside = await asyncio.open_connection("127.0.0.1", wanted.port)
+        inside.close()
+        writer.close()
+
+    async with await asyncio.start_server(ask_and_leave, "127.0.0.1", 0) as server:
+        stage = Stage(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", owner="")
+        assert await asyncio.to_thread(ATTACKS[INSIDE], stage) == "loopback"
 
 
 async def test_what_is_no_portal_is_said() -> None:

@@ -203,7 +203,9 @@ _WORDS = """<text:p>Hello <draw:frame svg:width="3cm" svg:height="3cm" text:anch
 <text:p>old</text:p></text:section>"""
 _CELLS = """<table:table table:name="A"><table:table-row><table:table-cell office:value-type="string">
 <text:p>Hello</text:p></table:table-cell><table:table-cell
-table:formula="of:=COM.MICROSOFT.WEBSERVICE(&quot;{inside}/c&quot;)"/></table:table-row></table:table>"""
+table:formula="of:=COM.MICROSOFT.WEBSERVICE(&quot;{inside}/c&quot;)"/></table:table-row></table:table>
+<table:table table:name="B"><table:table-source xlink:href="{inside}/d.ods" xlink:type="simple" table:table-name="A"/>
+<table:table-row><table:table-cell/></table:table-row></table:table>"""
 
 
 def _flat(kind: str, body: str) -> str:

@@ -17,6 +17,7 @@ from portal.backends.scripted import ScriptedBackend
 from portal.core.model import ModelInfo, TextDelta
 from portal.testing.comfyui_server import ComfyFault, ComfyUIServer
 from portal.testing.media_files import png
+from portal.testing.openai_server import OpenAIServer
 from portal.testing.portal import TestPortal, open_test_portal
 
 
@@ -89,6 +90,28 @@ async def test_a_video_and_a_song(portal: TestPortal, backend: ScriptedBackend) 
     assert "ace-step: Songs" in listed["output"]
     assert "stable-audio: Sounds" in listed["output"]
     assert "not ready: ComfyUI lacks the nodes EmptyLatentAudio" in listed["output"]
+
+
+async def test_every_picture_that_a_workflow_cannot_do_without_is_listed(
+    tmp_path: Path, backend: ScriptedBackend, comfy: ComfyUIServer
+) -> None:
+    (flows := tmp_path / "workflows").mkdir(parents=True)
+    named = ("image", "image2", "image3", "image4", "mask")
+    graph: dict[str, Any] = {
+        name: {"class_type": "LoadImage", "inputs": {"image": ""}, "_meta": {"title": f"portal:{name}"}}
+        for name in named
+    }
+    graph["end"] = {"class_type": "SaveImage", "inputs": {"images": ["image", 0], "filename_prefix": "x"}}
+    (flows / "mine.json").write_text(json.dumps(graph), encoding="utf-8")
+    async with OpenAIServer(models=["any"]) as server:
+        engines = [{"kind": "comfyui", "url": comfy.url}, {"kind": "openai_images", "url": server.url}]
+        settings = {"media": {"engines": engines}}
+        async with open_test_portal(tmp_path, backends=[backend], toolsets=None, settings=settings) as portal:
+            listed = await say(portal, backend, "list_image_workflows", "auto-image")
+    lines = {line.partition(":")[0]: line.rpartition("inputs: ")[2] for line in listed["output"].splitlines()}
+    assert lines["mine"].startswith(", ".join(f"{name} (a picture)" for name in named))
+    told = [name for name in ("image", "mask", "image2", "image3") if f"{name} (a picture, if wanted)" in lines["any"]]
+    assert told == ["image", "mask", "image2"]
 
 
 @pytest.mark.parametrize(

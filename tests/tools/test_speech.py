@@ -133,6 +133,8 @@ async def test_who_says_what_is_told(tmp_path: Path, folder: Path) -> None:
         server.answer("Hello.", "Good day.")
         plain = await call(family, "transcribe_recording", folder, path="talk.wav")
         assert plain.text == "Hello. Good day."
+        with pytest.raises(ToolError, match="in the language that is spoken only"):
+            await call(family, "transcribe_recording", folder, path="talk.wav", speakers=True, translate=True)
 
 
 async def test_where_nothing_speaks_or_listens(tmp_path: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ It writes nothing of its own but the words around a quotation (`guide_strings.to
 `passages`, cut to size by `quotation`; the manual is read and indexed at the first question.
 """
 
+import asyncio
 import re
 import tomllib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -56,6 +57,8 @@ class Guide:
         self._manual = manual
         self._embedder = embedder
         self._given = lexicon
+        self._indexing = asyncio.Lock()
+        self._indexed = False
 
     @cached_property
     def _lexicon(self) -> Lexicon:
@@ -75,6 +78,7 @@ class Guide:
 
     async def search(self, questions: Sequence[str]) -> tuple[list[Asked], list[Hit]]:
         """What the last question asks, understood after those before it, and the sections for it, best first."""
+        await self._index()
         *earlier, question = questions
         if earlier and self._follows(question):
             question = f"{earlier[-1]} {question}"
@@ -84,6 +88,7 @@ class Guide:
 
     async def answer(self, questions: Sequence[str]) -> Answer:
         """The quotation that answers the last question, or an honest refusal, with a next step."""
+        await self._index()
         strings = self._strings[self._language(questions[-1])]
         asked, hits = await self.search(questions)
         if not hits or not hits[0].answers:
@@ -95,6 +100,13 @@ class Guide:
         steps = self._steps(hits, quoted)
         after = [strings["next"].format(links=_links(steps))] if steps else []
         return Answer("\n\n".join([quoted, source, *after]), [_citation(section, len(quoted))])
+
+    async def _index(self) -> None:
+        """It takes seconds on a slow machine, in which nobody else is to wait: once, and beside the event loop."""
+        async with self._indexing:
+            if not self._indexed:
+                await asyncio.to_thread(lambda: self._passages.index())
+                self._indexed = True
 
     def _ask(self, question: str) -> list[Asked]:
         return self._passages.ask(question, german=self._language(question) == "de")

@@ -212,6 +212,10 @@ class Passages:
     def _rarity(self, term: str) -> float:
         return math.log(1 + (len(self._sections) + 0.5) / (self._spread.get(term, 0) + 0.5))
 
+    def index(self) -> None:
+        """Build what the first question would have to wait for; a word that nobody knows needs all of it."""
+        self.search(self.ask("xqzwv"), "xqzwv")
+
     def ask(self, question: str, *, german: bool = False) -> list[Asked]:
         """The subjects of a question. One made of stop words alone is taken at its word."""
         lexicon = self._lexicon

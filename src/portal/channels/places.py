@@ -37,21 +37,21 @@ class Places:
         self._mode = mode
 
     async def of(self, owner: str, place: Place) -> ChatRecord:
-        """As it is kept. A new thread is answered as its room is, and goes on with what it is under."""
+        """As it is kept; when it is answered, its room says. A new thread is answered by the model of its room, and
+        goes on with what it is under."""
         found = await self._chats.get(owner, place)
+        room = await self._chats.get(owner, room_of(place)) if place.thread else None
         if found is not None:
-            return found
+            return replace(found, mode=room.mode) if room else found
         made = ChatRecord(owner=owner, place=place, mode=self._mode, changed_at=micros())
-        if not place.thread:
-            return made
-        room = await self._chats.get(owner, room_of(place))
         if room is not None:
             made = replace(made, mode=room.mode, model=room.model)
-        return await self._moved(made, place.thread)
+        return await self._moved(made, place.thread) if place.thread else made
 
     async def follow(self, event: Message, chat: ChatRecord) -> ChatRecord:
-        """The chat; from a reply on with the conversation of what it replies to."""
-        return await self._moved(chat, event.replies_to) if event.replies_to else chat
+        """The chat; from a reply on with the conversation of what it replies to. One that is only supposed moves
+        nothing: what was said in its thread since, such as `/new`, holds."""
+        return await self._moved(chat, event.replies_to) if event.replies_to and not event.supposed else chat
 
     async def _moved(self, chat: ChatRecord, message_id: str) -> ChatRecord:
         """With the conversation of that message, if it is one of Portal's."""
@@ -102,7 +102,7 @@ class Places:
         if channel not in self._channels:
             raise NotFound(f"There is no channel {channel!r}. There are: {', '.join(self._channels) or 'none'}.")
         if where:
-            place = _named(await self._chats.list(owner), target)
+            place = await self._named(owner, target)
             if place is not None and await self.reaches(owner, place):
                 return place
         else:
@@ -124,20 +124,31 @@ class Places:
     async def change(self, owner: str, target: str, *, mode: Mode | None, model: str | None) -> ChatRecord:
         """When and by which model a chat is answered; None leaves that as it is. When it is answered is one for a room
         and its threads, also for those to come. Raises NotFound."""
-        known = await self._chats.list(owner)
-        place = _named(known, target)
+        place = await self._named(owner, target)
         if place is None:
             raise NotFound(f"There is no chat {target!r} of yours.", param="target")
         if mode is not None:
             room = await self.of(owner, room_of(place))
-            inside = [one for one in known if one.place.thread and _same_room(one.place, place) and one.mode != mode]
-            for one in (room, *inside):
-                await self._chats.save(replace(one, mode=mode), before=one)
+            await self._chats.save(replace(room, mode=mode), before=room)
         chat = await self.of(owner, place)
         if model is not None:
             before, chat = chat, replace(chat, model=model)
             await self._chats.save(chat, before=before)
         return chat
+
+    async def _named(self, owner: str, target: str) -> Place | None:
+        """The place of that name, or the room of one. Those that are not among the newest are looked for one by one."""
+        places = [place for chat in await self._chats.list(owner) for place in (chat.place, room_of(chat.place))]
+        found = next((place for place in places if target_of(place) == target), None)
+        if found is not None:
+            return found
+        channel, _, where = target.partition(":")
+        chat, _, thread = where.rpartition("/")
+        for place in (Place(channel=channel, chat=where), Place(channel=channel, chat=chat, thread=thread)):
+            kept = await self._chats.get(owner, place) if place.chat else None
+            if kept is not None:
+                return kept.place
+        return None
 
 
 def room_of(place: Place) -> Place:
@@ -148,13 +159,3 @@ def room_of(place: Place) -> Place:
 def target_of(place: Place) -> str:
     """What names a place for `Places.find`."""
     return f"{place.channel}:{place.chat}" + (f"/{place.thread}" if place.thread else "")
-
-
-def _same_room(one: Place, other: Place) -> bool:
-    return (one.channel, one.chat) == (other.channel, other.chat)
-
-
-def _named(known: Sequence[ChatRecord], target: str) -> Place | None:
-    """The place of that name, or the room of one."""
-    places = [place for chat in known for place in (chat.place, room_of(chat.place))]
-    return next((place for place in places if target_of(place) == target), None)

@@ -17,7 +17,8 @@ from portal.cli.attacks_outbound import SPELLINGS
 from portal.errors import PortalError
 
 _SECONDS = 30
-_TOO_MANY, _TRIES = 429, 30
+_REFUSED, _TOO_MANY, _TRIES = 400, 429, 30
+_LOOKS, _PAUSE = 900, 0.2
 _SAID = "What only the victim knows."
 _EVIL = "https://evil.example"
 _ME = "/portal/v1/me"
@@ -135,8 +136,9 @@ def staged(url: str, owner: str) -> Iterator[Stage]:
         stage.victim, cookie = stage.person("Audit: victim")
         theirs = stage.new_key(cookie, "all")
         stage.conversation = stage.ask("POST", "/v1/conversations", theirs, {}).json()["id"]
-        asked = {"model": "portal-guide", "input": _SAID, "conversation": stage.conversation}
+        asked = {"model": "portal-guide", "input": _SAID, "conversation": stage.conversation, "background": True}
         stage.response = stage.ask("POST", "/v1/responses", theirs, asked).json()["id"]
+        _await_answer(stage, theirs)
         gone, cookie = stage.person("Audit: suspended")
         stage.suspended = stage.new_key(cookie, "all")
         stage.ask("PATCH", f"/portal/v1/users/{gone}", owner, {"suspended": True}).json()
@@ -144,6 +146,16 @@ def staged(url: str, owner: str) -> Iterator[Stage]:
     finally:
         for user in stage.people:
             stage.ask("DELETE", f"/portal/v1/users/{user}?everything=true", owner)
+
+
+def _await_answer(stage: Stage, key: str) -> None:
+    """The first one of a server takes its time on a slow machine. Raises PortalError."""
+    for _ in range(_LOOKS):
+        told = stage.ask("GET", f"/v1/responses/{stage.response}", key).json()
+        if told.get("status") not in ("queued", "in_progress"):
+            return
+        sleep(_PAUSE)
+    raise PortalError("The attacks could not be prepared: there is no answer that could be attacked.")
 
 
 def _first(tries: Mapping[str, Callable[[], Answer]]) -> str:
@@ -325,16 +337,31 @@ def sent_inside(stage: Stage) -> str:
         port = aimed.getsockname()[1]
         for name in _LOOKED_UP:
             address = SPELLINGS[name].format(port=port).replace("http:", "https:") + "client.json"
-            asked = urlencode({"client_id": address, "redirect_uri": "http://127.0.0.1/", "response_type": "code"})
-            path, headers = f"/oauth/authorize?{asked}", {"Cookie": stage.cookie}
-            for _ in range(_TRIES):
-                if knock(stage.url, "GET", path, headers=headers).status != _TOO_MANY:
-                    break
-                sleep(1)
+            problem = None
+            try:
+                _look_up(stage, address)
+            except PortalError as error:  # whoever is at that address may well be what it waits for
+                problem = error
             with suppress(BlockingIOError):
                 aimed.accept()[0].close()
                 return name
+            if problem is not None:
+                raise problem
     return ""
+
+
+def _look_up(stage: Stage, address: str) -> None:
+    """Raises PortalError where the server does not come to it, or does something else than to refuse it."""
+    asked = urlencode({"client_id": address, "redirect_uri": "http://127.0.0.1/", "response_type": "code"})
+    for _ in range(_TRIES):
+        answer = knock(stage.url, "GET", f"/oauth/authorize?{asked}", headers={"Cookie": stage.cookie})
+        if answer.status != _TOO_MANY:
+            break
+        sleep(1)
+    else:
+        raise PortalError("The server looks up no more programs for now. Try again in a minute.")
+    if answer.status != _REFUSED:  # a page to sign in, for one: then nothing was looked up
+        raise PortalError(f"It could not be tried what the server looks up: it answered {answer.status}.")
 
 
 ATTACKS: Mapping[str, Callable[[Stage], str]] = {

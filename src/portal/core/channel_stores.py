@@ -162,7 +162,7 @@ class Chats(Protocol):
         """The chat has another id: everybody's places in it go on there, and so does what schedules send there."""
 
     async def list(self, owner: str) -> Sequence[ChatRecord]:
-        """Newest first."""
+        """The newest, newest first; a thread with the mode of its room."""
 
     async def of_conversation(self, owner: str, conversation_id: str) -> Sequence[ChatRecord]:
         """The places that show it, newest first."""

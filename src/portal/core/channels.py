@@ -69,6 +69,8 @@ class Message:
     edited: bool = False
     replies_to: str = ""
     """Id of the message that it answers."""
+    supposed: bool = False
+    """Nobody said that it answers that one: it is the newest of Portal's in its thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

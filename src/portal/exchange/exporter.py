@@ -4,7 +4,7 @@ import asyncio
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import IO, Any, cast
 
@@ -106,6 +106,16 @@ class Exporter:
     def _clean(self, value: Any) -> Any:
         return redacted(value, self._redact)
 
+    def file_name(self, record: ConversationRecord) -> str:
+        """What one conversation as Markdown is called."""
+        return file_name(replace(record, title=self._redact(record.title)))
+
+    def _path(self, record: FileRecord) -> str:
+        """Where a file is in the zip: as its line says, which is cleaned, too."""
+        start = f"files/{record.id[-8:]}-"
+        path = start + plain_name(self._redact(record.filename))
+        return path if self._redact(path) == path else f"{start}file"
+
     async def _list(self, making: "_Making", name: str, found: AsyncIterator[JsonObject]) -> AsyncIterator[bytes]:
         async def encoded() -> AsyncIterator[bytes]:
             async for one in found:
@@ -120,7 +130,7 @@ class Exporter:
         while True:
             page = await self._of.files.list(owner, limit=_AT_ONCE, after=after, ascending=True)
             for record in page.data:
-                paths[record.id] = _path(record)
+                paths[record.id] = self._path(record)
                 yield lines.file(record, paths[record.id])
             if (after := page.next) is None:
                 return
@@ -198,7 +208,7 @@ class Exporter:
         except NotFound:
             return  # deleted meanwhile
         async for piece in making.member(
-            f"conversations/{file_name(record)}", self.markdown(owner, record, paths), moment=record.updated_at
+            f"conversations/{self.file_name(record)}", self.markdown(owner, record, paths), moment=record.updated_at
         ):
             yield piece
 
@@ -302,10 +312,6 @@ class _Sink:
 def _abandon(archive: zipfile.ZipFile) -> None:
     """Of one that is not at its end, nobody wants the end."""
     archive.fp = None
-
-
-def _path(record: FileRecord) -> str:
-    return f"files/{record.id[-8:]}-{plain_name(record.filename)}"
 
 
 def _json(value: Any) -> bytes:

@@ -57,7 +57,12 @@ STILL = " WHERE COALESCE(channel_chats.conversation_id, '') = COALESCE(CAST(:was
 IN_CHAT = f"SELECT {CHAT} FROM channel_chats WHERE channel = :channel AND chat = :chat"
 LEAVE_CHAT = "DELETE FROM channel_chats WHERE channel = :channel AND chat = :chat"
 SEND_ELSEWHERE = "UPDATE schedules SET targets = REPLACE(targets, :was, :now) WHERE owner = :owner"
-CHATS = f"SELECT {CHAT} FROM channel_chats WHERE owner = :owner ORDER BY changed_at DESC LIMIT 500"
+# A room says when its threads are answered.
+_MODE = """COALESCE((SELECT room.mode FROM channel_chats AS room WHERE room.channel = one.channel
+    AND room.chat = one.chat AND room.thread = '' AND room.owner = one.owner), one.mode) AS mode"""
+CHATS = f"""
+SELECT {CHAT.replace(" mode,", f" {_MODE},")} FROM channel_chats AS one
+WHERE owner = :owner ORDER BY changed_at DESC LIMIT 500"""
 OF_CONVERSATION = f"""
 SELECT {CHAT} FROM channel_chats WHERE conversation_id = :conversation_id AND owner = :owner ORDER BY changed_at DESC"""
 

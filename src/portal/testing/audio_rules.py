@@ -34,6 +34,7 @@ DIARIZED = "diarized_json"
 _UNCUT = 30
 """Seconds of a recording that speakers are told apart in without a word on how it is cut."""
 _FIELDS = frozenset({"model", "prompt", "response_format", "temperature"})
+_LARGEST_FIELD = 8 * 2**20
 _LISTS = ("timestamp_granularities[]", "known_speaker_names[]", "known_speaker_references[]")
 _MORE = _FIELDS | {"language", "stream", "include[]", "chunking_strategy", *_LISTS}
 
@@ -107,7 +108,8 @@ async def upload(content_type: str, raw: bytes, *, translates: bool, diarizes: s
         yield raw
 
     try:
-        form = await MultiPartParser(Headers({"content-type": content_type}), stream()).parse()
+        headers = Headers({"content-type": content_type})
+        form = await MultiPartParser(headers, stream(), max_part_size=_LARGEST_FIELD).parse()
     except MultiPartException as error:
         raise Refused(f"We could not parse the form of your request: {error.message}") from error
     fields, lists = dict[str, str](), dict[str, list[str]]()

@@ -30,10 +30,11 @@ _OFFICE = {".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".p
 _CLOSED = (
     ("Common/Security/Scripting", "BlockUntrustedRefererLinks", "true"),
     ("Common/Security/Scripting", "DisableMacrosExecution", "true"),
-    ("Writer/Content/Update", "Link", "2"),
-    ("Calc/Content/Update", "Link", "2"),
+    ("Writer/Content/Update", "Link", "0"),
+    ("Calc/Content/Update", "Link", "1"),
 )
-"""Settings of LibreOffice; 2 is never."""
+"""Settings of LibreOffice. No link is brought up to date: never is 0 in Writer, where 2 is always, and 1 in Calc, where
+0 is always."""
 _PANDOC = {
     "docx": "docx", "odt": "odt", "html": "html", "md": "gfm", "txt": "plain", "epub": "epub", "rst": "rst",
     "tex": "latex", "pptx": "pptx", "rtf": "rtf",

@@ -30,7 +30,8 @@ Wishes = dict[str, Value | None]
 _SIZE = re.compile(r"(\d{2,5}) ?[x×*] ?(\d{2,5})")
 _DATA = re.compile(r"data:(image/[a-z+.-]+);base64,(.+)", re.DOTALL)
 _PICTURES = 3
-"""Names of inputs for pictures that are listed: `image`, `mask`, `image2`; whoever takes more goes on counting."""
+"""Inputs for pictures beyond which wanted ones that only go on counting (`image4`) are not listed."""
+_COUNTED = re.compile(r"image\d+")
 _DAY = 86_400_000_000
 _SPARE = 60.0
 """Seconds that a call may take beyond its job's time, so that the job ends first."""
@@ -179,7 +180,12 @@ def _pictures(item: Item) -> Iterator[str]:
 
 
 def _line(one: Recipe) -> str:
-    pictures = [f"{name} (a picture{'' if name in one.needed else ', if wanted'})" for name in one.pictures[:_PICTURES]]
+    listed = [
+        name
+        for place, name in enumerate(one.pictures)
+        if place < _PICTURES or name in one.needed or not _COUNTED.fullmatch(name)
+    ]
+    pictures = [f"{name} (a picture{'' if name in one.needed else ', if wanted'})" for name in listed]
     inputs = ", ".join([*pictures, *one.inputs])
     state = f"ready; inputs: {inputs}" if one.ready else f"not ready: {one.needs}"
     return f"{one.name}: {one.description or one.title} [{state}]"

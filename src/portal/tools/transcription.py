@@ -37,6 +37,8 @@ class Transcripts:
         speakers: Annotated[bool, "Who says what, where an engine tells speakers apart"] = False,
     ) -> ToolResult:
         """Write down what is said in a recording or film (speech to text), also as subtitles (SRT or VTT)."""
+        if translate and speakers:
+            raise ToolError("Speakers are told apart in the language that is spoken only.")
         place = self._folders.file(path, context, largest=_LARGEST)
         segments: list[Segment] = []
         wanted = Listening(language=language, translate=translate, speakers=speakers)

@@ -47,7 +47,7 @@ async def test_speakers_are_told_apart_by_a_model_that_can(tmp_path: Path) -> No
         assert (sent.fields["model"], sent.fields["chunking_strategy"]) == ("gpt-4o-transcribe-diarize", "auto")
 
         server.answer(*TALK)
-        known = {"known_speaker_names": ["Ada", "Bob"], "known_speaker_references": [SAMPLE, SAMPLE]}
+        known = {"known_speaker_names": ["Ada", "Bob"], "known_speaker_references": [SAMPLE, SAMPLE + "A" * 2**21]}
         asked = client.audio.transcriptions.create(
             model="auto", file=("a.wav", wav(4)), response_format="diarized_json", stream=True, **known
         )

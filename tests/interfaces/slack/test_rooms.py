@@ -1,11 +1,13 @@
 """Channels and their threads in Slack: answered as the owner says, gone on with where a thread begins."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
 
 from portal.backends.scripted import ScriptedBackend, echo
 from portal.channels import words
+from portal.core.model import TextDelta
 from portal.testing.slack_server import SlackServer
 
 from .conftest import Slack, open_slack
@@ -64,3 +66,16 @@ async def test_the_model_chosen_by_command_answers_the_threads_to_come(tmp_path:
         server.say("U1", "C1", "and here?", thread=ask)
         await slack.until(lambda: len(backend.requests) == 2)
         assert backend.requests[-1].model == "tiny"
+
+
+async def test_a_thread_that_is_begun_anew_while_an_answer_is_written_stays_new(slack: Slack) -> None:
+    gate = asyncio.Event()
+    slack.backend.script(TextDelta("One "), gate, TextDelta("two."))
+    ask = slack.server.mention("U1", "C1", "count")
+    await slack.until(lambda: [said.strip() for said in slack.spoken("C1", ask)] == ["One"])
+    slack.server.mention("U1", "C1", "/new", thread=ask)
+    slack.server.say("U1", "C1", "and now?", thread=ask)
+    await slack.until(lambda: all(one.acked for one in slack.server.deliveries))
+    gate.set()
+    await slack.heard("One two.", words.NEW, "and now?", room="C1", thread=ask)
+    assert [one["content"] for one in slack.backend.requests[-1].messages if one["role"] == "user"] == ["and now?"]

@@ -203,11 +203,13 @@ class SlackChannel:
         name = await directory.person(found.sender.id)
         if not place.direct:
             place = replace(place, title=await directory.room(place.chat))
-        replies_to = found.replies_to if place.direct else self._saying.last.get((place.chat, place.thread), "")
+        if not place.direct:
+            newest = self._saying.last.get((place.chat, place.thread), "")
+            found = replace(found, replies_to=newest, supposed=bool(newest))
         if found.text.strip().lower() == "stop":
             found = replace(found, text="/stop")
         sender = replace(found.sender, name=name)
-        return replace(found, place=place, sender=sender, addressed=addressed, replies_to=replies_to)
+        return replace(found, place=place, sender=sender, addressed=addressed)
 
     async def _press(self, body: Mapping[str, Any]) -> None:
         user = str(body["user"]["id"])

@@ -16,7 +16,6 @@ from portal.core.ports import Conversations
 from portal.errors import BadRequest, Conflict
 from portal.exchange.exporter import Exporter
 from portal.exchange.jobs import ImportJobs
-from portal.exchange.markdown import file_name
 from portal.interfaces.late import LateRouter
 from portal.interfaces.web import views
 from portal.interfaces.web.requests import Who
@@ -120,7 +119,7 @@ def export_routes(*, exchange: Exchange) -> APIRouter:
     ) -> StreamingResponse:
         exporter = exchange.exporter if addresses else exchange.discreet
         record = await exchange.conversations.get(who.owner, conversation_id)
-        name = file_name(record)
+        name = exporter.file_name(record)
         if format == "json":
             content, kind = exporter.single(who.owner, record), "application/json"
             name = f"{name.removesuffix('.md')}.json"
