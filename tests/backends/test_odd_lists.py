@@ -146,7 +146,10 @@ async def test_what_openais_tell_in_another_way_is_not_told(server: Says, answer
 async def test_what_ollamas_tell_in_another_way_is_not_told(server: Says, answers: dict[str, Any]) -> None:
     (info,) = await from_ollama(server, **answers)
     able = frozenset({"chat", "completion"})
-    assert info == ModelInfo(id="good", backend="ollama", capabilities=able, loaded=info.loaded, told=False)
+    given = ollama.Config(url=server.url).context_fallback
+    assert info == ModelInfo(
+        id="good", backend="ollama", capabilities=able, loaded=info.loaded, told=False, given=given
+    )
     assert not info.loaded
 
 

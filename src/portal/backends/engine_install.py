@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -167,7 +168,8 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     if sys.platform == "win32":
         process.kill()
     else:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _line(output: asyncio.StreamReader) -> bytes:

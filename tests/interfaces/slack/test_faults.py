@@ -114,14 +114,15 @@ async def test_what_was_asked_before_much_else_was_written_is_answered_too(tmp_p
         await slack.link()
         ask = server.mention("U1", "C1", "before")
         await slack.heard("before", room="C1", thread=ask)
+        theirs = server.say("U1", "C1", "a thread among people")
     other = server.mention("U1", "C1", "in the channel")
     for number in range(250):
-        server.say("U1", "C1", f"for people only: {number}", thread=ask)
+        server.say("U1", "C1", f"for people only: {number}", thread=theirs)
         server.say("U1", "C1", f"for people only: {number}")
-    server.mention("U1", "C1", "at the end", thread=ask)
+    server.mention("U1", "C1", "at the end", thread=theirs)
     async with open_slack(tmp_path, server, backend=ScriptedBackend(models=["tiny"], default=echo)) as slack:
         await slack.heard("in the channel", room="C1", thread=other)
-        await slack.until(lambda: "at the end" in slack.spoken("C1", ask))
+        await slack.heard("at the end", room="C1", thread=theirs)
 
 
 async def test_a_connection_that_slack_renews_is_made_before_the_old_one_ends(slack: Slack) -> None:
