@@ -1,12 +1,13 @@
 import asyncio
+from collections.abc import Sequence
 
 import aiohttp
 import pytest
 from playwright.async_api import FilePayload
 from tests.e2e.browser import Visit, Visiting, composer, expect, in_browser_loop
 
-from portal.backends.scripted import ScriptedBackend, echo
-from portal.core.model import ModelInfo, Progress, ReasoningDelta, TextDelta
+from portal.backends.scripted import ScriptedBackend, Step, echo
+from portal.core.model import ModelInfo, ModelRequest, Progress, ReasoningDelta, TextDelta
 from portal.errors import BackendUnavailable
 
 pytestmark = in_browser_loop
@@ -120,10 +121,13 @@ async def test_a_temporary_chat_longer_than_the_models_window_goes_on_and_says_s
 
 
 async def test_a_chat_longer_than_the_models_window_is_summarised_and_says_so(visiting: Visiting) -> None:
-    backend = ScriptedBackend(models=[NARROW])
-    backend.answer("word " * 300 + "The end.")
-    backend.answer("They spoke of one, at length.")
-    backend.answer("The second.")
+    says = {"One": "word " * 300 + "The end.", "Two": "The second."}
+
+    def said(request: ModelRequest) -> Sequence[Step]:
+        """To anything else, that it is to be summarised, however many pieces it takes."""
+        return [TextDelta(says.get(request.messages[-1]["content"], "They spoke of one, at length."))]
+
+    backend = ScriptedBackend(models=[NARROW], default=said)
     async with visiting(backend=backend) as visit:
         await visit.ask("One")
         await expect(answers(visit).locator(".md")).to_contain_text("The end.")

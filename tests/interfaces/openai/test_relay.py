@@ -213,7 +213,6 @@ class TestRefusals:
             ({"message": "out of memory", "type": "server_error", "param": None, "code": None}, 502, "backend_error"),
             ("out of memory", 502, "backend_error"),
             ({"message": "out of memory", "code": 500}, 502, "backend_error"),
-            ({"message": "out of memory", "code": 401}, 502, "backend_error"),
             ({"message": "out of memory", "code": 429}, 429, "backend_rejected"),
         ],
     )
@@ -223,6 +222,14 @@ class TestRefusals:
         assert refused["code"] == code
         assert "out of memory" in refused["message"]
         assert [row["status"] for row in await usage_rows(portal)] == ["failed"]
+
+    @pytest.mark.parametrize(("code", "told"), [(401, "did not accept Portal's key"), (402, "no credit left")])
+    async def test_a_key_that_was_refused_as_a_success(self, api, server, code, told):
+        said = orjson.dumps({"error": {"message": "no, sk-of-the-owner-0123456789", "code": code}})
+        server.script(Answer(frames=[said], headers={"Content-Type": "application/json"}))
+        refused = error_of(await api.post(CHAT, STREAM), 502)
+        assert told in refused["message"]
+        assert "sk-" not in refused["message"]
 
     async def test_one_without_an_end(self, tmp_path):
         async def answer(reader, writer):
